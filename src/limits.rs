@@ -159,8 +159,19 @@ pub const MIN_RSA_BITS: usize = 2048;
 /// Largest RSA modulus: verification time grows with its square (P72).
 pub const MAX_RSA_BITS: usize = 8192;
 
-/// Longest wait for one key set fetch, from connecting to the last byte (P58).
-pub const KEY_FETCH_TIMEOUT: Duration = Duration::from_secs(2);
+/// Longest wait for one key set fetch, from connecting to the last byte, unless it is set (P58). Requests wait for their `deadline` at
+/// most.
+pub const KEY_FETCH_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Longest wait for any fetch that can be set.
+pub const MAX_FETCH_TIMEOUT: Duration = Duration::from_secs(5 * 60);
+
+/// Largest file of credentials that a server is shown: a chain of certificates has some kilobytes.
+pub const MAX_CREDENTIAL_BYTES: u64 = 256 * 1024;
+
+/// Longest time to an answer, unless it is set: below the 200 ms that Envoy waits by default, so that our denial arrives before
+/// Envoy gives up on us (P15).
+pub const DEFAULT_DEADLINE: Duration = Duration::from_millis(150);
 
 /// Least time until a key set, a list or a file is fetched again because the server asks for it (`Cache-Control`): some say
 /// `no-cache` and mean no harm.
@@ -309,7 +320,7 @@ pub const MAX_ATTACHED_FILE_BYTES: usize = 64 * 1024 * 1024;
 /// Largest file that is fetched for a document (a CRL, a SPIFFE bundle). Public CRLs reach 10 MB.
 pub const MAX_REMOTE_FILE_BYTES: usize = 32 * 1024 * 1024;
 
-/// Longest wait for such a file. No request waits for it.
+/// Longest wait for such a file, unless it is set. No request waits for it.
 pub const REMOTE_FILE_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Most files read from the document folders; a guard against pointing at the wrong folder.

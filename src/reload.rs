@@ -190,7 +190,7 @@ impl Work {
 
     /// Puts `load` in force where it is right and other than before. What it was made from then, and what was in force.
     fn conclude(&self, load: Load) -> Option<(Vec<PathBuf>, RetiredSnapshot)> {
-        let Load { snapshot, mut problems, set, .. } = load;
+        let Load { snapshot, mut problems, set, .. } = load.within(self.pdp.deadline());
         let Some(snapshot) = snapshot else {
             self.refuse(&problems, None);
             return None;

@@ -164,7 +164,7 @@ impl World {
     /// A decision point, within a tokio runtime.
     pub(crate) fn pdp(&self) -> Pdp {
         let clock = Arc::new(SystemClock);
-        let keys = Arc::new(KeyCache::new(clock.clone(), Arc::new(HttpsFetcher)));
+        let keys = Arc::new(KeyCache::new(clock.clone(), Arc::new(HttpsFetcher::default())));
         let options = PdpOptions {
             peer_sources: sources(),
             // Longer than on a mesh: under valgrind everything takes fifty times as long.

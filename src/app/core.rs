@@ -33,13 +33,21 @@ impl Core {
         let known = kept.as_ref().map_or_else(KnownLists::default, |kept| kept.read());
         let load = Load::after_restart(&config.documents, &known);
         let clock = Arc::new(SystemClock);
-        let fetcher: Arc<dyn Fetcher> =
-            Arc::new(PacedFetcher::new(Arc::new(HttpsFetcher), config.fetch));
+        let fetcher: Arc<dyn Fetcher> = Arc::new(PacedFetcher::new(
+            Arc::new(HttpsFetcher::through(&config.proxies)),
+            &config.fetch,
+        ));
+        for variable in config.proxies.ignored() {
+            tracing::warn!(
+                variable,
+                "names no proxy that can be used, and is ignored: expected one such as `http://proxy.example.com:3128`"
+            );
+        }
         let remote = RemoteFiles::new(clock.clone(), fetcher.clone());
         let folder = config.state_folder.as_ref().map(|folder| folder.join("files"));
         let remote = Arc::new(remote.kept_in(folder));
         let load = with_saved_files(load, &remote, &config.documents, &known);
-        let Load { snapshot, problems, .. } = load;
+        let Load { snapshot, problems, .. } = load.within(config.pdp.deadline);
         let Some(snapshot) = snapshot else { return Err(StartError::Documents(problems)) };
         reload::report(&problems);
         if snapshot.policies().rules().next().is_none() {

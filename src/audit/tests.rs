@@ -38,7 +38,7 @@ pub(super) fn pdp() -> Pdp {
     let load = Load::from_paths(&[folder.path().to_owned()]);
     let snapshot = load.snapshot.unwrap_or_else(|| panic!("{:?}", load.problems));
     let clock = Arc::new(FixedClock::at(UnixTime::from_secs(1_800_000_000)));
-    let keys = Arc::new(KeyCache::new(clock.clone(), Arc::new(HttpsFetcher)));
+    let keys = Arc::new(KeyCache::new(clock.clone(), Arc::new(HttpsFetcher::default())));
     let options = PdpOptions {
         peer_sources: crate::evidence::PeerSources::default(),
         deadline: Duration::from_secs(1),

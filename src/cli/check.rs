@@ -8,6 +8,7 @@ use super::{CommandError, Exit, sarif, style};
 use crate::config::{Config, Overrides};
 use crate::document::{Code, Diagnostic, Severity, SourceFile, Span, any_error, closest};
 use crate::evidence::PeerSources;
+use crate::limits::DEFAULT_DEADLINE;
 use crate::pdp::Load;
 
 const EXAMPLES: &str = "\
@@ -58,13 +59,14 @@ pub(super) fn run(args: &Args) -> Result<Exit, CommandError> {
     if let Some(code) = &args.explain {
         return explain(code);
     }
-    let mut paths = args.paths.clone();
+    let (mut paths, mut deadline) = (args.paths.clone(), DEFAULT_DEADLINE);
     if let Some(file) = &args.config {
         let config = Config::load(Some(file), &Overrides::default())?;
         paths.extend(config.documents);
+        deadline = config.pdp.deadline;
         hint_at_peer_sources(&config.listener.peer_sources);
     }
-    let mut load = Load::from_paths(&paths);
+    let mut load = Load::from_paths(&paths).within(deadline);
     let rules = load.snapshot.as_ref().map(|snapshot| snapshot.policies().rules().count());
     if let (Some(0), Some(path)) = (rules, paths.first()) {
         let message = "there is no policy: every request would be denied";

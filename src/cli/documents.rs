@@ -2,10 +2,12 @@
 
 use std::io::{self, IsTerminal as _, Write as _};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use tokio::runtime::Runtime;
 
 use super::{CommandError, style};
+use crate::config::standard_proxies;
 use crate::document::{RemoteContents, any_error};
 use crate::pdp::{Ask, Fetcher as _, HttpsFetcher, Load, Snapshot};
 
@@ -40,15 +42,19 @@ fn checked(load: Load) -> Result<Snapshot, CommandError> {
 
 async fn remote_files(snapshot: &Snapshot) -> RemoteContents {
     let mut contents = RemoteContents::new();
-    for file in snapshot.trust().domains().iter().flat_map(|domain| &domain.remotes) {
+    let fetcher = HttpsFetcher::through(&Arc::new(standard_proxies()));
+    let domains = snapshot.trust().domains().iter();
+    for (domain, file) in
+        domains.flat_map(|domain| domain.remotes.iter().map(move |file| (&domain.name, file)))
+    {
         let origin = file.url.to_string();
         let progress = Progress::begin(&origin);
-        let fetched = HttpsFetcher.fetch(Ask::file(&file.url, file.authorities.as_deref())).await;
+        let fetched = fetcher.fetch(Ask::file(&file.url, &file.access)).await;
         drop(progress);
         match fetched {
             Ok(fetched) => contents.extend(fetched.body.map(|body| (file.name.clone(), body))),
             Err(error) => style::error(format_args!(
-                "a file from {} was not fetched: {error}",
+                "a file of `{domain}` from {} was not fetched: {error}",
                 style::visible(&origin)
             )),
         }

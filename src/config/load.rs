@@ -1,5 +1,6 @@
 //! The layers of the settings, lowest first.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use figment::providers::{Env, Format as _, Serialized};
@@ -11,6 +12,7 @@ use serde_saphyr::figment::Yaml;
 use super::error::ConfigError;
 use super::raw::RawConfig;
 use crate::document::{self, SourceFile};
+use crate::pdp::Proxies;
 
 /// The settings from flags; unset ones leave the layers below alone.
 #[derive(Clone, Debug, Default, Serialize)]
@@ -79,6 +81,13 @@ pub(super) fn with_standard(layers: Figment, standard: &Figment) -> Figment {
         }
         Some(_) | None => layers,
     }
+}
+
+/// The proxies in variables without our prefix, which other programs read, too.
+pub fn standard_proxies() -> Proxies {
+    let all: BTreeMap<_, _> =
+        Env::raw().lowercase(false).iter().map(|(name, text)| (name.into_string(), text)).collect();
+    Proxies::from_environment(|name| all.get(name).cloned())
 }
 
 /// The text of the settings file, after it was read on its own: only that reading knows lines and columns.

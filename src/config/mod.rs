@@ -10,7 +10,7 @@ pub mod schema;
 mod settings;
 
 pub use error::ConfigError;
-pub use load::{ListenerOverrides, LogOverrides, Overrides, service_links};
+pub use load::{ListenerOverrides, LogOverrides, Overrides, service_links, standard_proxies};
 pub use settings::Config;
 
 #[cfg(test)]

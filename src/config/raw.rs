@@ -9,6 +9,7 @@ use crate::admin::{AdminOptions, ReadinessOptions};
 use crate::audit::AuditSettings;
 use crate::document::HumanDuration;
 use crate::envoy::ListenerOptions;
+use crate::limits::DEFAULT_DEADLINE;
 use crate::pdp::{BeforeFirstSync, FetchOptions, MemoryOptions, RevocationOptions};
 use crate::reload::ReloadOptions;
 use crate::signer::AssertionOptions;
@@ -51,9 +52,6 @@ pub(super) struct RawConfig {
     pub(super) assertion: Option<AssertionOptions>,
 }
 
-/// Below Envoy's own default of 200 ms, so that our denial arrives before Envoy gives up on us (P15).
-const DEFAULT_DEADLINE: HumanDuration = HumanDuration::new(std::time::Duration::from_millis(150));
-
 impl Default for RawConfig {
     fn default() -> Self {
         Self {
@@ -65,7 +63,7 @@ impl Default for RawConfig {
             readiness: ReadinessOptions::default(),
             log: LogOptions::default(),
             otlp: None,
-            deadline: DEFAULT_DEADLINE,
+            deadline: HumanDuration::new(DEFAULT_DEADLINE),
             state_folder: None,
             fetch: FetchOptions::default(),
             memory: MemoryOptions::default(),

@@ -1,14 +1,15 @@
 //! Every setting of a server, from what the layers say together.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::error::ConfigError;
-use super::load::{Overrides, layered};
+use super::load::{Overrides, layered, standard_proxies};
 use super::raw::RawConfig;
 use crate::admin::{AdminOptions, ReadinessOptions};
 use crate::audit::AuditOptions;
 use crate::envoy::ListenerOptions;
-use crate::pdp::{FetchOptions, PdpOptions, RevocationOptions};
+use crate::pdp::{FetchOptions, PdpOptions, Proxies, RevocationOptions};
 use crate::reload::ReloadOptions;
 use crate::signer::AssertionOptions;
 use crate::store::StoreOptions;
@@ -35,6 +36,8 @@ pub struct Config {
     pub state_folder: Option<PathBuf>,
     /// How servers are asked for keys, lists and files.
     pub fetch: FetchOptions,
+    /// The proxies that they are asked through.
+    pub proxies: Arc<Proxies>,
     /// Where the replicas' shared state is.
     pub store: StoreOptions,
     /// How revocation while servers run works.
@@ -67,6 +70,7 @@ impl Config {
             let message = "`audit.otlp` sends records to `otlp.endpoint`, which is not set";
             return Err(ConfigError::Contradiction(message.into()));
         }
+        let proxies = raw.fetch.proxies(standard_proxies);
         Ok(Self {
             pdp: PdpOptions {
                 peer_sources: raw.listener.peer_sources.clone(),
@@ -83,6 +87,7 @@ impl Config {
             admin: raw.admin.map(|admin| admin.relative_to(base)),
             readiness: raw.readiness,
             state_folder: raw.state_folder.map(|folder| base.join(folder)),
+            proxies: Arc::new(proxies.map_err(ConfigError::Contradiction)?),
             fetch: raw.fetch,
             store: raw.store.relative_to(base),
             revocations: raw.revocations,

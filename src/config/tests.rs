@@ -162,3 +162,21 @@ fn statements_about_proxies_are_explicit() {
     assert!(error.contains("`off` or `uriSanRequired`"), "{error}");
     assert!(sources("leastEvidence: none").is_err());
 }
+
+/// P406: the password of a proxy is in no message and in no text about the settings.
+#[test]
+fn the_password_of_a_proxy_is_not_shown() {
+    let fetch = |fetch: &str| load(&format!("documents: [a]\nfetch: {{ {fetch} }}\n"));
+    let config =
+        fetch("proxy: 'http://us:hunter2@proxy.example', noProxy: [corp.example]").unwrap();
+    assert!(!format!("{config:?}").contains("hunter2"));
+    for (wrong, expected) in [
+        ("proxy: 'socks5://us:hunter2@proxy.example'", "`fetch.proxy` is no address of a proxy"),
+        ("noProxy: [corp.example]", "`fetch.noProxy` is without `fetch.proxy`"),
+        ("proxy: [hunter2]", "countersign.yaml:2:"),
+        ("prox: 'http://us:hunter2@proxy.example'", "unknown field `prox`"),
+    ] {
+        let error = fetch(wrong).unwrap_err().to_string();
+        assert!(error.contains(expected) && !error.contains("hunter2"), "{error}");
+    }
+}

@@ -1,7 +1,7 @@
 //! The files that documents point to, read beforehand so that compiling needs no I/O.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::{Path, PathBuf};
 
@@ -36,20 +36,28 @@ impl Attachments {
 
     /// Every file that `documents` point to, resolved against the folder of the document that names it.
     pub fn paths_in(documents: &[Document]) -> Vec<PathBuf> {
-        let mut paths: Vec<_> = documents
-            .iter()
-            .flat_map(|document| {
-                document.spec.sources().into_iter().map(|source| (&document.origin, source))
+        let sources = documents.iter().flat_map(|document| {
+            document
+                .spec
+                .sources()
+                .into_iter()
+                .filter_map(|source| path_of(&document.origin, source))
+        });
+        distinct(sources)
+    }
+
+    /// Every file of credentials that servers are shown ([`Spec::clients`](super::Spec::clients)).
+    pub fn credentials_in(documents: &[Document]) -> Vec<PathBuf> {
+        let files = documents.iter().flat_map(|document| {
+            let clients = document.spec.clients().into_iter();
+            clients.flat_map(|client| {
+                client
+                    .sources()
+                    .filter_map(|own| path_of(&document.origin, own))
+                    .collect::<Vec<_>>()
             })
-            .filter_map(|(origin, source)| match source {
-                Source::File(file) => Some(resolve(origin, file)),
-                Source::Remote(remote) => remote.ca.as_ref().map(|ca| resolve(origin, ca)),
-                Source::Inline(_) => None,
-            })
-            .collect();
-        paths.sort();
-        paths.dedup();
-        paths
+        });
+        distinct(files)
     }
 
     /// Keeps the result of reading `path`: the bytes, or the reason why not, in lower case.
@@ -112,14 +120,18 @@ impl Attachments {
     }
 }
 
-/// The name of a remote file among [`RemoteContents`]: its address and the authorities that its server is known by. A file that came
-/// under other authorities is another one, in another document or before a change.
+/// The name of a remote file among [`RemoteContents`]: its address, the authorities that its server is known by, and the credentials
+/// that it was shown. A file that came under others is another one, in another document or before a change.
 pub fn remote_name(remote: &RemoteSource, authorities: Option<&[u8]>) -> String {
     let url = &remote.url.value;
-    match authorities {
+    let mut name = match authorities {
         None => url.clone(),
         Some(ca) => format!("{url} {}", Fingerprint::of(ca).to_hex()),
+    };
+    if let Some(client) = &remote.client {
+        name.push_str(&format!(" {}", Fingerprint::of(client.text().as_bytes()).to_hex()));
     }
+    name
 }
 
 impl fmt::Debug for Attachments {
@@ -132,6 +144,18 @@ impl fmt::Debug for Attachments {
 /// The path of the file that a document calls `file`: relative to the folder of the document.
 pub fn resolve(origin: &Origin, file: &Spanned<String>) -> PathBuf {
     origin.file().path().parent().unwrap_or(Path::new("")).join(&file.value)
+}
+
+fn path_of(origin: &Origin, source: &Source) -> Option<PathBuf> {
+    match source {
+        Source::File(file) => Some(resolve(origin, file)),
+        Source::Remote(remote) => remote.ca.as_ref().map(|ca| resolve(origin, ca)),
+        Source::Inline(_) => None,
+    }
+}
+
+fn distinct(paths: impl Iterator<Item = PathBuf>) -> Vec<PathBuf> {
+    paths.collect::<BTreeSet<_>>().into_iter().collect()
 }
 
 fn not_here(origin: &Origin, remote: &RemoteSource) -> Diagnostic {

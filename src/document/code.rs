@@ -196,6 +196,9 @@ codes! {
         Introspection "introspection" Error "an introspection key is missing, or does not fit the issuer" "correct it as the message says";
         IntrospectionClient "introspection-client" Error "the credentials for introspection are not valid" "configure exactly one way to authenticate";
         InvalidIntrospectionUrl "invalid-introspection-url" Error "the address of introspection is not valid" "write an `https` address";
+        SlowIntrospection "slow-introspection" Warning "requests do not wait for as long as `introspection.timeout` says" "raise `deadline` in the settings and the timeout of Envoy's filter, or shorten `timeout`";
+        ClientCredentials "client-credentials" Error "the credentials for a server are not valid; a warning where they are read later" "correct the header, host or file that the message names";
+        FetchTimeout "fetch-timeout" Error "the longest wait for a server is not possible" "write a duration of at most 5 minutes";
         InvalidCa "invalid-ca" Error "a CA file has no certificate in PEM" "write at least one `-----BEGIN CERTIFICATE-----`";
     }
     "Trust domains" {

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{HumanDuration, Source, Spanned, source};
+use super::{ClientSpec, Entries, HumanDuration, MutualTlsSpec, SecretFile, Source, Spanned};
 
 /// How an issuer is asked about its opaque tokens (RFC 7662).
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -18,7 +18,7 @@ pub struct IntrospectionSpec {
     pub allow_plaintext: bool,
     /// Who asks.
     pub client: Spanned<IntrospectionClientSpec>,
-    /// Longest wait for one answer.
+    /// Longest wait for one answer. A request waits no longer than its own `deadline`; the answer then serves the next one.
     #[schemars(extend("default" = "500ms"))]
     pub timeout: Option<Spanned<HumanDuration>>,
     /// Most questions at a time.
@@ -27,23 +27,39 @@ pub struct IntrospectionSpec {
     /// How long an answer is used at most.
     #[schemars(extend("default" = "30s"))]
     pub cache_ttl: Option<Spanned<HumanDuration>>,
+    /// Statuses by which the endpoint says that a token is not active, such as `[400, 404]`, beside `active: false`. Default: none;
+    /// another status than 200 is then an outage.
+    #[serde(default)]
+    pub inactive_statuses: Vec<Spanned<u16>>,
 }
 
-/// The client that asks, and exactly one way for it to prove that it is (RFC 7662 section 2.1).
+/// The client that asks, and one way for it to prove that it is (RFC 7662 section 2.1). `headers` and `mutualTls` may stand beside
+/// another.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct IntrospectionClientSpec {
-    /// Its `client_id`.
-    pub id: Spanned<String>,
+    /// Its `client_id`; required but for `bearer`, `headers` and `none`.
+    pub id: Option<Spanned<String>>,
     /// A secret in the `Authorization` header (RFC 6749 section 2.3.1).
     pub basic: Option<SecretFile>,
     /// A secret in the body (RFC 6749 section 2.3.1).
     pub post: Option<SecretFile>,
     /// A signed assertion (RFC 7523 section 2.2).
     pub private_key_jwt: Option<PrivateKeyJwtSpec>,
-    /// A client certificate (RFC 8705 section 2).
+    /// A bearer token (RFC 7662 section 2.1). Its file is read for each question.
+    pub bearer: Option<SecretFile>,
+    /// Further headers, each with one line: from a `file`, which is read for each question, or `inline` where it is no secret.
+    pub headers: Option<Entries<Source>>,
+    /// A client certificate (RFC 8705 section 2). Its files are read for each question.
     pub mutual_tls: Option<MutualTlsSpec>,
+    /// No proof at all, for an endpoint that only permitted callers can reach. It has no settings: its value is `{}`.
+    pub none: Option<NoProofSpec>,
 }
+
+/// The client proves nothing.
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NoProofSpec {}
 
 /// A key that signs assertions.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -59,33 +75,20 @@ pub struct PrivateKeyJwtSpec {
     pub audience: Option<String>,
 }
 
-/// A client certificate and its key.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct MutualTlsSpec {
-    /// The certificate and its intermediates, PEM.
-    pub certificate: SecretFile,
-    /// The private key, PEM.
-    pub key: SecretFile,
-}
-
-/// Something that is read from a file and never stands in the document itself.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct SecretFile {
-    /// The file; a relative path is relative to the folder of the document.
-    #[serde(rename = "file", deserialize_with = "source::file")]
-    #[schemars(with = "String")]
-    pub source: Source,
-}
-
 impl IntrospectionSpec {
-    /// Every file that it names.
+    /// Every file that it names, but for those of [`IntrospectionClientSpec::shown`].
     pub fn sources(&self) -> impl Iterator<Item = &Source> {
         let client = &self.client.value;
         let key = client.private_key_jwt.as_ref().map(|jwt| &jwt.key);
-        let pair = client.mutual_tls.iter().flat_map(|tls| [&tls.certificate, &tls.key]);
-        let secrets = client.basic.iter().chain(&client.post).chain(key).chain(pair);
+        let secrets = client.basic.iter().chain(&client.post).chain(key);
         self.ca.iter().chain(secrets.map(|file| &file.source))
+    }
+}
+
+impl IntrospectionClientSpec {
+    /// What the endpoint is shown beside the question.
+    pub fn shown(&self) -> ClientSpec {
+        let Self { bearer, headers, mutual_tls, .. } = self.clone();
+        ClientSpec { bearer, headers, mutual_tls, hosts: Vec::new() }
     }
 }

@@ -38,20 +38,21 @@ const HARMLESS: &str = "accessMarks acr address admin algorithm algorithms all a
     connections contains crls days deadline decision delay denyKids depth destination discovery dns documents domain dpop \
     drain during effect emails emptySegments encodedSlashes endpoint entries equals evidence exists expect expires \
     extendedKeyUsage fetch file files firstUses folder for foreign forgetful form format forwarders from generated grace \
-    group grpc header host hostIsSni hosts id identities in insecureAllowPlaintext intermediates interval ips issuedBefore \
-    issuer issuers keep keepAlive keyId kid kind kinds lastKnown leaf leastEvidence level lifetime listener log map master \
-    max maxAge maxAgeGrace maxBytes maxConcurrent maxLifetime maxStale memory method methods metricsInterval minRemaining \
-    minRsaBits mode mutualTls name now on onFull onLoss onMissing onStale origins others otherTrustDomains otlp parameters \
-    path paths peer peers peerSources pins pointer ports prefix principal privateKeyJwt profile proxies public publish \
-    query queue queueBytes readiness reason redirect refresh rejected rejectedCookies reload remote removals remove \
-    removed request requests requestsPerHost require requiredClaims revocation revocations rotation rule rules sample \
-    sampleAllows scheme scopes sentinel serial service serviceName settle sharedWith shownHeaders since sni socket source \
-    sourceCertificate spec spiffe spki stateFolder status stdout store sub subject subjects suffix target text timeout tls \
-    to tokenBytes tokenFile trustDomain trustedHops types until uris use user wait weekly when xEnvoyExternalAddress xfcc \
-    xfccWithoutTls xForwardedFor zone";
+    group grpc header host hostIsSni hosts id identities in inactiveStatuses insecureAllowPlaintext intermediates interval \
+    ips issuedBefore issuer issuers keep keepAlive keyId kid kind kinds lastKnown leaf leastEvidence level lifetime \
+    listener log map master max maxAge maxAgeGrace maxBytes maxConcurrent maxLifetime maxStale memory method methods \
+    metricsInterval minRemaining minRsaBits mode mutualTls name none noProxy now on onFull onLoss onMissing onStale \
+    origins others otherTrustDomains otlp parameters path paths peer peers peerSources pins pointer ports prefix principal \
+    privateKeyJwt profile proxies proxy public publish query queue queueBytes readiness reason redirect refresh rejected \
+    rejectedCookies reload remote removals remove removed request requests requestsPerHost require requiredClaims \
+    revocation revocations rotation rule rules sample sampleAllows scheme scopes sentinel serial service serviceName \
+    settle sharedWith shownHeaders since sni socket source sourceCertificate spec spiffe spki stateFolder status stdout \
+    store sub subject subjects suffix target text timeout tls to tokenBytes tokenFile trustDomain trustedHops types until \
+    uris use user wait weekly when xEnvoyExternalAddress xfcc xfccWithoutTls xForwardedFor zone";
 
 /// Keys whose values are hidden, and whose names are shown below the keys of secrets. The harmless ones are, too.
-const SENSITIVE: [&str; 7] = ["basic", "inline", "key", "post", "secrets", "token", "url"];
+const SENSITIVE: [&str; 9] =
+    ["basic", "bearer", "headers", "inline", "key", "post", "secrets", "token", "url"];
 
 /// Characters that structure YAML. At the ends of a hidden text they are shown.
 const STRUCTURE: [char; 13] = [' ', '\t', '\r', '{', '}', '[', ']', ',', '-', '|', '>', '?', ':'];
@@ -196,7 +197,7 @@ fn is_harmless(key: &str) -> bool {
 }
 
 /// Whether values of this key may be secrets, or lead to some.
-pub(super) fn holds_credentials(key: &str) -> bool {
+pub(crate) fn holds_credentials(key: &str) -> bool {
     let bare = key.to_ascii_lowercase().replace(['-', '_'], "");
     SECRETS.contains(&key) || LIKE_SECRETS.iter().any(|part| bare.contains(part))
 }

@@ -40,10 +40,9 @@ pub use diagnostic::{Diagnostic, JsonDiagnostic, any_error, sort};
 pub use duration::HumanDuration;
 pub use entries::{Entries, Texts};
 pub use fragments::FragmentsSpec;
-pub use introspection::{
-    IntrospectionClientSpec, IntrospectionSpec, MutualTlsSpec, PrivateKeyJwtSpec, SecretFile,
-};
+pub use introspection::{IntrospectionClientSpec, IntrospectionSpec, PrivateKeyJwtSpec};
 pub use kind::Kind;
+pub(crate) use masking::holds_credentials;
 pub use origin::{Origin, RelativeSpan};
 pub use plain::{has_placeholder, like_a_pattern, not_plain};
 pub use policy::PolicySpec;
@@ -53,7 +52,7 @@ pub use relative::RelativeDiagnostic;
 pub use revocation_list::{
     ListSignatureSpec, OnStaleList, RevocationEntrySpec, RevocationListSpec,
 };
-pub use source::{RemoteSource, Source};
+pub use source::{ClientSpec, MutualTlsSpec, RemoteSource, SecretFile, Source};
 pub use span::{SourceFile, Span};
 pub use spanned::Spanned;
 pub use spec::{API_VERSION, Document, Metadata, Spec, is_name};

@@ -1,9 +1,9 @@
-//! Where the material a document needs comes from.
+//! Where the material a document needs comes from, and the credentials that a server is shown for it.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer};
 
-use super::{HumanDuration, Spanned};
+use super::{Entries, HumanDuration, Spanned};
 
 /// A place to read from. Exactly one of the keys is given; which one is never guessed from the text.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -14,7 +14,7 @@ pub enum Source {
     /// The text itself.
     Inline(Spanned<String>),
     /// A file on a server, fetched in the background and refreshed.
-    Remote(RemoteSource),
+    Remote(Box<RemoteSource>),
 }
 
 /// A file on a server.
@@ -31,9 +31,50 @@ pub struct RemoteSource {
     /// For authorities and bundles: how long one is used that could not be fetched again. Default: `24h` for a bundle; authorities
     /// are used for as long as they are valid.
     pub max_stale: Option<Spanned<HumanDuration>>,
+    /// Longest wait for it. Default: `30s`, and `60s` for a revocation list.
+    #[schemars(extend("default" = "30s"))]
+    pub timeout: Option<Spanned<HumanDuration>>,
+    /// The credentials that the server is shown. Default: none.
+    pub client: Option<ClientSpec>,
     /// Whether `http://` will do: revocation lists are signed and often published so.
     #[serde(default)]
     pub allow_plaintext: bool,
+}
+
+/// The credentials that a server is shown. Their files are read for each request, so that other processes may replace them at any
+/// time.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ClientSpec {
+    /// A bearer token (RFC 6750 section 2.1), such as the one of a Kubernetes service account.
+    pub bearer: Option<SecretFile>,
+    /// Further headers, each with one line: from a `file`, or `inline` where it is no secret.
+    pub headers: Option<Entries<Source>>,
+    /// A client certificate.
+    pub mutual_tls: Option<MutualTlsSpec>,
+    /// Hosts that may see them beside that of the address, such as the one that a `jwks_uri` leads to. Default: none.
+    #[serde(default)]
+    pub hosts: Vec<Spanned<String>>,
+}
+
+/// A client certificate and its key.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct MutualTlsSpec {
+    /// The certificate and its intermediates, PEM.
+    pub certificate: SecretFile,
+    /// The private key, PEM.
+    pub key: SecretFile,
+}
+
+/// Something that is read from a file and never stands in the document itself.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SecretFile {
+    /// The file; a relative path is relative to the folder of the document.
+    #[serde(rename = "file", deserialize_with = "file")]
+    #[schemars(with = "String")]
+    pub source: Source,
 }
 
 impl Source {
@@ -52,6 +93,25 @@ impl Source {
             Self::Inline(_) => String::from("the inline text"),
             Self::Remote(_) => String::from("the remote file"),
         }
+    }
+}
+
+impl ClientSpec {
+    /// Every file that it names.
+    pub fn sources(&self) -> impl Iterator<Item = &Source> {
+        let pair = self.mutual_tls.iter().flat_map(|tls| [&tls.certificate, &tls.key]);
+        let headers = self.headers.iter().flat_map(|headers| &headers.0);
+        let files = self.bearer.iter().chain(pair).map(|file| &file.source);
+        files.chain(headers.map(|(_, text)| &text.value))
+    }
+
+    /// All that it says, without the places in the document.
+    pub(super) fn text(&self) -> String {
+        let headers = self.headers.iter().flat_map(|headers| &headers.0);
+        let names: Vec<_> = headers.map(|(name, _)| &name.value).collect();
+        let texts: Vec<_> = self.sources().map(|own| (own.name(), &own.place().value)).collect();
+        let hosts: Vec<_> = self.hosts.iter().map(|host| &host.value).collect();
+        format!("{:?}", (self.bearer.is_some(), names, texts, hosts))
     }
 }
 

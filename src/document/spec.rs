@@ -6,8 +6,8 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::{
-    Entries, FragmentsSpec, Kind, Origin, PolicySpec, PolicySuiteSpec, RevocationListSpec, Source,
-    Spanned, TokenIssuerSpec, TrustDomainSpec,
+    ClientSpec, Entries, FragmentsSpec, Kind, Origin, PolicySpec, PolicySuiteSpec,
+    RevocationListSpec, Source, Spanned, TokenIssuerSpec, TrustDomainSpec,
 };
 
 /// The version that documents are written in.
@@ -85,5 +85,19 @@ impl Spec {
             Self::RevocationList(spec) => spec.sources(),
             Self::Policy(_) | Self::Fragments(_) | Self::PolicySuite(_) => Vec::new(),
         }
+    }
+
+    /// The credentials that servers are shown. Their files are no part of the documents: they differ between replicas, and change.
+    pub fn clients(&self) -> Vec<ClientSpec> {
+        let remote = self.sources().into_iter().filter_map(|source| match source {
+            Source::Remote(remote) => remote.client.clone(),
+            Source::File(_) | Source::Inline(_) => None,
+        });
+        let mut clients: Vec<_> = remote.collect();
+        if let Self::TokenIssuer(spec) = self {
+            clients.extend(spec.keys.iter().filter_map(|keys| keys.value.client.clone()));
+            clients.extend(spec.introspection.iter().map(|own| own.value.client.value.shown()));
+        }
+        clients
     }
 }

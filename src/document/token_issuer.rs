@@ -3,8 +3,9 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::introspection::SecretFile;
-use super::{BindSpec, HumanDuration, IntrospectionSpec, Source, Spanned, source};
+use super::{
+    BindSpec, ClientSpec, HumanDuration, IntrospectionSpec, SecretFile, Source, Spanned, source,
+};
 
 /// The spec of a `TokenIssuer` document.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -111,6 +112,11 @@ pub struct KeysSpec {
     /// For an address: how long keys are used that could not be fetched again.
     #[schemars(extend("default" = "24h"))]
     pub max_stale: Option<Spanned<HumanDuration>>,
+    /// For an address: longest wait for an answer. Requests wait no longer than their `deadline`.
+    #[schemars(extend("default" = "10s"))]
+    pub timeout: Option<Spanned<HumanDuration>>,
+    /// For an address: the credentials that its server is shown.
+    pub client: Option<ClientSpec>,
     /// For an address: whether `http://` will do.
     #[serde(default)]
     pub allow_plaintext: bool,

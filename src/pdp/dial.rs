@@ -1,31 +1,78 @@
-//! Connecting outwards: the address is judged after the name was resolved and before anything is sent (P58).
+//! Connecting outwards: the addresses are judged after the name was resolved and before anything is sent (P58), and tried one soon
+//! after the other (RFC 8305).
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::time::Duration;
 
+use futures_util::StreamExt as _;
+use futures_util::stream::FuturesUnordered;
 use tokio::net::TcpStream;
+
+/// The pause before the next address is tried, too, while the ones before it do not answer (RFC 8305 section 5).
+const STAGGER: Duration = Duration::from_millis(250);
 
 /// Connects to `host`, which may be a name or an address, at the first of its addresses that is permitted and answers.
 ///
 /// # Errors
 /// `PermissionDenied` where every address is one that is never connected to; else what connecting gave.
 pub(super) async fn connect(host: &str, port: u16) -> io::Result<TcpStream> {
-    let host = host.trim_start_matches('[').trim_end_matches(']');
-    let mut refused = io::Error::new(io::ErrorKind::NotFound, "name has no address");
-    for address in tokio::net::lookup_host((host, port)).await? {
-        if !is_permitted(address.ip()) {
-            refused = io::Error::new(
-                io::ErrorKind::PermissionDenied,
-                "name leads to a link-local or metadata address",
-            );
-            continue;
-        }
-        match open(address).await {
-            Ok(stream) => return Ok(stream),
-            Err(error) => refused = error,
+    let found: Vec<_> = tokio::net::lookup_host((bare(host), port)).await?.collect();
+    let permitted: Vec<_> = found.iter().copied().filter(|own| is_permitted(own.ip())).collect();
+    if permitted.is_empty() && !found.is_empty() {
+        return Err(refused());
+    }
+    race(interleaved(&permitted)).await
+}
+
+/// Refuses a host that is an address that is never connected to, where another machine resolves names.
+///
+/// # Errors
+/// `PermissionDenied`.
+pub(super) fn judge_literal(host: &str) -> io::Result<()> {
+    match bare(host).parse() {
+        Ok(address) if !is_permitted(address) => Err(refused()),
+        Ok(_) | Err(_) => Ok(()),
+    }
+}
+
+fn bare(host: &str) -> &str {
+    host.trim_start_matches('[').trim_end_matches(']')
+}
+
+fn refused() -> io::Error {
+    let message = "name leads to a link-local or metadata address";
+    io::Error::new(io::ErrorKind::PermissionDenied, message)
+}
+
+/// The same addresses, with those of both families in turn: the first one is of the family that the system prefers (RFC 8305
+/// section 4).
+fn interleaved(addresses: &[SocketAddr]) -> Vec<SocketAddr> {
+    let first = addresses.first().is_some_and(SocketAddr::is_ipv6);
+    let (mut one, mut other) = (
+        addresses.iter().filter(|own| own.is_ipv6() == first),
+        addresses.iter().filter(|own| own.is_ipv6() != first),
+    );
+    let turns = addresses.iter().flat_map(|_| [one.next(), other.next()]);
+    turns.flatten().copied().collect()
+}
+
+/// The first connection to one of `addresses`. Each has its turn when the one before it has failed, or has not answered for a while.
+async fn race(addresses: Vec<SocketAddr>) -> io::Result<TcpStream> {
+    let mut waiting = addresses.into_iter();
+    let mut attempts = FuturesUnordered::new();
+    let mut failed = io::Error::new(io::ErrorKind::NotFound, "name has no address");
+    loop {
+        attempts.extend(waiting.next().map(open));
+        tokio::select! {
+            ended = attempts.next() => match ended {
+                None => return Err(failed),
+                Some(Ok(stream)) => return Ok(stream),
+                Some(Err(error)) => failed = error,
+            },
+            () = tokio::time::sleep(STAGGER), if waiting.len() > 0 => {}
         }
     }
-    Err(refused)
 }
 
 async fn open(address: SocketAddr) -> io::Result<TcpStream> {
@@ -100,6 +147,41 @@ mod tests {
         for permitted in ["127.0.0.1", "10.0.0.1", "192.0.2.1", "::1", "fd00::1", "2001:db8::1"] {
             assert!(is_permitted(permitted.parse().unwrap()), "{permitted}");
         }
+    }
+
+    /// P400: the next address is tried while one swallows packets, and no later than an answer of the first one.
+    #[tokio::test]
+    async fn an_address_that_swallows_packets_holds_up_no_other() {
+        let silent = tokio::net::TcpSocket::new_v4().unwrap();
+        silent.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let silent = silent.listen(1).unwrap();
+        let hole = silent.local_addr().unwrap();
+        // What the full queue of a listener that accepts nothing does not take is dropped.
+        let mut queued = Vec::new();
+        while let Ok(Ok(stream)) =
+            tokio::time::timeout(Duration::from_millis(200), open(hole)).await
+        {
+            queued.push(stream);
+        }
+        let good = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let good = good.local_addr().unwrap();
+        let began = crate::clock::Stopwatch::start();
+        let stream = race(vec![hole, hole, good]).await.unwrap();
+        assert_eq!(stream.peer_addr().unwrap(), good);
+        let took = began.elapsed();
+        assert!(took >= 2 * STAGGER && took < Duration::from_secs(5), "{took:?}");
+        let refused = "127.0.0.1:1".parse().unwrap();
+        let began = crate::clock::Stopwatch::start();
+        assert!(race(vec![refused, good]).await.is_ok());
+        assert!(began.elapsed() < STAGGER, "a refusal is no reason to wait");
+        assert!(race(vec![refused]).await.is_err() && race(Vec::new()).await.is_err());
+    }
+
+    #[test]
+    fn families_take_turns() {
+        let all = ["[::1]:1", "[::2]:1", "[::3]:1", "1.1.1.1:1"].map(|own| own.parse().unwrap());
+        let turns = ["[::1]:1", "1.1.1.1:1", "[::2]:1", "[::3]:1"].map(|own| own.parse().unwrap());
+        assert_eq!(interleaved(&all), turns);
     }
 
     #[tokio::test]

@@ -1,39 +1,38 @@
 //! One bounded HTTP exchange: encrypted unless allowed otherwise, no redirects, limits on time and size (P58).
 
 use std::fmt;
-use std::io;
+use std::io::Read as _;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use flate2::read::MultiGzDecoder;
 use futures_util::future::BoxFuture;
 use http::header::{
-    ACCEPT, CACHE_CONTROL, CONTENT_ENCODING, DATE, ETAG, HOST, IF_MODIFIED_SINCE, IF_NONE_MATCH,
-    LAST_MODIFIED, RETRY_AFTER, USER_AGENT,
+    ACCEPT, ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, DATE, ETAG, IF_MODIFIED_SINCE,
+    IF_NONE_MATCH, LAST_MODIFIED, RETRY_AFTER,
 };
-use http::{HeaderMap, HeaderValue, Method, Request, Response, Uri};
+use http::{HeaderMap, HeaderValue, Method, Request, Response};
 use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
 use hyper::body::Incoming;
-use hyper_util::rt::TokioIo;
-use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
-use rustls::{ClientConfig, RootCertStore};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc2822;
-use tokio::io::{AsyncRead, AsyncWrite};
-use tokio_rustls::TlsConnector;
 
-use crate::limits::{
-    KEY_FETCH_TIMEOUT, MAX_KEY_SET_BYTES, MAX_REMOTE_FILE_BYTES, REMOTE_FILE_TIMEOUT,
-    REVOCATION_LIST_TIMEOUT,
-};
-use crate::pdp::dial;
-use crate::trust::KeyUrl;
+use super::connect::{self, Connection, Shown};
+pub use super::fetch_error::FetchError;
+use super::proxy::Proxies;
+use crate::limits::{MAX_KEY_SET_BYTES, MAX_REMOTE_FILE_BYTES};
+use crate::trust::{Access, KeyUrl};
 
 /// Asks servers.
 pub trait Fetcher: fmt::Debug + Send + Sync {
     /// Puts one question, within its bounds on time and size.
     fn fetch<'a>(&'a self, ask: Ask<'a>) -> BoxFuture<'a, Result<Fetched, FetchError>>;
+
+    /// The proxies that questions go through, for others that ask servers.
+    fn proxies(&self) -> Arc<Proxies> {
+        Arc::default()
+    }
 }
 
 /// A question to a server.
@@ -41,14 +40,12 @@ pub trait Fetcher: fmt::Debug + Send + Sync {
 pub struct Ask<'a> {
     /// The address.
     pub url: &'a KeyUrl,
-    /// Authorities (PEM) that the server's certificate must lead to; the system's where there are none.
-    pub authorities: Option<&'a [u8]>,
+    /// How its server is asked.
+    pub access: &'a Access,
     /// The version that is at hand: it need not be sent again (RFC 9110 section 13.1).
     pub known: Option<&'a Validators>,
     /// The most bytes that are read.
     pub limit: usize,
-    /// The longest wait.
-    pub timeout: Duration,
     /// Whether a request waits for it: then it goes before the others that wait for the same host.
     pub urgent: bool,
 }
@@ -75,31 +72,27 @@ pub struct Validators {
 
 impl<'a> Ask<'a> {
     /// Asks for keys, for which requests may wait.
-    pub const fn keys(url: &'a KeyUrl, authorities: Option<&'a [u8]>) -> Self {
-        let (limit, timeout) = (MAX_KEY_SET_BYTES, KEY_FETCH_TIMEOUT);
-        Self { url, authorities, known: None, limit, timeout, urgent: false }
+    pub const fn keys(url: &'a KeyUrl, access: &'a Access) -> Self {
+        Self { url, access, known: None, limit: MAX_KEY_SET_BYTES, urgent: false }
     }
 
     /// Asks for a file of a document, for which no request waits.
-    pub const fn file(url: &'a KeyUrl, authorities: Option<&'a [u8]>) -> Self {
-        let (limit, timeout) = (MAX_REMOTE_FILE_BYTES, REMOTE_FILE_TIMEOUT);
-        Self { limit, timeout, ..Self::keys(url, authorities) }
+    pub const fn file(url: &'a KeyUrl, access: &'a Access) -> Self {
+        Self { limit: MAX_REMOTE_FILE_BYTES, ..Self::keys(url, access) }
     }
 
-    /// Asks for a revocation list or its signature, of at most `limit` bytes.
-    pub const fn list(url: &'a KeyUrl, authorities: Option<&'a [u8]>, limit: usize) -> Self {
-        Self { limit, timeout: REVOCATION_LIST_TIMEOUT, ..Self::keys(url, authorities) }
-    }
-
-    fn request(&self) -> Option<Request<Full<Bytes>>> {
-        let mut request = get(self.url.uri())?;
-        if let Some(Validators { etag, modified }) = self.known {
-            for (name, value) in [(IF_NONE_MATCH, etag), (IF_MODIFIED_SINCE, modified)] {
-                value.iter().for_each(|value| {
-                    drop(request.headers_mut().insert(name.clone(), (*value).clone()))
-                });
-            }
-        }
+    fn request(&self, shown: Shown) -> Option<Request<Full<Bytes>>> {
+        let mut request = connect::request(Method::GET, self.url.uri())?
+            .header(ACCEPT, "application/jwk-set+json, application/json")
+            .header(ACCEPT_ENCODING, "gzip")
+            .body(Full::default())
+            .ok()?;
+        let headers = request.headers_mut();
+        headers.extend(shown.headers);
+        let known = self.known.iter();
+        let versions = known
+            .flat_map(|known| [(IF_NONE_MATCH, &known.etag), (IF_MODIFIED_SINCE, &known.modified)]);
+        headers.extend(versions.filter_map(|(name, value)| Some((name, value.clone()?))));
         Some(request)
     }
 }
@@ -115,157 +108,45 @@ impl Validators {
     }
 }
 
-/// Why nothing was got. Never holds a part of the address or of the answer.
-#[derive(Debug, thiserror::Error)]
-pub enum FetchError {
-    /// It took longer than the bound.
-    #[error("took too long")]
-    Timeout,
-    /// No connection.
-    #[error("cannot connect: {0}")]
-    Connect(io::Error),
-    /// No trusted connection.
-    #[error("cannot establish TLS: {0}")]
-    Tls(String),
-    /// The other side does not speak HTTP.
-    #[error("broken HTTP exchange")]
-    Http,
-    /// The answer leads elsewhere.
-    #[error("answered {0}, and redirects are not followed")]
-    Redirect(u16),
-    /// Another status than 200.
-    #[error("answered {0}, expected 200")]
-    Status(u16),
-    /// Another status than 200, and not to be asked again before a while has passed (RFC 9110 section 10.2.3).
-    #[error("answered {0}, expected 200, and asks to be left alone for {1:?}")]
-    Busy(u16, Duration),
-    /// A compressed answer, which was not asked for.
-    #[error("answered in an encoding that was not asked for")]
-    Encoding,
-    /// More than the bound.
-    #[error("answered more than may be read")]
-    TooLarge,
+/// Fetches over HTTP/1.1 and TLS. A connection is used once: a refresh every few minutes is not worth a pool.
+#[derive(Clone, Debug, Default)]
+pub struct HttpsFetcher {
+    proxies: Arc<Proxies>,
 }
 
-/// A client certificate with its intermediates, and its key.
-pub(super) type ClientIdentity = (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>);
-
-/// Fetches over HTTP/1.1 and TLS. A connection is used once: a refresh every few minutes is not worth a pool.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct HttpsFetcher;
+impl HttpsFetcher {
+    /// Fetches through `proxies`.
+    pub fn through(proxies: &Arc<Proxies>) -> Self {
+        Self { proxies: Arc::clone(proxies) }
+    }
+}
 
 impl Fetcher for HttpsFetcher {
     fn fetch<'a>(&'a self, ask: Ask<'a>) -> BoxFuture<'a, Result<Fetched, FetchError>> {
-        let asking = tokio::time::timeout(ask.timeout, exchange_one(ask));
+        let asking = tokio::time::timeout(ask.access.timeout, exchange(ask, &self.proxies));
         Box::pin(async { asking.await.unwrap_or(Err(FetchError::Timeout)) })
     }
-}
 
-impl FetchError {
-    /// For how long the server asks to be left alone.
-    pub const fn retry_after(&self) -> Option<Duration> {
-        match self {
-            Self::Busy(_, wait) => Some(*wait),
-            Self::Timeout
-            | Self::Connect(_)
-            | Self::Tls(_)
-            | Self::Http
-            | Self::Redirect(_)
-            | Self::Status(_)
-            | Self::Encoding
-            | Self::TooLarge => None,
-        }
+    fn proxies(&self) -> Arc<Proxies> {
+        Arc::clone(&self.proxies)
     }
 }
 
-async fn exchange_one(ask: Ask<'_>) -> Result<Fetched, FetchError> {
-    let Ask { url, authorities, known, limit, .. } = ask;
-    let request = ask.request().ok_or(FetchError::Http)?;
-    let uri = url.uri();
-    let host = uri.host().unwrap_or_default();
-    let plaintext = url.is_plaintext();
-    let port = uri.port_u16().unwrap_or(if plaintext { 80 } else { 443 });
-    let stream = dial::connect(host, port).await.map_err(FetchError::Connect)?;
-    let response = if plaintext {
-        exchange(stream, request).await?
-    } else {
-        let name = host.trim_start_matches('[').trim_end_matches(']').to_owned();
-        let name = ServerName::try_from(name)
-            .map_err(|_| FetchError::Tls(String::from("the host is not a server name")))?;
-        let config = client_config(authorities.map(<[u8]>::to_vec), None).await?;
-        let tls = TlsConnector::from(Arc::new(config));
-        let stream =
-            tls.connect(name, stream).await.map_err(|error| FetchError::Tls(error.to_string()))?;
-        exchange(stream, request).await?
+async fn exchange(ask: Ask<'_>, proxies: &Proxies) -> Result<Fetched, FetchError> {
+    let Ask { url, access, known, limit, .. } = ask;
+    let shown = Shown::read(&access.client).await?;
+    let config = match url.is_plaintext() {
+        true => None,
+        false => Some(connect::tls(access.authorities.as_deref(), &shown).await?),
     };
+    let request = ask.request(shown).ok_or(FetchError::Http)?;
+    let mut connection = Connection::open(url, proxies, config.as_ref()).await?;
+    let response = connection.send(request).await?;
     if let Some(known) = known.filter(|_| response.status() == http::StatusCode::NOT_MODIFIED) {
         let (max_age, validators) = (max_age(response.headers()), known.clone());
         return Ok(Fetched { body: None, max_age, validators });
     }
     read(response, limit).await
-}
-
-/// The roots are read again for each fetch, so that a change of the system store counts without a restart.
-pub(super) async fn client_config(
-    authorities: Option<Vec<u8>>,
-    identity: Option<ClientIdentity>,
-) -> Result<ClientConfig, FetchError> {
-    let failed = |message: String| FetchError::Tls(message);
-    let roots = tokio::task::spawn_blocking(move || roots(authorities.as_deref()))
-        .await
-        .map_err(|_| failed(String::from("the authorities could not be read")))?;
-    if roots.is_empty() {
-        return Err(failed(String::from("there are no authorities to verify the server with")));
-    }
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let config = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .map_err(|error| failed(error.to_string()))?
-        .with_root_certificates(roots);
-    match identity {
-        None => Ok(config.with_no_client_auth()),
-        Some((chain, key)) => {
-            config.with_client_auth_cert(chain, key).map_err(|error| failed(error.to_string()))
-        }
-    }
-}
-
-/// The given authorities and no others, or the system's.
-fn roots(authorities: Option<&[u8]>) -> RootCertStore {
-    let mut roots = RootCertStore::empty();
-    match authorities {
-        Some(pem) => roots
-            .add_parsable_certificates(CertificateDer::pem_slice_iter(pem).filter_map(Result::ok)),
-        None => roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs),
-    };
-    roots
-}
-
-async fn exchange(
-    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    request: Request<Full<Bytes>>,
-) -> Result<Response<Incoming>, FetchError> {
-    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
-        .await
-        .map_err(|_| FetchError::Http)?;
-    // Ends when the sender or the response's body is dropped.
-    tokio::spawn(connection);
-    sender.send_request(request).await.map_err(|_| FetchError::Http)
-}
-
-fn get(uri: &Uri) -> Option<Request<Full<Bytes>>> {
-    request(Method::GET, uri)?.body(Full::default()).ok()
-}
-
-fn request(method: Method, uri: &Uri) -> Option<http::request::Builder> {
-    let path = uri.path_and_query().map_or("/", |path| path.as_str());
-    let request = Request::builder()
-        .method(method)
-        .uri(path)
-        .header(HOST, uri.authority()?.as_str())
-        .header(ACCEPT, "application/jwk-set+json, application/json")
-        .header(USER_AGENT, concat!("countersign/", env!("CARGO_PKG_VERSION")));
-    Some(request)
 }
 
 /// The body of an answer that is one, of at most `limit` bytes.
@@ -284,17 +165,34 @@ pub(super) async fn read(
             None => FetchError::Status(status),
         });
     }
-    if response.headers().get(CONTENT_ENCODING).is_some_and(|encoding| encoding != "identity") {
+    // RFC 9110 section 8.4.1: in any case of letters.
+    let encoding = response.headers().get(CONTENT_ENCODING).map(HeaderValue::as_bytes);
+    let is = |name: &str| encoding.is_some_and(|own| own.eq_ignore_ascii_case(name.as_bytes()));
+    let zipped = is("gzip") || is("x-gzip");
+    if !zipped && encoding.is_some() && !is("identity") {
         return Err(FetchError::Encoding);
     }
     let max_age = max_age(response.headers());
     let validators = Validators::of(response.headers());
-    let body = Limited::new(response.into_body(), limit).collect().await;
-    match body {
-        Ok(body) => Ok(Fetched { body: Some(body.to_bytes()), max_age, validators }),
-        Err(error) if error.is::<LengthLimitError>() => Err(FetchError::TooLarge),
-        Err(_) => Err(FetchError::Http),
-    }
+    let body = match Limited::new(response.into_body(), limit).collect().await {
+        Ok(body) => body.to_bytes(),
+        Err(error) if error.is::<LengthLimitError>() => return Err(FetchError::TooLarge),
+        Err(_) => return Err(FetchError::Http),
+    };
+    let body = if zipped { unzip(body, limit).await? } else { body };
+    Ok(Fetched { body: Some(body), max_age, validators })
+}
+
+/// The text in `zipped`, which may have `limit` bytes: a few bytes can stand for very many. On a thread that no request waits for,
+/// since a large text takes a while.
+async fn unzip(zipped: Bytes, limit: usize) -> Result<Bytes, FetchError> {
+    let unzip = move || {
+        let (mut text, one_more) = (Vec::new(), u64::try_from(limit).unwrap_or(u64::MAX));
+        let read = MultiGzDecoder::new(&*zipped).take(one_more.saturating_add(1));
+        { read }.read_to_end(&mut text).map_err(|_| FetchError::Encoding)?;
+        if text.len() > limit { Err(FetchError::TooLarge) } else { Ok(text.into()) }
+    };
+    tokio::task::spawn_blocking(unzip).await.unwrap_or(Err(FetchError::Encoding))
 }
 
 /// RFC 9110 section 10.2.3: seconds, or a date, which counts by the server's own clock.

@@ -17,6 +17,7 @@ use self::endpoint::Endpoint;
 use crate::authn::{TokenCache, is_cached};
 use crate::clock::Clock;
 use crate::evidence::PresentedToken;
+use crate::pdp::proxy::Proxies;
 use crate::sync::lock;
 use crate::trust::{Introspection, Issuer, KeySource, Material, TrustStore};
 
@@ -30,11 +31,12 @@ pub struct Introspector {
 type Connect = Box<dyn Fn(&Arc<Introspection>) -> Arc<dyn Ask> + Send + Sync>;
 
 impl Introspector {
-    /// Asks over HTTPS.
-    pub fn https(clock: Arc<dyn Clock>) -> Self {
+    /// Asks over HTTPS, through `proxies`.
+    pub fn https(clock: Arc<dyn Clock>, proxies: Arc<Proxies>) -> Self {
         let for_assertions = Arc::clone(&clock);
         let connect: Connect = Box::new(move |source| {
-            Arc::new(HttpsClient::new(Arc::clone(source), Arc::clone(&for_assertions)))
+            let (clock, proxies) = (Arc::clone(&for_assertions), Arc::clone(&proxies));
+            Arc::new(HttpsClient::new(Arc::clone(source), clock, proxies))
         });
         Self::new(clock, connect)
     }

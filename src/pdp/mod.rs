@@ -5,10 +5,12 @@
 
 mod assertion;
 mod collected;
+mod connect;
 mod cookies;
 mod current;
 mod dial;
 mod fetch;
+mod fetch_error;
 mod follow;
 mod fulfil;
 mod introspect;
@@ -17,6 +19,7 @@ mod keys;
 mod outcome;
 mod pinned;
 mod point;
+mod proxy;
 mod remote;
 mod revocation;
 mod sealed;
@@ -38,6 +41,7 @@ pub use keys::{
 pub use outcome::{AuditSink, Observer, Outcome, Phases, Recording};
 pub use pinned::Pinned;
 pub use point::{Pdp, PdpOptions};
+pub use proxy::{Proxies, ProxyError};
 pub use remote::{RemoteFiles, RemoteStatus};
 pub use revocation::{
     BeforeFirstSync, KnownRevocation, ListStatus, Published, RUNNING, RevocationOptions,

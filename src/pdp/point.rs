@@ -74,7 +74,8 @@ impl Pdp {
         options: PdpOptions,
     ) -> Self {
         keys.follow(snapshot.trust(), None);
-        let introspector = Introspector::https(Arc::clone(&clock));
+        let proxies = keys.fetcher().proxies();
+        let introspector = Introspector::https(Arc::clone(&clock), proxies);
         introspector.follow(snapshot.trust(), None);
         let (fetcher, now) = (Arc::clone(keys.fetcher()), Arc::clone(&clock));
         let revocations = RevocationRegister::kept_in(revocations, snapshot.trust(), now, fetcher);
@@ -114,7 +115,7 @@ impl Pdp {
     /// Turns introspection off: no issuer is asked about opaque tokens.
     #[must_use]
     pub fn without_introspection(mut self) -> Self {
-        self.introspector = Introspector::https(Arc::clone(&self.clock));
+        self.introspector = Introspector::https(Arc::clone(&self.clock), Arc::default());
         self
     }
 

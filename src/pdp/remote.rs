@@ -57,14 +57,14 @@ pub struct RemoteStatus {
 
 struct Entry {
     shared: Arc<Shared>,
-    /// The documents that name it, and where.
-    named: Vec<(String, RemotePart, String)>,
     _following: Following,
 }
 
 /// The state that the task and the others share.
 struct Shared {
     source: Arc<RemoteFile>,
+    /// The documents that name it, and where.
+    named: Mutex<Vec<Named>>,
     state: Mutex<State>,
     course: Arc<Course>,
 }
@@ -81,6 +81,9 @@ struct State {
     stale: bool,
     asks: Option<Bucket>,
 }
+
+/// A document, its key, and how it is shown.
+type Named = (String, RemotePart, String);
 
 struct FollowedFile {
     shared: Arc<Shared>,
@@ -131,7 +134,8 @@ impl RemoteFiles {
                 let entry = entries.entry(source.name.clone()).or_insert_with(|| {
                     match previous.remove(&source.name) {
                         Some(kept) if kept.shared.source.is_fetched_like(source) => {
-                            Entry { named: Vec::new(), ..kept }
+                            lock(&kept.shared.named).clear();
+                            kept
                         }
                         before => self.start(source, before),
                     }
@@ -141,7 +145,7 @@ impl RemoteFiles {
                     1 => own.part.to_string(),
                     count => format!("{} {count}", own.part),
                 };
-                entry.named.push((domain.name.clone(), own.part, file));
+                lock(&entry.shared.named).push((domain.name.clone(), own.part, file));
             }
         }
     }
@@ -153,7 +157,8 @@ impl RemoteFiles {
         };
         let course = Course::new(source.refresh, Arc::clone(&self.clock));
         let state = Mutex::new(state);
-        let shared = Arc::new(Shared { source: Arc::clone(source), state, course });
+        let (source, named) = (Arc::clone(source), Mutex::default());
+        let shared = Arc::new(Shared { source, named, state, course });
         let followed = FollowedFile {
             shared: Arc::clone(&shared),
             fetcher: Arc::clone(&self.fetcher),
@@ -161,7 +166,7 @@ impl RemoteFiles {
             known: Validators::default(),
         };
         let following = Following::start(&shared.course, followed);
-        Entry { shared, named: Vec::new(), _following: following }
+        Entry { shared, _following: following }
     }
 
     /// What was saved before the start.
@@ -233,7 +238,7 @@ impl RemoteFiles {
         for entry in lock(&self.entries).values() {
             let names =
                 |own: &(String, RemotePart, String)| own.0 == name && own.1.has_authorities();
-            if entry.named.iter().any(names) {
+            if lock(&entry.shared.named).iter().any(names) {
                 entry.shared.ask();
             }
         }
@@ -242,7 +247,11 @@ impl RemoteFiles {
     /// How every file is doing, once for each place that names it.
     pub fn status(&self) -> Vec<RemoteStatus> {
         let entries = lock(&self.entries);
-        entries.values().flat_map(|entry| entry.named.iter().map(|own| entry.status(own))).collect()
+        let of = |entry: &Entry| {
+            let named = lock(&entry.shared.named).clone();
+            named.iter().map(|own| entry.status(own)).collect::<Vec<_>>()
+        };
+        entries.values().flat_map(of).collect()
     }
 
     fn contents(&self, part: impl Fn(&State) -> &Option<(Bytes, UnixTime)>) -> RemoteContents {
@@ -280,6 +289,11 @@ impl Entry {
 }
 
 impl Shared {
+    /// Its names, as metrics have them.
+    fn files(&self) -> Vec<String> {
+        lock(&self.named).iter().map(|(domain, _, file)| format!("{domain}/{file}")).collect()
+    }
+
     fn ask(&self) {
         let (most, refill, gap) = UNKNOWN_AUTHORITY_FETCHES;
         let now = self.course.now();
@@ -318,8 +332,8 @@ impl Shared {
 impl Followed for FollowedFile {
     async fn look(&mut self, urgent: bool) -> Result<Option<Duration>, Failure> {
         let Self { shared, fetcher, changed, known } = self;
-        let RemoteFile { url, authorities, .. } = &*shared.source;
-        let ask = Ask { known: known.if_any(), urgent, ..Ask::file(url, authorities.as_deref()) };
+        let RemoteFile { url, access, .. } = &*shared.source;
+        let ask = Ask { known: known.if_any(), urgent, ..Ask::file(url, access) };
         match fetcher.fetch(ask).await {
             Ok(Fetched { body, max_age, validators }) => {
                 *known = validators;
@@ -332,9 +346,10 @@ impl Followed for FollowedFile {
             }
             Err(error) => {
                 let had_before = lock(&shared.state).newest.is_some();
-                tracing::warn!(origin = %url, %error, last_good_in_force = had_before, "remote file not fetched");
+                let files = shared.files();
+                tracing::warn!(?files, origin = %url, %error, last_good_in_force = had_before, "remote file not fetched");
                 if shared.lapse(shared.course.now()) {
-                    tracing::error!(origin = %url, "remote file is older than its `maxStale` and does not count any more");
+                    tracing::error!(?files, origin = %url, "remote file is older than its `maxStale` and does not count any more");
                     changed.notify_one();
                 }
                 Err(error.into())

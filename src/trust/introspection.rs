@@ -10,7 +10,7 @@ use crate::clock::UnixTime;
 use crate::json::{self, JsonError};
 use crate::limits::MAX_JSON_DEPTH;
 use crate::secret::{Fingerprint, Secret};
-use crate::trust::{ClientAssertion, KeyUrl};
+use crate::trust::{Access, ClientAssertion, KeyUrl};
 
 /// An introspection endpoint and the rules for asking it.
 #[derive(Clone, Debug)]
@@ -19,19 +19,19 @@ pub struct Introspection {
     pub issuer: String,
     /// The address.
     pub url: KeyUrl,
-    /// Authorities (PEM) that the server's certificate must lead to; the system's where there are none.
-    pub authorities: Option<Vec<u8>>,
-    /// The `client_id` of the one who asks.
-    pub client_id: String,
+    /// How its server is asked.
+    pub access: Access,
+    /// The `client_id` of the one who asks, where it has one.
+    pub client_id: Option<String>,
     /// How it proves that it is.
     pub authentication: ClientAuthentication,
-    /// Longest wait for one answer.
-    pub timeout: Duration,
+    /// Statuses that say that a token is not active.
+    pub inactive_statuses: Vec<u16>,
     /// Most questions at a time.
     pub max_concurrent: usize,
     /// How long an answer is used at most.
     pub cache_ttl: Duration,
-    /// Changes whenever anything above does, secrets included (P63). Never shown.
+    /// Changes whenever anything above does, secrets included (P63), but for those that are read for each question. Never shown.
     pub revision: Fingerprint,
 }
 
@@ -44,13 +44,8 @@ pub enum ClientAuthentication {
     Post(Secret<String>),
     /// A signed assertion.
     PrivateKeyJwt(ClientAssertion),
-    /// A client certificate.
-    MutualTls {
-        /// The certificate and its intermediates, PEM.
-        certificates: Vec<u8>,
-        /// The private key, PEM.
-        key: Secret<Vec<u8>>,
-    },
+    /// What the endpoint is shown beside the question, or nothing.
+    Shown,
 }
 
 /// The answer of an introspection endpoint about one token.

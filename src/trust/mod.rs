@@ -1,8 +1,9 @@
 //! The trust that documents configure, as plain values: pinned authorities, issuers, keys. No I/O, no clock, no requests.
 //!
-//! The order inside: `algorithm`, `name`, `jwk`, `keys` and `remote`; one folder for each kind of document (`domain`, `issuer`,
+//! The order inside: `algorithm`, `name`, `jwk`, `keys`, `key_url`, `access` and `remote`; one folder for each kind of document (`domain`, `issuer`,
 //! `revocation`); `store`, which compiles all documents together; and `material`, which is gathered for a request.
 
+mod access;
 mod algorithm;
 mod assertion;
 mod domain;
@@ -10,6 +11,7 @@ mod dpop;
 mod introspection;
 mod issuer;
 mod jwk;
+mod key_url;
 mod keys;
 mod material;
 mod name;
@@ -19,6 +21,7 @@ mod store;
 #[cfg(test)]
 pub(crate) mod tests;
 
+pub use access::{Access, Client, HeaderText, client_certificate, secret_line};
 pub use algorithm::Algorithm;
 pub use assertion::ClientAssertion;
 pub use domain::{
@@ -32,10 +35,11 @@ pub use introspection::{AnswerError, ClientAuthentication, Introspection, Intros
 pub(crate) use issuer::canonical_type;
 pub use issuer::{Bind, Issuer, KeySource};
 pub use jwk::{KeyFault, KeyPurpose, VerificationKey};
+pub use key_url::{KeyUrl, KeyUrlError};
 pub use keys::{KeyMiss, KeySet, KeySetError, SkippedKey};
 pub use material::{Material, Outdated};
 pub use name::{CanonicalName, NameError};
-pub use remote::{KeyUrl, KeyUrlError, RemoteFile, RemoteKeys, RemotePart};
+pub use remote::{RemoteFile, RemoteKeys, RemotePart};
 pub use revocation::{
     AcceptedList, EntryError, FIRST_LINE, KnownIssuers, LineError, ListError, ListHeader, ListMark,
     ListPlace, ListSignature, ListSignatureError, ListSource, ListText, RevocationEntry,

@@ -3,15 +3,13 @@
 use std::fmt;
 use std::time::Duration;
 
-use http::Uri;
-use http::uri::Scheme;
-
 use crate::clock::UnixTime;
 use crate::document::{
-    Attachments, Code, Diagnostic, HumanDuration, Origin, RemoteSource, has_placeholder,
-    remote_name,
+    Attachments, Code, Diagnostic, HumanDuration, Origin, RemoteSource, remote_name,
 };
-use crate::trust::KeyPurpose;
+use crate::limits::{REMOTE_FILE_TIMEOUT, REVOCATION_LIST_TIMEOUT};
+use crate::trust::access::{self, Access, Client};
+use crate::trust::{KeyPurpose, KeyUrl};
 
 /// Keys behind an address.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,8 +20,8 @@ pub struct RemoteKeys {
     pub discovery: Option<String>,
     /// The purpose of the keys.
     pub purpose: KeyPurpose,
-    /// Authorities (PEM) that the server's certificate must lead to; the system's where there are none.
-    pub authorities: Option<Vec<u8>>,
+    /// How its server is asked.
+    pub access: Access,
     /// How often the keys are fetched.
     pub refresh: Duration,
     /// How long after it was fetched a key set is still used.
@@ -45,8 +43,8 @@ pub struct RemoteFile {
     pub url: KeyUrl,
     /// The file's name among [`RemoteContents`](crate::document::RemoteContents).
     pub name: String,
-    /// Authorities (PEM) that the server's certificate must lead to; the system's where there are none.
-    pub authorities: Option<Vec<u8>>,
+    /// How its server is asked.
+    pub access: Access,
     /// How often it is fetched.
     pub refresh: Duration,
     /// How long after it was fetched it counts; `None` where it says itself how old it may become.
@@ -78,33 +76,6 @@ const MIN_REFRESH: Duration = Duration::from_secs(10);
 
 /// A bundle server that was away for longer has nothing that is still valid: the same as for keys.
 const DEFAULT_BUNDLE_MAX_STALE: Duration = Duration::from_secs(24 * 60 * 60);
-
-/// An absolute `https` address, or `http` where the operator allows it. Comes from configuration, never from a token (P58).
-#[derive(Clone, PartialEq, Eq)]
-pub struct KeyUrl(Uri);
-
-/// Why a text is not an address to fetch keys from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum KeyUrlError {
-    /// Not an absolute URL.
-    #[error("is not an absolute URL")]
-    NotAbsolute,
-    /// Another scheme than `https` or `http`.
-    #[error("has a scheme other than `https`")]
-    Scheme,
-    /// `http` without leave.
-    #[error("is not encrypted")]
-    Plaintext,
-    /// User name or password.
-    #[error("has user information")]
-    UserInfo,
-    /// A fragment.
-    #[error("has a fragment")]
-    Fragment,
-    /// A variable that was not replaced.
-    #[error("has a placeholder")]
-    Placeholder,
-}
 
 impl RemoteFile {
     /// The file that `spec` names.
@@ -147,14 +118,29 @@ impl RemoteFile {
         let authorities = spec.ca.as_ref().map(|ca| files.file(origin, ca)).transpose()?;
         let name = remote_name(spec, authorities);
         let authorities = authorities.map(<[u8]>::to_vec);
-        Ok(Self { url, name, authorities, refresh, max_stale, part })
+        let wait = match part {
+            RemotePart::List => REVOCATION_LIST_TIMEOUT,
+            RemotePart::Bundle
+            | RemotePart::Authorities
+            | RemotePart::Intermediates
+            | RemotePart::Crls => REMOTE_FILE_TIMEOUT,
+        };
+        let timeout = access::timeout(spec.timeout.as_ref(), wait, origin)?;
+        let client = spec.client.as_ref();
+        let client = client.map(|client| Client::read(client, url.is_plaintext(), origin));
+        let client = client.transpose()?.unwrap_or_default();
+        let access = Access { authorities, timeout, client };
+        Ok(Self { url, name, access, refresh, max_stale, part })
     }
 
     /// The same for two documents: fetched as often, and used as short, as the stricter of them says.
     #[must_use]
     pub fn stricter(&self, other: &Self) -> Self {
-        let stale = [self.max_stale, other.max_stale].into_iter().flatten().min();
-        Self { refresh: self.refresh.min(other.refresh), max_stale: stale, ..self.clone() }
+        let mut stricter = self.clone();
+        stricter.max_stale = [self.max_stale, other.max_stale].into_iter().flatten().min();
+        stricter.refresh = self.refresh.min(other.refresh);
+        stricter.access.timeout = self.access.timeout.max(other.access.timeout);
+        stricter
     }
 
     /// Whether both are fetched in the same way, whatever they are for.
@@ -216,98 +202,5 @@ impl fmt::Display for RemotePart {
             Self::Crls => "revocation.crls",
             Self::List => "from",
         })
-    }
-}
-
-impl KeyUrl {
-    /// Reads an address; `http` needs `allow_plaintext`.
-    ///
-    /// # Errors
-    /// The rule that is broken.
-    pub fn parse(text: &str, allow_plaintext: bool) -> Result<Self, KeyUrlError> {
-        if text.contains('#') {
-            return Err(KeyUrlError::Fragment);
-        }
-        if has_placeholder(text) {
-            return Err(KeyUrlError::Placeholder);
-        }
-        let uri: Uri = text.parse().map_err(|_| KeyUrlError::NotAbsolute)?;
-        let scheme = uri.scheme().ok_or(KeyUrlError::NotAbsolute)?;
-        if *scheme != Scheme::HTTPS && *scheme != Scheme::HTTP {
-            return Err(KeyUrlError::Scheme);
-        }
-        let authority = uri.authority().ok_or(KeyUrlError::NotAbsolute)?;
-        if authority.as_str().contains('@') {
-            return Err(KeyUrlError::UserInfo);
-        }
-        if authority.host().is_empty() {
-            return Err(KeyUrlError::NotAbsolute);
-        }
-        if *scheme == Scheme::HTTP && !allow_plaintext {
-            return Err(KeyUrlError::Plaintext);
-        }
-        Ok(Self(uri))
-    }
-
-    /// The address.
-    pub const fn uri(&self) -> &Uri {
-        &self.0
-    }
-
-    /// Whether it is `http`.
-    pub fn is_plaintext(&self) -> bool {
-        self.0.scheme() == Some(&Scheme::HTTP)
-    }
-}
-
-impl fmt::Display for KeyUrl {
-    /// Scheme, host and port: a path or query may be confidential (P66).
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let scheme = self.0.scheme_str().unwrap_or_default();
-        write!(f, "{scheme}://{}", self.0.authority().map_or("", |authority| authority.as_str()))
-    }
-}
-
-impl fmt::Debug for KeyUrl {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// P58: no scheme but https, unless asked for by name; no user information.
-    #[test]
-    fn only_a_plain_https_address_is_accepted() {
-        use KeyUrlError::*;
-        for (text, expected) in [
-            ("https://issuer.example/jwks?tenant=a", Ok(())),
-            ("https://issuer.example", Ok(())),
-            ("https://[::1]:8443/jwks", Ok(())),
-            ("http://issuer.example/jwks", Err(Plaintext)),
-            ("file:///etc/passwd", Err(NotAbsolute)),
-            ("ftp://issuer.example/jwks", Err(Scheme)),
-            ("/jwks", Err(NotAbsolute)),
-            ("issuer.example", Err(NotAbsolute)),
-            ("", Err(NotAbsolute)),
-            ("https://", Err(NotAbsolute)),
-            ("https://user:pass@issuer.example/", Err(UserInfo)),
-            ("https://issuer.example/#a", Err(Fragment)),
-            ("https://issuer.example/ a", Err(NotAbsolute)),
-        ] {
-            assert_eq!(KeyUrl::parse(text, false).map(|_| ()), expected, "{text}");
-        }
-        assert!(KeyUrl::parse("http://127.0.0.1:8080/jwks", true).is_ok());
-        assert_eq!(KeyUrl::parse("file://host/a", true), Err(Scheme));
-    }
-
-    /// P66: what is printed of an address is its origin.
-    #[test]
-    fn an_address_is_printed_without_path_and_query() {
-        let url = KeyUrl::parse("https://issuer.example:8443/secret?key=secret", false).unwrap();
-        assert_eq!(url.to_string(), "https://issuer.example:8443");
-        assert_eq!(format!("{url:?}"), "https://issuer.example:8443");
     }
 }

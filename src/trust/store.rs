@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use x509_parser::certificate::X509Certificate;
 
+use super::access;
 use super::domain::{self, IssuerId, IssuerKeys, KnownLists, TrustDomain};
 use super::issuer::{self, Issuer, KeySource};
 use super::revocation::{self, KnownIssuers, RevocationEntry, RevocationList, Revocations};
@@ -65,6 +66,7 @@ impl TrustStore {
                 Spec::Policy(_) | Spec::Fragments(_) | Spec::PolicySuite(_) => {}
             }
         }
+        access::judge_files(documents, files, problems);
         domain::check_overlaps(documents, &drafts, problems);
         let (domains, known_lists, standing) = domain::settle(drafts, known, now, problems);
         (store.domains, store.known_lists) = (domains, known_lists);

@@ -84,7 +84,8 @@ impl Drill {
         let load = Load::from_paths(&[folder.join("policies")]);
         let snapshot = load.snapshot.unwrap_or_else(|| panic!("{:?}", load.problems));
 
-        let keys = Arc::new(KeyCache::new(Arc::new(clock.clone()), Arc::new(HttpsFetcher)));
+        let keys =
+            Arc::new(KeyCache::new(Arc::new(clock.clone()), Arc::new(HttpsFetcher::default())));
         let options = PdpOptions {
             peer_sources: PeerSources { source_certificate: true, ..PeerSources::default() },
             deadline: Duration::from_secs(5),

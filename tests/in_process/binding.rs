@@ -87,7 +87,8 @@ impl House {
         let load = Load::from_paths(&[folder.path().to_owned()]);
         let snapshot = load.snapshot.unwrap_or_else(|| panic!("{:?}", load.problems));
         let clock = FixedClock::at(UnixTime::from_secs(NOW));
-        let keys = Arc::new(KeyCache::new(Arc::new(clock.clone()), Arc::new(HttpsFetcher)));
+        let keys =
+            Arc::new(KeyCache::new(Arc::new(clock.clone()), Arc::new(HttpsFetcher::default())));
         let options = PdpOptions {
             peer_sources: PeerSources {
                 xfcc: true,

@@ -111,7 +111,8 @@ impl House {
         let load = Load::from_paths(&[folder.path().to_owned()]);
         let snapshot = load.snapshot.unwrap_or_else(|| panic!("{:?}", load.problems));
         let clock = FixedClock::at(UnixTime::from_secs(NOW));
-        let keys = Arc::new(KeyCache::new(Arc::new(clock.clone()), Arc::new(HttpsFetcher)));
+        let keys =
+            Arc::new(KeyCache::new(Arc::new(clock.clone()), Arc::new(HttpsFetcher::default())));
         let options = PdpOptions {
             peer_sources: PeerSources::default(),
             deadline: Duration::from_secs(10),
@@ -239,4 +240,39 @@ async fn nothing_secret_is_logged() {
     let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
     assert!(log.contains("left alone"), "{log}");
     assert!(!log.contains("canary") && !log.contains("opaque-"), "{log}");
+}
+
+/// `check` and a server warn of a wait that no request has, by the deadline that they know.
+#[test]
+fn a_timeout_above_the_deadline_is_a_warning() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("documents.yaml"), documents(1)).unwrap();
+    std::fs::write(folder.path().join("secret"), SECRET).unwrap();
+    let slow = |deadline| {
+        let load = Load::from_paths(&[folder.path().to_owned()]).within(deadline);
+        load.problems.iter().any(|problem| problem.code.as_str() == "slow-introspection")
+    };
+    let of = Duration::from_millis;
+    assert_eq!([of(150), of(4999), of(5000)].map(slow), [true, true, false]);
+}
+
+/// P402: the credentials that servers are shown may differ between replicas, come later and change: they are no part of the documents.
+#[test]
+fn credentials_for_servers_are_no_part_of_the_documents() {
+    let folder = tempfile::tempdir().unwrap();
+    let shown = "client: { bearer: { file: own.token } }";
+    let text = documents(1).replace("client: { id: us, basic: { file: secret } }", shown);
+    assert!(text.contains(shown));
+    std::fs::write(folder.path().join("documents.yaml"), text).unwrap();
+    let load = || Load::from_paths(&[folder.path().to_owned()]).within(Duration::from_secs(5));
+    let missing = load();
+    let codes: Vec<_> = missing.problems.iter().map(|problem| problem.code.as_str()).collect();
+    assert_eq!((codes, missing.snapshot.is_some()), (vec!["unreadable-file"], true));
+    for token in ["one", "two"] {
+        std::fs::write(folder.path().join("own.token"), token).unwrap();
+        let there = load();
+        assert_eq!((there.problems.as_slice(), there.set.name()), (&[][..], missing.set.name()));
+        let snapshot = there.snapshot.unwrap();
+        assert!(snapshot.files().all(|path| !path.ends_with("own.token")));
+    }
 }

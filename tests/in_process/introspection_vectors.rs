@@ -85,7 +85,7 @@ async fn judge(case: &Value) -> Result<(), Reason> {
     let (_, credentials) = CredentialHeaders::split(headers, &SealedNames::default(), None, None);
     let sources = PeerSources::default();
     let evidence = evidence::collect(&credentials, None, &sources, &trust.token_places());
-    let introspector = Introspector::https(Arc::new(FixedClock::at(now)));
+    let introspector = Introspector::https(Arc::new(FixedClock::at(now)), Arc::default());
     introspector.follow(&trust, None);
     let mut material = Material::default();
     let tokens = evidence.tokens.as_ref().unwrap();

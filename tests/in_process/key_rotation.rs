@@ -33,7 +33,7 @@ impl Drill {
         let documents = document::parse(&SourceFile::new("drill.yaml", text), &mut problems);
         let trust = TrustStore::compile(&documents, &Attachments::default(), &mut problems);
         assert_eq!(problems, []);
-        let cache = KeyCache::new(Arc::new(clock.clone()), Arc::new(HttpsFetcher));
+        let cache = KeyCache::new(Arc::new(clock.clone()), Arc::new(HttpsFetcher::default()));
         cache.follow(&trust, None);
         cache.settled().await;
         Self { issuer, clock, trust, cache }
@@ -166,7 +166,7 @@ async fn a_replaced_key_is_noticed_and_a_late_one_is_pending() {
     std::fs::write(folder.path().join("documents.yaml"), documents).unwrap();
     let load = Load::from_paths(&[folder.path().to_owned()]);
     let snapshot = load.snapshot.unwrap_or_else(|| panic!("{:?}", load.problems));
-    let keys = Arc::new(KeyCache::new(Arc::new(clock.clone()), Arc::new(HttpsFetcher)));
+    let keys = Arc::new(KeyCache::new(Arc::new(clock.clone()), Arc::new(HttpsFetcher::default())));
     let options = PdpOptions {
         peer_sources: PeerSources::default(),
         deadline: Duration::from_secs(1),

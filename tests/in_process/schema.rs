@@ -64,6 +64,8 @@ fn with_files(folder: &Path) {
         ("intermediate.pem", &pem),
         ("client.pem", &pem),
         ("client.key", &key.serialize_pem()),
+        ("own.token", &String::from("a-token\n")),
+        ("gateway.key", &String::from("a-key\n")),
         ("client.secret", &String::from("a secret")),
         ("new.secret", &"n".repeat(32)),
         ("old.secret", &"o".repeat(32)),

@@ -13,7 +13,7 @@ use crate::authn::{self, Credential, NoCache};
 use crate::cli::CommandError;
 use crate::cli::documents::{self, Progress};
 use crate::clock::{Clock, FixedClock, SystemClock, UnixTime};
-use crate::config::Config;
+use crate::config::{Config, standard_proxies};
 use crate::evidence::{PeerSources, PrincipalSource};
 use crate::evidence_level::EvidenceLevel;
 use crate::limits::KEY_FETCH_TIMEOUT;
@@ -104,8 +104,10 @@ async fn decide(
 impl Ground<'_> {
     fn pdp(self, now: UnixTime, may_wait: bool, names_tls_peer: bool) -> Pdp {
         let clock = Arc::new(FixedClock::at(now));
+        let proxies = self.config.map(|config| Arc::clone(&config.proxies));
+        let proxies = proxies.unwrap_or_else(|| Arc::new(standard_proxies()));
         let fetcher: Arc<dyn Fetcher> =
-            if may_wait { Arc::new(HttpsFetcher) } else { Arc::new(Offline) };
+            if may_wait { Arc::new(HttpsFetcher::through(&proxies)) } else { Arc::new(Offline) };
         let keys = KeyCache::new(clock.clone(), fetcher);
         let kept = self.args.kept.as_ref();
         let kept = kept.or(self.config.and_then(|config| config.state_folder.as_ref()));

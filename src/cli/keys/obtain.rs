@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::common::Common;
 use crate::cli::documents::Progress;
 use crate::clock::{Stopwatch, UnixTime};
+use crate::config::standard_proxies;
 use crate::pdp::{HttpsFetcher, Known, LastGood, last_good, load_keys, refresh_after};
 use crate::trust::{Issuer, KeySet, KeySource, RemoteKeys};
 
@@ -58,7 +59,8 @@ async fn remote(source: &RemoteKeys, common: &Common, now: UnixTime) -> Obtained
     } else {
         let progress = Progress::begin(&address);
         let stopwatch = Stopwatch::start();
-        let loaded = load_keys(source, &HttpsFetcher, &mut Known::default(), true).await;
+        let fetcher = HttpsFetcher::through(&Arc::new(standard_proxies()));
+        let loaded = load_keys(source, &fetcher, &mut Known::default(), true).await;
         drop(progress);
         loaded.map(|loaded| (loaded, stopwatch.elapsed())).map_err(|error| error.to_string())
     };

@@ -15,6 +15,7 @@ use crate::cli::documents::Progress;
 use crate::cli::inspect::Verdict;
 use crate::cli::{CommandError, Exit, files, style};
 use crate::clock::{SystemClock, UnixTime};
+use crate::config::standard_proxies;
 use crate::evidence::{self, CompactJws, PeerSources, Presented, PresentedToken};
 use crate::evidence_level::EvidenceLevel;
 use crate::limits::{KEY_FETCH_TIMEOUT, MAX_TOKEN_BYTES};
@@ -192,7 +193,8 @@ async fn verify(
             && !common.offline
         {
             let _progress = Progress::begin(address);
-            let introspector = Introspector::https(Arc::new(SystemClock));
+            let introspector =
+                Introspector::https(Arc::new(SystemClock), Arc::new(standard_proxies()));
             introspector.follow(trust, None);
             let patience = KEY_FETCH_TIMEOUT;
             introspector.gather(tokens, trust, &NoCache, None, patience, &mut material).await;

@@ -67,7 +67,7 @@ pub(in crate::envoy) fn service(
     clock: Arc<dyn Clock>,
     observers: Vec<Arc<dyn Observer>>,
 ) -> CheckService {
-    service_by(OPEN, Arc::new(HttpsFetcher), clock, observers)
+    service_by(OPEN, Arc::new(HttpsFetcher::default()), clock, observers)
 }
 
 pub(in crate::envoy) fn service_by(

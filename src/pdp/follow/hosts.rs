@@ -7,20 +7,30 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 use tokio::sync::Mutex as Turn;
 use tokio::time::{Interval, MissedTickBehavior, interval};
 
 use crate::limits::{DEFAULT_REQUESTS_PER_HOST, MAX_FOLLOWED_HOSTS};
 use crate::pdp::fetch::{Ask, FetchError, Fetched, Fetcher};
+use crate::pdp::proxy::Proxies;
+use crate::secret::Secret;
 use crate::sync::lock;
 
 /// How servers are asked for keys, lists and files.
-#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct FetchOptions {
     /// Most requests per second to one host and port, whatever they are for: many issuers at one provider share it.
     pub requests_per_host: NonZeroU32,
+    /// The proxy that servers are asked through, and introspection endpoints, such as `http://proxy.example.com:3128`; with
+    /// `https://` it is asked by TLS. Unset: those of `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` and `NO_PROXY`. This host is always asked
+    /// directly.
+    #[serde(deserialize_with = "secret")]
+    #[schemars(with = "Option<String>")]
+    pub proxy: Option<Secret<String>>,
+    /// With `proxy`: hosts with all below them, addresses, networks, each with a port or without, that are asked directly; `*` is all.
+    pub no_proxy: Vec<String>,
 }
 
 /// A fetcher that keeps to the cap. Requests that go over it wait for their turn, those that a check waits for first.
@@ -46,13 +56,34 @@ impl Default for FetchOptions {
         Self {
             requests_per_host: NonZeroU32::new(DEFAULT_REQUESTS_PER_HOST)
                 .unwrap_or(NonZeroU32::MIN),
+            proxy: None,
+            no_proxy: Vec::new(),
         }
     }
 }
 
+impl FetchOptions {
+    /// The proxies that are set, or `else` those of the environment.
+    ///
+    /// # Errors
+    /// What contradicts itself.
+    pub fn proxies(&self, environment: impl FnOnce() -> Proxies) -> Result<Proxies, String> {
+        match &self.proxy {
+            None if self.no_proxy.is_empty() => Ok(environment()),
+            None => Err("`fetch.noProxy` is without `fetch.proxy`".into()),
+            Some(proxy) => Proxies::new(Some(proxy.clone()), Some(proxy.clone()), &self.no_proxy)
+                .map_err(|error| format!("`fetch.proxy` {error}")),
+        }
+    }
+}
+
+fn secret<'de, D: Deserializer<'de>>(text: D) -> Result<Option<Secret<String>>, D::Error> {
+    Option::deserialize(text).map(|text: Option<String>| text.map(Secret::new))
+}
+
 impl PacedFetcher {
     /// `inner`, kept to the cap of `options`.
-    pub fn new(inner: Arc<dyn Fetcher>, options: FetchOptions) -> Self {
+    pub fn new(inner: Arc<dyn Fetcher>, options: &FetchOptions) -> Self {
         let gap = WINDOW.checked_div(options.requests_per_host.get()).unwrap_or(WINDOW);
         Self { inner, gap, lines: Mutex::default() }
     }
@@ -83,5 +114,9 @@ impl Fetcher for PacedFetcher {
             self.turn(&ask).await;
             self.inner.fetch(ask).await
         })
+    }
+
+    fn proxies(&self) -> Arc<Proxies> {
+        self.inner.proxies()
     }
 }

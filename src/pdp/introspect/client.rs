@@ -1,33 +1,26 @@
 //! One question to an introspection endpoint (RFC 7662 section 2.1), over connections that are kept, and who asks it.
 
-use std::error::Error;
-use std::io;
-use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
-use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, USER_AGENT};
-use http::{HeaderValue, Request, Uri};
+use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
+use http::{HeaderValue, Method, Request};
 use http_body_util::Full;
-use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
-use hyper_util::client::legacy::Client;
-use hyper_util::rt::{TokioExecutor, TokioIo};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::ClientConfig;
 use serde_json::{Map, Value};
-use tokio::net::TcpStream;
-use tokio::sync::OnceCell;
 
-use crate::clock::{Clock, UnixTime};
+use crate::clock::{Clock, Stopwatch, UnixTime};
 use crate::limits::MAX_INTROSPECTION_ANSWER_BYTES;
-use crate::pdp::dial;
-use crate::pdp::fetch::{self, ClientIdentity, FetchError};
-use crate::secret::{SealedText, Secret, hex};
+use crate::pdp::connect::{self, Connection, Shown};
+use crate::pdp::fetch::{self, FetchError};
+use crate::pdp::proxy::Proxies;
+use crate::secret::{Fingerprint, SealedText, Secret, hex};
+use crate::sync::lock;
 use crate::trust::{ClientAssertion, ClientAuthentication, Introspection};
 
 /// Asks one endpoint.
@@ -41,16 +34,25 @@ pub(super) trait Ask: std::fmt::Debug + Send + Sync {
 pub(super) struct HttpsClient {
     source: Arc<Introspection>,
     clock: Arc<dyn Clock>,
-    /// Made for the first question, since the system's authorities are read from files.
-    http: OnceCell<Client<HttpsConnector<Dialer>, Full<Bytes>>>,
+    proxies: Arc<Proxies>,
+    /// How TLS is spoken, with the client certificate that it was made for.
+    tls: Mutex<Option<(Option<Fingerprint>, Arc<ClientConfig>)>>,
+    idle: Mutex<Vec<Kept>>,
 }
 
-/// Connects where it is permitted to (P58).
-#[derive(Clone, Copy, Debug)]
-struct Dialer;
+/// A connection that waits for the next question.
+#[derive(Debug)]
+struct Kept {
+    connection: Connection,
+    opened: Stopwatch,
+    since: Stopwatch,
+}
 
 /// How long an idle connection is kept.
 const IDLE: Duration = Duration::from_secs(30);
+
+/// How long any connection is used, so that new addresses and certificates count.
+const OLDEST: Duration = Duration::from_secs(300);
 
 /// How long an assertion is good for: it is used at once.
 const ASSERTION_LIFETIME: i64 = 60;
@@ -61,47 +63,83 @@ const JWT_BEARER: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer
 /// The characters that `application/x-www-form-urlencoded` leaves as they are in the URL standard.
 const FORM: &AsciiSet = &NON_ALPHANUMERIC.remove(b'*').remove(b'-').remove(b'.').remove(b'_');
 
-impl HttpsClient {
-    pub(super) fn new(source: Arc<Introspection>, clock: Arc<dyn Clock>) -> Self {
-        Self { source, clock, http: OnceCell::new() }
-    }
+/// An endpoint says so of a token that it does not know where it answers by status.
+const INACTIVE: Bytes = Bytes::from_static(br#"{"active":false}"#);
 
-    async fn connect(&self) -> Result<Client<HttpsConnector<Dialer>, Full<Bytes>>, FetchError> {
-        let identity = match &self.source.authentication {
-            ClientAuthentication::MutualTls { certificates, key } => {
-                Some(identity(certificates, key)?)
-            }
-            ClientAuthentication::Basic(_)
-            | ClientAuthentication::Post(_)
-            | ClientAuthentication::PrivateKeyJwt(_) => None,
-        };
-        let config = fetch::client_config(self.source.authorities.clone(), identity).await?;
-        let builder = HttpsConnectorBuilder::new().with_tls_config(config);
-        let builder = if self.source.url.is_plaintext() {
-            builder.https_or_http()
-        } else {
-            builder.https_only()
-        };
-        Ok(Client::builder(TokioExecutor::new())
-            .pool_idle_timeout(IDLE)
-            .pool_max_idle_per_host(self.source.max_concurrent)
-            .pool_timer(hyper_util::rt::TokioTimer::new())
-            .build(builder.enable_http1().wrap_connector(Dialer)))
+impl HttpsClient {
+    pub(super) fn new(
+        source: Arc<Introspection>,
+        clock: Arc<dyn Clock>,
+        proxies: Arc<Proxies>,
+    ) -> Self {
+        let (tls, idle) = (Mutex::default(), Mutex::default());
+        Self { source, clock, proxies, tls, idle }
     }
 
     async fn exchange(&self, token: &SealedText) -> Result<Bytes, FetchError> {
-        let http = self.http.get_or_try_init(|| self.connect()).await?;
-        let request = request(&self.source, token, self.clock.now()).ok_or(FetchError::Http)?;
-        let response = http.request(request).await.map_err(|error| {
-            if error.is_connect() {
-                FetchError::Connect(root_cause(&error))
-            } else {
-                FetchError::Http
+        let shown = Shown::read(&self.source.access.client).await?;
+        let request = || {
+            let request = request(&self.source, token, self.clock.now(), &shown);
+            request.ok_or(FetchError::Http)
+        };
+        // A server may close a connection that it has kept at any moment. Asking again is harmless.
+        if let Some(mut kept) = self.kept().await {
+            match kept.connection.send(request()?).await {
+                Err(FetchError::Unanswered) => {}
+                answered => return self.read(answered?, kept).await,
             }
-        })?;
-        fetch::read(response, MAX_INTROSPECTION_ANSWER_BYTES).await?.body.ok_or(FetchError::Http)
+        }
+        let (opened, config) = (Stopwatch::start(), self.config(&shown).await?);
+        let connection = Connection::open(&self.source.url, &self.proxies, config.as_ref()).await?;
+        let mut fresh = Kept { connection, opened, since: opened };
+        let answered = fresh.connection.send(request()?).await?;
+        self.read(answered, fresh).await
+    }
+
+    async fn read(&self, answered: Answered, used: Kept) -> Result<Bytes, FetchError> {
+        if self.source.inactive_statuses.contains(&answered.status().as_u16()) {
+            return Ok(INACTIVE);
+        }
+        let read = fetch::read(answered, MAX_INTROSPECTION_ANSWER_BYTES).await?;
+        let mut idle = lock(&self.idle);
+        if idle.len() < self.source.max_concurrent && used.opened.elapsed() < OLDEST {
+            idle.push(Kept { since: Stopwatch::start(), ..used });
+        }
+        drop(idle);
+        read.body.ok_or(FetchError::Http)
+    }
+
+    /// The connection that was used last, if it can be used again.
+    async fn kept(&self) -> Option<Kept> {
+        loop {
+            let mut kept = {
+                let mut idle = lock(&self.idle);
+                idle.retain(|kept| kept.since.elapsed() < IDLE);
+                idle.pop()?
+            };
+            if kept.connection.is_ready().await {
+                return Some(kept);
+            }
+        }
+    }
+
+    /// How TLS is spoken with the endpoint, unless its address is `http`. Made again for another client certificate alone, since the
+    /// system's authorities are read from files.
+    async fn config(&self, shown: &Shown) -> Result<Option<Arc<ClientConfig>>, FetchError> {
+        if self.source.url.is_plaintext() {
+            return Ok(None);
+        }
+        let stamp = shown.stamp();
+        if let Some((_, made)) = lock(&self.tls).as_ref().filter(|(own, _)| *own == stamp) {
+            return Ok(Some(Arc::clone(made)));
+        }
+        let made = connect::tls(self.source.access.authorities.as_deref(), shown).await?;
+        *lock(&self.tls) = Some((stamp, Arc::clone(&made)));
+        Ok(Some(made))
     }
 }
+
+type Answered = http::Response<hyper::body::Incoming>;
 
 impl Ask for HttpsClient {
     fn ask<'a>(&'a self, token: &'a SealedText) -> BoxFuture<'a, Result<Bytes, FetchError>> {
@@ -109,58 +147,42 @@ impl Ask for HttpsClient {
     }
 }
 
-fn identity(certificates: &[u8], key: &Secret<Vec<u8>>) -> Result<ClientIdentity, FetchError> {
-    let unusable = || FetchError::Tls(String::from("the client certificate cannot be used"));
-    let chain = CertificateDer::pem_slice_iter(certificates).filter_map(Result::ok).collect();
-    let key = PrivateKeyDer::from_pem_slice(key.expose()).map_err(|_| unusable())?;
-    Ok((chain, key))
-}
-
-/// The message of the operating system or the TLS library, without the layers around it.
-fn root_cause(error: &(dyn Error + 'static)) -> io::Error {
-    let mut cause = error;
-    while let Some(source) = cause.source() {
-        cause = source;
-    }
-    let kind = cause.downcast_ref::<io::Error>().map_or(io::ErrorKind::Other, io::Error::kind);
-    io::Error::new(kind, cause.to_string())
-}
-
 fn request(
     source: &Introspection,
     token: &SealedText,
     now: UnixTime,
+    shown: &Shown,
 ) -> Option<Request<Full<Bytes>>> {
     let mut form = Secret::new(format!(
         "token={}&token_type_hint=access_token",
         encode(token.expose()).expose()
     ));
+    let id = source.client_id.as_deref();
+    if let Some(id) =
+        id.filter(|_| !matches!(source.authentication, ClientAuthentication::Basic(_)))
+    {
+        append(&mut form, "client_id", id);
+    }
     let mut authorization = None;
     match &source.authentication {
-        ClientAuthentication::Basic(secret) => {
-            authorization = Some(basic(&source.client_id, secret)?);
-        }
-        ClientAuthentication::Post(secret) => {
-            append(&mut form, "client_id", &source.client_id);
-            append(&mut form, "client_secret", secret.expose());
-        }
+        ClientAuthentication::Basic(secret) => authorization = Some(basic(id?, secret)?),
+        ClientAuthentication::Post(secret) => append(&mut form, "client_secret", secret.expose()),
         ClientAuthentication::PrivateKeyJwt(assertion) => {
-            append(&mut form, "client_id", &source.client_id);
             append(&mut form, "client_assertion_type", JWT_BEARER);
-            let signed = sign(assertion, &source.client_id, now)?;
-            append(&mut form, "client_assertion", signed.expose());
+            append(&mut form, "client_assertion", sign(assertion, id?, now)?.expose());
         }
-        // RFC 8705 section 2: the certificate proves what the id says.
-        ClientAuthentication::MutualTls { .. } => append(&mut form, "client_id", &source.client_id),
+        // RFC 8705 section 2: a certificate proves what the id says.
+        ClientAuthentication::Shown => {}
     }
-    let mut request = Request::post(source.url.uri().clone())
+    let mut request = connect::request(Method::POST, source.url.uri())?
         .header(ACCEPT, "application/json")
         .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
-        .header(USER_AGENT, concat!("countersign/", env!("CARGO_PKG_VERSION")))
         .body(Full::new(Bytes::copy_from_slice(form.expose().as_bytes())))
         .ok()?;
+    let headers = request.headers_mut();
+    headers.extend(shown.headers.clone());
     if let Some(value) = authorization {
-        request.headers_mut().insert(AUTHORIZATION, value);
+        headers.insert(AUTHORIZATION, value);
     }
     Some(request)
 }
@@ -201,24 +223,6 @@ fn append(form: &mut Secret<String>, name: &str, value: &str) {
 fn encode(text: &str) -> Secret<String> {
     let encoded = Secret::new(utf8_percent_encode(text, FORM).to_string());
     Secret::new(encoded.expose().replace("%20", "+"))
-}
-
-impl tower_service::Service<Uri> for Dialer {
-    type Response = TokioIo<TcpStream>;
-    type Error = io::Error;
-    type Future = BoxFuture<'static, io::Result<Self::Response>>;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, uri: Uri) -> Self::Future {
-        Box::pin(async move {
-            let plaintext = uri.scheme() == Some(&http::uri::Scheme::HTTP);
-            let port = uri.port_u16().unwrap_or(if plaintext { 80 } else { 443 });
-            dial::connect(uri.host().unwrap_or_default(), port).await.map(TokioIo::new)
-        })
-    }
 }
 
 #[cfg(test)]

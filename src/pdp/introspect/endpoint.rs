@@ -162,7 +162,7 @@ impl Endpoint {
         mut turn: Turn,
         consequence: &mut Consequence,
     ) -> Verdict {
-        turn.wait(self.source.timeout).await.map_err(|why| match why {
+        turn.wait(self.source.access.timeout).await.map_err(|why| match why {
             NoTurn::Late => unavailable("the endpoint is busy with other questions"),
             NoTurn::Displaced => unavailable("too many questions wait for the endpoint"),
         })?;
@@ -177,7 +177,7 @@ impl Endpoint {
     }
 
     async fn exchange(&self, token: &SealedText) -> Result<Bytes, FetchError> {
-        let answered = timeout(self.source.timeout, self.client.ask(token)).await;
+        let answered = timeout(self.source.access.timeout, self.client.ask(token)).await;
         answered.unwrap_or(Err(FetchError::Timeout))
     }
 
@@ -286,6 +286,10 @@ const fn is_down(error: &FetchError) -> bool {
         | FetchError::Connect(_)
         | FetchError::Tls(_)
         | FetchError::Http
+        | FetchError::Unanswered
+        | FetchError::Proxy(_)
+        | FetchError::ProxyStatus(_)
+        | FetchError::Credentials(_)
         | FetchError::Redirect(_) => true,
         // RFC 7662 section 2.3: 401 is about our own credentials.
         FetchError::Status(status) | FetchError::Busy(status, _) => {
@@ -301,6 +305,7 @@ const fn token_may_be(error: &FetchError) -> bool {
         error,
         FetchError::Timeout
             | FetchError::Http
+            | FetchError::Unanswered
             | FetchError::Status(403 | 408 | 500..)
             | FetchError::Busy(403 | 408 | 500.., _)
     )

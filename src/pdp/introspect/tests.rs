@@ -79,7 +79,8 @@ fn trust(secret: &str, more: &str) -> TrustStore {
     let mut problems = Vec::new();
     let documents = document::parse(&SourceFile::new("a.yaml", text), &mut problems);
     let store = TrustStore::compile(&documents, &files, &mut problems);
-    assert_eq!(problems, []);
+    // Warnings are of timeouts that no request has in a server.
+    assert!(!document::any_error(&problems), "{problems:?}");
     store
 }
 

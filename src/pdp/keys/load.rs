@@ -87,12 +87,12 @@ pub async fn load(
     known: &mut Known,
     urgent: bool,
 ) -> Result<Loaded, LoadError> {
-    let ask = |url, known| Ask { known, urgent, ..Ask::keys(url, source.authorities.as_deref()) };
+    let ask = |url, access, known| Ask { known, urgent, ..Ask::keys(url, access) };
     let (url, metadata) = match &source.discovery {
         None => (source.url.clone(), Validators::default()),
         Some(issuer) => {
             let before = known.keys.as_ref().and_then(|_| known.metadata.if_any());
-            let fetched = fetcher.fetch(ask(&source.url, before)).await?;
+            let fetched = fetcher.fetch(ask(&source.url, &source.access, before)).await?;
             let url = match (&fetched.body, &known.keys) {
                 // Metadata that did not change leads where it led before.
                 (None, Some((url, _))) => url.clone(),
@@ -103,7 +103,10 @@ pub async fn load(
         }
     };
     let before = known.keys.as_ref().filter(|(before, _)| *before == url);
-    let fetched = fetcher.fetch(ask(&url, before.and_then(|(_, known)| known.if_any()))).await?;
+    let before = before.and_then(|(_, known)| known.if_any());
+    // Where the metadata leads to another host, that one does not see the credentials of this one.
+    let access = source.access.led_from(&source.url, &url);
+    let fetched = fetcher.fetch(ask(&url, &access, before)).await?;
     let Fetched { body, max_age, validators } = fetched;
     let keys = body.map(|text| read(text, source)).transpose()?;
     let hint = keys.as_ref().and_then(|(_, text)| refresh_hint(text));
@@ -173,6 +176,7 @@ fn key_url(metadata: &[u8], issuer: &str, allow_plaintext: bool) -> Result<KeyUr
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::trust::Access;
 
     /// P58, P53: metadata of another issuer, or that leads to an address that is not permitted.
     #[test]
@@ -217,7 +221,7 @@ mod tests {
                 url: url.unwrap(),
                 discovery: discovery.map(str::to_owned),
                 purpose,
-                authorities: None,
+                access: Access::plain(Duration::from_secs(1)),
                 refresh: Duration::from_secs(600),
                 max_stale: Duration::from_secs(600),
             })

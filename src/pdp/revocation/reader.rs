@@ -111,8 +111,8 @@ impl Reader {
     ) -> Result<Fetched, Failure> {
         match place {
             ListPlace::Remote(remote) => {
-                let ask = Ask::list(&remote.url, remote.authorities.as_deref(), limit);
-                Ok(self.fetcher.fetch(Ask { known, ..ask }).await?)
+                let ask = Ask { known, limit, ..Ask::file(&remote.url, &remote.access) };
+                Ok(self.fetcher.fetch(ask).await?)
             }
             ListPlace::File(path) => {
                 let path = path.clone();

@@ -138,12 +138,17 @@ pub(super) fn read_attachments(
     paths: &[PathBuf],
     remote: RemoteContents,
 ) -> (Attachments, Vec<PathBuf>) {
-    let mut attachments = Attachments::with_remote(remote);
+    let attachments = with_credentials(Attachments::with_remote(remote), paths);
+    (attachments, paths.to_vec())
+}
+
+/// The same with files that are no part of the documents' revision.
+pub(super) fn with_credentials(mut attachments: Attachments, paths: &[PathBuf]) -> Attachments {
     for path in paths {
         let contents = read_bounded(path, MAX_ATTACHED_FILE_BYTES).map_err(|error| lower(&error));
         attachments.insert(path.clone(), contents);
     }
-    (attachments, paths.to_vec())
+    attachments
 }
 
 fn read_bounded(path: &Path, limit: usize) -> std::io::Result<Vec<u8>> {

@@ -1,14 +1,16 @@
 //! Reading a snapshot from files: all of it, with every problem, before anything is put in force.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use super::compiled::{MadeFrom, Snapshot};
 use super::files::{
     Documents, FileSet, files_revision, find, read_attachments, read_document_file, revision,
+    with_credentials,
 };
-use crate::document::{self, Attachments, Diagnostic, RemoteContents};
+use crate::document::{self, Attachments, Code, Diagnostic, RemoteContents};
 use crate::policy::Suite;
-use crate::trust::KnownLists;
+use crate::trust::{KeySource, KnownLists};
 
 /// The result of reading the documents.
 #[derive(Debug)]
@@ -59,6 +61,20 @@ impl Load {
         Self::read(paths, remote, before.trust().known_lists(), Some(before))
     }
 
+    /// The same for a server whose requests have this `deadline`: without warnings of introspection that it is long enough for.
+    #[must_use]
+    pub fn within(mut self, deadline: Duration) -> Self {
+        let issuers = self.snapshot.iter().flat_map(|snapshot| snapshot.trust().issuers());
+        let waits = issuers.filter_map(|issuer| match &issuer.keys {
+            KeySource::Introspected(source) => Some(source.access.timeout),
+            KeySource::Local(_) | KeySource::Remote(_) => None,
+        });
+        if waits.max().is_some_and(|longest| longest <= deadline) {
+            self.problems.retain(|problem| problem.code != Code::SlowIntrospection);
+        }
+        self
+    }
+
     fn read(
         paths: &[PathBuf],
         remote: RemoteContents,
@@ -75,6 +91,7 @@ impl Load {
         let documents = Documents::find(&sources, &mut problems);
         let others = &documents.others;
         let (attachments, attached) = read_attachments(&Attachments::paths_in(others), remote);
+        let attachments = with_credentials(attachments, &Attachments::credentials_in(others));
         let revision = revision(&sources, &attachments, &attached);
         let set = FileSet { name: files_revision(&sources, &attachments, &attached), attached };
         let made_from = MadeFrom { revision, set: &set, sources: &sources };

@@ -63,8 +63,8 @@ fn start_in(folder: TempDir, documents: PathBuf, options: ReloadOptions) -> Runn
     let snapshot = load.snapshot.unwrap_or_else(|| panic!("{:?}", load.problems));
     let files: Vec<_> = snapshot.files().map(Path::to_owned).collect();
     let clock = Arc::new(FixedClock::at(NOW));
-    let keys = Arc::new(KeyCache::new(clock.clone(), Arc::new(HttpsFetcher)));
-    let remote = Arc::new(RemoteFiles::new(clock.clone(), Arc::new(HttpsFetcher)));
+    let keys = Arc::new(KeyCache::new(clock.clone(), Arc::new(HttpsFetcher::default())));
+    let remote = Arc::new(RemoteFiles::new(clock.clone(), Arc::new(HttpsFetcher::default())));
     let pdp_options = PdpOptions {
         peer_sources: PeerSources::default(),
         deadline: Duration::from_secs(1),

@@ -3,18 +3,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::sign::CertifiedKey;
-
 use super::compile::Compiler;
 use super::token_issuer::KeySource;
 use crate::document::{
-    Code, IntrospectionClientSpec, IntrospectionSpec, IssuerProfile, MutualTlsSpec,
+    Code, Diagnostic, HumanDuration, IntrospectionClientSpec, IntrospectionSpec, IssuerProfile,
     PrivateKeyJwtSpec, SecretFile, Spanned,
 };
-use crate::limits::{MAX_INTROSPECTION_CONCURRENCY, MAX_INTROSPECTION_TIMEOUT};
+use crate::limits::{DEFAULT_DEADLINE, MAX_INTROSPECTION_CONCURRENCY, MAX_INTROSPECTION_TIMEOUT};
 use crate::secret::{Fingerprint, Secret};
+use crate::trust::access::secret_line;
 use crate::trust::{
     Algorithm, ClientAssertion, ClientAuthentication, Introspection, KeyUrl, KeyUrlError,
 };
@@ -52,27 +49,54 @@ impl Compiler<'_> {
 
     fn introspection(&mut self, spec: &IntrospectionSpec) -> Option<Introspection> {
         let url = self.endpoint(spec);
-        let authorities = self.authorities(spec.ca.as_ref());
         let timeout = self.duration(spec.timeout.as_ref(), "timeout", DEFAULT_TIMEOUT);
         let cache_ttl = self.duration(spec.cache_ttl.as_ref(), "cacheTtl", DEFAULT_CACHE_TTL);
         self.at_most(spec.timeout.as_ref(), "timeout", timeout, MAX_INTROSPECTION_TIMEOUT);
         self.at_most(spec.cache_ttl.as_ref(), "cacheTtl", cache_ttl, MAX_CACHE_TTL);
+        self.warn_of_slow(spec.timeout.as_ref(), timeout);
+        let plaintext = url.as_ref().is_some_and(KeyUrl::is_plaintext);
+        let client = self.shown(Some(&spec.client.value.shown()), plaintext);
+        let access = self.access(spec.ca.as_ref(), Some(timeout), client);
         let max_concurrent = self.concurrency(spec.max_concurrent.as_ref());
-        let client_id = self.client_id(&spec.client.value.id);
+        let inactive_statuses = self.inactive_statuses(&spec.inactive_statuses);
         let authentication = self.authentication(&spec.client, url.as_ref());
+        let client_id = self.client_id(&spec.client);
         let mut introspection = Introspection {
             issuer: self.document.metadata.name.value.clone(),
             url: url?,
-            authorities: authorities?,
+            access: access?,
             client_id: client_id?,
             authentication: authentication?,
-            timeout,
+            inactive_statuses,
             max_concurrent,
             cache_ttl,
             revision: Fingerprint::of(b""),
         };
         introspection.revision = revision(&introspection);
         Some(introspection)
+    }
+
+    fn warn_of_slow(&mut self, given: Option<&Spanned<HumanDuration>>, timeout: Duration) {
+        let Some(given) = given.filter(|_| timeout > DEFAULT_DEADLINE) else { return };
+        let message = format!(
+            "requests wait for {}, the default of `deadline`, and not for {}",
+            HumanDuration::new(DEFAULT_DEADLINE),
+            given.value
+        );
+        let span = self.document.origin.span(given);
+        let help = "raise `deadline` in the settings and the timeout of Envoy's filter above it; \
+            an answer that comes later serves the next request with the token";
+        self.problems.push(Diagnostic::warning(Code::SlowIntrospection, span, message).help(help));
+    }
+
+    fn inactive_statuses(&mut self, given: &[Spanned<u16>]) -> Vec<u16> {
+        for status in given.iter().filter(|status| !may_mean_inactive(status.value)) {
+            let message =
+                format!("status {} does not say that a token is not active", status.value);
+            let help = "expected one from 400 to 499 that is about the token, such as 400 or 404; 401, 403, 407, 408 and 429 are about us";
+            self.error(Code::Introspection, status, &message, help);
+        }
+        given.iter().map(|status| status.value).collect()
     }
 
     fn endpoint(&mut self, spec: &IntrospectionSpec) -> Option<KeyUrl> {
@@ -120,14 +144,24 @@ impl Compiler<'_> {
         given.value
     }
 
-    fn client_id(&mut self, id: &Spanned<String>) -> Option<String> {
+    /// The id, where it needs none perhaps `None`.
+    #[expect(clippy::option_option, reason = "no id is no problem where none is needed")]
+    fn client_id(&mut self, client: &Spanned<IntrospectionClientSpec>) -> Option<Option<String>> {
+        let IntrospectionClientSpec { bearer, headers, none, id, .. } = &client.value;
+        let Some(id) = id else {
+            if bearer.is_some() || headers.is_some() || none.is_some() {
+                return Some(None);
+            }
+            let help = "write the `client_id` that the issuer gave to this service";
+            return self.refuse(Code::IntrospectionClient, client, "client has no `id`", help);
+        };
         if id.value.is_empty() || !id.value.bytes().all(|b| matches!(b, 0x20..=0x7e)) {
             // RFC 6749 appendix A.1.
             let message = "client id is empty or not printable ASCII";
             let help = "write the `client_id` that the issuer gave to this service";
             return self.refuse(Code::IntrospectionClient, id, message, help);
         }
-        Some(id.value.clone())
+        Some(Some(id.value.clone()))
     }
 
     fn authentication(
@@ -136,28 +170,25 @@ impl Compiler<'_> {
         url: Option<&KeyUrl>,
     ) -> Option<ClientAuthentication> {
         let spec = &client.value;
-        match (&spec.basic, &spec.post, &spec.private_key_jwt, &spec.mutual_tls) {
-            (Some(file), None, None, None) => {
+        let shown = spec.headers.is_some() || spec.mutual_tls.is_some();
+        match (&spec.basic, &spec.post, &spec.private_key_jwt, &spec.bearer, &spec.none) {
+            (Some(file), None, None, None, None) => {
                 self.secret_text(file).map(ClientAuthentication::Basic)
             }
-            (None, Some(file), None, None) => {
+            (None, Some(file), None, None, None) => {
                 self.secret_text(file).map(ClientAuthentication::Post)
             }
-            (None, None, Some(jwt), None) => {
+            (None, None, Some(jwt), None, None) => {
                 let audience = jwt.audience.clone().or(url.map(|url| url.uri().to_string()));
                 self.assertion(jwt, audience).map(ClientAuthentication::PrivateKeyJwt)
             }
-            (None, None, None, Some(tls)) => {
-                if url.is_some_and(KeyUrl::is_plaintext) {
-                    let message = "a client certificate is shown in TLS, and the address is `http`";
-                    let help = "use `https://`";
-                    self.error(Code::IntrospectionClient, client, message, help);
-                }
-                self.certificate(tls)
+            (None, None, None, Some(_), None) => Some(ClientAuthentication::Shown),
+            (None, None, None, None, none) if none.is_some() != shown => {
+                Some(ClientAuthentication::Shown)
             }
             _ => {
                 let message = "client has none or several ways to prove who it is";
-                let help = "keep exactly one of `basic`, `post`, `privateKeyJwt` and `mutualTls`";
+                let help = "keep exactly one of `basic`, `post`, `privateKeyJwt`, `bearer`, `headers` and `mutualTls`, of which the last two may also stand beside another; or write `none: {}` for an endpoint that wants no proof";
                 self.refuse(Code::IntrospectionClient, client, message, help)
             }
         }
@@ -166,15 +197,11 @@ impl Compiler<'_> {
     /// A secret on one line, without the line's end. Its file is named in a message; it never is.
     fn secret_text(&mut self, file: &SecretFile) -> Option<Secret<String>> {
         let bytes = self.secret_bytes(file)?;
-        let text = std::str::from_utf8(bytes.expose()).unwrap_or_default();
-        let text = text.strip_suffix('\n').unwrap_or(text);
-        let text = text.strip_suffix('\r').unwrap_or(text);
-        if text.is_empty() || !text.bytes().all(|b| matches!(b, 0x20..=0x7e)) {
-            // RFC 6749 appendix A.2.
+        let text = secret_line(bytes.expose());
+        if text.is_none() {
             self.unusable(file, "does not hold one line of printable ASCII");
-            return None;
         }
-        Some(Secret::new(text.to_owned()))
+        text
     }
 
     pub(super) fn secret_bytes(&mut self, file: &SecretFile) -> Option<Secret<Vec<u8>>> {
@@ -212,31 +239,16 @@ impl Compiler<'_> {
         Some(assertion)
     }
 
-    fn certificate(&mut self, spec: &MutualTlsSpec) -> Option<ClientAuthentication> {
-        let certificates = self.secret_bytes(&spec.certificate);
-        let key = self.secret_bytes(&spec.key)?;
-        let certificates = certificates?.expose().clone();
-        let chain: Vec<_> =
-            CertificateDer::pem_slice_iter(&certificates).filter_map(Result::ok).collect();
-        if chain.is_empty() {
-            self.unusable(&spec.certificate, "holds no certificate in PEM");
-            return None;
-        }
-        let provider = rustls::crypto::aws_lc_rs::default_provider();
-        let fits = PrivateKeyDer::from_pem_slice(key.expose())
-            .is_ok_and(|key| CertifiedKey::from_der(chain, key, &provider).is_ok());
-        if !fits {
-            self.unusable(&spec.key, "does not hold the private key of the certificate, in PEM");
-            return None;
-        }
-        Some(ClientAuthentication::MutualTls { certificates, key })
-    }
-
     fn unusable(&mut self, file: &SecretFile, why: &str) {
         let message = format!("{} {why}", file.source.name());
         let help = "see docs/tokens.md for what each way needs";
         self.error(Code::IntrospectionClient, file.source.place(), &message, help);
     }
+}
+
+/// Whether an endpoint may mean by this status that it does not know the token. Others are about us, or about the endpoint.
+const fn may_mean_inactive(status: u16) -> bool {
+    matches!(status, 400..=499) && !matches!(status, 401 | 403 | 407 | 408 | 429)
 }
 
 /// Names everything that an answer depends on, in a form in which no two configurations look the same.
@@ -245,9 +257,10 @@ fn revision(of: &Introspection) -> Fingerprint {
     let mut add = |bytes: &[u8]| all.extend_from_slice(Fingerprint::of(bytes).as_bytes());
     add(of.issuer.as_bytes());
     add(of.url.uri().to_string().as_bytes());
-    add(of.authorities.as_deref().unwrap_or_default());
-    add(of.client_id.as_bytes());
-    add(&of.timeout.as_millis().to_be_bytes());
+    // It has all values, and names the files of secrets.
+    add(format!("{:?}", of.access).as_bytes());
+    add(format!("{:?}", of.client_id).as_bytes());
+    add(format!("{:?}", of.inactive_statuses).as_bytes());
     add(&of.max_concurrent.to_be_bytes());
     add(&of.cache_ttl.as_millis().to_be_bytes());
     match &of.authentication {
@@ -259,9 +272,7 @@ fn revision(of: &Introspection) -> Fingerprint {
             add(jwt.audience.as_bytes());
             [&b"jwt"[..], jwt.key.expose()].map(add)
         }
-        ClientAuthentication::MutualTls { certificates, key } => {
-            [certificates.as_slice(), key.expose()].map(add)
-        }
+        ClientAuthentication::Shown => [&b"shown"[..], b""].map(add),
     };
     Fingerprint::of(&all)
 }

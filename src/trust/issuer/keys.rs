@@ -9,8 +9,11 @@ use rustls::pki_types::pem::PemObject as _;
 use super::compile::Compiler;
 use super::token_issuer::KeySource;
 use crate::document::{
-    Code, Diagnostic, IssuerProfile, KeysSpec, Source, Spanned, has_placeholder,
+    ClientSpec, Code, Diagnostic, HumanDuration, IssuerProfile, KeysSpec, Source, Spanned,
+    has_placeholder,
 };
+use crate::limits::KEY_FETCH_TIMEOUT;
+use crate::trust::access::{self, Access, Client};
 use crate::trust::{Algorithm, KeyFault, KeyPurpose, KeySet, KeyUrl, KeyUrlError, RemoteKeys};
 
 const DEFAULT_REFRESH: Duration = Duration::from_secs(5 * 60);
@@ -85,6 +88,8 @@ impl Compiler<'_> {
             ("ca", keys.value.ca.is_some()),
             ("refresh", keys.value.refresh.is_some()),
             ("maxStale", keys.value.max_stale.is_some()),
+            ("timeout", keys.value.timeout.is_some()),
+            ("client", keys.value.client.is_some()),
             ("allowPlaintext", keys.value.allow_plaintext),
         ];
         for (field, _) in given.into_iter().filter(|(_, given)| *given) {
@@ -163,7 +168,10 @@ impl Compiler<'_> {
         url: Option<KeyUrl>,
         discovery: Option<String>,
     ) -> Option<KeySource> {
-        let authorities = self.authorities(keys.ca.as_ref());
+        let plaintext = url.as_ref().is_some_and(KeyUrl::is_plaintext);
+        let wait = self.timeout(keys.timeout.as_ref(), KEY_FETCH_TIMEOUT);
+        let client = self.shown(keys.client.as_ref(), plaintext);
+        let access = self.access(keys.ca.as_ref(), wait, client);
         let refresh = self.duration(keys.refresh.as_ref(), "refresh", DEFAULT_REFRESH);
         let max_stale = self.duration(keys.max_stale.as_ref(), "maxStale", DEFAULT_MAX_STALE);
         self.judge_times(keys, refresh, max_stale);
@@ -171,7 +179,7 @@ impl Compiler<'_> {
             url: url?,
             discovery,
             purpose: self.purpose(),
-            authorities: authorities?,
+            access: access?,
             refresh,
             max_stale,
         })))
@@ -223,8 +231,36 @@ impl Compiler<'_> {
         }
     }
 
+    /// The longest wait for a server.
+    pub(super) fn timeout(
+        &mut self,
+        given: Option<&Spanned<HumanDuration>>,
+        default: Duration,
+    ) -> Option<Duration> {
+        let wait = access::timeout(given, default, &self.document.origin);
+        wait.map_err(|problem| self.problems.push(problem)).ok()
+    }
+
+    /// The credentials that a server is shown.
+    pub(super) fn shown(&mut self, spec: Option<&ClientSpec>, plaintext: bool) -> Option<Client> {
+        let Some(spec) = spec else { return Some(Client::default()) };
+        let client = Client::read(spec, plaintext, &self.document.origin);
+        client.map_err(|problem| self.problems.push(problem)).ok()
+    }
+
+    /// How a server is asked.
+    pub(super) fn access(
+        &mut self,
+        ca: Option<&Source>,
+        timeout: Option<Duration>,
+        client: Option<Client>,
+    ) -> Option<Access> {
+        let authorities = self.authorities(ca)?;
+        Some(Access { authorities, timeout: timeout?, client: client? })
+    }
+
     /// `Some(None)` where the system's authorities are to be used.
-    pub(super) fn authorities(&mut self, ca: Option<&Source>) -> Option<Option<Vec<u8>>> {
+    fn authorities(&mut self, ca: Option<&Source>) -> Option<Option<Vec<u8>>> {
         let Some(ca) = ca else { return Some(None) };
         let place = ca.place();
         let pem = self.files.read(&self.document.origin, ca);

@@ -97,7 +97,8 @@ impl Compiler<'_> {
         if self.spec.tells_kinds_apart() {
             return;
         }
-        let client = self.spec.introspection.as_ref().map(|spec| &spec.value.client.value.id.value);
+        let client = self.spec.introspection.as_ref();
+        let client = client.and_then(|spec| Some(&spec.value.client.value.id.as_ref()?.value));
         for audience in &self.spec.audiences {
             let own = client == Some(&audience.value);
             if !own && !audience.value.ends_with(GOOGLE_CLIENTS) {

@@ -329,7 +329,7 @@ fn an_issuer_of_opaque_tokens_needs_an_endpoint_instead_of_keys() {
     let (store, problems) = compile(&opaque_with(""), &with_secret());
     assert_eq!(problems, []);
     let KeySource::Introspected(endpoint) = &store.issuers()[0].keys else { panic!() };
-    assert_eq!((endpoint.client_id.as_str(), endpoint.cache_ttl.as_secs()), ("us", 30));
+    assert_eq!((endpoint.client_id.as_deref().unwrap(), endpoint.cache_ttl.as_secs()), ("us", 30));
     assert!(store.introspecting_at(&TokenPlace::Authorization).is_some());
     assert!(store.introspecting_at(&TokenPlace::Cookie("a".into())).is_none());
     for (changed, code) in [

@@ -18,7 +18,7 @@ pub(super) const INNER_ORDER: &[(&str, &str)] = &[
     ),
     (
         "document",
-        "code kind duration plain masking spanned source entries span diagnostic origin \
+        "code kind duration plain masking spanned entries source span diagnostic origin \
          relative suggest yaml bind during answers introspection token_issuer trust_domain \
          revocation_list policy fragments policy_suite spec attachments read schema",
     ),
@@ -34,7 +34,7 @@ pub(super) const INNER_ORDER: &[(&str, &str)] = &[
     ),
     (
         "pdp",
-        "dial sealed kept_files snapshot trace verification_cache assertion cookies current fetch \
+        "dial fetch_error proxy connect sealed kept_files snapshot trace verification_cache assertion cookies current fetch \
          follow collected introspect keys remote revocation outcome point pinned single_use fulfil",
     ),
     ("admin", "api health readiness local connections key_set revocations"),
@@ -54,7 +54,7 @@ pub(super) const INNER_ORDER: &[(&str, &str)] = &[
     ),
     (
         "trust",
-        "algorithm name assertion dpop jwk keys remote domain introspection issuer revocation \
+        "algorithm name assertion dpop jwk key_url keys access remote domain introspection issuer revocation \
          store material",
     ),
 ];

@@ -32,7 +32,7 @@ async fn meshed(ca: Ca, documents: &str) -> Meshed {
     let tls = Arc::new(Tls::load(options(&folder)).unwrap());
     let clock = Arc::new(FixedClock::at(NOW));
     let documents = format!("{OPEN}{documents}");
-    let service = service_by(&documents, Arc::new(HttpsFetcher), clock, Vec::new());
+    let service = service_by(&documents, Arc::new(HttpsFetcher::default()), clock, Vec::new());
     let pdp = Arc::clone(service.pdp());
     let address = ListenAddress::Tcp(([127, 0, 0, 1], 0).into());
     let listener = Listener::bind(&address, SocketOptions::default()).await.unwrap();

@@ -3,14 +3,20 @@
 use std::convert::Infallible;
 use std::sync::Mutex;
 
+use http::header::HeaderMap;
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper::{Response, StatusCode};
+use hyper_util::rt::TokioIo;
 use jsonwebtoken::{DecodingKey, Validation};
 use rcgen::{BasicConstraints, CertificateParams, ExtendedKeyUsagePurpose, IsCa, KeyPair};
 use rustls::RootCertStore;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::WebPkiClientVerifier;
+use tempfile::TempDir;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 
 use super::*;
@@ -25,6 +31,7 @@ const CANARY: &str = "7Fjf p%=:+&canary";
 #[derive(Clone, Debug, Default)]
 struct Seen {
     path: String,
+    headers: HeaderMap,
     authorization: Option<String>,
     content_type: Option<String>,
     accept: Option<String>,
@@ -32,8 +39,9 @@ struct Seen {
     certified: bool,
 }
 
-/// An authority with a server certificate for `localhost` and a client certificate.
+/// An authority with a server certificate for `localhost` and a client certificate, and a folder with the files of a client.
 struct Pki {
+    folder: TempDir,
     ca: String,
     server: (CertificateDer<'static>, KeyPair),
     client: (String, String),
@@ -55,6 +63,7 @@ impl Pki {
         let (server, server_key) = leaf(ExtendedKeyUsagePurpose::ServerAuth);
         let (client, client_key) = leaf(ExtendedKeyUsagePurpose::ClientAuth);
         Self {
+            folder: tempfile::tempdir().unwrap(),
             ca,
             server: (server.der().clone(), server_key),
             client: (client.pem(), client_key.serialize_pem()),
@@ -121,6 +130,7 @@ async fn look_at(request: Request<Incoming>, certified: bool) -> Seen {
     let header = |name| request.headers().get(name).map(|v| v.to_str().unwrap().to_owned());
     let mut seen = Seen {
         path: request.uri().to_string(),
+        headers: request.headers().clone(),
         authorization: header(AUTHORIZATION),
         content_type: header(CONTENT_TYPE),
         accept: header(ACCEPT),
@@ -135,11 +145,17 @@ async fn look_at(request: Request<Incoming>, certified: bool) -> Seen {
 
 /// A document whose client authenticates as `client` says.
 fn source(url: &str, client: &str, pki: &Pki) -> Result<Arc<Introspection>, Vec<Diagnostic>> {
+    let known = client.starts_with("id:") || client.contains("none:");
+    let client = if known { client.to_owned() } else { format!("id: 's6Bh:d/Rk qt3', {client}") };
     let text = format!(
-        "apiVersion: countersign.dev/v1alpha1\nkind: TokenIssuer\nmetadata: {{ name: a }}\nspec:\n  issuer: https://a.example\n  audiences: [orders]\n  introspection:\n    url: '{url}'\n    ca: {{ file: ca.pem }}\n    client: {{ id: 's6Bh:d/Rk qt3', {client} }}\n"
+        "apiVersion: countersign.dev/v1alpha1\nkind: TokenIssuer\nmetadata: {{ name: a }}\nspec:\n  issuer: https://a.example\n  audiences: [orders]\n  introspection:\n    url: '{url}'\n    ca: {{ file: ca.pem }}\n    client: {{ {client} }}\n"
     );
     let mut files = Attachments::default();
-    let mut file = |name: &str, text: &str| files.insert(name.into(), Ok(text.as_bytes().to_vec()));
+    let folder = pki.folder.path();
+    let mut file = |name: &str, text: &str| {
+        std::fs::write(folder.join(name), text).unwrap();
+        files.insert(folder.join(name), Ok(text.as_bytes().to_vec()));
+    };
     file("ca.pem", &pki.ca);
     file("secret", &format!("{CANARY}\n"));
     file("two-lines", &format!("{CANARY}\n{CANARY}\n"));
@@ -148,7 +164,7 @@ fn source(url: &str, client: &str, pki: &Pki) -> Result<Arc<Introspection>, Vec<
     file("client.key", &pki.client.1);
     file("other.key", &KeyPair::generate().unwrap().serialize_pem());
     let mut problems = Vec::new();
-    let documents = document::parse(&SourceFile::new("a.yaml", text), &mut problems);
+    let documents = document::parse(&SourceFile::new(folder.join("a.yaml"), text), &mut problems);
     let store = TrustStore::compile(&documents, &files, &mut problems);
     if !problems.is_empty() {
         return Err(problems);
@@ -159,7 +175,7 @@ fn source(url: &str, client: &str, pki: &Pki) -> Result<Arc<Introspection>, Vec<
 
 fn client(source: &Arc<Introspection>) -> HttpsClient {
     let clock = FixedClock::at(UnixTime::from_secs(1_800_000_000));
-    HttpsClient::new(Arc::clone(source), Arc::new(clock))
+    HttpsClient::new(Arc::clone(source), Arc::new(clock), Arc::default())
 }
 
 fn token() -> SealedText {
@@ -297,7 +313,11 @@ fn a_client_that_cannot_work_is_refused_at_load() {
         format!("mutualTls: {{ certificate: {{ file: client.pem }}, key: {{ file: {key} }} }}")
     };
     for (url, client, code) in [
-        ("https://us:canary@a.example/", "basic: { file: secret }", "invalid-introspection-url"),
+        (
+            "https://us:canary@a.example/",
+            "id: us, basic: { file: secret }",
+            "invalid-introspection-url",
+        ),
         ("http://a.example/", "basic: { file: secret }", "invalid-introspection-url"),
         (url, "", "introspection-client"),
         (url, "basic: { file: secret }, post: { file: secret }", "introspection-client"),
@@ -316,8 +336,8 @@ fn a_client_that_cannot_work_is_refused_at_load() {
             "privateKeyJwt: { key: { file: client.key }, algorithm: HS256 }",
             "introspection-client",
         ),
-        (url, &mutual("other.key"), "introspection-client"),
-        (url, &mutual("secret"), "introspection-client"),
+        (url, &mutual("other.key"), "client-credentials"),
+        (url, &mutual("secret"), "client-credentials"),
     ] {
         let problems = source(url, client, &pki).map(|_| ()).unwrap_err();
         assert_eq!(problems.iter().map(|p| p.code).collect::<Vec<_>>(), [code], "{client}");
@@ -325,4 +345,146 @@ fn a_client_that_cannot_work_is_refused_at_load() {
         assert!(!shown.concat().contains("canary"), "{shown:?}");
     }
     assert!(source(url, &mutual("client.key"), &pki).is_ok());
+}
+
+/// Answers each question, and ends connections at odd moments: the first question is always answered.
+async fn serve_oddly(config: Arc<rustls::ServerConfig>) -> (u16, Arc<Mutex<(usize, usize)>>) {
+    let listener = TcpListener::bind("localhost:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let acceptor = tokio_rustls::TlsAcceptor::from(config);
+    let counted = Arc::new(Mutex::new((0, 0)));
+    let counts = Arc::clone(&counted);
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let Ok(mut stream) = acceptor.accept(stream).await else { continue };
+            let counts = Arc::clone(&counts);
+            tokio::spawn(async move {
+                let number = {
+                    let mut counts = counts.lock().unwrap();
+                    counts.0 += 1;
+                    counts.0
+                };
+                let mut request = [0; 4096];
+                for question in 0..=number % 4 {
+                    let Ok(1..) = stream.read(&mut request).await else { return };
+                    counts.lock().unwrap().1 += 1;
+                    // It has read a question and goes away: with nothing, as a proxy does that is restarted.
+                    if question > 0 && question == number % 4 {
+                        return;
+                    }
+                    let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}";
+                    stream.write_all(answer).await.unwrap();
+                }
+                // Or it ends the connection after an answer, without a word before.
+                if number % 3 == 0 {
+                    let _ = stream.shutdown().await;
+                }
+            });
+        }
+    });
+    (port, counted)
+}
+
+/// P401: a kept connection that ends before any part of an answer is no failure of the endpoint.
+#[tokio::test]
+async fn kept_connections_may_end_at_any_moment() {
+    let pki = Pki::new();
+    let (port, counted) = serve_oddly(pki.server_config(false)).await;
+    let url = format!("https://localhost:{port}/introspect");
+    let client = client(&source(&url, "basic: { file: secret }", &pki).unwrap());
+    for number in 0..500 {
+        assert_eq!(client.ask(&token()).await.unwrap(), "{}", "{number}");
+    }
+    let (connections, questions) = *counted.lock().unwrap();
+    assert!(
+        connections > 100 && questions > 550,
+        "{connections} connections, {questions} questions"
+    );
+    assert!(questions <= 1000, "no question is asked more than twice");
+}
+
+/// P401: after the first byte of an answer, and on a connection of its own, no question is asked again.
+#[tokio::test]
+async fn a_question_that_was_begun_to_be_answered_is_not_repeated() {
+    let pki = Pki::new();
+    for answers in [&["HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}", "HTTP/1.1 2"][..], &[""]] {
+        let listener = TcpListener::bind("localhost:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let acceptor = tokio_rustls::TlsAcceptor::from(pki.server_config(false));
+        let asked = Arc::new(Mutex::new(0));
+        let counted = Arc::clone(&asked);
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                let mut stream = acceptor.accept(stream).await.unwrap();
+                for answer in answers {
+                    let mut request = [0; 4096];
+                    let Ok(1..) = stream.read(&mut request).await else { break };
+                    *counted.lock().unwrap() += 1;
+                    stream.write_all(answer.as_bytes()).await.unwrap();
+                }
+                let _ = stream.shutdown().await;
+            }
+        });
+        let url = format!("https://localhost:{port}/introspect");
+        let client = client(&source(&url, "basic: { file: secret }", &pki).unwrap());
+        for _ in 1..answers.len() {
+            assert_eq!(client.ask(&token()).await.unwrap(), "{}");
+        }
+        let error = client.ask(&token()).await.unwrap_err();
+        let begun = matches!(error, FetchError::Http);
+        assert!(begun == (answers.len() > 1) && (begun || matches!(error, FetchError::Unanswered)));
+        assert_eq!(*asked.lock().unwrap(), answers.len());
+    }
+}
+
+/// P402: a bearer token, a header and a client certificate are read for each question, so that they may rotate.
+#[tokio::test]
+async fn credentials_in_files_rotate() {
+    let pki = Pki::new();
+    let (port, seen) = serve(pki.server_config(true), 200, "{}").await;
+    let url = format!("https://localhost:{port}/introspect");
+    let more = "bearer: { file: secret }, headers: { x-api-key: { file: secret }, x-tenant: { inline: acme } }, mutualTls: { certificate: { file: client.pem }, key: { file: client.key } }";
+    let client = client(&source(&url, &format!("id: us, {more}"), &pki).unwrap());
+    for secret in [CANARY, "a.second-one"] {
+        std::fs::write(pki.folder.path().join("secret"), secret).unwrap();
+        assert_eq!(client.ask(&token()).await.unwrap(), "{}");
+        let seen = seen.lock().unwrap().pop().unwrap();
+        assert_eq!(seen.authorization, Some(format!("Bearer {secret}")));
+        assert_eq!(
+            (&seen.headers["x-api-key"], &seen.headers["x-tenant"]),
+            (&HeaderValue::from_str(secret).unwrap(), &HeaderValue::from_static("acme"))
+        );
+        assert!(seen.certified && seen.form.ends_with("&client_id=us"));
+        let shown = format!("{client:?}");
+        assert!(!shown.contains("canary") && !shown.contains("second-one"), "{shown}");
+    }
+    std::fs::remove_file(pki.folder.path().join("secret")).unwrap();
+    let error = client.ask(&token()).await.unwrap_err().to_string();
+    assert!(error.contains("/secret` cannot be read"), "{error}");
+}
+
+/// An endpoint may want no proof, and that has to be said.
+#[tokio::test]
+async fn no_proof_is_sent_where_none_is_wanted() {
+    let seen = ask("none: {}", false).await;
+    assert!(seen.authorization.is_none() && !seen.form.contains("client"), "{seen:?}");
+    let seen = ask("id: us, none: {}", false).await;
+    assert!(seen.form.ends_with("&client_id=us"), "{}", seen.form);
+}
+
+/// P403: an endpoint that answers 404 about a token that it does not know says that it is not active, where that is set.
+#[tokio::test]
+async fn a_status_may_say_that_a_token_is_not_active() {
+    let pki = Pki::new();
+    for (status, meant) in [(404, true), (400, true), (500, false), (401, false), (410, false)] {
+        let (port, _) = serve(pki.server_config(false), status, "{\"active\":true}").await;
+        let url = format!(
+            "https://localhost:{port}/'\n    inactiveStatuses: [400, 404]\n    cacheTtl: '30s"
+        );
+        let client = client(&source(&url, "none: {}", &pki).unwrap());
+        match client.ask(&token()).await {
+            Ok(answer) => assert!(meant && answer == "{\"active\":false}", "{status}"),
+            Err(error) => assert!(!meant && matches!(error, FetchError::Status(_)), "{status}"),
+        }
+    }
 }

@@ -8,6 +8,7 @@ use tokio::time::{Instant, sleep};
 use super::*;
 use crate::pdp::fetch::Validators;
 use crate::pdp::follow::{FetchOptions, PacedFetcher};
+use crate::trust::Access;
 
 /// The time of tokio as a wall clock.
 #[derive(Debug)]
@@ -154,7 +155,7 @@ async fn no_host_gets_more_requests_than_are_set() {
             true => (millis(30), Ok(text(&key_set(&["k"])))),
             false => (millis(30), Err(FetchError::Status(500))),
         });
-        let paced = PacedFetcher::new(provider.clone(), FetchOptions::default());
+        let paced = PacedFetcher::new(provider.clone(), &FetchOptions::default());
         let cache = KeyCache::new(Arc::new(Wall(provider.began)), Arc::new(paced));
         cache.follow(&many(300), None);
         sleep(secs(600)).await;
@@ -167,15 +168,19 @@ async fn no_host_gets_more_requests_than_are_set() {
 #[tokio::test(start_paused = true)]
 async fn a_waiting_request_goes_first() {
     let provider = Provider::publishing(&[(0, &["k"])]);
-    let paced = Arc::new(PacedFetcher::new(provider.clone(), FetchOptions::default()));
+    let paced = Arc::new(PacedFetcher::new(provider.clone(), &FetchOptions::default()));
     let url = |path: &str| crate::trust::KeyUrl::parse(&format!("https://a.example/{path}"), false);
     let (late, urgent) = (url("late").unwrap(), url("urgent").unwrap());
     for _ in 0..100 {
         let (paced, late) = (Arc::clone(&paced), late.clone());
-        tokio::spawn(async move { paced.fetch(Ask::keys(&late, None)).await.map(drop) });
+        tokio::spawn(async move {
+            let access = Access::plain(millis(100));
+            paced.fetch(Ask::keys(&late, &access)).await.map(drop)
+        });
     }
     tokio::task::yield_now().await;
-    paced.fetch(Ask { urgent: true, ..Ask::keys(&urgent, None) }).await.unwrap();
+    let access = Access::plain(millis(100));
+    paced.fetch(Ask { urgent: true, ..Ask::keys(&urgent, &access) }).await.unwrap();
     let place = lock(&provider.asked).iter().position(|(_, path)| path == "/urgent");
     assert!(place.unwrap() <= 2, "{place:?}");
 }

@@ -111,7 +111,7 @@ fn start(documents: &PathBuf, settings: &Value, clock: &FixedClock, runtime: &Ru
         own => serde_json::from_value(own.clone()).map_err(unreadable)?,
     };
     let clock = Arc::new(clock.clone());
-    let keys = Arc::new(KeyCache::new(clock.clone(), Arc::new(HttpsFetcher)));
+    let keys = Arc::new(KeyCache::new(clock.clone(), Arc::new(HttpsFetcher::default())));
     let options = PdpOptions { peer_sources, deadline: Duration::from_secs(60), memory: MemoryOptions::default() };
     let pdp = Arc::new(Pdp::new(snapshot, keys, clock, options));
     let service = CheckService::new(Arc::clone(&pdp), Vec::new()).shown(Shown::Every).finding_clients(clients);

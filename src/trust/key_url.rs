@@ -1,0 +1,133 @@
+//! Addresses of servers. Values; `pdp` does the asking.
+
+use std::fmt;
+
+use http::Uri;
+use http::uri::Scheme;
+
+use crate::document::has_placeholder;
+
+/// An absolute `https` address, or `http` where the operator allows it. Comes from configuration, never from a token (P58).
+#[derive(Clone, PartialEq, Eq)]
+pub struct KeyUrl(Uri);
+
+/// Why a text is not an address to fetch keys from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum KeyUrlError {
+    /// Not an absolute URL.
+    #[error("is not an absolute URL")]
+    NotAbsolute,
+    /// Another scheme than `https` or `http`.
+    #[error("has a scheme other than `https`")]
+    Scheme,
+    /// `http` without leave.
+    #[error("is not encrypted")]
+    Plaintext,
+    /// User name or password.
+    #[error("has user information")]
+    UserInfo,
+    /// A fragment.
+    #[error("has a fragment")]
+    Fragment,
+    /// A variable that was not replaced.
+    #[error("has a placeholder")]
+    Placeholder,
+}
+
+impl KeyUrl {
+    /// Reads an address; `http` needs `allow_plaintext`.
+    ///
+    /// # Errors
+    /// The rule that is broken.
+    pub fn parse(text: &str, allow_plaintext: bool) -> Result<Self, KeyUrlError> {
+        if text.contains('#') {
+            return Err(KeyUrlError::Fragment);
+        }
+        if has_placeholder(text) {
+            return Err(KeyUrlError::Placeholder);
+        }
+        let uri: Uri = text.parse().map_err(|_| KeyUrlError::NotAbsolute)?;
+        let scheme = uri.scheme().ok_or(KeyUrlError::NotAbsolute)?;
+        if *scheme != Scheme::HTTPS && *scheme != Scheme::HTTP {
+            return Err(KeyUrlError::Scheme);
+        }
+        let authority = uri.authority().ok_or(KeyUrlError::NotAbsolute)?;
+        if authority.as_str().contains('@') {
+            return Err(KeyUrlError::UserInfo);
+        }
+        if authority.host().is_empty() {
+            return Err(KeyUrlError::NotAbsolute);
+        }
+        if *scheme == Scheme::HTTP && !allow_plaintext {
+            return Err(KeyUrlError::Plaintext);
+        }
+        Ok(Self(uri))
+    }
+
+    /// The address.
+    pub const fn uri(&self) -> &Uri {
+        &self.0
+    }
+
+    /// The port.
+    pub fn port(&self) -> u16 {
+        self.0.port_u16().unwrap_or(if self.is_plaintext() { 80 } else { 443 })
+    }
+
+    /// Whether it is `http`.
+    pub fn is_plaintext(&self) -> bool {
+        self.0.scheme() == Some(&Scheme::HTTP)
+    }
+}
+
+impl fmt::Display for KeyUrl {
+    /// Scheme, host and port: a path or query may be confidential (P66).
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let scheme = self.0.scheme_str().unwrap_or_default();
+        write!(f, "{scheme}://{}", self.0.authority().map_or("", |authority| authority.as_str()))
+    }
+}
+
+impl fmt::Debug for KeyUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// P58: no scheme but https, unless asked for by name; no user information.
+    #[test]
+    fn only_a_plain_https_address_is_accepted() {
+        use KeyUrlError::*;
+        for (text, expected) in [
+            ("https://issuer.example/jwks?tenant=a", Ok(())),
+            ("https://issuer.example", Ok(())),
+            ("https://[::1]:8443/jwks", Ok(())),
+            ("http://issuer.example/jwks", Err(Plaintext)),
+            ("file:///etc/passwd", Err(NotAbsolute)),
+            ("ftp://issuer.example/jwks", Err(Scheme)),
+            ("/jwks", Err(NotAbsolute)),
+            ("issuer.example", Err(NotAbsolute)),
+            ("", Err(NotAbsolute)),
+            ("https://", Err(NotAbsolute)),
+            ("https://user:pass@issuer.example/", Err(UserInfo)),
+            ("https://issuer.example/#a", Err(Fragment)),
+            ("https://issuer.example/ a", Err(NotAbsolute)),
+        ] {
+            assert_eq!(KeyUrl::parse(text, false).map(|_| ()), expected, "{text}");
+        }
+        assert!(KeyUrl::parse("http://127.0.0.1:8080/jwks", true).is_ok());
+        assert_eq!(KeyUrl::parse("file://host/a", true), Err(Scheme));
+    }
+
+    /// P66: what is printed of an address is its origin.
+    #[test]
+    fn an_address_is_printed_without_path_and_query() {
+        let url = KeyUrl::parse("https://issuer.example:8443/secret?key=secret", false).unwrap();
+        assert_eq!(url.to_string(), "https://issuer.example:8443");
+        assert_eq!(format!("{url:?}"), "https://issuer.example:8443");
+    }
+}
