@@ -13,8 +13,8 @@ use crate::clock::UnixTime;
 use crate::evidence::IgnoredToken;
 use crate::json::is_exact;
 use crate::pdp::{CacheHits, Outcome};
-use crate::policy::{Decision, RuleName, ShadowOutcome, Truth};
-use crate::reason::{RefusedCredential, Rejection};
+use crate::policy::{Decision, Denial, RuleName, ShadowOutcome, Throttling, Truth};
+use crate::reason::{Reason, RefusedCredential, Rejection};
 use crate::request::{Client, RequestView, TokenPlace, TraceParent};
 use crate::secret::{Fingerprint, Hex};
 use crate::spiffe::SpiffeId;
@@ -140,6 +140,9 @@ fn decision(
             hits.put("certificates", Scalar::Number(certificates.into()));
             hits.put("tokens", Scalar::Number(tokens.into()));
         });
+    }
+    if let Decision::Deny(Denial { throttling: Some(own), .. }) = decision {
+        record.object("throttling", |record| throttling(own, record));
     }
     let ignored = subject.map(Subject::ignored).unwrap_or_default();
     record.list("ignored_tokens", ignored, passed_over);
@@ -275,6 +278,13 @@ fn refused((why, refused): (&Rejection, &RefusedCredential), record: &mut Json) 
     record.text("credential", refused.credential);
     record.text("reason", why.reason().as_str());
     refused.marks.iter().for_each(|(name, mark)| record.text(name, mark));
+}
+
+fn throttling(own: &Throttling, record: &mut Json) {
+    record.text("source", &own.source);
+    record.text("failed", own.failed.map(Reason::as_str).unwrap_or_default());
+    record.put("enforced", Scalar::Flag(own.enforced));
+    record.put("retry_after", Scalar::Number(own.seconds()));
 }
 
 fn shadow(shadow: &ShadowOutcome, record: &mut Json) {

@@ -9,7 +9,9 @@ use crate::admin::{AdminOptions, ReadinessOptions};
 use crate::audit::AuditSettings;
 use crate::document::HumanDuration;
 use crate::envoy::ListenerOptions;
-use crate::pdp::{BeforeFirstSync, FetchOptions, MemoryOptions, RevocationOptions};
+use crate::pdp::{
+    BeforeFirstSync, FetchOptions, MemoryOptions, RevocationOptions, ThrottleOptions,
+};
 use crate::reload::ReloadOptions;
 use crate::signer::AssertionOptions;
 use crate::store::StoreOptions;
@@ -47,6 +49,8 @@ pub(super) struct RawConfig {
     pub(super) store: StoreOptions,
     /// How revocation while servers run works.
     pub(super) revocations: RevocationOptions,
+    /// How failed attempts to authenticate are throttled.
+    pub(super) throttle: ThrottleOptions,
     /// How assertions for upstreams are signed. Unset: no rule may require one.
     pub(super) assertion: Option<AssertionOptions>,
 }
@@ -71,6 +75,7 @@ impl Default for RawConfig {
             memory: MemoryOptions::default(),
             store: StoreOptions::default(),
             revocations: RevocationOptions::default(),
+            throttle: ThrottleOptions::default(),
             assertion: None,
         }
     }
@@ -83,6 +88,7 @@ impl RawConfig {
         self.otlp.iter().try_for_each(OtlpOptions::check)?;
         self.reload.check()?;
         self.store.check()?;
+        self.throttle.check(matches!(self.store, StoreOptions::Redis(_)))?;
         self.assertion.iter().try_for_each(AssertionOptions::check)?;
         let last_known =
             matches!(self.revocations.before_first_sync, BeforeFirstSync::LastKnown(_));

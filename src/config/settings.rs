@@ -8,7 +8,7 @@ use super::raw::RawConfig;
 use crate::admin::{AdminOptions, ReadinessOptions};
 use crate::audit::AuditOptions;
 use crate::envoy::ListenerOptions;
-use crate::pdp::{FetchOptions, PdpOptions, RevocationOptions};
+use crate::pdp::{FetchOptions, PdpOptions, RevocationOptions, ThrottleOptions};
 use crate::reload::ReloadOptions;
 use crate::signer::AssertionOptions;
 use crate::store::StoreOptions;
@@ -39,6 +39,8 @@ pub struct Config {
     pub store: StoreOptions,
     /// How revocation while servers run works.
     pub revocations: RevocationOptions,
+    /// How failed attempts to authenticate are throttled.
+    pub throttle: ThrottleOptions,
     /// How assertions for upstreams are signed; `None` where no rule may ask for any.
     pub assertion: Option<AssertionOptions>,
     /// Where traces and metrics are sent; `None` where they are not.
@@ -86,6 +88,7 @@ impl Config {
             fetch: raw.fetch,
             store: raw.store.relative_to(base),
             revocations: raw.revocations,
+            throttle: raw.throttle,
             assertion: raw.assertion.map(|assertion| assertion.relative_to(base)),
             log: raw.log,
             otlp: raw.otlp,

@@ -8,6 +8,7 @@ mod collected;
 mod cookies;
 mod current;
 mod dial;
+mod failed;
 mod fetch;
 mod follow;
 mod fulfil;
@@ -22,6 +23,7 @@ mod revocation;
 mod sealed;
 mod single_use;
 mod snapshot;
+mod throttle;
 mod trace;
 mod verification_cache;
 
@@ -47,5 +49,6 @@ pub use sealed::SealedHeader;
 pub use snapshot::{
     FileSet, Inventory, KeptLists, KeptListsStatus, Load, Revision, Snapshot, is_document,
 };
+pub use throttle::{Throttle, ThrottleMode, ThrottleOptions, ThrottleStatus};
 pub use trace::{NoTrace, Trace};
 pub use verification_cache::{MemoryOptions, VerificationCache};

@@ -83,6 +83,8 @@ mod targets;
 #[path = "../../src/demo/mod.rs"]
 mod testbed;
 #[cfg(test)]
+mod throttle;
+#[cfg(test)]
 mod tour;
 #[cfg(test)]
 mod under_load;

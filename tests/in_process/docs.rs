@@ -120,6 +120,17 @@ fn the_runbook_says_what_callers_see() {
     }
 }
 
+/// P207: the runbook lists the reasons that throttling counts.
+#[test]
+fn the_runbook_lists_the_failed_attempts() {
+    let runbook = page("docs/runbook.md");
+    let (_, list) = runbook.split_once("These count: ").unwrap();
+    let list = list.split(".\n").next().unwrap();
+    let counted = Reason::ALL.iter().filter(|reason| reason.is_failed_attempt());
+    let counted: Vec<_> = counted.map(|reason| format!("`{reason}`")).collect();
+    assert_eq!(list, counted.join(", "));
+}
+
 /// The lines and the words in backticks that may be commands of ours.
 fn commands(text: &str) -> Vec<String> {
     let fenced = text.lines().map(|line| line.trim_start_matches("$ ").trim());

@@ -10,6 +10,7 @@ mod remote_files;
 mod revocations;
 mod state_folder;
 mod store;
+mod throttle;
 mod trust;
 
 use std::sync::Arc;
@@ -24,6 +25,7 @@ pub(super) use self::process::Process;
 pub(super) use self::revocations::Revocations;
 pub(super) use self::state_folder::StateFolder;
 pub(super) use self::store::SharedStore;
+pub(super) use self::throttle::Throttling;
 pub(super) use self::trust::Trust;
 
 use super::component::Component;

@@ -30,7 +30,8 @@ pub(super) const INNER_ORDER: &[(&str, &str)] = &[
     (
         "pdp",
         "dial sealed kept_files snapshot trace verification_cache assertion cookies current fetch \
-         follow collected introspect keys remote revocation outcome point pinned single_use fulfil",
+         follow collected introspect keys remote revocation throttle outcome point pinned single_use \
+         failed fulfil",
     ),
     ("policy", "model requirement compile evaluate explain suite"),
     (
