@@ -317,6 +317,20 @@ pub const THROTTLED_VERIFICATIONS: (u32, Duration, Duration) =
 /// Most failed attempts that wait to be counted in the shared store.
 pub const MAX_UNSHARED_ATTEMPTS: usize = 1024;
 
+// --- anomalies -----------------------------------------------------------------------------------
+
+/// Most names and tokens that each signal remembers something of, at most 600 bytes each.
+pub const MAX_ANOMALY_NAMES: usize = 16_384;
+
+/// Most values that are remembered of a name; the oldest is forgotten.
+pub const MAX_ANOMALY_VALUES: usize = 16;
+
+/// Networks that a token may be used from without a signal.
+pub const MAX_TOKEN_NETWORKS: usize = 8;
+
+/// Most decisions that wait to be looked at.
+pub const MAX_ANOMALY_QUEUE: usize = 1024;
+
 // --- documents -----------------------------------------------------------------------------------
 
 /// Largest document file. 10,000 rules are about 4 MiB.

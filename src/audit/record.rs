@@ -30,7 +30,9 @@ mod wire {
     include!(concat!(env!("OUT_DIR"), "/countersign.v1.rs"));
 }
 
-pub use wire::{DecisionRecord, Peer as RecordedPeer, Token as RecordedToken};
+pub use wire::{
+    DecisionRecord, Event as RecordedEvent, Peer as RecordedPeer, Token as RecordedToken,
+};
 
 /// The record of one decision: a line of JSON.
 #[derive(Clone, Debug)]
@@ -72,6 +74,11 @@ impl Record {
             subject.peer().verified().is_some() || subject.tokens().verified().is_some()
         });
         Self { line: line.into(), at: outcome.at, allows: outcome.decision.is_allow(), is_proven }
+    }
+
+    /// The record of an event, which is no decision.
+    pub(super) fn of_event(line: Vec<u8>, at: UnixTime) -> Self {
+        Self { line: line.into(), at, allows: false, is_proven: false }
     }
 
     /// Whether it is of a caller who proved something and was allowed. A flood of other records must not bury it.

@@ -15,7 +15,7 @@ use crate::pdp::{
 use crate::reload::ReloadOptions;
 use crate::signer::AssertionOptions;
 use crate::store::StoreOptions;
-use crate::telemetry::{LogOptions, OtlpOptions};
+use crate::telemetry::{AnomalyOptions, LogOptions, OtlpOptions};
 
 /// The settings as an operator writes them.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -51,6 +51,8 @@ pub(super) struct RawConfig {
     pub(super) revocations: RevocationOptions,
     /// How failed attempts to authenticate are throttled.
     pub(super) throttle: ThrottleOptions,
+    /// Signals that something is odd. Unset: none are looked for.
+    pub(super) anomalies: Option<AnomalyOptions>,
     /// How assertions for upstreams are signed. Unset: no rule may require one.
     pub(super) assertion: Option<AssertionOptions>,
 }
@@ -76,6 +78,7 @@ impl Default for RawConfig {
             store: StoreOptions::default(),
             revocations: RevocationOptions::default(),
             throttle: ThrottleOptions::default(),
+            anomalies: None,
             assertion: None,
         }
     }

@@ -12,7 +12,7 @@ use crate::pdp::{FetchOptions, PdpOptions, RevocationOptions, ThrottleOptions};
 use crate::reload::ReloadOptions;
 use crate::signer::AssertionOptions;
 use crate::store::StoreOptions;
-use crate::telemetry::{LogOptions, OtlpOptions};
+use crate::telemetry::{AnomalyOptions, LogOptions, OtlpOptions};
 
 /// Every setting of a server.
 #[derive(Clone, Debug)]
@@ -41,6 +41,8 @@ pub struct Config {
     pub revocations: RevocationOptions,
     /// How failed attempts to authenticate are throttled.
     pub throttle: ThrottleOptions,
+    /// Signals that something is odd; `None` where none are looked for.
+    pub anomalies: Option<AnomalyOptions>,
     /// How assertions for upstreams are signed; `None` where no rule may ask for any.
     pub assertion: Option<AssertionOptions>,
     /// Where traces and metrics are sent; `None` where they are not.
@@ -89,6 +91,7 @@ impl Config {
             store: raw.store.relative_to(base),
             revocations: raw.revocations,
             throttle: raw.throttle,
+            anomalies: raw.anomalies,
             assertion: raw.assertion.map(|assertion| assertion.relative_to(base)),
             log: raw.log,
             otlp: raw.otlp,

@@ -70,6 +70,11 @@ instruments! {
     THROTTLE_UNSHARED Counter "countersign.throttle.unshared" "" []
         "Failed attempts that replicas did not count together: the store was lost or too slow";
 
+    ANOMALIES Counter "countersign.anomalies" "" ["signal"]
+        "Signals that something is odd, by kind; zero without `anomalies`";
+    ANOMALIES_DROPPED Counter "countersign.anomalies.dropped" "" []
+        "Decisions that were not looked at for signals: too many were waiting";
+
     CONNECTIONS Gauge "countersign.connections" "" []
         "Connections that are open and may ask";
     CONNECTIONS_GREETING Gauge "countersign.connections.greeting" "" []

@@ -6,6 +6,8 @@
 //! had the tests say so and are skipped; under `CI=true` they fail.
 
 #[cfg(test)]
+mod anomalies;
+#[cfg(test)]
 mod answers;
 #[cfg(test)]
 mod audit;

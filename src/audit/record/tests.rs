@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::*;
-use crate::audit::tests as example;
+use crate::audit::{Event, tests as example};
 use crate::authn::{Binding, Credential, PeerFacts, RejectedCookie, Subject};
 use crate::evidence_level::EvidenceLevel;
 use crate::limits::{MAX_AUDIT_RECORD_BYTES, MAX_AUDIT_TEXT_BYTES};
@@ -225,6 +225,16 @@ async fn the_lines_are_the_schema() {
         let line = line.replace(&outcome.id.to_string(), "ID");
         lines.push_str(&line.replace(outcome.revision.as_str(), "REVISION"));
     }
+    let event = Event {
+        at: UnixTime::from_secs(0),
+        signal: "a",
+        about: "b",
+        detail: "c",
+        of_decision: "d",
+    };
+    let event: Value =
+        serde_json::from_slice(&Json::object_of(0, |json| event.write(json))).unwrap();
+    names("Event", &event, &mut found);
     is_golden(&lines);
     // A vouched caller has shown no key. `tests/e2e/audit.rs` has a token that was verified.
     found.entry("Token".into()).or_default().insert("key_id".into());

@@ -4,7 +4,7 @@
 /// folders (not files), have no list.
 pub(super) const INNER_ORDER: &[(&str, &str)] = &[
     ("app", "component error components audit descriptors signing core observers"),
-    ("audit", "json record room sink file writer options log"),
+    ("audit", "json record room sink file writer options log event"),
     (
         "authn",
         "credential facts heap_size kind once profile rejected_cookie token_check binding \
@@ -41,7 +41,8 @@ pub(super) const INNER_ORDER: &[(&str, &str)] = &[
     ),
     (
         "telemetry",
-        "instruments measurement exports panics otlp log logs metrics trace callers clock_offset",
+        "instruments measurement exports panics otlp log logs metrics trace callers clock_offset \
+         anomalies",
     ),
     (
         "trust",
