@@ -91,3 +91,29 @@ impl ThrottleOptions {
         self.per.get().checked_div(self.failures.get()).unwrap_or(self.per.get())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn settings_that_cannot_be_meant_are_refused() {
+        let check = |json: &str, is_shared| {
+            serde_json::from_str::<ThrottleOptions>(json).unwrap().check(is_shared)
+        };
+        for (json, told) in [
+            (r#"{"failures": 10001}"#, "failures"),
+            (r#"{"per": "0s"}"#, "per"),
+            (r#"{"per": "61m"}"#, "at most 1h"),
+            (r#"{"ipv4Prefix": 33}"#, "expected 1 to 32"),
+            (r#"{"ipv6Prefix": 0}"#, "expected 1 to 128"),
+            (r#"{"shared": true}"#, "`store.redis`"),
+        ] {
+            let problem = check(json, false).unwrap_err();
+            assert!(problem.contains(told), "{json}: {problem}");
+        }
+        assert_eq!(check("{}", false), Ok(()));
+        assert_eq!(check(r#"{"mode": "enforce", "shared": true}"#, true), Ok(()));
+        assert!(serde_json::from_str::<ThrottleOptions>(r#"{"failures": 0}"#).is_err());
+    }
+}
