@@ -24,7 +24,7 @@ use crate::telemetry::{LogLevel, Metrics};
 use self::component::Component;
 use self::components::{
     Audit, Components, Documents, ListenerCertificate, ListenerPart, Process, Revocations,
-    SharedStore, StateFolder, Trust,
+    SharedStore, StateFolder, Throttling, Trust,
 };
 use self::core::Core;
 use self::observers::Observers;
@@ -148,6 +148,7 @@ fn parts(
         }),
         Box::new(SharedStore { store: Arc::clone(&core.store), pdp: Arc::clone(pdp) }),
         Box::new(Revocations(Arc::clone(pdp.revocations()))),
+        Box::new(Throttling(Arc::clone(pdp))),
         Box::new(StateFolder {
             keys: Arc::clone(&core.keys),
             remote: Arc::clone(&core.remote),
@@ -157,6 +158,7 @@ fn parts(
         Box::new(ListenerCertificate(tls.clone())),
         Box::new(Audit(audit)),
         Box::new(observers.caller_clocks()),
+        Box::new(observers.signals()),
     ]
 }
 

@@ -309,6 +309,39 @@ pub const MAX_SHARED_RECORDS: usize = 2_000_000;
 /// Most shared records that are read at a time: a few hundred KiB, which another reader hardly waits for.
 pub const MAX_SHARED_PAGE: usize = 1_000;
 
+// --- throttling ----------------------------------------------------------------------------------
+
+/// Most sources whose failed attempts are remembered, some 200 bytes each; the one that failed least often makes room.
+pub const MAX_THROTTLED_SOURCES: usize = 65_536;
+
+/// Most failed attempts that can be set (`throttle.failures`).
+pub const MAX_THROTTLE_FAILURES: u32 = 10_000;
+
+/// Longest time that can be set for them (`throttle.per`).
+pub const MAX_THROTTLE_PERIOD: Duration = Duration::from_secs(3600);
+
+/// Failed attempts of a source over its limit that are verified all the same, so that new credentials of others at its address get
+/// in: at once, and then one every so often. Beyond it only credentials that were verified before count.
+pub const THROTTLED_VERIFICATIONS: (u32, Duration, Duration) =
+    (200, Duration::from_millis(5), Duration::ZERO);
+
+/// Most failed attempts that wait to be counted in the shared store.
+pub const MAX_UNSHARED_ATTEMPTS: usize = 1024;
+
+// --- anomalies -----------------------------------------------------------------------------------
+
+/// Most names and tokens that each signal remembers something of, at most 600 bytes each.
+pub const MAX_ANOMALY_NAMES: usize = 16_384;
+
+/// Most values that are remembered of a name; the oldest is forgotten.
+pub const MAX_ANOMALY_VALUES: usize = 16;
+
+/// Networks that a token may be used from without a signal.
+pub const MAX_TOKEN_NETWORKS: usize = 8;
+
+/// Most decisions that wait to be looked at.
+pub const MAX_ANOMALY_QUEUE: usize = 1024;
+
 // --- documents -----------------------------------------------------------------------------------
 
 /// Largest document file. 10,000 rules are about 4 MiB.

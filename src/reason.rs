@@ -56,7 +56,9 @@ words! {
 }
 
 macro_rules! reasons {
-    ($($layer:ident { $($variant:ident $code:literal $answer:ident $meaning:literal;)+ })+) => {
+    (@ failed) => { true };
+    (@) => { false };
+    ($($layer:ident { $($variant:ident $code:literal $answer:ident $($failed:ident)? $meaning:literal;)+ })+) => {
         /// Why a request was denied: the first layer that failed, most specific cause.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
         pub enum Reason {
@@ -92,6 +94,13 @@ macro_rules! reasons {
             pub const fn client_answer(self) -> ClientAnswer {
                 match self { $($(Self::$variant => ClientAnswer::$answer,)+)+ }
             }
+
+            /// Whether it is a failed attempt to authenticate, which throttling counts: something was shown that no one we trust
+            /// vouches for, or that is not its presenter's. Where only the time of a token is over, or has not come, its owner
+            /// has to see the 401 to renew it.
+            pub const fn is_failed_attempt(self) -> bool {
+                match self { $($(Self::$variant => reasons!(@ $($failed)?),)+)+ }
+            }
         }
     };
 }
@@ -108,44 +117,44 @@ reasons! {
     }
     Peer {
         PeerMissing "peer_missing" Forbidden "no client certificate, or none from a source that is believed here";
-        XfccMalformed "xfcc_malformed" Forbidden "the XFCC header does not follow Envoy's grammar";
-        XfccUntrustedHop "xfcc_untrusted_hop" Forbidden "XFCC was written for another workload, or by one whose word does not count";
-        XfccInconsistent "xfcc_inconsistent" Forbidden "parts of one XFCC element contradict each other";
+        XfccMalformed "xfcc_malformed" Forbidden failed "the XFCC header does not follow Envoy's grammar";
+        XfccUntrustedHop "xfcc_untrusted_hop" Forbidden failed "XFCC was written for another workload, or by one whose word does not count";
+        XfccInconsistent "xfcc_inconsistent" Forbidden failed "parts of one XFCC element contradict each other";
         EvidenceInsufficient "evidence_insufficient" Forbidden "less of the certificate was shown than the rule asks for";
-        ChainUntrusted "chain_untrusted" Forbidden "the certificate does not lead to a pinned authority of its trust domain";
-        CertExpired "cert_expired" Forbidden "the certificate, or one of its issuers, has expired";
-        CertNotYetValid "cert_not_yet_valid" Forbidden "the certificate, or one of its issuers, is not valid yet";
-        CertLifetime "cert_lifetime" Forbidden "the certificate lives longer, or has less life left, than the trust domain allows";
-        CertEku "cert_eku" Forbidden "the certificate is not for client authentication, or is a CA";
-        CertKey "cert_key" Forbidden "a key of the certificate or of one of its issuers, or the algorithm of a signature, is too weak or of an unknown kind";
-        CertPin "cert_pin" Forbidden "the certificate matches none of the trust domain's pins";
-        CertSan "cert_san" Forbidden "the certificate's names are malformed or not permitted";
-        CertRevoked "cert_revoked" Forbidden "the certificate, or one of its issuers, is revoked";
+        ChainUntrusted "chain_untrusted" Forbidden failed "the certificate does not lead to a pinned authority of its trust domain";
+        CertExpired "cert_expired" Forbidden failed "the certificate, or one of its issuers, has expired";
+        CertNotYetValid "cert_not_yet_valid" Forbidden failed "the certificate, or one of its issuers, is not valid yet";
+        CertLifetime "cert_lifetime" Forbidden failed "the certificate lives longer, or has less life left, than the trust domain allows";
+        CertEku "cert_eku" Forbidden failed "the certificate is not for client authentication, or is a CA";
+        CertKey "cert_key" Forbidden failed "a key of the certificate or of one of its issuers, or the algorithm of a signature, is too weak or of an unknown kind";
+        CertPin "cert_pin" Forbidden failed "the certificate matches none of the trust domain's pins";
+        CertSan "cert_san" Forbidden failed "the certificate's names are malformed or not permitted";
+        CertRevoked "cert_revoked" Forbidden failed "the certificate, or one of its issuers, is revoked";
         CrlMissing "crl_missing" Unavailable "no revocation list covers the certificate and one is required";
         CrlStale "crl_stale" Unavailable "the revocation list is past its next update and its grace";
         RevocationsStale "revocations_stale" Unavailable "a revocation list that has to be fresh is too old, or was never had";
-        SpiffeInvalid "spiffe_invalid" Forbidden "the certificate's SPIFFE ID breaks the SPIFFE rules";
-        TrustDomainUnknown "trust_domain_unknown" Forbidden "no configured trust domain covers the certificate's identity";
+        SpiffeInvalid "spiffe_invalid" Forbidden failed "the certificate's SPIFFE ID breaks the SPIFFE rules";
+        TrustDomainUnknown "trust_domain_unknown" Forbidden failed "no configured trust domain covers the certificate's identity";
     }
     Token {
         TokenMissing "token_missing" Unauthenticated "the rule needs a token and none was sent";
         TokenMultiple "token_multiple" InvalidRequest "more than one token was sent where one belongs";
-        TokenMalformed "token_malformed" InvalidToken "the token is not a well-formed compact JWS with a claims set";
-        TokenAlg "token_alg" InvalidToken "the token's algorithm is not allowed for its issuer or key";
-        TokenType "token_type" InvalidToken "the token's `typ` or scheme is not one that its issuer uses";
-        KeyUnknown "key_unknown" InvalidToken "no key of the issuer has the token's key id";
+        TokenMalformed "token_malformed" InvalidToken failed "the token is not a well-formed compact JWS with a claims set";
+        TokenAlg "token_alg" InvalidToken failed "the token's algorithm is not allowed for its issuer or key";
+        TokenType "token_type" InvalidToken failed "the token's `typ` or scheme is not one that its issuer uses";
+        KeyUnknown "key_unknown" InvalidToken failed "no key of the issuer has the token's key id";
         KeysStale "keys_stale" Unavailable "the issuer's keys could not be had, or are older than allowed";
         KeysPending "keys_pending" Unavailable "the issuer was asked for a key because of the token, and has not answered in time";
-        SignatureInvalid "signature_invalid" InvalidToken "the signature does not verify";
-        IssuerUnknown "issuer_unknown" InvalidToken "the token's issuer is not configured";
-        Audience "audience" InvalidToken "the token is not meant for this audience";
+        SignatureInvalid "signature_invalid" InvalidToken failed "the signature does not verify";
+        IssuerUnknown "issuer_unknown" InvalidToken failed "the token's issuer is not configured";
+        Audience "audience" InvalidToken failed "the token is not meant for this audience";
         TokenExpired "token_expired" InvalidToken "the token has expired";
         TokenNotYetValid "token_not_yet_valid" InvalidToken "the token is not valid yet";
         TokenLifetime "token_lifetime" InvalidToken "the token lives longer, or is older, than its issuer allows";
-        TokenReplayed "token_replayed" InvalidToken "a one-time credential was used again";
+        TokenReplayed "token_replayed" InvalidToken failed "a one-time credential was used again";
         StoreUnavailable "store_unavailable" Unavailable "it could not be found out whether a one-time credential was used before";
-        TokenRevoked "token_revoked" InvalidToken "the token, its subject, its client or its key is revoked";
-        IntrospectionInactive "introspection_inactive" InvalidToken "the issuer says that the opaque token is not active";
+        TokenRevoked "token_revoked" InvalidToken failed "the token, its subject, its client or its key is revoked";
+        IntrospectionInactive "introspection_inactive" InvalidToken failed "the issuer says that the opaque token is not active";
         IntrospectionUnavailable "introspection_unavailable" Unavailable "the issuer could not be asked about the opaque token";
         ScopeMissing "scope_missing" InsufficientScope "the token lacks a scope that the rule needs";
         AcrInsufficient "acr_insufficient" InsufficientAuthentication "the user authenticated in none of the ways that the rule asks for";
@@ -153,11 +162,11 @@ reasons! {
         ClaimMismatch "claim_mismatch" Forbidden "a claim is absent or has another value than the rule needs";
     }
     Binding {
-        BindingUnavailable "binding_unavailable" InvalidToken "the token's binding cannot be checked with the evidence at hand";
-        BindingMismatch "binding_mismatch" InvalidToken "the token is bound to another certificate";
-        DpopInvalid "dpop_invalid" InvalidToken "the DPoP proof is missing or wrong";
+        BindingUnavailable "binding_unavailable" InvalidToken failed "the token's binding cannot be checked with the evidence at hand";
+        BindingMismatch "binding_mismatch" InvalidToken failed "the token is bound to another certificate";
+        DpopInvalid "dpop_invalid" InvalidToken failed "the DPoP proof is missing or wrong";
         DpopNonce "dpop_nonce" InvalidToken "the DPoP proof lacks a current nonce, and the answer brings one";
-        IdentityTokenMismatch "identity_token_mismatch" Forbidden "this workload may not present tokens of that client";
+        IdentityTokenMismatch "identity_token_mismatch" Forbidden failed "this workload may not present tokens of that client";
     }
     Policy {
         NoRule "no_rule" Forbidden "no allow rule covers the request";
@@ -257,6 +266,11 @@ impl Rejection {
         if self.blameless { ClientAnswer::Unavailable } else { self.reason.client_answer() }
     }
 
+    /// Whether a failed attempt to authenticate is behind it, and not the issuer's trouble or our own.
+    pub const fn is_failed_attempt(&self) -> bool {
+        !self.blameless && self.reason.is_failed_attempt()
+    }
+
     /// Why.
     pub const fn reason(&self) -> Reason {
         self.reason
@@ -337,5 +351,20 @@ mod tests {
                 "audit_unavailable"
             ]
         );
+    }
+
+    /// A failed attempt is one with a credential: none is missing, and the trouble is not ours.
+    #[test]
+    fn failed_attempts_are_about_credentials_that_were_shown() {
+        for reason in Reason::ALL.iter().filter(|reason| reason.is_failed_attempt()) {
+            let layers = [Layer::Peer, Layer::Token, Layer::Binding];
+            assert!(layers.contains(&reason.layer()), "{reason}");
+            let answers = [ClientAnswer::Forbidden, ClientAnswer::InvalidToken];
+            assert!(answers.contains(&reason.client_answer()), "{reason}");
+            assert!(reason.because("x").is_failed_attempt());
+            assert!(!reason.because("x").without_blame().is_failed_attempt(), "{reason}");
+        }
+        let others = [Reason::TokenExpired, Reason::DpopNonce, Reason::Throttled];
+        assert!(others.iter().all(|reason| !reason.is_failed_attempt()));
     }
 }

@@ -27,6 +27,7 @@ use countersign::evidence::{self, Evidence, PeerSources};
 use countersign::evidence_level::EvidenceLevel;
 use countersign::pdp::{
     HttpsFetcher, KeyCache, Load, MemoryOptions, Observer, Outcome, Pdp, PdpOptions, Snapshot,
+    ThrottleOptions,
 };
 use countersign::request::{CredentialHeaders, RequestView};
 use envoy_types::pb::envoy::config::core::v3::address::Address as AddressKind;
@@ -171,7 +172,8 @@ impl World {
             deadline: Duration::from_secs(10),
             memory: MemoryOptions::default(),
         };
-        Pdp::new(self.snapshot(), keys, clock, options)
+        let pdp = Pdp::new(self.snapshot(), keys, clock, options);
+        pdp.throttling(ThrottleOptions::default())
     }
 
     /// What Envoy sends with `encode_raw_headers` and `include_peer_certificate`: about 3 kB.

@@ -103,7 +103,7 @@ fn pdp(
     let revoked = config.state_folder.as_ref().map(|folder| folder.join("revocations"));
     let (clock, options) = (Arc::new(SystemClock), config.pdp.clone());
     let pdp = Pdp::with_state(revoked, snapshot, keys, clock, options);
-    let pdp = pdp.asking(remote).sharing(Arc::clone(&store));
+    let pdp = pdp.asking(remote).sharing(Arc::clone(&store)).throttling(config.throttle);
     let pdp = match signer {
         Some(signer) => pdp.asserting(Arc::clone(signer)),
         None => pdp,

@@ -5,13 +5,13 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::audit;
-use super::components::CallerClocks;
+use super::components::{CallerClocks, Signals};
 use super::error::StartError;
-use crate::audit::AuditLog;
+use crate::audit::{AuditLog, Event};
 use crate::config::Config;
 use crate::envoy::CheckService;
 use crate::pdp::{Observer, Pdp};
-use crate::telemetry::{Callers, ClockOffset, Exports, Metrics, Traces};
+use crate::telemetry::{Anomalies, Anomaly, Callers, ClockOffset, Exports, Metrics, Traces};
 
 #[derive(Debug)]
 pub(super) struct Observers {
@@ -20,6 +20,7 @@ pub(super) struct Observers {
     traces: Option<Arc<Traces>>,
     callers: Arc<Callers>,
     clock_offset: Arc<ClockOffset>,
+    anomalies: Option<Arc<Anomalies>>,
     pub(super) exports: Exports,
 }
 
@@ -38,7 +39,11 @@ impl Observers {
         let traces = otlp.map(|otlp| Traces::start(otlp, &exports)).transpose();
         let traces = traces.map_err(StartError::Metrics)?.map(Arc::new);
         let (callers, clock_offset) = (Arc::default(), Arc::default());
-        Ok(Self { audit, metrics: Arc::new(metrics), traces, callers, clock_offset, exports })
+        let tell = audit.clone();
+        let tell = move |anomaly: &Anomaly| announce(anomaly, tell.as_deref());
+        let anomalies = config.anomalies.map(|own| Arc::new(Anomalies::start(own, Box::new(tell))));
+        let metrics = Arc::new(metrics);
+        Ok(Self { audit, metrics, traces, callers, clock_offset, anomalies, exports })
     }
 
     /// The service that answers checks, observed.
@@ -46,6 +51,7 @@ impl Observers {
         let mut observers: Vec<Arc<dyn Observer>> =
             vec![self.metrics.clone(), self.callers.clone(), self.clock_offset.clone()];
         observers.extend(self.traces.clone().map(|traces| -> Arc<dyn Observer> { traces }));
+        observers.extend(self.anomalies.clone().map(|own| -> Arc<dyn Observer> { own }));
         let listener = &config.listener;
         let service = CheckService::new(Arc::clone(pdp), observers)
             .at_most(listener.concurrent_checks)
@@ -60,6 +66,10 @@ impl Observers {
     pub(super) fn caller_clocks(&self) -> CallerClocks {
         let (callers, clock_offset) = (Arc::clone(&self.callers), Arc::clone(&self.clock_offset));
         CallerClocks { callers, clock_offset }
+    }
+
+    pub(super) fn signals(&self) -> Signals {
+        Signals(self.anomalies.as_ref().map(|own| Arc::clone(own.tally())))
     }
 
     /// Writes and sends what is left, within a bounded time.
@@ -83,6 +93,14 @@ impl Observers {
             tracing::warn!("the collector stalls: the last metrics are lost");
         }
     }
+}
+
+/// Writes a signal among the decisions.
+fn announce(anomaly: &Anomaly, audit: Option<&AuditLog>) {
+    let Some(audit) = audit else { return };
+    let Anomaly { signal, at, decision, about, detail } = anomaly;
+    let (signal, decision) = (signal.as_str(), decision.to_string());
+    audit.announce(&Event { at: *at, signal, about, detail, of_decision: &decision });
 }
 
 /// Writes what was decided. A sink that stalls must not keep the process.

@@ -116,17 +116,22 @@ impl AuditLog {
     fn keep(&self, record: &Record, deadline: &Deadline) -> Recording {
         match self.on_full {
             OnFull::Drop => {
-                self.lanes.iter().for_each(|lane| lane.offer(record));
+                self.offer(record);
                 Recording::Done
             }
             OnFull::Block(bound) => self.wait_for_room(record, bound.min(deadline.left())),
             OnFull::Deny if record.allows() => self.insist(record),
             // Nothing is allowed by it.
             OnFull::Deny => {
-                self.lanes.iter().for_each(|lane| lane.offer(record));
+                self.offer(record);
                 Recording::Done
             }
         }
+    }
+
+    /// Keeps the record in every sink that has room.
+    pub(super) fn offer(&self, record: &Record) {
+        self.lanes.iter().for_each(|lane| lane.offer(record));
     }
 
     fn wait_for_room(&self, record: &Record, bound: Duration) -> Recording {

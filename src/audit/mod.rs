@@ -1,5 +1,6 @@
 //! The audit record: one per decision, written off the hot path to where operators want it.
 
+mod event;
 mod file;
 mod json;
 mod log;
@@ -11,10 +12,13 @@ mod sink;
 mod tests;
 mod writer;
 
+pub use event::Event;
 pub use file::{Rotation, put_aside};
 pub use log::AuditLog;
 pub use options::{AuditOptions, AuditSettings, AuditTarget, Nothing, OnFull};
-pub use record::{DecisionRecord, Record, RecordedClaims, RecordedPeer, RecordedToken};
+pub use record::{
+    DecisionRecord, Record, RecordedClaims, RecordedEvent, RecordedPeer, RecordedToken,
+};
 pub use sink::Sink;
 pub use writer::AuditCounts;
 

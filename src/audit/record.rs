@@ -13,8 +13,8 @@ use crate::clock::UnixTime;
 use crate::evidence::IgnoredToken;
 use crate::json::is_exact;
 use crate::pdp::{CacheHits, Outcome};
-use crate::policy::{Decision, RuleName, ShadowOutcome, Truth};
-use crate::reason::{RefusedCredential, Rejection};
+use crate::policy::{Decision, Denial, RuleName, ShadowOutcome, Throttling, Truth};
+use crate::reason::{Reason, RefusedCredential, Rejection};
 use crate::request::{Client, RequestView, TokenPlace, TraceParent};
 use crate::secret::{Fingerprint, Hex};
 use crate::spiffe::SpiffeId;
@@ -30,7 +30,9 @@ mod wire {
     include!(concat!(env!("OUT_DIR"), "/countersign.v1.rs"));
 }
 
-pub use wire::{DecisionRecord, Peer as RecordedPeer, Token as RecordedToken};
+pub use wire::{
+    DecisionRecord, Event as RecordedEvent, Peer as RecordedPeer, Token as RecordedToken,
+};
 
 /// The record of one decision: a line of JSON.
 #[derive(Clone, Debug)]
@@ -72,6 +74,11 @@ impl Record {
             subject.peer().verified().is_some() || subject.tokens().verified().is_some()
         });
         Self { line: line.into(), at: outcome.at, allows: outcome.decision.is_allow(), is_proven }
+    }
+
+    /// The record of an event, which is no decision.
+    pub(super) fn of_event(line: Vec<u8>, at: UnixTime) -> Self {
+        Self { line: line.into(), at, allows: false, is_proven: false }
     }
 
     /// Whether it is of a caller who proved something and was allowed. A flood of other records must not bury it.
@@ -140,6 +147,9 @@ fn decision(
             hits.put("certificates", Scalar::Number(certificates.into()));
             hits.put("tokens", Scalar::Number(tokens.into()));
         });
+    }
+    if let Decision::Deny(Denial { throttling: Some(own), .. }) = decision {
+        record.object("throttling", |record| throttling(own, record));
     }
     let ignored = subject.map(Subject::ignored).unwrap_or_default();
     record.list("ignored_tokens", ignored, passed_over);
@@ -275,6 +285,13 @@ fn refused((why, refused): (&Rejection, &RefusedCredential), record: &mut Json) 
     record.text("credential", refused.credential);
     record.text("reason", why.reason().as_str());
     refused.marks.iter().for_each(|(name, mark)| record.text(name, mark));
+}
+
+fn throttling(own: &Throttling, record: &mut Json) {
+    record.text("source", &own.source);
+    record.text("failed", own.failed.map(Reason::as_str).unwrap_or_default());
+    record.put("enforced", Scalar::Flag(own.enforced));
+    record.put("retry_after", Scalar::Number(own.seconds()));
 }
 
 fn shadow(shadow: &ShadowOutcome, record: &mut Json) {

@@ -25,6 +25,11 @@ pub trait CertificateCache: fmt::Debug + Send + Sync {
 
     /// Keeps a verified certificate. Failures are never kept.
     fn keep(&self, key: CertificateKey, verified: &Arc<VerifiedCertificate>);
+
+    /// Whether a certificate that it does not have is verified. If not, it is refused (`throttled`).
+    fn lets_verify(&self) -> bool {
+        true
+    }
 }
 
 /// A cache of tokens whose signature was verified, so that they are neither parsed nor verified again.
@@ -43,6 +48,10 @@ pub trait TokenCache: fmt::Debug + Send + Sync {
 #[derive(Clone, Copy, Debug, Default)]
 pub struct NoCache;
 
+/// A cache with which nothing new is verified.
+#[derive(Clone, Copy, Debug)]
+pub struct KnownOnly<'a>(pub &'a dyn CertificateCache);
+
 /// Whether `memory` has `token`, verified in the same place.
 pub fn is_cached(token: &PresentedToken, memory: &dyn TokenCache) -> bool {
     memory.recall(&token.fingerprint).is_some_and(|known| known.is(token))
@@ -54,6 +63,18 @@ impl CertificateCache for NoCache {
     }
 
     fn keep(&self, _key: CertificateKey, _verified: &Arc<VerifiedCertificate>) {}
+}
+
+impl CertificateCache for KnownOnly<'_> {
+    fn recall(&self, key: &CertificateKey) -> Option<Arc<VerifiedCertificate>> {
+        self.0.recall(key)
+    }
+
+    fn keep(&self, _key: CertificateKey, _verified: &Arc<VerifiedCertificate>) {}
+
+    fn lets_verify(&self) -> bool {
+        false
+    }
 }
 
 impl TokenCache for NoCache {

@@ -37,7 +37,7 @@ pub use authenticate::{
     authenticate, authenticate_traced, dpop_challenge, next_dpop_nonce, with_tokens,
 };
 pub use binding::Binding;
-pub use cache::{Caches, CertificateCache, NoCache, TokenCache, is_cached};
+pub use cache::{Caches, CertificateCache, KnownOnly, NoCache, TokenCache, is_cached};
 pub use credential::Credential;
 pub use dpop::DpopChallenge;
 pub use facts::PeerFacts;

@@ -10,11 +10,13 @@ use crate::audit::AuditSettings;
 use crate::document::HumanDuration;
 use crate::envoy::ListenerOptions;
 use crate::limits::DEFAULT_DEADLINE;
-use crate::pdp::{BeforeFirstSync, FetchOptions, MemoryOptions, RevocationOptions};
+use crate::pdp::{
+    BeforeFirstSync, FetchOptions, MemoryOptions, RevocationOptions, ThrottleOptions,
+};
 use crate::reload::ReloadOptions;
 use crate::signer::AssertionOptions;
 use crate::store::StoreOptions;
-use crate::telemetry::{LogOptions, OtlpOptions};
+use crate::telemetry::{AnomalyOptions, LogOptions, OtlpOptions};
 
 /// The settings as an operator writes them.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -48,6 +50,10 @@ pub(super) struct RawConfig {
     pub(super) store: StoreOptions,
     /// How revocation while servers run works.
     pub(super) revocations: RevocationOptions,
+    /// How failed attempts to authenticate are throttled.
+    pub(super) throttle: ThrottleOptions,
+    /// Signals that something is odd. Unset: none are looked for.
+    pub(super) anomalies: Option<AnomalyOptions>,
     /// How assertions for upstreams are signed. Unset: no rule may require one.
     pub(super) assertion: Option<AssertionOptions>,
 }
@@ -69,6 +75,8 @@ impl Default for RawConfig {
             memory: MemoryOptions::default(),
             store: StoreOptions::default(),
             revocations: RevocationOptions::default(),
+            throttle: ThrottleOptions::default(),
+            anomalies: None,
             assertion: None,
         }
     }
@@ -81,6 +89,7 @@ impl RawConfig {
         self.otlp.iter().try_for_each(OtlpOptions::check)?;
         self.reload.check()?;
         self.store.check()?;
+        self.throttle.check(matches!(self.store, StoreOptions::Redis(_)))?;
         self.assertion.iter().try_for_each(AssertionOptions::check)?;
         let last_known =
             matches!(self.revocations.before_first_sync, BeforeFirstSync::LastKnown(_));

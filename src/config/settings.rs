@@ -9,11 +9,11 @@ use super::raw::RawConfig;
 use crate::admin::{AdminOptions, ReadinessOptions};
 use crate::audit::AuditOptions;
 use crate::envoy::ListenerOptions;
-use crate::pdp::{FetchOptions, PdpOptions, Proxies, RevocationOptions};
+use crate::pdp::{FetchOptions, PdpOptions, Proxies, RevocationOptions, ThrottleOptions};
 use crate::reload::ReloadOptions;
 use crate::signer::AssertionOptions;
 use crate::store::StoreOptions;
-use crate::telemetry::{LogOptions, OtlpOptions};
+use crate::telemetry::{AnomalyOptions, LogOptions, OtlpOptions};
 
 /// Every setting of a server.
 #[derive(Clone, Debug)]
@@ -42,6 +42,10 @@ pub struct Config {
     pub store: StoreOptions,
     /// How revocation while servers run works.
     pub revocations: RevocationOptions,
+    /// How failed attempts to authenticate are throttled.
+    pub throttle: ThrottleOptions,
+    /// Signals that something is odd; `None` where none are looked for.
+    pub anomalies: Option<AnomalyOptions>,
     /// How assertions for upstreams are signed; `None` where no rule may ask for any.
     pub assertion: Option<AssertionOptions>,
     /// Where traces and metrics are sent; `None` where they are not.
@@ -91,6 +95,8 @@ impl Config {
             fetch: raw.fetch,
             store: raw.store.relative_to(base),
             revocations: raw.revocations,
+            throttle: raw.throttle,
+            anomalies: raw.anomalies,
             assertion: raw.assertion.map(|assertion| assertion.relative_to(base)),
             log: raw.log,
             otlp: raw.otlp,

@@ -35,12 +35,14 @@ impl Pinned<'_> {
                     Err(Unusable { rejection, proof, cookie }) => {
                         let mut denial = permit.refused(rejection);
                         denial.cookies.extend(cookie);
+                        let denial = self.throttled(view, subject.as_ref(), denial);
                         let denial = self.challenged(denial, proof, collected, at);
                         (Decision::Deny(denial), Extra::default())
                     }
                 }
             }
             Decision::Deny(denial) => {
+                let denial = self.throttled(view, subject.as_ref(), denial);
                 let denial = self.challenged(denial, false, collected, at);
                 (Decision::Deny(denial), Extra::default())
             }

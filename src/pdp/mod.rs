@@ -9,6 +9,7 @@ mod connect;
 mod cookies;
 mod current;
 mod dial;
+mod failed;
 mod fetch;
 mod fetch_error;
 mod follow;
@@ -25,6 +26,7 @@ mod revocation;
 mod sealed;
 mod single_use;
 mod snapshot;
+mod throttle;
 mod trace;
 mod verification_cache;
 
@@ -51,5 +53,6 @@ pub use sealed::SealedHeader;
 pub use snapshot::{
     FileSet, Inventory, KeptLists, KeptListsStatus, Load, Revision, Snapshot, is_document,
 };
+pub use throttle::{Throttle, ThrottleMode, ThrottleOptions, ThrottleStatus};
 pub use trace::{NoTrace, Trace};
 pub use verification_cache::{MemoryOptions, VerificationCache};

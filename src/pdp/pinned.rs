@@ -80,7 +80,12 @@ impl Pinned<'_> {
         drop(credentials);
         let began = self.deadline.elapsed();
         self.pdp.count_unknown_keys(&collected.evidence.peer.xfcc);
-        let decided = match self.gather_at(began, &collected).await {
+        let unaffordable = self.unaffordable(view, &collected);
+        let gathered = match unaffordable {
+            None => self.gather_at(began, &collected).await.map_err(Denial::new),
+            Some(denial) => Err(denial),
+        };
+        let decided = match gathered {
             Ok(mut material) => {
                 // After the wait: a revocation that arrived meanwhile counts.
                 material.revoke_by(self.pdp.revocations.current());
@@ -94,10 +99,10 @@ impl Pinned<'_> {
                     None => decided,
                 }
             }
-            Err(rejection) => {
+            Err(denial) => {
                 let gathered = Some(self.deadline.elapsed());
                 let phases = Phases { began: Some(began), gathered, ..Phases::default() };
-                Decided { phases, ..self.refusal(rejection) }
+                Decided { phases, ..self.refusal(denial) }
             }
         };
         self.fulfil(view, decided).await
@@ -123,7 +128,7 @@ impl Pinned<'_> {
 
     /// Denies a request that cannot be decided.
     pub async fn refuse(&self, view: &RequestView, rejection: Rejection) -> Outcome {
-        self.fulfil(view, self.refusal(rejection)).await
+        self.fulfil(view, self.refusal(Denial::new(rejection))).await
     }
 
     /// The evidence in the credentials, unverified, with what the verification cache has of it.
@@ -260,9 +265,9 @@ impl Pinned<'_> {
         self.current.snapshot.policies().evaluate_traced(&question, trace.evaluation())
     }
 
-    fn refusal(&self, rejection: Rejection) -> Decided<'static> {
+    fn refusal(&self, denial: Denial) -> Decided<'static> {
         Decided {
-            decision: Decision::Deny(Denial::new(rejection)),
+            decision: Decision::Deny(denial),
             subject: None,
             collected: None,
             at: self.pdp.clock.now(),

@@ -16,6 +16,7 @@ use super::outcome::DecisionIds;
 use super::remote::RemoteFiles;
 use super::revocation::RevocationRegister;
 use super::snapshot::{Revision, Snapshot};
+use super::throttle::{Throttle, ThrottleOptions};
 use super::verification_cache::MemoryOptions;
 use crate::authn;
 use crate::clock::Clock;
@@ -39,6 +40,8 @@ pub struct Pdp {
     pub(super) ids: DecisionIds,
     pub(super) options: PdpOptions,
     pub(super) store: Arc<Store>,
+    /// `None` where failed attempts are not counted.
+    pub(super) throttle: Option<Throttle>,
     unknown_xfcc_keys: AtomicU64,
 }
 
@@ -87,6 +90,7 @@ impl Pdp {
             remote: None,
             assertions: None,
             store: Arc::new(Store::in_memory(Arc::clone(&clock))),
+            throttle: None,
             clock,
             ids: DecisionIds::new(),
             options,
@@ -110,6 +114,19 @@ impl Pdp {
     #[must_use]
     pub fn sharing(self, store: Arc<Store>) -> Self {
         Self { store, ..self }
+    }
+
+    /// Throttles failed attempts as `options` say; replicas count together in the store that it has by now. Call it within a
+    /// tokio runtime.
+    #[must_use]
+    pub fn throttling(self, options: ThrottleOptions) -> Self {
+        let throttle = Throttle::start(options, Arc::clone(&self.clock), &self.store);
+        Self { throttle, ..self }
+    }
+
+    /// How failed attempts are throttled, where they are.
+    pub const fn throttle(&self) -> Option<&Throttle> {
+        self.throttle.as_ref()
     }
 
     /// Turns introspection off: no issuer is asked about opaque tokens.

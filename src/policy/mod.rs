@@ -30,6 +30,7 @@ pub use model::decision_id::DecisionId;
 pub use model::decision_request::DecisionRequest;
 pub use model::obligations::{AssertionRequest, HeaderMutation, Obligations, QueryMutation};
 pub use model::rule_name::RuleName;
+pub use model::throttling::Throttling;
 pub use model::truth::Truth;
 pub use requirement::missing::{MissingData, RecordField};
 pub use requirement::observation::{Observation, ObservedValue, Operand};

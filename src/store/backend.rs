@@ -1,6 +1,7 @@
 //! The store of one process, in its memory or in a Redis.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::watch;
 
@@ -70,6 +71,26 @@ impl Store {
             Backend::Redis(redis) => redis.first_use(key, expires).await,
             #[cfg(test)]
             Backend::Scripted(scripted) => scripted.first_use(key, expires).await,
+        }
+    }
+
+    /// Counts a failed attempt of `key` on all replicas together: `failures` at once, then one in each `interval`. Returns for how
+    /// long the limit is reached. One process alone has its own limiter, and nothing to say here.
+    ///
+    /// # Errors
+    /// It may not have been counted.
+    pub async fn count_attempt(
+        &self,
+        key: &Key,
+        interval: Duration,
+        failures: u32,
+    ) -> Result<Option<Duration>, StoreError> {
+        match &self.backend {
+            Backend::Memory(_) => Ok(None),
+            #[cfg(feature = "redis")]
+            Backend::Redis(redis) => redis.count_attempt(key, interval, failures).await,
+            #[cfg(test)]
+            Backend::Scripted(scripted) => scripted.count_attempt(interval).await,
         }
     }
 

@@ -63,6 +63,18 @@ instruments! {
     ASSERTIONS_SIGNED Counter "countersign.assertions.signed" "" []
         "Assertions signed; one that is used again is not counted";
 
+    THROTTLE_ATTEMPTS Counter "countersign.throttle.attempts" "" ["limit"]
+        "Failed attempts to authenticate: within the limit of their source, over it, and over it and not verified";
+    THROTTLE_SOURCES Gauge "countersign.throttle.sources" "" []
+        "Sources whose failed attempts are remembered";
+    THROTTLE_UNSHARED Counter "countersign.throttle.unshared" "" []
+        "Failed attempts that replicas did not count together: the store was lost or too slow";
+
+    ANOMALIES Counter "countersign.anomalies" "" ["signal"]
+        "Signals that something is odd, by kind; zero without `anomalies`";
+    ANOMALIES_DROPPED Counter "countersign.anomalies.dropped" "" []
+        "Decisions that were not looked at for signals: too many were waiting";
+
     CONNECTIONS Gauge "countersign.connections" "" []
         "Connections that are open and may ask";
     CONNECTIONS_GREETING Gauge "countersign.connections.greeting" "" []

@@ -1,5 +1,6 @@
 //! Logs, metrics and traces.
 
+mod anomalies;
 mod callers;
 mod clock_offset;
 mod exports;
@@ -12,6 +13,7 @@ mod otlp;
 pub mod panics;
 mod trace;
 
+pub use anomalies::{Anomalies, Anomaly, AnomalyOptions, Signal, Tally};
 pub use callers::Callers;
 pub use clock_offset::ClockOffset;
 pub use exports::{Export, Exports};

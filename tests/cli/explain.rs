@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::program::{NOW, Props, Run};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 const DOCUMENTS: &str = include_str!("../explain/documents.yaml");
 
@@ -269,8 +269,17 @@ fn a_decision_from_the_audit_log_is_put_again() {
         json.as_object_mut().unwrap().remove("tokens");
         json
     };
+    let throttled = {
+        let mut json = refused.clone();
+        json["decision_id"] = json!("66666666aaaa");
+        json["reason"] = json!("throttled");
+        json["throttling"] = json!({
+            "source": "10.0.0.1/32", "failed": "signature_invalid", "enforced": true, "retry_after": 3,
+        });
+        json
+    };
     let torn = b"\xff5c3a9be1\n".as_slice();
-    let log = format!("{later}\nnot json\n{RECORD}\n{refused}\n");
+    let log = format!("{later}\nnot json\n{RECORD}\n{refused}\n{throttled}\n");
     props.write("audit.jsonl", [torn, log.as_bytes()].concat());
     let documents = "--documents policies --audit audit.jsonl";
     assert_golden(
@@ -285,6 +294,11 @@ fn a_decision_from_the_audit_log_is_put_again() {
         props.run(&format!("explain {documents} --decision 88888888 --output json"), "").json();
     assert_eq!(refused["peer"]["reason"], "cert_expired");
     assert_eq!(refused["recorded"]["same_answer"], true);
+    let throttled =
+        props.run(&format!("explain {documents} --decision 66666666 --output json"), "").json();
+    assert_eq!(throttled["answer"]["status"], 429);
+    let note = "the request is throttled: 10.0.0.1/32 has too many failed attempts; of this one: signature_invalid";
+    assert_eq!(throttled["question"]["notes"], json!([note]));
     for (arguments, message) in [
         (format!("explain {documents} --decision 99999999"), "no decision in `audit.jsonl`"),
         (format!("explain {documents} --decision 5c"), "at least four characters"),

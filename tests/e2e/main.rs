@@ -6,6 +6,8 @@
 //! had the tests say so and are skipped; under `CI=true` they fail.
 
 #[cfg(test)]
+mod anomalies;
+#[cfg(test)]
 mod answers;
 #[cfg(test)]
 mod audit;
@@ -89,6 +91,8 @@ mod targets;
 #[expect(dead_code, reason = "the demo is more than these tests use of it")]
 #[path = "../../src/demo/mod.rs"]
 mod testbed;
+#[cfg(test)]
+mod throttle;
 #[cfg(test)]
 mod tour;
 #[cfg(test)]

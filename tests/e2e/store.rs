@@ -197,7 +197,7 @@ async fn tls_user_and_password_are_needed_where_the_server_asks_for_them() {
     std::fs::write(folder.path().join("wrong"), "other\n").unwrap();
     let port = free_port();
     let tls = port.to_string();
-    let users = "user default off\nuser countersign on >s3cret ~countersign:* ~{countersign}:* -@all +info +set +hsetnx +hmget +eval +hget +hset +time +zadd +zrem +zrangebyscore +hdel\n";
+    let users = "user default off\nuser countersign on >s3cret ~countersign:* ~{countersign}:* -@all +info +get +set +hsetnx +hmget +eval +hget +hset +time +zadd +zrem +zrangebyscore +hdel\n";
     std::fs::write(folder.path().join("users.acl"), users).unwrap();
     let Some(_server) = RedisServer::start(
         0,
@@ -237,6 +237,9 @@ async fn tls_user_and_password_are_needed_where_the_server_asks_for_them() {
     assert_eq!(good.first_use(&[1; 32], soon()).await, Ok(FirstUse::First));
     assert!(good.publish(&record(1, "a"), 1).await.is_ok());
     assert_eq!(good.records_after(Position::default(), 9).await.unwrap().records.len(), 1);
+    let attempt = || good.count_attempt(&[3; 32], Duration::from_mins(1), 1);
+    assert_eq!(attempt().await, Ok(None));
+    assert!(attempt().await.unwrap().is_some_and(|wait| wait > Duration::from_secs(50)));
     for (store, word) in
         [(with("wrong", true), "authentication failed"), (with("password", false), "ertificate")]
     {

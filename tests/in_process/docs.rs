@@ -10,7 +10,7 @@ use countersign::document::schema::schema_of;
 use countersign::document::{Code, Kind, Severity};
 use countersign::envoy::ListenerOptions;
 use countersign::reason::{ClientAnswer, Reason};
-use countersign::telemetry::instruments;
+use countersign::telemetry::{Signal, instruments};
 use serde_json::Value;
 
 fn root() -> &'static Path {
@@ -118,6 +118,28 @@ fn the_runbook_says_what_callers_see() {
         let challenged = matches!(answer, ClientAnswer::Unauthenticated);
         assert_eq!(first.contains("with a challenge"), challenged, "{reason}");
     }
+}
+
+/// P207: the runbook lists the reasons that throttling counts.
+#[test]
+fn the_runbook_lists_the_failed_attempts() {
+    let runbook = page("docs/runbook.md");
+    let (_, list) = runbook.split_once("These count: ").unwrap();
+    let list = list.split(".\n").next().unwrap();
+    let counted = Reason::ALL.iter().filter(|reason| reason.is_failed_attempt());
+    let counted: Vec<_> = counted.map(|reason| format!("`{reason}`")).collect();
+    assert_eq!(list, counted.join(", "));
+}
+
+/// P207: the runbook explains every signal.
+#[test]
+fn the_runbook_explains_every_signal() {
+    let runbook = page("docs/runbook.md");
+    let (_, section) = runbook.split_once("### Something is odd\n").unwrap();
+    let section = section.split("\n### ").next().unwrap();
+    let rows = section.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next());
+    let signals: Vec<_> = Signal::ALL.iter().map(|signal| signal.as_str()).collect();
+    assert_eq!(rows.collect::<Vec<_>>(), signals);
 }
 
 /// The lines and the words in backticks that may be commands of ours.

@@ -42,4 +42,6 @@ mod revocation_lists;
 #[cfg(test)]
 mod schema;
 #[cfg(test)]
+mod throttle;
+#[cfg(test)]
 mod tidy;

@@ -8,8 +8,10 @@ mod listener;
 mod process;
 mod remote_files;
 mod revocations;
+mod signals;
 mod state_folder;
 mod store;
+mod throttle;
 mod trust;
 
 use std::sync::Arc;
@@ -22,8 +24,10 @@ pub(super) use self::documents::Documents;
 pub(super) use self::listener::{ListenerCertificate, ListenerPart};
 pub(super) use self::process::Process;
 pub(super) use self::revocations::Revocations;
+pub(super) use self::signals::Signals;
 pub(super) use self::state_folder::StateFolder;
 pub(super) use self::store::SharedStore;
+pub(super) use self::throttle::Throttling;
 pub(super) use self::trust::Trust;
 
 use super::component::Component;

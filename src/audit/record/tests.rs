@@ -6,11 +6,11 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::*;
-use crate::audit::tests as example;
+use crate::audit::{Event, tests as example};
 use crate::authn::{Binding, Credential, PeerFacts, RejectedCookie, Subject};
 use crate::evidence_level::EvidenceLevel;
 use crate::limits::{MAX_AUDIT_RECORD_BYTES, MAX_AUDIT_TEXT_BYTES};
-use crate::pdp::NoTrace;
+use crate::pdp::{NoTrace, ThrottleMode, ThrottleOptions};
 use crate::reason::Reason;
 use crate::request::{HeaderValue, ServerName};
 
@@ -122,6 +122,7 @@ fn names(message: &str, json: &Value, found: &mut BTreeMap<String, BTreeSet<Stri
             ("DecisionRecord", "cache_hits") => "CacheHits",
             ("DecisionRecord", "ignored_tokens") => "IgnoredToken",
             ("DecisionRecord", "refused_credentials") => "RefusedCredential",
+            ("DecisionRecord", "throttling") => "Throttling",
             _ => continue,
         };
         for one in value.as_array().map_or(std::slice::from_ref(value), Vec::as_slice) {
@@ -184,13 +185,19 @@ fn is_golden(lines: &str) {
 /// One source for both: every field of `proto/` is in the JSON under its name and in its type, and nothing else is.
 #[tokio::test]
 async fn the_lines_are_the_schema() {
-    let (pdp, mut found) = (example::pdp(), BTreeMap::new());
+    // The second of two failed attempts is throttled.
+    let (mode, failures) = (ThrottleMode::Enforce, std::num::NonZeroU32::MIN);
+    let throttle = ThrottleOptions { mode, failures, ..ThrottleOptions::default() };
+    let (pdp, mut found) = (example::pdp().throttling(throttle), BTreeMap::new());
     let mut lines = String::new();
     let pointers = ["/sub", "/client_id", "/aud", "/scope", "/tenant"].map(str::to_owned);
     let claims = RecordedClaims::new(pointers.into()).unwrap();
-    for (path, caller) in
-        [("/watched?a=b", caller()), ("/nowhere", caller()), ("/nowhere", revoked())]
-    {
+    for (path, caller) in [
+        ("/watched?a=b", caller()),
+        ("/nowhere", caller()),
+        ("/nowhere", revoked()),
+        ("/nowhere", revoked()),
+    ] {
         let address = "10.0.0.1:80".parse().ok();
         let mut view = example::view(path);
         view.id = "1".into();
@@ -218,6 +225,16 @@ async fn the_lines_are_the_schema() {
         let line = line.replace(&outcome.id.to_string(), "ID");
         lines.push_str(&line.replace(outcome.revision.as_str(), "REVISION"));
     }
+    let event = Event {
+        at: UnixTime::from_secs(0),
+        signal: "a",
+        about: "b",
+        detail: "c",
+        of_decision: "d",
+    };
+    let event: Value =
+        serde_json::from_slice(&Json::object_of(0, |json| event.write(json))).unwrap();
+    names("Event", &event, &mut found);
     is_golden(&lines);
     // A vouched caller has shown no key. `tests/e2e/audit.rs` has a token that was verified.
     found.entry("Token".into()).or_default().insert("key_id".into());

@@ -71,6 +71,9 @@ impl<'a> Verifier<'a> {
         {
             return Ok(verified);
         }
+        if !self.memory.lets_verify() {
+            return Err(Reason::Throttled.because("the certificate was not verified before"));
+        }
         let verified = Arc::new(self.verify(presented)?);
         if verified.holds_at(self.now) {
             self.memory.keep(key.detached(), &verified);

@@ -140,8 +140,16 @@ fn put_again(record: DecisionRecord) -> Result<Input, String> {
             whose.iter().filter(|mark| !mark.is_empty()).map(|mark| &***mark).collect();
         format!("the {} of {} was refused: {}", own.credential, whose.join(", "), own.reason)
     });
+    let throttled = record.throttling.iter().map(|own| {
+        let would = if own.enforced { "is" } else { "would be" };
+        let failed = if own.failed.is_empty() { "it was not verified" } else { &*own.failed };
+        format!(
+            "the request {would} throttled: {} has too many failed attempts; of this one: {failed}",
+            own.source
+        )
+    });
     let told = Told {
-        notes: ignored.chain(refused).collect(),
+        notes: ignored.chain(refused).chain(throttled).collect(),
         from: "audit record",
         vouched: true,
         recorded: Some(record.into()),

@@ -8,6 +8,7 @@ use crate::policy::model::annotations::Annotations;
 use crate::policy::model::answer::CustomAnswer;
 use crate::policy::model::obligations::{HeaderMutation, Obligations};
 use crate::policy::model::rule_name::RuleName;
+use crate::policy::model::throttling::Throttling;
 use crate::policy::model::truth::Truth;
 use crate::reason::Rejection;
 
@@ -53,6 +54,8 @@ pub struct Denial {
     pub(in crate::policy) shadows: Vec<ShadowOutcome>,
     /// The names of the cookies that were refused, where nothing else was.
     pub cookies: Vec<String>,
+    /// Of a source that has too many failed attempts.
+    pub throttling: Option<Box<Throttling>>,
 }
 
 /// The credentials that a challenge asks the caller for. They come from the policy, never from the token.
@@ -215,6 +218,7 @@ impl Denial {
             custom: None,
             shadows: Vec::new(),
             cookies: Vec::new(),
+            throttling: None,
         }
     }
 
@@ -224,5 +228,10 @@ impl Denial {
         self.rule = Some(rule);
         self.annotations = annotations;
         self
+    }
+    /// This refusal as that of a source that has too many failed attempts.
+    #[must_use]
+    pub fn throttled(self, throttling: Throttling) -> Self {
+        Self { throttling: Some(Box::new(throttling)), ..self }
     }
 }

@@ -18,4 +18,5 @@ pub(in crate::policy) mod rule_name;
 pub(in crate::policy) mod schedule;
 pub(in crate::policy) mod target;
 pub(in crate::policy) mod text;
+pub(in crate::policy) mod throttling;
 pub(in crate::policy) mod truth;

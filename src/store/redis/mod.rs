@@ -1,12 +1,14 @@
 //! The store in a Redis or Valkey. Every call is bounded by the timeout that is set, and a server that is lost costs a
 //! request nothing: it is not asked until it answered again.
 
+mod attempts;
 mod connect;
 mod forgetful;
 mod link;
 mod script;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use redis::Cmd;
 use tokio::sync::watch;
@@ -69,6 +71,17 @@ impl Redis {
                 Err(StoreError::Refused("an answer that is neither `OK` nor nothing".into()))
             }
         }
+    }
+
+    pub(super) async fn count_attempt(
+        &self,
+        key: &Key,
+        interval: Duration,
+        failures: u32,
+    ) -> Result<Option<Duration>, StoreError> {
+        let command = attempts::count(&self.keys, key, interval, failures);
+        let wait: u64 = self.link.ask(&command).await?;
+        Ok((wait > 0).then(|| Duration::from_micros(wait)))
     }
 
     pub(super) async fn publish(

@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use tokio::sync::{oneshot, watch};
 use tokio::task::{Id, try_id};
@@ -152,6 +153,14 @@ impl Scripted {
         after: Position,
     ) -> Result<Page, StoreError> {
         self.ask(|server| server.page(after)).await
+    }
+
+    /// Always over the limit.
+    pub(in crate::store) async fn count_attempt(
+        &self,
+        interval: Duration,
+    ) -> Result<Option<Duration>, StoreError> {
+        self.ask(|_| Some(interval)).await
     }
 
     pub(in crate::store) fn position(&self) -> watch::Receiver<Position> {

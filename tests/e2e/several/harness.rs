@@ -9,6 +9,9 @@ use crate::testbed::mint::{Issuer, Key};
 use crate::testbed::server::{Addresses, Server};
 use crate::testbed::{Folder, Pki};
 use countersign::clock::{Clock as _, Stopwatch, SystemClock};
+use envoy_types::pb::envoy::config::core::v3::address::Address as AddressKind;
+use envoy_types::pb::envoy::config::core::v3::socket_address::PortSpecifier;
+use envoy_types::pb::envoy::config::core::v3::{Address, SocketAddress};
 use envoy_types::pb::envoy::service::auth::v3::authorization_client::AuthorizationClient;
 use envoy_types::pb::envoy::service::auth::v3::{
     AttributeContext, CheckRequest, attribute_context,
@@ -140,7 +143,15 @@ impl Replica {
             ..Default::default()
         };
         let request = Some(attribute_context::Request { http: Some(http), ..Default::default() });
-        let attributes = Some(AttributeContext { request, ..Default::default() });
+        let socket = SocketAddress {
+            address: "203.0.113.7".into(),
+            port_specifier: Some(PortSpecifier::PortValue(40_000)),
+            ..Default::default()
+        };
+        let address = Address { address: Some(AddressKind::SocketAddress(socket)) };
+        let source = attribute_context::Peer { address: Some(address), ..Default::default() };
+        let source = Some(source);
+        let attributes = Some(AttributeContext { request, source, ..Default::default() });
         let mut checks = self.checks.clone();
         let answer = checks.check(CheckRequest { attributes });
         let answer = tokio::time::timeout(PATIENCE, answer).await.expect("no answer at all");

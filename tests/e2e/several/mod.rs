@@ -11,3 +11,4 @@ mod caller;
 mod harness;
 mod once;
 mod revocation;
+mod throttle;

@@ -4,7 +4,7 @@
 /// folders (not files), have no list.
 pub(super) const INNER_ORDER: &[(&str, &str)] = &[
     ("app", "component error components audit descriptors signing core observers"),
-    ("audit", "json record room sink file writer options log"),
+    ("audit", "json record room sink file writer options log event"),
     (
         "authn",
         "credential facts heap_size kind once profile rejected_cookie token_check binding \
@@ -35,7 +35,8 @@ pub(super) const INNER_ORDER: &[(&str, &str)] = &[
     (
         "pdp",
         "dial fetch_error proxy connect sealed kept_files snapshot trace verification_cache assertion cookies current fetch \
-         follow collected introspect keys remote revocation outcome point pinned single_use fulfil",
+         follow collected introspect keys remote revocation throttle outcome point pinned single_use \
+         failed fulfil",
     ),
     ("admin", "api health readiness local connections key_set revocations"),
     ("config", "error raw load schema settings"),
@@ -50,7 +51,8 @@ pub(super) const INNER_ORDER: &[(&str, &str)] = &[
     ("store", "types options memory claim redis backend"),
     (
         "telemetry",
-        "instruments measurement exports panics otlp log logs metrics trace callers clock_offset",
+        "instruments measurement exports panics otlp log logs metrics trace callers clock_offset \
+         anomalies",
     ),
     (
         "trust",

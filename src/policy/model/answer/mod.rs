@@ -58,6 +58,9 @@ impl Answer {
         let asks = answer.status() == 401 && (status == 401 || redirect.is_some());
         let cleared = custom.filter(|_| asks).and_then(|custom| custom.cleared(&denial.cookies));
         headers.extend(cleared.map(|value| (Cow::from("set-cookie"), value)));
+        let throttling = denial.throttling.as_ref().filter(|own| own.enforced);
+        let retry_after = throttling.map(|own| own.seconds().to_string());
+        headers.extend(retry_after.map(|seconds| (Cow::from("retry-after"), seconds)));
         if let Some(challenge) = challenge_for(status, answer, denial) {
             headers.push((Cow::from("www-authenticate"), challenge));
             let nonce = denial.needs.proof.as_ref().and_then(|proof| proof.nonce.clone());

@@ -1,0 +1,76 @@
+//! Failed attempts to authenticate: counted, and throttled where a source has too many.
+
+use std::iter;
+
+use super::collected::Collected;
+use super::pinned::Pinned;
+use crate::authn::{self, KnownOnly, Subject};
+use crate::policy::Denial;
+use crate::reason::{ClientAnswer, Reason, Rejection};
+use crate::request::RequestView;
+
+impl Pinned<'_> {
+    /// `denial`, counted where the attempt failed; where its source has too many of them, the one that takes its place. It has no
+    /// rule and no words of a document, so that it is the same everywhere.
+    pub(super) fn throttled(
+        &self,
+        view: &RequestView,
+        subject: Option<&Subject>,
+        denial: Denial,
+    ) -> Denial {
+        let Some(throttle) = &self.pdp.throttle else { return denial };
+        let Some(why) = failed_attempt(&denial, subject) else { return denial };
+        let peer = subject.and_then(|subject| subject.peer().verified());
+        let source = throttle.source(view, peer);
+        let Some(throttling) = source.and_then(|source| throttle.failed(source, why.reason()))
+        else {
+            return denial;
+        };
+        if !throttling.enforced {
+            return denial.throttled(throttling);
+        }
+        let rejection = Reason::Throttled.because(format!("the source is over its limit; {why}"));
+        Denial::new(rejection).throttled(throttling)
+    }
+
+    /// The refusal of credentials that were not verified before, where more of their source fail than are verified.
+    pub(super) fn unaffordable(
+        &self,
+        view: &RequestView,
+        collected: &Collected<'_>,
+    ) -> Option<Denial> {
+        let throttle = self.pdp.throttle.as_ref().filter(|throttle| throttle.is_any_spent())?;
+        let Collected { evidence, recalled, .. } = collected;
+        let tokens = evidence.presented();
+        let has_new_token = !tokens.iter().all(|token| authn::is_cached(token, recalled));
+        let nameless = throttle.source(view, None);
+        let spent = nameless.filter(|source| throttle.is_spent(source));
+        if !has_new_token && spent.is_none() {
+            return None;
+        }
+        let (trust, now) = (self.current.snapshot.trust(), self.pdp.clock.now());
+        let known = KnownOnly(recalled.memory().certificates);
+        let peer = authn::verify_peer(&evidence.peer, trust, &known, now);
+        let is_new = peer.rejection().is_some_and(|why| why.reason() == Reason::Throttled);
+        let source = match (peer.verified(), is_new || has_new_token) {
+            (_, false) => return None,
+            (Some(peer), true) => throttle.source(view, Some(peer)),
+            (None, true) => spent,
+        };
+        let source = source.filter(|source| throttle.is_spent(source))?;
+        let detail = "its credentials are new, and too many others of the source fail";
+        let denial = Denial::new(Reason::Throttled.because(detail));
+        Some(denial.throttled(throttle.unverified(source)))
+    }
+}
+
+/// Why the attempt failed, if it did and the trouble is not ours. The request may be denied for something else that was found
+/// first.
+fn failed_attempt<'a>(denial: &'a Denial, subject: Option<&'a Subject>) -> Option<&'a Rejection> {
+    if denial.rejection.client_answer() == ClientAnswer::Unavailable {
+        return None;
+    }
+    let of = |subject: &'a Subject| [subject.peer().rejection(), subject.tokens().rejection()];
+    let shown = subject.into_iter().flat_map(of).flatten();
+    iter::once(&denial.rejection).chain(shown).find(|why| why.is_failed_attempt())
+}

@@ -1,0 +1,161 @@
+//! Signals that something is odd: for people and alarms, never a decision. They are found beside the answers: what is seen waits in a
+//! bounded queue, and where that is full it is not looked at. Every memory is bounded, and begins empty with the process.
+
+mod firsts;
+mod lifetimes;
+mod seen;
+mod shares;
+mod signal;
+mod spread;
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+use tokio::sync::mpsc::{self, Receiver, Sender};
+
+use self::firsts::Firsts;
+use self::lifetimes::Lifetimes;
+use self::seen::Seen;
+use self::shares::Shares;
+pub use self::signal::{Anomaly, Signal};
+use self::spread::Spread;
+use crate::limits::MAX_ANOMALY_QUEUE;
+use crate::pdp::{Observer, Outcome};
+use crate::request::RequestView;
+use crate::sync::lock;
+
+/// The settings of signals.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct AnomalyOptions {
+    /// Also report other keys of an identity (`certificate_key`): only where each identity is one workload with one key at a time.
+    pub keys: bool,
+}
+
+/// Looks for signals in decisions.
+#[derive(Debug)]
+pub struct Anomalies {
+    queue: Sender<Seen>,
+    tally: Arc<Tally>,
+}
+
+/// How many signals there were, and the last ones.
+#[derive(Debug, Default)]
+pub struct Tally {
+    counts: [AtomicU64; Signal::ALL.len()],
+    dropped: AtomicU64,
+    last: Mutex<VecDeque<Anomaly>>,
+}
+
+/// Writes a signal to where people look.
+type Tell = Box<dyn Fn(&Anomaly) + Send>;
+
+#[derive(Default)]
+struct Families {
+    firsts: Firsts,
+    spread: Spread,
+    shares: Shares,
+    lifetimes: Lifetimes,
+}
+
+/// So many are kept for `/status`.
+const LAST: usize = 16;
+
+impl Anomalies {
+    /// Begins to look, and to `tell`. Call it within a tokio runtime; it ends when this is dropped.
+    pub fn start(options: AnomalyOptions, tell: Tell) -> Self {
+        let (queue, waiting) = mpsc::channel(MAX_ANOMALY_QUEUE);
+        let tally = Arc::<Tally>::default();
+        tokio::spawn(run(options, waiting, Arc::clone(&tally), tell));
+        Self { queue, tally }
+    }
+
+    /// What was found until now.
+    pub const fn tally(&self) -> &Arc<Tally> {
+        &self.tally
+    }
+}
+
+impl Observer for Anomalies {
+    fn observe(&self, view: &RequestView, outcome: &Outcome) {
+        if let Some(seen) = Seen::of(view, outcome) {
+            self.offer(seen);
+        }
+    }
+}
+
+impl Anomalies {
+    fn offer(&self, seen: Seen) {
+        if self.queue.try_send(seen).is_err() {
+            self.tally.dropped.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}
+
+async fn run(options: AnomalyOptions, mut waiting: Receiver<Seen>, tally: Arc<Tally>, tell: Tell) {
+    let mut families = Families::default();
+    while let Some(seen) = waiting.recv().await {
+        families.look(&seen, |signal, about, detail| {
+            if signal == Signal::CertificateKey && !options.keys {
+                return;
+            }
+            let about = about.to_owned();
+            let anomaly = Anomaly { signal, at: seen.at, decision: seen.decision, about, detail };
+            tell(&anomaly);
+            tally.add(anomaly);
+        });
+    }
+}
+
+impl Families {
+    fn look(&mut self, seen: &Seen, mut found: impl FnMut(Signal, &str, String)) {
+        self.firsts.look(seen, &mut found);
+        self.lifetimes.look(seen, &mut found);
+        self.spread.look(seen, &mut found);
+        self.shares.look(seen, &mut found);
+    }
+}
+
+impl Tally {
+    fn add(&self, anomaly: Anomaly) {
+        let counts = Signal::ALL.iter().zip(&self.counts);
+        let own = counts.filter(|(signal, _)| **signal == anomaly.signal);
+        own.for_each(|(_, count)| {
+            count.fetch_add(1, Ordering::Relaxed);
+        });
+        let mut last = lock(&self.last);
+        last.push_back(anomaly);
+        if last.len() > LAST {
+            last.pop_front();
+        }
+    }
+
+    /// How often each signal was found.
+    pub fn counts(&self) -> impl Iterator<Item = (Signal, u64)> {
+        let counts = Signal::ALL.into_iter().zip(&self.counts);
+        counts.map(|(signal, count)| (signal, count.load(Ordering::Relaxed)))
+    }
+
+    /// Decisions that were not looked at.
+    pub fn dropped(&self) -> u64 {
+        self.dropped.load(Ordering::Relaxed)
+    }
+
+    /// The last few, the newest last.
+    pub fn last(&self) -> Vec<Anomaly> {
+        lock(&self.last).iter().cloned().collect()
+    }
+}
+
+impl fmt::Debug for Seen {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Seen({})", self.decision)
+    }
+}
+
+#[cfg(test)]
+mod tests;

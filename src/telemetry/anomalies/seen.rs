@@ -1,0 +1,62 @@
+//! The part of a decision that signals look at, shared with it as far as possible.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use crate::authn::{PeerIdentity, TokenIdentity};
+use crate::clock::UnixTime;
+use crate::pdp::Outcome;
+use crate::policy::{Decision, DecisionId};
+use crate::reason::ClientAnswer;
+use crate::request::RequestView;
+use crate::secret::Fingerprint;
+use crate::slots::network;
+
+/// A decision about a caller who proved something.
+pub(super) struct Seen {
+    pub(super) at: UnixTime,
+    pub(super) decision: DecisionId,
+    pub(super) denied: bool,
+    pub(super) policy: Option<Arc<str>>,
+    pub(super) peer: Option<PeerIdentity>,
+    pub(super) tokens: Vec<TokenIdentity>,
+    pub(super) network: Option<IpAddr>,
+}
+
+impl Seen {
+    /// Nothing where the decision says nothing: the trouble was ours.
+    pub(super) fn of(view: &RequestView, outcome: &Outcome) -> Option<Self> {
+        let ours = matches!(&outcome.decision, Decision::Deny(denial)
+            if denial.rejection.client_answer() == ClientAnswer::Unavailable);
+        let subject = outcome.subject.as_ref().filter(|_| !ours)?;
+        let policy = outcome.decision.rule().map(|rule| Arc::clone(&rule.policy));
+        let is_known = subject.peer().verified().is_some() || subject.tokens().verified().is_some();
+        if policy.is_none() && !is_known {
+            return None;
+        }
+        Some(Self {
+            at: outcome.at,
+            decision: outcome.id,
+            denied: !outcome.decision.is_allow(),
+            policy,
+            peer: subject.peer().verified().cloned(),
+            tokens: subject.tokens().verified().cloned().unwrap_or_default(),
+            network: view.client_ip().map(network),
+        })
+    }
+
+    /// The name of the peer, where it has one that its certificates share.
+    pub(super) fn peer_name(&self) -> Option<String> {
+        let peer = self.peer.as_ref()?;
+        let spiffe = peer.spiffe.as_ref().map(ToString::to_string);
+        spiffe.or_else(|| peer.subject.clone())
+    }
+}
+
+/// The same for the same token: the hash of its claims.
+pub(super) fn mark(token: &TokenIdentity) -> Fingerprint {
+    let claims = Value::Object(token.claims().clone()).to_string();
+    Fingerprint::of(claims.as_bytes())
+}
