@@ -86,7 +86,7 @@ impl House {
         let load = Load::from_paths(&[folder.join("policies")]);
         let snapshot = load.snapshot.unwrap_or_else(|| panic!("{:?}", load.problems));
         let clock = FixedClock::at(now);
-        let keys = KeyCache::new(Arc::new(clock.clone()), Arc::new(HttpsFetcher));
+        let keys = KeyCache::new(Arc::new(clock.clone()), Arc::new(HttpsFetcher::default()));
         let peer_sources = PeerSources {
             source_certificate: true,
             least_evidence: EvidenceLevel::Leaf,
