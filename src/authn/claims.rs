@@ -1,6 +1,7 @@
 //! The registered claims (RFC 7519 section 4.1, RFC 9068 section 2.2), read strictly and checked.
 //!
-//! A claim of the wrong type is never taken for an absent one (P55).
+//! A claim of the wrong type is never taken for an absent one (P55). `null` is an absent one: serializers write it for a field that has
+//! no value.
 
 use std::fmt;
 use std::time::Duration;
@@ -42,10 +43,12 @@ impl RegisteredClaims {
     pub(super) fn read(claims: &Map<String, Value>) -> Result<Self, Rejection> {
         let client_id = string(claims, "client_id")?;
         let authorized_party = string(claims, "azp")?;
+        let own = |name: &str| claims.get(name).and_then(Value::as_str).map(Box::from);
         Ok(Self {
             issuer: string(claims, "iss")?,
             subject: string(claims, "sub")?,
-            client: client_id.or(authorized_party),
+            // Okta's and Entra ID's names for it are no registered claims: elsewhere they may be something else.
+            client: client_id.or(authorized_party).or_else(|| own("cid")).or_else(|| own("appid")),
             token_id: string(claims, "jti")?,
             audiences: audiences(claims)?,
             scopes: scopes(claims)?,
@@ -170,7 +173,7 @@ impl fmt::Debug for RegisteredClaims {
 
 fn string(claims: &Map<String, Value>, name: &str) -> Result<Option<Box<str>>, Rejection> {
     match claims.get(name) {
-        None => Ok(None),
+        None | Some(Value::Null) => Ok(None),
         Some(Value::String(text)) => Ok(Some(text.as_str().into())),
         Some(other) => Err(wrong_type(name, other, "a string")),
     }
@@ -179,7 +182,7 @@ fn string(claims: &Map<String, Value>, name: &str) -> Result<Option<Box<str>>, R
 /// One string or a list of strings; both forms are in use for `aud` and for scopes.
 fn strings(claims: &Map<String, Value>, name: &str) -> Result<Option<Vec<String>>, Rejection> {
     let list = match claims.get(name) {
-        None => return Ok(None),
+        None | Some(Value::Null) => return Ok(None),
         Some(Value::String(text)) => return Ok(Some(vec![text.clone()])),
         Some(Value::Array(list)) => list,
         Some(other) => return Err(wrong_type(name, other, "a string or an array of strings")),
@@ -222,7 +225,7 @@ fn scopes(claims: &Map<String, Value>) -> Result<Box<[String]>, Rejection> {
 /// A NumericDate (RFC 7519 section 2): seconds, perhaps with a fraction.
 fn date(claims: &Map<String, Value>, name: &str) -> Result<Option<UnixTime>, Rejection> {
     let number = match claims.get(name) {
-        None => return Ok(None),
+        None | Some(Value::Null) => return Ok(None),
         Some(Value::Number(number)) => number,
         Some(other) => return Err(wrong_type(name, other, "a number of seconds")),
     };

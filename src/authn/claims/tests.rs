@@ -50,7 +50,6 @@ fn a_time_that_is_not_one_is_refused() {
     for name in ["exp", "nbf", "iat"] {
         for value in [
             json!("1800000600"),
-            json!(null),
             json!(true),
             json!([NOW]),
             json!({}),
@@ -67,6 +66,10 @@ fn a_time_that_is_not_one_is_refused() {
         }
     }
     assert_eq!(check(&trust, &json!({ "exp": "absent" }), NOW), Err(Reason::TokenLifetime));
+    // P410: `null` is an absent claim, and no more is accepted than without it.
+    assert_eq!(check(&trust, &json!({ "exp": null }), NOW), Err(Reason::TokenLifetime));
+    assert_eq!(check(&trust, &json!({ "nbf": null, "iat": null, "azp": null }), NOW), Ok(()));
+    assert_eq!(check(&trust, &json!({ "aud": null }), NOW), Err(Reason::Audience));
     assert_eq!(check(&trust, &json!({ "nbf": "absent", "iat": "absent" }), NOW), Ok(()));
     assert_eq!(check(&trust, &json!({ "exp": 1_800_000_600.5 }), NOW), Ok(()));
 }
@@ -125,7 +128,8 @@ fn an_audience_is_one_of_ours_exactly() {
         (json!([]), Err(Reason::Audience)),
         (json!([""]), Err(Reason::Audience)),
         (json!("absent"), Err(Reason::Audience)),
-        (json!(null), Err(Reason::TokenMalformed)),
+        (json!(null), Err(Reason::Audience)),
+        (json!([null]), Err(Reason::TokenMalformed)),
         (json!(1), Err(Reason::TokenMalformed)),
         (json!(["orders", 1]), Err(Reason::TokenMalformed)),
         (json!([["orders"]]), Err(Reason::TokenMalformed)),
@@ -159,7 +163,8 @@ fn scopes_are_whole_words() {
         (json!({ "scope": "é" }), Ok(vec![])),
         (json!({ "scope": 1 }), Err(Reason::TokenMalformed)),
         (json!({ "scope": [1] }), Err(Reason::TokenMalformed)),
-        (json!({ "scope": null }), Err(Reason::TokenMalformed)),
+        (json!({ "scope": null, "scp": ["b"] }), Ok(vec!["b"])),
+        (json!({ "scope": [null] }), Err(Reason::TokenMalformed)),
         (json!({ "scope": vec!["a"; 257] }), Err(Reason::TokenMalformed)),
     ] {
         let shown = claims.to_string();
@@ -172,10 +177,30 @@ fn scopes_are_whole_words() {
 fn registered_claims_of_the_wrong_type_are_refused() {
     let trust = issuer("");
     for name in ["sub", "jti", "client_id", "azp"] {
-        for value in [json!(1), json!(null), json!(["a"]), json!({})] {
+        for value in [json!(1), json!(["a"]), json!({})] {
             let changes = json!({ name: value });
             assert_eq!(check(&trust, &changes, NOW), Err(Reason::TokenMalformed), "{changes}");
         }
+        assert_eq!(check(&trust, &json!({ name: null }), NOW), Ok(()), "P410: {name}");
+    }
+}
+
+/// Each issuer has its own name for the client.
+#[test]
+fn the_client_has_several_names() {
+    let client = |claims: Value| {
+        RegisteredClaims::read(claims.as_object().unwrap()).unwrap().client.map(String::from)
+    };
+    for (claims, expected) in [
+        (json!({ "client_id": "a", "azp": "b", "cid": "c" }), Some("a")),
+        (json!({ "client_id": null, "azp": "b", "appid": "c" }), Some("b")),
+        (json!({ "cid": "c", "appid": "d" }), Some("c")),
+        (json!({ "appid": "d" }), Some("d")),
+        (json!({ "cid": 7, "appid": ["d"] }), None),
+        (json!({}), None),
+    ] {
+        let shown = claims.to_string();
+        assert_eq!(client(claims).as_deref(), expected, "{shown}");
     }
 }
 

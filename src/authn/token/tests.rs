@@ -1,5 +1,6 @@
 //! Tokens of known keys, good and bad, against the rules of their issuers.
 
+mod many_keys;
 pub(super) mod mint;
 
 use std::collections::BTreeMap;

@@ -162,7 +162,8 @@ impl From<LoadError> for Failure {
 /// The address of the keys in the metadata of `issuer`. The metadata must name the issuer exactly, or one tenant of a
 /// server could speak for another (OpenID Connect Discovery 1.0 section 4.3), and cannot lead from `https` to `http`.
 fn key_url(metadata: &[u8], issuer: &str, allow_plaintext: bool) -> Result<KeyUrl, LoadError> {
-    let members = json::parse_object(metadata, MAX_JSON_DEPTH).map_err(|_| LoadError::Metadata)?;
+    let members = json::parse_object(json::unmarked(metadata), MAX_JSON_DEPTH)
+        .map_err(|_| LoadError::Metadata)?;
     let text = |name: &str| members.get(name).and_then(serde_json::Value::as_str);
     if text("issuer") != Some(issuer) {
         return Err(LoadError::OtherIssuer);

@@ -137,11 +137,12 @@ impl Compiler<'_> {
     /// Tells what is wrong with the keys; whether the set can be used.
     fn judge(&mut self, set: &KeySet, place: &Spanned<String>, what: &str) -> bool {
         // A SPIFFE bundle has keys for other kinds of SVIDs beside ours.
-        let expected = |fault| fault == KeyFault::OtherUse && self.purpose() == KeyPurpose::JwtSvid;
+        let expected =
+            |fault| matches!(fault, KeyFault::OtherUse(_)) && self.purpose() == KeyPurpose::JwtSvid;
         let told: Vec<_> = set.skipped().iter().filter(|key| !expected(key.fault)).collect();
         for skipped in told {
             let message = format!("{what}: {skipped}");
-            if matches!(skipped.fault, KeyFault::Private | KeyFault::Symmetric) {
+            if skipped.fault.is_secret() {
                 let help = "a secret does not belong here: consider it known, have the issuer replace it, and keep public keys only";
                 self.error(Code::SecretKey, place, &message, help);
             } else {

@@ -70,13 +70,13 @@ impl Token {
 
     /// 5.43 Its scopes: `scope`, else `scp`; a text with spaces, or a list. A scope is a whole word.
     pub fn scopes(&self) -> Vec<String> {
-        let found = self.claims.get("scope").or_else(|| self.claims.get("scp"));
+        let found = self.claims.given("scope").or_else(|| self.claims.given("scp"));
         texts(found).iter().flat_map(|t| t.split(' ').filter(|w| !w.is_empty()).map(str::to_owned).collect::<Vec<_>>()).collect()
     }
 
-    /// 5.44 Its client: `client_id`, else `azp`.
+    /// 5.44 Its client: `client_id`, else `azp`, `cid` or `appid`.
     pub fn client(&self) -> Option<String> {
-        self.claims.text_of("client_id").or_else(|| self.claims.text_of("azp")).map(str::to_owned)
+        ["client_id", "azp", "cid", "appid"].iter().find_map(|name| self.claims.text_of(name)).map(str::to_owned)
     }
 }
 
@@ -275,7 +275,7 @@ fn claimed<'a>(
         Some(Value::Bool(false)) => return fail("introspection_inactive"),
         _ => return fail("introspection_unavailable"),
     }
-    if claims.get("iss").is_some_and(|i| i.text() != issuer.spec.text_of("issuer")) {
+    if claims.given("iss").is_some_and(|i| i.text() != issuer.spec.text_of("issuer")) {
         return fail("issuer_unknown");
     }
     Ok((*issuer, Value::Map(Vec::new()), claims.clone(), true))
@@ -293,12 +293,14 @@ fn judged(
     (header, claims, answered): (&Value, Value, bool),
     dpop_scheme: bool,
 ) -> Judged<Result<Token, Reason>> {
+    let mut key = None;
     if !answered {
         if issuer.spec.get("introspection").is_some() {
             return Err(outside("a JWT at an issuer that introspects"));
         }
-        if let Err(reason) = verify(world, issuer, text, header)? {
-            return Ok(Err(reason));
+        match verify(world, issuer, text, header)? {
+            Ok(verified) => key = verified,
+            Err(reason) => return Ok(Err(reason)),
         }
     }
     if !well_typed(&claims) {
@@ -318,7 +320,7 @@ fn judged(
         return Ok(Err(reason));
     }
     let iss = issuer.spec.text_of("issuer").unwrap_or_default().to_owned();
-    if revocation::token(world, issuer, &iss, header.text_of("kid"), &claims) {
+    if revocation::token(world, issuer, &iss, key.as_deref(), &claims) {
         return Ok(Err("token_revoked"));
     }
     if issuer.spec.text_of("use") == Some("once") {
@@ -346,7 +348,7 @@ pub(crate) fn kind(spec: &Value, header: &Value, claims: &Value) -> Result<(), R
     let marks: Vec<String> = spec.texts("accessMarks").iter().map(|m| m.to_lowercase()).collect();
     let (mut access, mut id) = (false, false);
     for name in ["typ", "token_use", "token_type"] {
-        let Some(found) = claims.get(name) else { continue };
+        let Some(found) = claims.given(name) else { continue };
         let Some(word) = found.text() else { return Err("token_malformed") };
         match Some(word.to_lowercase()).as_deref() {
             Some("bearer" | "access" | "access_token" | "at+jwt") => access = true,
@@ -372,7 +374,7 @@ pub(crate) fn kind(spec: &Value, header: &Value, claims: &Value) -> Result<(), R
             }
         }
     }
-    let has = |name: &str| claims.get(name).is_some();
+    let has = |name: &str| claims.given(name).is_some();
     let another = has("events") || has("token_introspection") || (has("htm") && has("htu")) || has("response_type");
     if another || (has("code") && has("state")) || has("access_token") {
         return Err("token_type");
@@ -391,19 +393,19 @@ const LAST_MOMENT: i64 = 253_402_300_799_000;
 
 /// The time of a claim, in milliseconds.
 fn time(claims: &Value, name: &str) -> Option<i64> {
-    match claims.get(name)? {
+    match claims.given(name)? {
         Value::Number(n) => n.thousandths().filter(|t| (0..=LAST_MOMENT).contains(t)),
         _ => None,
     }
 }
 
-/// 5.60 Registered claims have their types, and times are from 1970 to 9999.
+/// 5.60 Registered claims have their types, or are null as if they were absent, and times are from 1970 to 9999.
 fn well_typed(claims: &Value) -> bool {
-    let is_text = |name: &&str| claims.get(name).is_none_or(|v| v.text().is_some());
+    let is_text = |name: &&str| claims.given(name).is_none_or(|v| v.text().is_some());
     let texts_only = |v: &Value| v.text().is_some() || v.list().is_some_and(|l| l.iter().all(|e| e.text().is_some()));
     ["iss", "sub", "jti", "client_id", "azp"].iter().all(is_text)
-        && ["aud", "scope", "scp"].iter().all(|n| claims.get(n).is_none_or(texts_only))
-        && ["exp", "nbf", "iat"].iter().all(|n| claims.get(n).is_none() || time(claims, n).is_some())
+        && ["aud", "scope", "scp"].iter().all(|n| claims.given(n).is_none_or(texts_only))
+        && ["exp", "nbf", "iat"].iter().all(|n| claims.given(n).is_none() || time(claims, n).is_some())
 }
 
 /// 5.63 The claims: times, lifetime, age, audience, required claims. Both ends have the clock skew.

@@ -6,7 +6,7 @@ use super::pool::NOW;
 use crate::random::{Members, Random};
 
 /// Changes to a good token, each with where it is made.
-const TOKEN_FAULTS: [(&str, &str); 48] = [
+const TOKEN_FAULTS: [(&str, &str); 56] = [
     ("exp", "1767225599"),
     ("exp", "1767225570"),
     ("exp", "1767225600.5"),
@@ -55,15 +55,24 @@ const TOKEN_FAULTS: [(&str, &str); 48] = [
     ("cnf", "{ \"jkt\": \"@jkt:dpop-1\" }"),
     ("cnf", "{ \"x5t\": \"x\" }"),
     ("cnf", "7"),
+    ("cnf", "\"@null\""),
+    ("cnf", "{ \"kc-jkt-type\": \"x\", \"jkt\": \"@jkt:dpop-1\" }"),
+    ("cnf", "{ \"x5t#S256\": \"@x5t:front@prod\", \"jkt\": \"@null\" }"),
+    ("cnf", "{ \"x5t#S256\": \"@x5t:front@prod\", \"jkt\": \"@jkt:dpop-1\" }"),
+    ("exp", "\"@null\""),
+    ("scope", "\"@null\""),
+    ("client_id", "\"@null\""),
+    ("cid", "\"back\""),
 ];
 
-const HEADER_FAULTS: [(&str, &str); 22] = [
+const HEADER_FAULTS: [(&str, &str); 23] = [
     ("kid", "\"k2\""),
     ("kid", "\"k3\""),
     ("kid", "\"k4\""),
     ("kid", "\"k9\""),
     ("kid", "null"),
     ("kid", "7"),
+    ("kid", "\"@null\""),
     ("alg", "\"none\""),
     ("alg", "\"HS256\""),
     ("alg", "\"EdDSA\""),
@@ -83,8 +92,10 @@ const HEADER_FAULTS: [(&str, &str); 22] = [
 ];
 
 /// The keys that may sign in the place of the right one.
-const KEYS: [(&str, &str, &str); 7] = [
+const KEYS: [(&str, &str, &str); 9] = [
     ("corp-2", "k2", "ES256"),
+    ("corp-2", "@null", "ES256"),
+    ("stray", "@null", "ES256"),
     ("corp-ed", "k3", "EdDSA"),
     ("corp-384", "k5", "ES384"),
     ("corp-enc", "k4", "ES256"),
