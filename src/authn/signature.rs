@@ -1,6 +1,7 @@
 //! The signature of a token: the algorithm and the key are chosen by us, the token only names them (RFC 8725 section 3.1).
 
 use crate::authn::TokenCheck;
+use crate::authn::shown::shown;
 use crate::evidence::CompactJws;
 use crate::limits::MAX_FITTING_KEYS;
 use crate::reason::{Reason, Rejection};
@@ -99,15 +100,5 @@ fn unknown(kid: &str, keys: &KeySet, algorithm: Algorithm) -> String {
             format!("{missing}: key {} of its set has this `kid` and {}", own.position, own.fault)
         }
         None => missing,
-    }
-}
-
-/// A word of a header for a log: as it is where it is plain, else only how long it is.
-fn shown(word: &str) -> String {
-    let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-' | b'+' | b'/');
-    if !word.is_empty() && word.len() <= 64 && word.bytes().all(plain) {
-        format!("`{word}`")
-    } else {
-        format!("({} bytes)", word.len())
     }
 }

@@ -31,21 +31,21 @@ const LIKE_SECRETS: [&str; 11] = [
 ];
 
 /// Keys whose values are no secrets. A key that is not here may be one that no document has, such as `pass`.
-const HARMLESS: &str = "accessMarks acr address affinity algorithm algorithms all allowAbsent allowAny allowPlaintext any anyAuthorityPort anyHost anyScope \
+const HARMLESS: &str = "accessMarks acr address after affinity algorithm algorithms all allowAbsent allowAny allowPlaintext any anyAuthorityPort anyHost anyScope \
     apiVersion appendedByEnvoy at audience audiences author authorities beforeFirstSync bind binding blockFor bundle ca \
     cacheTtl cases certificate certificateIssuer claim client clientAuthorities clients clockSkew cluster concurrentChecks \
     conditions connections contains crls days deadline decision delay denyKids depth destination digest discovery dns \
-    documents domain drain during effect emails emptySegments encodedSlashes endpoint entries envoys equals evidence exists \
+    documents domain drain during effect emails emptySegments encodedSlashes encoding endpoint entries envoys equals evidence exists \
     expect expires extendedKeyUsage file files firstUses folder for foreign form format forwarders from grace grpc header \
     host hostIsSni hosts id in insecureAllowPlaintext intermediates interval ips issuedBefore issuer issuers keepAlive keyId \
     kid kind kinds lastKnown leaf leastEvidence level lifetime listener log map max maxAge maxAgeGrace maxBytes \
-    maxConcurrent maxLifetime maxSkew maxStale method methods metricsInterval minRemaining minRsaBits mode mutualTls name \
+    maxConcurrent maxLifetime maxSkew maxStale metadata method methods metricsInterval minRemaining minRsaBits mode mutualTls name \
     now on onFull onLoss onMissing onStale operators origins otherTrustDomains others parameters path paths peer peers pins \
-    pointer port ports prefix principal privateKeyJwt profile proxies public publish query queue reason redirect refresh \
+    pointer port ports prefix prefixed principal privateKeyJwt profile proxies public publish query queue reason redirect refresh \
     rejected rejectedCookies remote removals remove removed request requests requiredClaims rotation rule rules sample \
-    sampleAllows scheme scopes serial service serviceName settle sharedWith shownHeaders since sizeLimit sni source \
+    sampleAllows scheme scopeForm scopes serial service serviceName settle sharedWith shownHeaders since sizeLimit sni source \
     sourceCertificate spec spiffe spki stateFolder status stdout sub subject subjects suffix target text timeout to \
-    trustDomain trustedHops types until uris use weekly when xEnvoyExternalAddress xForwardedFor xfcc xfccWithoutTls zone";
+    trustDomain trustedHops types until uris use webSocketProtocol weekly when withoutAudience xEnvoyExternalAddress xForwardedFor xfcc xfccWithoutTls zone";
 
 /// Keys whose values are hidden, and whose names are shown below the keys of secrets. The harmless ones are, too.
 const SENSITIVE: [&str; 7] = ["basic", "inline", "key", "post", "secrets", "token", "url"];

@@ -5,7 +5,6 @@
 
 mod assertion;
 mod collected;
-mod cookies;
 mod current;
 mod dial;
 mod fetch;
@@ -20,6 +19,7 @@ mod point;
 mod remote;
 mod revocation;
 mod sealed;
+mod shared_headers;
 mod single_use;
 mod snapshot;
 mod trace;

@@ -16,9 +16,6 @@ use crate::trust::{Algorithm, KeyFault, KeyPurpose, KeySet, KeyUrl, KeyUrlError,
 const DEFAULT_REFRESH: Duration = Duration::from_secs(5 * 60);
 const DEFAULT_MAX_STALE: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// OpenID Connect Discovery 1.0 section 4.
-const WELL_KNOWN: &str = "/.well-known/openid-configuration";
-
 /// More often than this is an attack on the issuer, not a refresh.
 const MIN_REFRESH: Duration = Duration::from_secs(10);
 
@@ -62,7 +59,7 @@ impl Compiler<'_> {
                     // The problem of the issuer says so.
                     return None;
                 }
-                let text = format!("{}{WELL_KNOWN}", issuer.strip_suffix('/').unwrap_or(&issuer));
+                let text = place.value.metadata.address(&issuer);
                 let url = self.key_url(&text, place, plaintext);
                 self.remote_keys(&keys.value, url, Some(issuer))
             }

@@ -7,7 +7,7 @@ pub(super) const INNER_ORDER: &[(&str, &str)] = &[
     ("audit", "json record room sink file writer options log"),
     (
         "authn",
-        "credential facts heap_size kind once profile rejected_cookie token_check binding \
+        "credential facts heap_size shown kind once profile rejected_cookie token_check binding \
          claims dpop signature introspected revoked verified signed cache peer scope identity \
          trace token subject authenticate",
     ),
@@ -29,7 +29,7 @@ pub(super) const INNER_ORDER: &[(&str, &str)] = &[
     ),
     (
         "pdp",
-        "dial sealed kept_files snapshot trace verification_cache assertion cookies current fetch \
+        "dial sealed kept_files snapshot trace verification_cache assertion shared_headers current fetch \
          follow collected introspect keys remote revocation outcome point pinned single_use fulfil",
     ),
     ("policy", "model requirement compile evaluate explain suite"),

@@ -4,7 +4,7 @@ use crate::documents::{Document, duration_of};
 use crate::peer::Peer;
 use crate::signature::{from_base64url, good_for, read, signed};
 use crate::template::base64url;
-use crate::token::{Binding, Place};
+use crate::token::Binding;
 use crate::value::Value;
 use crate::{Evidence, Judged, Reason, Request, World, outside};
 use sha2::{Digest, Sha256};
@@ -69,7 +69,6 @@ pub(crate) fn binding(
     peer: Option<&Peer>,
     issuer: &Document,
     text: &str,
-    place: &Place,
     claims: &Value,
     dpop_scheme: bool,
 ) -> Judged<Result<Bound, Reason>> {
@@ -100,7 +99,7 @@ pub(crate) fn binding(
                 Some(_) => certificate = true,
             },
             ("jkt", Some(jkt)) => {
-                if *place == Place::Authorization && !dpop_scheme {
+                if !dpop_scheme {
                     return Ok(Err("dpop_invalid"));
                 }
                 match proof(world, request, issuer, text, jkt)? {

@@ -222,6 +222,11 @@ pub fn tokens(random: &mut Random, ask: &mut Members, caller: Option<&str>) {
                 r#"{ "header": "x-token" }"#,
                 r#"{ "query": "access_token" }"#,
                 r#"{ "cookie": "session" }"#,
+                r#"{ "name": "x-auth", "word": "bearer " }"#,
+                r#"{ "name": "authorization", "word": "JWT " }"#,
+                r#"{ "name": "authorization", "word": "" }"#,
+                r#"{ "protocols": "chat, access_token, @" }"#,
+                r#"{ "protocols": "b64.@64, chat" }"#,
             ]),
         };
         let odd = [
@@ -229,6 +234,9 @@ pub fn tokens(random: &mut Random, ask: &mut Members, caller: Option<&str>) {
             r#"{ "authorization": "DPoP" }"#,
             r#"{ "header": "x-svid" }"#,
             r#"{ "cookie": "session" }"#,
+            r#"{ "protocols": "b64.@, chat" }"#,
+            r#"{ "protocols": "access_token" }"#,
+            r#"{ "name": "x-auth", "word": "JWT " }"#,
         ];
         let place = if random.percent(6) { random.json(&odd) } else { usual };
         let token = match random.between(0, 39) {
@@ -238,6 +246,11 @@ pub fn tokens(random: &mut Random, ask: &mut Members, caller: Option<&str>) {
                 bound(random, token, caller)
             }
         };
+        // The very same token in another place is no second one.
+        if random.percent(8) {
+            let other = random.json(&[r#"{ "cookie": "session" }"#, r#"{ "header": "x-token" }"#, r#"{ "authorization": "Bearer" }"#]);
+            list.push(json!({ "place": other, "token": token }));
+        }
         list.push(json!({ "place": place, "token": token }));
     }
     if !list.is_empty() {
