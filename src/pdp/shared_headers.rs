@@ -34,7 +34,10 @@ impl SharedHeaders {
                 TokenPlace::Protocol(element) => {
                     protocols = element.others(protocols.into_iter());
                 }
-                _ => {}
+                TokenPlace::Authorization
+                | TokenPlace::Header(_)
+                | TokenPlace::Prefixed(..)
+                | TokenPlace::Query(_) => {}
             }
         }
         let was_in = |name| places.iter().any(|own| own.is_shared() && own.header() == Some(name));

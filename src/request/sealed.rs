@@ -71,7 +71,9 @@ impl fmt::Display for TokenPlace {
         match self {
             Self::Cookie(name) => write!(f, "cookie {name}"),
             Self::Query(name) => write!(f, "query parameter {name}"),
-            other => write!(f, "header {}", other.header().unwrap_or_default()),
+            Self::Authorization | Self::Header(_) | Self::Prefixed(..) | Self::Protocol(_) => {
+                write!(f, "header {}", self.header().unwrap_or_default())
+            }
         }
     }
 }

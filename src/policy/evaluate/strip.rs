@@ -88,9 +88,8 @@ impl Strip {
         obligations: &Obligations,
         query: &str,
     ) -> Result<Vec<String>, Rejection> {
-        let token = obligations.tokens.iter().filter_map(|place| match place {
-            TokenPlace::Query(name) => Some(name),
-            _ => None,
+        let token = obligations.tokens.iter().filter_map(|place| {
+            if let TokenPlace::Query(name) = place { Some(name) } else { None }
         });
         let removed = self.query.iter().chain(&rule.obligations.remove.query).chain(token);
         let names: Vec<&str> = removed.map(String::as_str).chain(OVERRIDE_PARAMETERS).collect();

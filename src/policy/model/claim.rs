@@ -56,7 +56,7 @@ impl ClaimMatcher {
                 Truth::Fails if single.as_str().is_some_and(|text| !is_one_word(text)) => {
                     Truth::Unknown
                 }
-                truth => truth,
+                truth @ (Truth::Holds | Truth::Fails | Truth::Unknown) => truth,
             },
         }
     }
