@@ -37,6 +37,11 @@ pub fn parse(text: &[u8], max_depth: usize) -> Result<Value, JsonError> {
         .map_err(|_| fault.get())
 }
 
+/// A document without the mark that some editors and servers put before it (RFC 8259 section 8.1 permits to ignore it).
+pub fn unmarked(document: &[u8]) -> &[u8] {
+    document.strip_prefix("\u{feff}".as_bytes()).unwrap_or(document)
+}
+
 /// Reads one JSON object, as [`parse`] does.
 ///
 /// # Errors

@@ -150,8 +150,14 @@ pub const MAX_CLOCK_SKEW: Duration = Duration::from_secs(60);
 /// Largest key set document (P58). Large public ones (Entra ID) are 30 KiB.
 pub const MAX_KEY_SET_BYTES: usize = 512 * 1024;
 
-/// Most keys used from one set (P72).
-pub const MAX_KEYS: usize = 64;
+/// Most keys used from one set (P72). Keys that cannot be used, such as those for encryption, do not count.
+pub const MAX_KEYS: usize = 256;
+
+/// Most keys of a set that are looked at.
+pub const MAX_LISTED_KEYS: usize = 1024;
+
+/// Most keys that are tried for a token that names none: those of an issuer that rotates with overlap (P411).
+pub const MAX_FITTING_KEYS: usize = 4;
 
 /// Smallest RSA modulus (RFC 7518 section 3.3).
 pub const MIN_RSA_BITS: usize = 2048;

@@ -15,7 +15,7 @@ use crate::json::is_exact;
 use crate::pdp::{CacheHits, Outcome};
 use crate::policy::{Decision, Denial, RuleName, ShadowOutcome, Throttling, Truth};
 use crate::reason::{Reason, RefusedCredential, Rejection};
-use crate::request::{Client, RequestView, TokenPlace, TraceParent};
+use crate::request::{Client, PROTOCOLS, RequestView, TokenPlace, TraceParent};
 use crate::secret::{Fingerprint, Hex};
 use crate::spiffe::SpiffeId;
 
@@ -271,7 +271,8 @@ fn token(token: &TokenIdentity, claims: &RecordedClaims, record: &mut Json) {
 fn passed_over(ignored: &IgnoredToken, record: &mut Json) {
     let (place, name) = match &ignored.place {
         TokenPlace::Authorization => ("authorization", ""),
-        TokenPlace::Header(name) => ("header", name.as_str()),
+        TokenPlace::Header(name) | TokenPlace::Prefixed(name, _) => ("header", name.as_str()),
+        TokenPlace::Protocol(_) => ("header", PROTOCOLS),
         TokenPlace::Cookie(name) => ("cookie", name.as_str()),
         TokenPlace::Query(name) => ("query", name.as_str()),
     };

@@ -101,16 +101,20 @@ fn confirm(thumbprint: &[u8; 32], certificate: Option<&Fingerprint>) -> Result<(
 }
 
 impl Method {
-    /// RFC 7800 section 3.1: one method. A method that cannot be checked is not ignored.
+    /// RFC 7800 section 3.1: members that are not understood are ignored, such as Keycloak's `kc-jkt-type`, and there is one key. A
+    /// confirmation in which nothing is understood binds the token to something that cannot be checked.
     fn read(confirmation: &Map<String, Value>) -> Result<Self, Rejection> {
-        let only = |name| confirmation.get(name).filter(|_| confirmation.len() == 1);
-        if let Some(value) = only("x5t#S256") {
-            return thumbprint_bytes(value, "x5t#S256").map(Self::Certificate);
-        }
-        if let Some(value) = only("jkt") {
-            return thumbprint_bytes(value, "jkt").map(Self::Key);
-        }
-        let detail = "token is bound by a confirmation method that is not supported";
+        let given = |name| confirmation.get(name).filter(|value| !value.is_null());
+        let detail = match (given("x5t#S256"), given("jkt")) {
+            (Some(value), None) => {
+                return thumbprint_bytes(value, "x5t#S256").map(Self::Certificate);
+            }
+            (None, Some(value)) => return thumbprint_bytes(value, "jkt").map(Self::Key),
+            (Some(_), Some(_)) => {
+                "token is bound to a certificate and to a key, of which one is supported"
+            }
+            (None, None) => "token is bound by a confirmation method that is not supported",
+        };
         Err(Reason::BindingUnavailable.because(detail))
     }
 }
@@ -160,7 +164,7 @@ mod tests {
             .map_err(|r| r.reason())
     }
 
-    /// P69: certificate-bound, with every kind of evidence and every confirmation that is not quite one.
+    /// P69, P410: certificate-bound, with every kind of evidence and every confirmation that is not quite one.
     #[test]
     fn a_bound_token_needs_the_certificate_it_is_bound_to() {
         use BindingFloor::{Certificate, None as Any};
@@ -170,6 +174,7 @@ mod tests {
         let padded = json!({ "x5t#S256": format!("{}=", text_of(&ours)) });
         let both = json!({ "x5t#S256": text_of(&ours), "jkt": "x" });
         let more = json!({ "x5t#S256": text_of(&ours), "kid": "x" });
+        let beside_null = json!({ "x5t#S256": text_of(&ours), "jkt": null });
         for (cnf, certificate, floor, expected) in [
             (bound.clone(), Some(&ours), Any, Ok(Binding::Certificate)),
             (bound.clone(), Some(&ours), Certificate, Ok(Binding::Certificate)),
@@ -182,7 +187,12 @@ mod tests {
             (json!({ "jkt": "x" }), Some(&ours), Any, Err(Reason::TokenMalformed)),
             (json!({ "jkt": text_of(&ours) }), Some(&ours), Any, Err(Reason::DpopInvalid)),
             (both, Some(&ours), Any, Err(Reason::BindingUnavailable)),
-            (more, Some(&ours), Any, Err(Reason::BindingUnavailable)),
+            (more.clone(), Some(&ours), Any, Ok(Binding::Certificate)),
+            (more.clone(), Some(&other), Any, Err(Reason::BindingMismatch)),
+            (more, None, Any, Err(Reason::BindingUnavailable)),
+            (json!({ "jkt": null }), Some(&ours), Any, Err(Reason::BindingUnavailable)),
+            (json!({ "kc-jkt-type": "x" }), Some(&ours), Any, Err(Reason::BindingUnavailable)),
+            (beside_null, Some(&ours), Certificate, Ok(Binding::Certificate)),
             (json!({ "jwk": {} }), Some(&ours), Any, Err(Reason::BindingUnavailable)),
             (json!({ "x5t": text_of(&ours) }), Some(&ours), Any, Err(Reason::BindingUnavailable)),
             (json!(null), Some(&ours), Any, Err(Reason::TokenMalformed)),
@@ -204,7 +214,7 @@ mod tests {
     fn a_token_with_a_proof_is_bound_to_a_key() {
         use BindingFloor::{Any, Certificate, Dpop, None as Free};
         let ours = ours();
-        let key = json!({ "cnf": { "jkt": text_of(&ours) } });
+        let key = json!({ "cnf": { "jkt": text_of(&ours), "kc-jkt-type": "dpop" } });
         let certificate = json!({ "cnf": { "x5t#S256": text_of(&ours) } });
         let end = crate::clock::UnixTime::from_secs(1);
         for (claims, floor, expected) in [

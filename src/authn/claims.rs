@@ -1,14 +1,16 @@
 //! The registered claims (RFC 7519 section 4.1, RFC 9068 section 2.2), read strictly and checked.
 //!
-//! A claim of the wrong type is never taken for an absent one (P55).
+//! A claim of the wrong type is never taken for an absent one (P55). `null` is an absent one: serializers write it for a field that has
+//! no value.
 
 use std::fmt;
 use std::time::Duration;
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Number, Value};
 
 use crate::authn::TokenCheck;
 use crate::authn::heap_size::text;
+use crate::authn::shown::{near, shown};
 use crate::clock::UnixTime;
 use crate::document::HumanDuration;
 use crate::identity_map::claim_at;
@@ -42,10 +44,12 @@ impl RegisteredClaims {
     pub(super) fn read(claims: &Map<String, Value>) -> Result<Self, Rejection> {
         let client_id = string(claims, "client_id")?;
         let authorized_party = string(claims, "azp")?;
+        let own = |name: &str| claims.get(name).and_then(Value::as_str).map(Box::from);
         Ok(Self {
             issuer: string(claims, "iss")?,
             subject: string(claims, "sub")?,
-            client: client_id.or(authorized_party),
+            // Okta's and Entra ID's names for it are no registered claims: elsewhere they may be something else.
+            client: client_id.or(authorized_party).or_else(|| own("cid")).or_else(|| own("appid")),
             token_id: string(claims, "jti")?,
             audiences: audiences(claims)?,
             scopes: scopes(claims)?,
@@ -131,18 +135,24 @@ impl RegisteredClaims {
         let start = self.issued_at.or(self.not_before).unwrap_or(now);
         let (lifetime, most) = (expires_at.since(start), issuer.max_lifetime);
         if lifetime > most {
-            let detail =
-                format!("token lives {}, at most {} is allowed", human(lifetime), human(most));
+            let detail = format!(
+                "token lives {}, and `maxLifetime` of its issuer is {}",
+                human(lifetime),
+                human(most)
+            );
             return Err(Reason::TokenLifetime.because(detail));
         }
         let Some(max_age) = issuer.max_age else { return Ok(()) };
         let issued_at = self.issued_at.ok_or_else(|| {
-            Reason::TokenLifetime.because("token has no `iat`, so its age is not known")
+            Reason::TokenLifetime.because("token has no `iat`, which `maxAge` of its issuer needs")
         })?;
         let age = now.since(issued_at);
         if age > max_age.saturating_add(issuer.clock_skew) {
-            let detail =
-                format!("token is {} old, at most {} is allowed", human(age), human(max_age));
+            let detail = format!(
+                "token is {} old, and `maxAge` of its issuer is {}",
+                human(age),
+                human(max_age)
+            );
             return Err(Reason::TokenLifetime.because(detail));
         }
         Ok(())
@@ -151,14 +161,34 @@ impl RegisteredClaims {
     /// RFC 7519 section 4.1.3: one of ours, exactly. There are no wildcards on either side (P54).
     fn check_audience(&self, issuer: &Issuer) -> Result<(), Rejection> {
         if self.audiences.is_empty() {
-            return Err(Reason::Audience.because("token has no audience"));
+            return self.check_client(issuer);
         }
         if self.audiences.iter().any(|audience| issuer.audiences.contains(audience)) {
             return Ok(());
         }
-        let ours = issuer.audiences.join("`, `");
-        Err(Reason::Audience
-            .because(format!("token names no audience of ours, which are `{ours}`")))
+        let ours: Vec<&str> = issuer.audiences.iter().map(String::as_str).collect();
+        let near = self.audiences.iter().find_map(|theirs| near(theirs, &ours));
+        let near = near.map(|near| format!("; {near}")).unwrap_or_default();
+        let theirs: Vec<_> = self.audiences.iter().take(3).map(|own| shown(own)).collect();
+        let (theirs, ours) = (theirs.join(", "), ours.join("`, `"));
+        Err(Reason::Audience.because(format!("token is for {theirs}, and not for `{ours}`{near}")))
+    }
+
+    /// The client of a token without an audience ties it to this service, where the issuer's document says so.
+    fn check_client(&self, issuer: &Issuer) -> Result<(), Rejection> {
+        let named = &issuer.clients_without_audience;
+        if self.client.as_deref().is_some_and(|own| named.iter().any(|client| client == own)) {
+            return Ok(());
+        }
+        let detail = match (named.is_empty(), &self.client) {
+            (true, _) => String::from("token has no audience"),
+            (false, None) => String::from("token has neither an audience nor a client"),
+            (false, Some(client)) => format!(
+                "token has no audience, and its client {} is not one of `withoutAudience.clients`",
+                shown(client)
+            ),
+        };
+        Err(Reason::Audience.because(detail))
     }
 }
 
@@ -170,7 +200,7 @@ impl fmt::Debug for RegisteredClaims {
 
 fn string(claims: &Map<String, Value>, name: &str) -> Result<Option<Box<str>>, Rejection> {
     match claims.get(name) {
-        None => Ok(None),
+        None | Some(Value::Null) => Ok(None),
         Some(Value::String(text)) => Ok(Some(text.as_str().into())),
         Some(other) => Err(wrong_type(name, other, "a string")),
     }
@@ -179,7 +209,7 @@ fn string(claims: &Map<String, Value>, name: &str) -> Result<Option<Box<str>>, R
 /// One string or a list of strings; both forms are in use for `aud` and for scopes.
 fn strings(claims: &Map<String, Value>, name: &str) -> Result<Option<Vec<String>>, Rejection> {
     let list = match claims.get(name) {
-        None => return Ok(None),
+        None | Some(Value::Null) => return Ok(None),
         Some(Value::String(text)) => return Ok(Some(vec![text.clone()])),
         Some(Value::Array(list)) => list,
         Some(other) => return Err(wrong_type(name, other, "a string or an array of strings")),
@@ -222,19 +252,21 @@ fn scopes(claims: &Map<String, Value>) -> Result<Box<[String]>, Rejection> {
 /// A NumericDate (RFC 7519 section 2): seconds, perhaps with a fraction.
 fn date(claims: &Map<String, Value>, name: &str) -> Result<Option<UnixTime>, Rejection> {
     let number = match claims.get(name) {
-        None => return Ok(None),
+        None | Some(Value::Null) => return Ok(None),
         Some(Value::Number(number)) => number,
         Some(other) => return Err(wrong_type(name, other, "a number of seconds")),
     };
-    number
-        .as_f64()
-        .filter(|seconds| (0.0..=MAX_NUMERIC_DATE).contains(seconds))
-        .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
-        .map(|since_epoch| Some(UnixTime::from_secs(0).plus(since_epoch)))
-        .ok_or_else(|| {
-            let detail = format!("token has a claim `{name}` that is not a possible time");
-            Reason::TokenMalformed.because(detail)
-        })
+    moment(number).map(Some).ok_or_else(|| {
+        let detail = format!("token has a claim `{name}` that is not a possible time");
+        Reason::TokenMalformed.because(detail)
+    })
+}
+
+/// The time that a number of seconds names.
+pub(super) fn moment(number: &Number) -> Option<UnixTime> {
+    let seconds = number.as_f64().filter(|own| (0.0..=MAX_NUMERIC_DATE).contains(own))?;
+    let since_epoch = Duration::try_from_secs_f64(seconds).ok()?;
+    Some(UnixTime::from_secs(0).plus(since_epoch))
 }
 
 fn wrong_type(name: &str, found: &Value, expected: &str) -> Rejection {

@@ -7,6 +7,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Map, Value};
 use subtle::ConstantTimeEq as _;
 
+use crate::authn::claims::moment;
 use crate::authn::once::OneTimeUse;
 use crate::clock::UnixTime;
 use crate::evidence::{DpopProof, Presented, PresentedToken};
@@ -56,7 +57,8 @@ impl Possession<'_> {
         check_signature(proof, rules, bound_to)?;
         self.check_request(&proof.jws.claims, rules)?;
         check_token(&proof.jws.claims, token)?;
-        let expires = self.check_time(&proof.jws.claims, issuer)?;
+        let made = made_at(&proof.jws.claims)?;
+        let by_clock = rules.nonce.is_none().then(|| self.check_time(made, issuer)).transpose()?;
         let id = text(&proof.jws.claims, "jti")?;
         if id.is_empty() || id.len() > MAX_PROOF_ID_BYTES {
             return Err(refuse(format!(
@@ -64,7 +66,8 @@ impl Possession<'_> {
             )));
         }
         // Last, so that a nonce is given to callers who hold the key only.
-        nonce::check(&proof.jws.claims, rules, self.now)?;
+        let by_nonce = nonce::check(&proof.jws.claims, rules, self.now)?;
+        let expires = by_nonce.or(by_clock).unwrap_or(UnixTime::from_millis(i64::MAX));
         Ok(OneTimeUse::proof(bound_to, id, expires))
     }
 
@@ -90,14 +93,7 @@ impl Possession<'_> {
     }
 
     /// Check 11: made lately. The moment from which on it is refused for its age.
-    fn check_time(
-        &self,
-        claims: &Map<String, Value>,
-        issuer: &Issuer,
-    ) -> Result<UnixTime, Rejection> {
-        let made = claims.get("iat").and_then(Value::as_i64).filter(|secs| *secs >= 0);
-        let made = made.map(UnixTime::from_secs);
-        let made = made.ok_or_else(|| refuse("proof has no `iat` that is a time in seconds"))?;
+    fn check_time(&self, made: UnixTime, issuer: &Issuer) -> Result<UnixTime, Rejection> {
         let skew = issuer.clock_skew;
         if made > self.now.plus(skew) {
             return Err(refuse("proof has an `iat` in the future"));
@@ -112,6 +108,12 @@ impl Possession<'_> {
 }
 
 /// Checks 4 to 7: the type, an asymmetric algorithm, a public key that signed it, and that key is the token's.
+/// The `iat` of a proof: seconds, perhaps with a fraction, as in tokens.
+fn made_at(claims: &Map<String, Value>) -> Result<UnixTime, Rejection> {
+    let made = claims.get("iat").and_then(Value::as_number).and_then(moment);
+    made.ok_or_else(|| refuse("proof has no `iat` that is a time in seconds"))
+}
+
 fn check_signature(
     proof: &DpopProof,
     rules: &DpopRules,

@@ -24,6 +24,7 @@ mod profile;
 mod rejected_cookie;
 mod revoked;
 mod scope;
+mod shown;
 mod signature;
 mod signed;
 mod subject;

@@ -146,9 +146,11 @@ pub(super) fn check_token(
         (RevocationKind::Token, registered.token_id.as_deref()),
         (RevocationKind::Subject, subject),
         (RevocationKind::Session, claim("sid")),
-        // A token may have both, and then either of them is its client.
+        // A token may have several of these, and then each of them is its client.
         (RevocationKind::Client, claim("client_id")),
         (RevocationKind::Client, claim("azp")),
+        (RevocationKind::Client, claim("cid")),
+        (RevocationKind::Client, claim("appid")),
         (RevocationKind::Key, key_id),
     ];
     let of_issuer = of_issuer

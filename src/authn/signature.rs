@@ -1,11 +1,14 @@
 //! The signature of a token: the algorithm and the key are chosen by us, the token only names them (RFC 8725 section 3.1).
 
 use crate::authn::TokenCheck;
+use crate::authn::shown::shown;
 use crate::evidence::CompactJws;
+use crate::limits::MAX_FITTING_KEYS;
 use crate::reason::{Reason, Rejection};
 use crate::trust::{Algorithm, Issuer, KeyMiss, KeySet, VerificationKey};
 
-/// Verifies the signature of `jws` with the key of `keys` that it names; that key.
+/// Verifies the signature of `jws` with the key of `keys` that it names, or with one of the first few that fit where it names none;
+/// that key.
 ///
 /// # Errors
 /// `token_alg`, `token_type`, `key_unknown` or `signature_invalid`.
@@ -19,14 +22,22 @@ pub(super) fn verify<'a>(
     passed(TokenCheck::Algorithm);
     check_type(jws, issuer)?;
     passed(TokenCheck::Type);
-    let key = select(jws, issuer, keys, algorithm)?;
+    let fitting = select(jws, issuer, keys, algorithm)?;
     passed(TokenCheck::Key);
-    if !key.verifies(algorithm, jws.signing_input(), &jws.signature) {
-        let detail = "token has a signature that is not its issuer's";
-        return Err(Reason::SignatureInvalid.because(detail));
+    let verifies =
+        |key: &&&VerificationKey| key.verifies(algorithm, jws.signing_input(), &jws.signature);
+    if let Some(key) = fitting.iter().take(MAX_FITTING_KEYS).find(verifies) {
+        passed(TokenCheck::Signature);
+        return Ok(*key);
     }
-    passed(TokenCheck::Signature);
-    Ok(key)
+    if fitting.len() > MAX_FITTING_KEYS {
+        let detail = format!(
+            "token names no key, {} of the issuer's fit, and it is by none of the first {MAX_FITTING_KEYS}",
+            fitting.len()
+        );
+        return Err(Reason::KeyUnknown.because(detail));
+    }
+    Err(Reason::SignatureInvalid.because("token has a signature that is not its issuer's"))
 }
 
 /// RFC 8725 section 3.1: only what the issuer is configured to use (P48).
@@ -49,40 +60,45 @@ fn check_type(jws: &CompactJws, issuer: &Issuer) -> Result<(), Rejection> {
     Err(Reason::TokenType.because(format!("type {shown} is not one that the issuer uses")))
 }
 
-/// RFC 7515 section 4.1.4: the key id is a name to look up, nothing more (P51).
+/// RFC 7515 section 4.1.4: the key id is a name to look up, nothing more (P51). Each key is there once, and one that is denied is not
+/// tried under another name either.
 fn select<'a>(
     jws: &CompactJws,
     issuer: &Issuer,
     keys: &'a KeySet,
     algorithm: Algorithm,
-) -> Result<&'a VerificationKey, Rejection> {
+) -> Result<Vec<&'a VerificationKey>, Rejection> {
     let kid = jws.header.key_id.as_deref();
-    let shown = || kid.map_or_else(|| String::from("(none)"), shown);
-    let key = keys.select(kid, algorithm).map_err(|miss| match miss {
-        KeyMiss::Unknown => {
-            Reason::KeyUnknown.because(format!("issuer has no key {} for {algorithm}", shown()))
+    let mut fitting = keys.fitting(kid, algorithm).map_err(|miss| match (miss, kid) {
+        (KeyMiss::OtherAlgorithm, Some(kid)) => {
+            Reason::TokenAlg.because(format!("key {} is not for {algorithm}", shown(kid)))
         }
-        KeyMiss::OtherAlgorithm => {
-            Reason::TokenAlg.because(format!("key {} is not for {algorithm}", shown()))
-        }
-        KeyMiss::Ambiguous => {
-            Reason::KeyUnknown.because("token names no key, and several of the issuer's would fit")
-        }
+        (_, Some(kid)) => Reason::KeyUnknown.because(unknown(kid, keys, algorithm)),
+        (_, None) => Reason::KeyUnknown
+            .because(format!("token names no key, and its issuer has none for {algorithm}")),
     })?;
-    if key.id().is_some_and(|id| issuer.denies_key(id)) {
-        return Err(
-            Reason::KeyUnknown.because(format!("key {} is denied by configuration", shown()))
-        );
+    let is_denied = |key: &&VerificationKey| key.id().is_some_and(|id| issuer.denies_key(id));
+    let denied: Vec<_> = fitting.iter().copied().filter(is_denied).collect();
+    let mut tried: Vec<_> = denied.iter().map(|key| key.thumbprint()).collect();
+    fitting.retain(|key| {
+        let is_new = !tried.contains(&key.thumbprint());
+        tried.push(key.thumbprint());
+        is_new
+    });
+    if fitting.is_empty() {
+        let shown = kid.map_or_else(|| String::from("for the token"), shown);
+        return Err(Reason::KeyUnknown.because(format!("key {shown} is denied by configuration")));
     }
-    Ok(key)
+    Ok(fitting)
 }
 
-/// A word of a header for a log: as it is where it is plain, else only how long it is.
-fn shown(word: &str) -> String {
-    let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-' | b'+' | b'/');
-    if !word.is_empty() && word.len() <= 64 && word.bytes().all(plain) {
-        format!("`{word}`")
-    } else {
-        format!("({} bytes)", word.len())
+/// A key that the issuer publishes and that is not used is another fault than one that it does not have.
+fn unknown(kid: &str, keys: &KeySet, algorithm: Algorithm) -> String {
+    let missing = format!("issuer has no key {} for {algorithm}", shown(kid));
+    match keys.skipped().iter().find(|own| own.key_id.as_deref() == Some(kid)) {
+        Some(own) => {
+            format!("{missing}: key {} of its set has this `kid` and {}", own.position, own.fault)
+        }
+        None => missing,
     }
 }

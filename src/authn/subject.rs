@@ -57,10 +57,8 @@ impl Subject {
     /// The cookie of the token that works once as `once`.
     pub fn cookie_of(&self, once: &OneTimeUse) -> Option<&str> {
         let tokens = self.tokens.verified()?;
-        match tokens.iter().find(|token| token.single_use() == Some(once))?.place() {
-            TokenPlace::Cookie(name) => Some(name),
-            TokenPlace::Authorization | TokenPlace::Header(_) | TokenPlace::Query(_) => None,
-        }
+        let token = tokens.iter().find(|token| token.single_use() == Some(once))?;
+        token.places().find_map(TokenPlace::cookie)
     }
 
     /// Whether anything of it works once.

@@ -164,6 +164,8 @@ codes! {
         InvalidIssuer "invalid-issuer" Error "an issuer is not valid" "write the exact `iss` claim of its tokens";
         DuplicateIssuer "duplicate-issuer" Error "two documents are about the same issuer and place" "merge them, or give them different `tokens`";
         MissingAudiences "missing-audiences" Error "an issuer has no `audiences`, so tokens for other services would be accepted" "list what the `aud` claim says for this service";
+        NoAudience "no-audience" Error "`withoutAudience` does not say whose tokens without an audience count" "name the clients exactly";
+        WithoutAudience "without-audience" Warning "tokens without an audience are accepted from some clients" "have the issuer write an audience for this service";
         InvalidAudience "invalid-audience" Error "an audience is not valid" "write exactly what the `aud` claim says";
         MissingAlgorithms "missing-algorithms" Error "an issuer or its proofs have no algorithms" "list the algorithms, such as `[RS256]`";
         UnknownAlgorithm "unknown-algorithm" Error "an algorithm is not known" "write one of the algorithms that the message names";

@@ -58,8 +58,9 @@ pub use spanned::Spanned;
 pub use spec::{API_VERSION, Document, Metadata, Spec, is_name};
 pub use suggest::closest;
 pub use token_issuer::{
-    BindingFloor, DiscoverySpec, DpopSpec, IssuerProfile, KeysSpec, SharedSecretSpec,
-    TELL_KINDS_APART, TokenIssuerSpec, TokenKind, TokenPlaceSpec, TokenUse,
+    BindingFloor, DiscoverySpec, DpopSpec, IssuerProfile, KeysSpec, MetadataKind,
+    PrefixedPlaceSpec, ProtocolEncoding, ProtocolPlaceSpec, SharedSecretSpec, TELL_KINDS_APART,
+    TokenIssuerSpec, TokenKind, TokenPlaceSpec, TokenUse, WithoutAudienceSpec,
 };
 pub use trust_domain::{
     ExtendedKeyUsageSpec, LeafSpec, OnMissing, OnStale, Pin, RevocationDepth, RevocationSpec,

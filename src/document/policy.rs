@@ -293,6 +293,8 @@ pub struct TokenSpec {
     pub scopes: Option<Spanned<Texts>>,
     /// Scopes of which it must have one.
     pub any_scope: Option<Spanned<Texts>>,
+    /// How a scope of the token stands for those that `scopes` and `anyScope` of this place ask for. Default: `whole`.
+    pub scope_form: Option<Spanned<ScopeForm>>,
     /// Audiences of which it must have one.
     pub audiences: Option<Spanned<Texts>>,
     /// Subjects of which it must be one.
@@ -312,6 +314,41 @@ pub struct TokenSpec {
     /// gets the challenge of RFC 9470.
     pub max_age: Option<Spanned<HumanDuration>>,
 }
+
+/// How a scope of a token stands for one that is asked for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum ScopeForm {
+    /// By being the same.
+    #[default]
+    Whole,
+    /// Also by being above it: `orders` stands for `orders:read`, `orders.read` and `orders/read`.
+    Hierarchy,
+    /// Also by a `*` at its end, behind `:`, `.` or `/`: `orders:*` stands for `orders:read`.
+    Wildcard,
+}
+
+impl ScopeForm {
+    /// Whether the scope `held` stands for the scope `asked`.
+    pub fn covers(self, held: &str, asked: &str) -> bool {
+        let below = |above: &str| {
+            let rest = asked.strip_prefix(above).and_then(|rest| rest.strip_prefix(SEPARATORS));
+            !above.is_empty() && rest.is_some_and(|rest| !rest.is_empty())
+        };
+        held == asked
+            || match self {
+                Self::Whole => false,
+                Self::Hierarchy => below(held),
+                Self::Wildcard => held.strip_suffix('*').is_some_and(|beginning| {
+                    let above = beginning.strip_suffix(SEPARATORS);
+                    asked.starts_with(beginning) && above.is_some_and(below)
+                }),
+            }
+    }
+}
+
+/// The characters between the parts of a scope.
+const SEPARATORS: [char; 3] = [':', '.', '/'];
 
 /// The required binding of a token to the peer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
@@ -388,5 +425,34 @@ impl TokenSpec {
     /// The fragment that it uses.
     pub const fn fragment(&self) -> Option<&Spanned<String>> {
         self.fragment.as_ref()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    /// P57: a scope stands for others only where the rule says how, and never for a longer word.
+    #[test]
+    fn a_scope_stands_for_those_below_it() {
+        use super::ScopeForm::{Hierarchy, Whole, Wildcard};
+        for (held, asked, whole, hierarchy, wildcard) in [
+            ("orders:read", "orders:read", true, true, true),
+            ("orders", "orders:read", false, true, false),
+            ("orders", "orders.read.all", false, true, false),
+            ("orders", "orders/read", false, true, false),
+            ("orders", "ordersread", false, false, false),
+            ("orders", "orders:", false, false, false),
+            ("orders:read", "orders", false, false, false),
+            ("orders:*", "orders:read", false, false, true),
+            ("orders:*", "orders:read:all", false, false, true),
+            ("orders:*", "orders", false, false, false),
+            ("orders:*", "orders:", false, false, false),
+            ("orders*", "orders:read", false, false, false),
+            ("*", "orders:read", false, false, false),
+            (":*", ":read", false, false, false),
+            ("", ":read", false, false, false),
+        ] {
+            let found = [Whole, Hierarchy, Wildcard].map(|form| form.covers(held, asked));
+            assert_eq!(found, [whole, hierarchy, wildcard], "{held} {asked}");
+        }
     }
 }

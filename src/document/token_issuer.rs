@@ -19,6 +19,8 @@ pub struct TokenIssuerSpec {
     /// The audiences that we answer to: a token names at least one of them (RFC 7519 section 4.1.3).
     #[serde(default)]
     pub audiences: Vec<Spanned<String>>,
+    /// For tokens without an audience: the clients from which they are accepted all the same. `check` warns of it.
+    pub without_audience: Option<Spanned<WithoutAudienceSpec>>,
     /// Where its public keys come from.
     pub keys: Option<Spanned<KeysSpec>>,
     /// Instead of keys: where to ask about tokens that only the issuer understands (RFC 7662).
@@ -61,6 +63,14 @@ pub struct TokenIssuerSpec {
     /// Key ids that are never used, whatever the issuer publishes: for emergencies.
     #[serde(default)]
     pub deny_kids: Vec<Spanned<String>>,
+}
+
+/// Tokens without an audience, tied to their clients instead.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct WithoutAudienceSpec {
+    /// The clients (`client_id`, else `azp`, `cid`, `appid`) whose tokens count without an `aud`.
+    pub clients: Spanned<Vec<Spanned<String>>>,
 }
 
 /// A kind of tokens with rules of its own.
@@ -134,10 +144,40 @@ pub struct SharedSecretSpec {
     pub key_id: Option<Spanned<String>>,
 }
 
-/// OpenID Connect Discovery. It has no settings: the metadata is where the specification says.
+/// The issuer's own metadata, at the address that its specification says.
 #[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct DiscoverySpec {}
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct DiscoverySpec {
+    /// Which metadata. Default: `openid`.
+    #[serde(default)]
+    pub metadata: MetadataKind,
+}
+
+/// A kind of metadata of an issuer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum MetadataKind {
+    /// At `ISSUER/.well-known/openid-configuration` (OpenID Connect Discovery 1.0 section 4).
+    #[default]
+    Openid,
+    /// At `https://HOST/.well-known/oauth-authorization-server/PATH` (RFC 8414 section 3).
+    Oauth,
+}
+
+impl MetadataKind {
+    /// The address of the metadata of `issuer`.
+    pub fn address(self, issuer: &str) -> String {
+        let issuer = issuer.strip_suffix('/').unwrap_or(issuer);
+        let host = issuer.find("://").map_or(0, |at| at.saturating_add(3));
+        let path =
+            issuer.get(host..).and_then(|rest| rest.find('/')).map(|at| at.saturating_add(host));
+        let (origin, path) = issuer.split_at(path.unwrap_or(issuer.len()));
+        match self {
+            Self::Openid => format!("{issuer}/.well-known/openid-configuration"),
+            Self::Oauth => format!("{origin}/.well-known/oauth-authorization-server{path}"),
+        }
+    }
+}
 
 /// A place where tokens are.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -147,10 +187,49 @@ pub enum TokenPlaceSpec {
     Authorization {},
     /// The header of this name, whose whole value is the token.
     Header(Spanned<String>),
+    /// A header with a word before the token, such as `Authorization: JWT ..` or `X-Serverless-Authorization: Bearer ..`.
+    Prefixed(PrefixedPlaceSpec),
+    /// The header `Sec-WebSocket-Protocol`, where a browser has to put the token of a WebSocket (RFC 6455).
+    WebSocketProtocol(ProtocolPlaceSpec),
     /// The cookie of this name.
     Cookie(Spanned<String>),
     /// The query parameter of this name (RFC 6750 section 2.3): advised against, and off unless it is named.
     Query(Spanned<String>),
+}
+
+/// A header with a word before the token.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct PrefixedPlaceSpec {
+    /// The header's name.
+    pub header: Spanned<String>,
+    /// The word, without regard to case; a space stands behind it. With `DPoP` the token comes with a proof. Empty: a token without a
+    /// word, in a header where other credentials have one.
+    pub prefix: Spanned<String>,
+}
+
+/// An element of `Sec-WebSocket-Protocol`: exactly one of `prefix` and `after`.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ProtocolPlaceSpec {
+    /// The beginning of the element that holds the token, such as `base64url.bearer.authorization.k8s.io.`.
+    pub prefix: Option<Spanned<String>>,
+    /// The element before the one that is the token, such as `access_token`.
+    pub after: Option<Spanned<String>>,
+    /// How the token is written there.
+    #[serde(default)]
+    pub encoding: ProtocolEncoding,
+}
+
+/// How a token is written among protocols.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum ProtocolEncoding {
+    /// As it is.
+    #[default]
+    None,
+    /// In base64url (RFC 4648 section 5).
+    Base64url,
 }
 
 /// The weakest binding that is accepted from an issuer.
@@ -245,5 +324,35 @@ impl KeysSpec {
     /// `file` and `inline`, as far as they are given.
     pub fn sources(&self) -> Vec<&Source> {
         self.file.iter().chain(&self.inline).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// RFC 8414 section 3.1: the well-known part stands before the path of the issuer; OpenID Connect puts it behind.
+    #[test]
+    fn metadata_is_where_its_specification_says() {
+        for (issuer, openid, oauth) in [
+            (
+                "https://a.example",
+                "https://a.example/.well-known/openid-configuration",
+                "https://a.example/.well-known/oauth-authorization-server",
+            ),
+            (
+                "https://a.example:8443/",
+                "https://a.example:8443/.well-known/openid-configuration",
+                "https://a.example:8443/.well-known/oauth-authorization-server",
+            ),
+            (
+                "https://a.example/realms/corp/",
+                "https://a.example/realms/corp/.well-known/openid-configuration",
+                "https://a.example/.well-known/oauth-authorization-server/realms/corp",
+            ),
+        ] {
+            assert_eq!(MetadataKind::Openid.address(issuer), openid);
+            assert_eq!(MetadataKind::Oauth.address(issuer), oauth);
+        }
     }
 }

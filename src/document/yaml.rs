@@ -164,10 +164,15 @@ fn quiet_diagnostic(error: &Error, place: &Span) -> Option<Diagnostic> {
             let name = if is_word(field) { format!(" `{field}`") } else { String::new() };
             let message = format!("unknown field{name}, {}", one_of(expected));
             let problem = did_you_mean(problem(Code::UnknownField, message), field, expected);
-            let is_secret = expected.contains(&"file") || masking::holds_credentials(field);
-            match problem.help.is_none() && is_secret {
-                true => problem.help(SECRETS_ARE_IN_FILES),
-                false => problem,
+            let help = match masking::holds_credentials(field) {
+                false if expected.contains(&"discovery") => Some(source_of_keys(field)),
+                is_secret => {
+                    (is_secret || expected.contains(&"file")).then_some(SECRETS_ARE_IN_FILES)
+                }
+            };
+            match help.filter(|_| problem.help.is_none()) {
+                Some(help) => problem.help(help),
+                None => problem,
             }
         }
         Error::SerdeUnknownVariant { expected, .. } => {
@@ -182,6 +187,23 @@ fn quiet_diagnostic(error: &Error, place: &Span) -> Option<Diagnostic> {
         }
         _ => return None,
     })
+}
+
+/// Advice for a key of `keys` that other programs have.
+fn source_of_keys(field: &str) -> &'static str {
+    let field = field.to_ascii_lowercase();
+    let is_about = |words: &[&str]| words.iter().any(|word| field.contains(word));
+    if is_about(&["cache", "ttl", "interval", "expir"]) {
+        "`refresh` says how often keys are fetched, and `maxStale` how long old ones are used"
+    } else if is_about(&["uri", "address", "endpoint", "jwks", "remote", "http"]) {
+        "write the address of the key set as `url`; with `discovery: {}` the issuer's metadata names it"
+    } else if is_about(&["cert", "tls", "trust"]) {
+        "`ca: { file: PATH }` names the authorities that the server of the keys may have"
+    } else if is_about(&["pem", "public", "local", "path"]) {
+        "public keys are a JWK Set in a file: write `file: PATH`"
+    } else {
+        "say where the keys are: `discovery: {}`, `url`, `file`, `inline`, or `secrets` for HMAC"
+    }
 }
 
 /// The expected value, in the words of documents instead of those of parsers.

@@ -5,6 +5,8 @@
 
 mod writer;
 
+use std::collections::BTreeSet;
+
 use self::writer::Writer;
 use crate::json::is_exact_double;
 use crate::pdp::{Outcome, SealedHeader};
@@ -108,15 +110,12 @@ fn to_remove<'a>(permit: &'a Permit, sealed: &'a [SealedHeader]) -> impl Iterato
             || sealed.iter().any(|header| *header.name == *name)
     };
     let injectable = permit.strip().iter().map(String::as_str).filter(move |name| !is_set(name));
-    let token = match &permit.obligations().token {
-        Some(TokenPlace::Authorization) => Some("authorization"),
-        Some(TokenPlace::Header(name)) => Some(name.as_str()),
-        // Set to what is left of it, where anything is.
-        Some(TokenPlace::Cookie(_)) => Some("cookie").filter(|name| !is_set(name)),
-        // A parameter is among those that are removed from the query.
-        Some(TokenPlace::Query(_)) | None => None,
-    };
-    injectable.chain(token)
+    // A header that others share is set to what is left of it, where anything is. A parameter is among those that are removed from
+    // the query.
+    let goes =
+        |place: &'a TokenPlace| place.header().filter(|name| !(place.is_shared() && is_set(name)));
+    let tokens: BTreeSet<_> = permit.obligations().tokens.iter().filter_map(goes).collect();
+    injectable.chain(tokens)
 }
 
 fn each(field: u32, headers: &[HeaderMutation], out: &mut Writer<'_>) {

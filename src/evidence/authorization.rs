@@ -1,8 +1,11 @@
 //! Where tokens are found: the `Authorization` header (RFC 9110 section 11.6.2), a named header, a named cookie, a named
 //! query parameter (RFC 6750 section 2.3).
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
 use crate::reason::{Reason, Rejection};
-use crate::request::{CredentialHeaders, HeaderValue, TokenPlace};
+use crate::request::{CredentialHeaders, HeaderValue, PROTOCOLS, ProtocolElement, TokenPlace};
 use crate::secret::SealedText;
 
 /// How a token was presented.
@@ -25,8 +28,19 @@ pub(super) fn find(
     let bearer = |token| (TokenScheme::Bearer, token);
     match place {
         TokenPlace::Authorization => {
-            only(credentials.all("authorization"))?.map_or(Ok(None), authorization)
+            let line = only(credentials.all("authorization"))?;
+            line.map_or(Ok(None), |line| behind(line, &SCHEMES))
         }
+        TokenPlace::Prefixed(name, word) => {
+            let Some(line) = only(credentials.all(name))? else { return Ok(None) };
+            if word.is_empty() {
+                return Ok(bare(line)?.map(bearer));
+            }
+            let dpop = word == "dpop";
+            let scheme = if dpop { TokenScheme::Dpop } else { TokenScheme::Bearer };
+            behind(line, &[(word.as_str(), scheme)])
+        }
+        TokenPlace::Protocol(element) => Ok(protocol(credentials, element)?.map(bearer)),
         TokenPlace::Header(name) => {
             only(credentials.all(name))?.map(whole).transpose().map(|found| found.map(bearer))
         }
@@ -38,16 +52,54 @@ pub(super) fn find(
     }
 }
 
-/// Splits `value` at its scheme. Other schemes than ours are none of our business.
-///
-/// Neither of our schemes has a comma in its credentials (RFC 6750 section 2.1), so one means that a proxy joined two
-/// header lines (P86).
-fn authorization(value: &HeaderValue) -> Result<Option<(TokenScheme, SealedText)>, Rejection> {
+/// The schemes of `Authorization` that carry a token (RFC 6750 section 2.1, RFC 9449 section 7.1).
+const SCHEMES: [(&str, TokenScheme); 2] =
+    [("bearer", TokenScheme::Bearer), ("dpop", TokenScheme::Dpop)];
+
+/// The credentials of one of the `known` schemes, which are compared without case (RFC 9110 section 11.1). Others are not ours to
+/// judge; but two header lines that a proxy has joined are two credentials.
+fn behind(
+    value: &HeaderValue,
+    known: &[(&str, TokenScheme)],
+) -> Result<Option<(TokenScheme, SealedText)>, Rejection> {
     let line = text(value)?;
-    if line.contains(',') && line.split(',').any(|line| scheme(line).is_some()) {
+    if line.contains(',') && line.split(',').any(|line| scheme(line, known).is_some()) {
         return Err(several());
     }
-    Ok(scheme(line).map(|(scheme, token)| (scheme, value.seal(token))))
+    Ok(scheme(line, known).map(|(scheme, token)| (scheme, value.seal(token))))
+}
+
+/// A token without a scheme, in a header where others have one: what has a space is one of those.
+fn bare(value: &HeaderValue) -> Result<Option<SealedText>, Rejection> {
+    let line = text(value)?.trim_matches([' ', '\t']);
+    if line.contains(',') {
+        return Err(several());
+    }
+    Ok((!line.contains(' ')).then(|| value.seal(line)))
+}
+
+/// The token among the protocols that a browser asks for.
+fn protocol(
+    credentials: &CredentialHeaders,
+    place: &ProtocolElement,
+) -> Result<Option<SealedText>, Rejection> {
+    let lines: Result<Vec<_>, _> =
+        credentials.all(PROTOCOLS).map(|line| Ok((line, text(line)?))).collect();
+    let lines = lines?;
+    let elements = lines.iter().flat_map(|(_, line)| line.split(',')).map(str::trim);
+    let mut tokens = place.split(elements).into_iter().filter_map(|(_, token)| token);
+    let Some(token) = tokens.next() else { return Ok(None) };
+    if tokens.next().is_some() {
+        return Err(several());
+    }
+    if !place.encoded {
+        return Ok(Some(SealedText::from(token)));
+    }
+    let bytes = URL_SAFE_NO_PAD.decode(token.trim_end_matches('=')).ok();
+    let decoded = bytes.and_then(|bytes| String::from_utf8(bytes).ok());
+    decoded.map(|token| Some(SealedText::from(token.as_str()))).ok_or_else(|| {
+        Reason::TokenMalformed.because("token among the protocols is not text in base64url")
+    })
 }
 
 /// All of `value`, which has no list in it.
@@ -56,13 +108,12 @@ fn whole(value: &HeaderValue) -> Result<SealedText, Rejection> {
     if text.contains(',') { Err(several()) } else { Ok(value.seal(text)) }
 }
 
-fn scheme(line: &str) -> Option<(TokenScheme, &str)> {
+/// What `line` holds behind one of the `known` schemes.
+fn scheme<'a>(line: &'a str, known: &[(&str, TokenScheme)]) -> Option<(TokenScheme, &'a str)> {
     let line = line.trim_matches([' ', '\t']);
     let (name, token) = line.split_once(' ').unwrap_or((line, ""));
-    let scheme = [("bearer", TokenScheme::Bearer), ("dpop", TokenScheme::Dpop)]
-        .into_iter()
-        .find_map(|(known, scheme)| name.eq_ignore_ascii_case(known).then_some(scheme))?;
-    Some((scheme, token.trim_start_matches(' ')))
+    let (_, scheme) = known.iter().find(|(own, _)| name.eq_ignore_ascii_case(own))?;
+    Some((*scheme, token.trim_start_matches(' ')))
 }
 
 /// The value of the cookie `name` (RFC 6265 section 4.2.1). HTTP/2 may spread cookies over several lines.

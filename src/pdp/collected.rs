@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use super::cookies::Cookies;
+use super::shared_headers::SharedHeaders;
 use crate::authn::{
     self, Caches, CertificateCache, CertificateKey, SignedToken, TokenCache, VerifiedCertificate,
 };
@@ -18,8 +18,8 @@ use crate::trust::TrustStore;
 pub struct Collected<'a> {
     /// The evidence, unverified.
     pub evidence: Evidence,
-    /// The cookies, where a token may be among them.
-    pub(super) cookies: Cookies,
+    /// The headers in which a token may be among other things.
+    pub(super) shared: SharedHeaders,
     /// The client's address, or its IPv6 network: sources take turns where they wait for each other.
     pub(super) origin: Option<IpAddr>,
     pub(super) recalled: Recalled<'a>,
@@ -49,25 +49,22 @@ impl<'a> Collected<'a> {
         places: &[TokenPlace],
         cache: Caches<'a>,
     ) -> Self {
-        let cookies = match places.iter().any(|place| matches!(place, TokenPlace::Cookie(_))) {
-            true => Cookies::of(credentials.all("cookie")),
-            false => Cookies::default(),
-        };
+        let shared = SharedHeaders::of(credentials, places);
         let presented = evidence.presented();
         let mut tokens = Vec::with_capacity(presented.len());
         tokens.extend(presented.iter().filter_map(|own| cache.tokens.recall(&own.fingerprint)));
         let recalled = Recalled { cache, tokens, certificates: AtomicU32::new(0) };
-        Self { evidence, cookies, origin: None, recalled }
+        Self { evidence, shared, origin: None, recalled }
     }
 
     /// The same without the tokens of issuers that do not count.
     pub(super) fn pass_over(self, trust: &TrustStore, counts: impl Fn(&str) -> bool) -> Self {
-        let Self { evidence, cookies, origin, mut recalled } = self;
+        let Self { evidence, shared, origin, mut recalled } = self;
         let evidence = authn::pass_over(evidence, trust, &recalled, counts);
         let presented = evidence.presented();
         let is_left = |known: &Arc<SignedToken>| presented.iter().any(|token| known.is(token));
         recalled.tokens.retain(is_left);
-        Self { evidence, cookies, origin, recalled }
+        Self { evidence, shared, origin, recalled }
     }
 
     /// How much the cache had.

@@ -15,7 +15,7 @@ use crate::authn::{self, DpopChallenge, Subject};
 use crate::clock::{Deadline, UnixTime};
 use crate::policy::{Decision, Denial, HeaderMutation, Permit, ProofNeed};
 use crate::reason::{ClientAnswer, Reason, Rejection};
-use crate::request::{RequestView, TokenPlace};
+use crate::request::RequestView;
 
 /// The headers that come of an allow, beside those that its rule sets.
 #[derive(Default)]
@@ -99,14 +99,9 @@ impl Pinned<'_> {
         now: UnixTime,
     ) -> Result<Vec<SealedHeader>, Rejection> {
         let obligations = permit.obligations();
-        let mut sealed = Vec::new();
+        let mut sealed = collected.shared.without(&obligations.tokens);
         // A rule that removes every cookie leaves none (P333).
-        let keeps_cookies = !permit.strip().iter().any(|own| own == "cookie");
-        if let Some(TokenPlace::Cookie(name)) = &obligations.token
-            && keeps_cookies
-        {
-            sealed.extend(collected.cookies.without(name));
-        }
+        sealed.retain(|own| permit.strip().iter().all(|name| **name != *own.name));
         if let Some(wanted) = &obligations.assertion {
             let assertions = self.pdp.assertions.as_ref().ok_or_else(|| {
                 Reason::AssertionUnavailable.because("the settings have no `assertion`")

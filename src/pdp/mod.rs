@@ -6,7 +6,6 @@
 mod assertion;
 mod collected;
 mod connect;
-mod cookies;
 mod current;
 mod dial;
 mod failed;
@@ -24,6 +23,7 @@ mod proxy;
 mod remote;
 mod revocation;
 mod sealed;
+mod shared_headers;
 mod single_use;
 mod snapshot;
 mod throttle;

@@ -15,9 +15,7 @@ use crate::clock::{Deadline, UnixTime};
 use crate::evidence::{self, Presented};
 use crate::policy::{Decision, DecisionId, DecisionRequest, Denial};
 use crate::reason::{Reason, Rejection};
-use crate::request::{
-    Client, CredentialHeaders, RequestLine, RequestView, SealedNames, TokenPlace,
-};
+use crate::request::{Client, CredentialHeaders, RequestLine, RequestView, SealedNames};
 use crate::slots::network;
 use crate::trust::Material;
 
@@ -168,7 +166,7 @@ impl Pinned<'_> {
     ) -> Result<Material, Rejection> {
         let Collected { evidence, origin, recalled, .. } = collected;
         let tokens = evidence.presented();
-        if evidence.unreadable.iter().any(|own| !matches!(own.place, TokenPlace::Cookie(_))) {
+        if evidence.unreadable.iter().any(|own| own.place.cookie().is_none()) {
             return Ok(Material::default());
         }
         let left = self.deadline.left_at(elapsed);

@@ -22,7 +22,7 @@ pub use credentials::CredentialHeaders;
 pub use headers::{HeaderForm, HeaderValue, Headers, Shown, headers_of_one_value};
 pub use parameters::SealedParameters;
 pub use path::{CanonicalPath, PathLeniency};
-pub use sealed::{SealedNames, TokenPlace};
+pub use sealed::{PROTOCOLS, ProtocolElement, SealedNames, TokenPlace};
 pub use spelling::{
     HeaderNames, header_spellings, is_spelling_of_header, is_spelling_of_parameter,
 };

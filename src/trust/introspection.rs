@@ -86,7 +86,7 @@ impl IntrospectionAnswer {
     /// # Errors
     /// The rule of RFC 7662 section 2.2 that it breaks. A value that is not exactly `true` never counts as `true` (P65).
     pub fn parse(text: &[u8], until: UnixTime) -> Result<Self, AnswerError> {
-        let members = json::parse_object(text, MAX_JSON_DEPTH)
+        let members = json::parse_object(json::unmarked(text), MAX_JSON_DEPTH)
             .map_err(|error| error.map_or(AnswerError::NotAnObject, AnswerError::Json))?;
         match members.get("active") {
             Some(Value::Bool(true)) => Ok(Self { claims: Some(Arc::new(members)), until }),

@@ -1,7 +1,7 @@
-//! One key (RFC 7517): read strictly, its algorithms fixed by its own type before any token is seen.
+//! One key (RFC 7517): its algorithms are fixed by its own type before any token is seen.
 //!
-//! The library's `from_jwk` accepts keys for encryption, keys whose type and curve contradict each other and
-//! symmetric keys, so every member that matters is checked here first.
+//! Real issuers write `null` for an absent member, pad base64, put a zero before a number or take the zeros off it: a key has one
+//! meaning all the same, and is read. Whatever else is odd about it is a fault that names the member.
 
 mod roca;
 mod secret;
@@ -14,13 +14,11 @@ use aws_lc_rs::signature::{
 };
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use jsonwebtoken::jwk::{
-    AlgorithmParameters, EllipticCurveKeyParameters, Jwk, OctetKeyPairParameters, RSAKeyParameters,
-    ThumbprintHash,
-};
 use serde_json::{Map, Value};
 
+use crate::json::type_name;
 use crate::limits::{MAX_KEY_ID_BYTES, MAX_RSA_BITS, MIN_RSA_BITS};
+use crate::secret::Fingerprint;
 use crate::trust::Algorithm;
 
 /// A key that verifies signatures, with the algorithms it is good for: public, but for the secret that an issuer shares.
@@ -50,33 +48,62 @@ pub enum KeyPurpose {
 /// Why a key of a set is not used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
 pub enum KeyFault {
-    /// Not an object, or a member of the wrong type.
-    #[error("is not a well-formed JWK")]
-    Malformed,
+    /// Not an object.
+    #[error("is {0}, expected a JSON object")]
+    NotAnObject(&'static str),
+    /// A member that such a key has is absent.
+    #[error("has no `{0}`")]
+    Missing(&'static str),
+    /// A member of another type than it should have.
+    #[error("has a member `{member}` that is {found}, expected {expected}")]
+    Type {
+        /// The member.
+        member: &'static str,
+        /// Its type.
+        found: &'static str,
+        /// The type that it should have.
+        expected: &'static str,
+    },
+    /// A number in another form than base64url.
+    #[error("has a member `{0}` that is not base64url")]
+    Encoding(&'static str),
+    /// A `kid` that no token can name.
+    #[error("has a `kid` of more than {MAX_KEY_ID_BYTES} bytes")]
+    LongId,
     /// It has a member of a private key: any reader of the set can sign tokens (P59).
-    #[error("holds a private key")]
-    Private,
+    #[error("holds a private key, in its member `{0}`")]
+    Private(&'static str),
     /// It is symmetric: any verifier can sign (P48).
     #[error("is a symmetric key")]
     Symmetric,
     /// `use` or `key_ops` say that it is for something else (P70).
-    #[error("is not for verifying signatures")]
-    OtherUse,
+    #[error("is not for verifying signatures, by its `{0}`")]
+    OtherUse(&'static str),
     /// A key type, curve or algorithm that is not supported.
-    #[error("is of a type, curve or algorithm that is not supported")]
-    Unsupported,
+    #[error("has a `{0}` that is not supported")]
+    Unsupported(&'static str),
     /// `alg` is not an algorithm of the key's type and curve.
-    #[error("names an algorithm that its type does not have")]
+    #[error("has an `alg` that its type and curve do not have")]
     Contradiction,
     /// An RSA modulus outside 2048 to 8192 bits (P72).
-    #[error("has an RSA modulus outside 2048 to 8192 bits")]
-    RsaSize,
+    #[error("has an RSA modulus of {0} bits in `n`, expected {MIN_RSA_BITS} to {MAX_RSA_BITS}")]
+    RsaSize(usize),
     /// An RSA modulus whose private key can be computed (CVE-2017-15361).
     #[error("is weak: its private key can be computed (CVE-2017-15361)")]
     Weak,
-    /// The numbers are not those of a public key.
-    #[error("is not a valid public key")]
-    Invalid,
+    /// A number of another length than the curve has.
+    #[error("has a member `{member}` of {found} bytes, expected {expected}")]
+    Length {
+        /// The member.
+        member: &'static str,
+        /// Its length.
+        found: usize,
+        /// The length of the curve's numbers.
+        expected: usize,
+    },
+    /// A number that no public key has there.
+    #[error("has a value in {0} that no public key has")]
+    Invalid(&'static str),
     /// Another key of the set has the same `kid` and algorithm, so neither is used.
     #[error("shares its `kid` and algorithm with another key of the set")]
     Ambiguous,
@@ -94,28 +121,30 @@ impl VerificationKey {
     /// # Errors
     /// Why it is not used.
     pub fn parse(value: &Value, purpose: KeyPurpose) -> Result<Self, KeyFault> {
-        let members = value.as_object().ok_or(KeyFault::Malformed)?;
-        let kty = text(members, "kty")?.ok_or(KeyFault::Malformed)?;
-        if kty == "oct" || members.contains_key("k") {
+        let members = value.as_object().ok_or_else(|| KeyFault::NotAnObject(type_name(value)))?;
+        let kty = needed(members, "kty")?;
+        if kty == "oct" || given(members, "k").is_some() {
             return Err(KeyFault::Symmetric);
         }
-        if PRIVATE_MEMBERS.iter().any(|name| members.contains_key(*name)) {
-            return Err(KeyFault::Private);
+        if let Some(name) = PRIVATE_MEMBERS.into_iter().find(|name| given(members, name).is_some())
+        {
+            return Err(KeyFault::Private(name));
         }
         check_use(members, purpose)?;
         let id = text(members, "kid")?;
         if id.is_some_and(|id| id.len() > MAX_KEY_ID_BYTES) {
-            return Err(KeyFault::Malformed);
+            return Err(KeyFault::LongId);
         }
         let algorithms = algorithms(members, kty)?;
-        let jwk = public_part(members)?;
+        let (numbers, verifiers) = match kty {
+            "RSA" => rsa_key(members, &algorithms)?,
+            "EC" => ec_key(members, &algorithms)?,
+            _ => ed25519_key(members, &algorithms)?,
+        };
         Ok(Self {
             id: id.map(str::to_owned),
-            thumbprint: jwk.thumbprint(ThumbprintHash::SHA256).map_err(|_| KeyFault::Malformed)?,
-            verifiers: verifiers(&jwk.algorithm, &algorithms)?
-                .into_iter()
-                .map(|(algorithm, key)| (algorithm, Verifier::Public(key)))
-                .collect(),
+            thumbprint: thumbprint(kty, members, &numbers),
+            verifiers,
         })
     }
 
@@ -167,26 +196,46 @@ impl fmt::Debug for VerificationKey {
     }
 }
 
-fn text<'a>(members: &'a Map<String, Value>, name: &str) -> Result<Option<&'a str>, KeyFault> {
-    match members.get(name) {
-        None => Ok(None),
-        Some(value) => value.as_str().map(Some).ok_or(KeyFault::Malformed),
+impl KeyFault {
+    /// Whether a secret is published: that concerns everyone who reads the set.
+    pub const fn is_secret(self) -> bool {
+        matches!(self, Self::Private(_) | Self::Symmetric)
     }
+}
+
+/// A member; `null` is an absent one.
+fn given<'a>(members: &'a Map<String, Value>, name: &str) -> Option<&'a Value> {
+    members.get(name).filter(|value| !value.is_null())
+}
+
+fn text<'a>(
+    members: &'a Map<String, Value>,
+    member: &'static str,
+) -> Result<Option<&'a str>, KeyFault> {
+    let Some(value) = given(members, member) else { return Ok(None) };
+    let (found, expected) = (type_name(value), "a string");
+    value.as_str().map(Some).ok_or(KeyFault::Type { member, found, expected })
+}
+
+fn needed<'a>(members: &'a Map<String, Value>, member: &'static str) -> Result<&'a str, KeyFault> {
+    text(members, member)?.ok_or(KeyFault::Missing(member))
 }
 
 /// RFC 7517 sections 4.2 and 4.3: what is said must allow verifying; nothing said allows it.
 fn check_use(members: &Map<String, Value>, purpose: KeyPurpose) -> Result<(), KeyFault> {
     match (text(members, "use")?, purpose) {
         (None | Some("sig"), _) | (Some("jwt-svid"), KeyPurpose::JwtSvid) => {}
-        (Some(_), _) => return Err(KeyFault::OtherUse),
+        (Some(_), _) => return Err(KeyFault::OtherUse("use")),
     }
-    let Some(operations) = members.get("key_ops") else { return Ok(()) };
-    let operations = operations.as_array().ok_or(KeyFault::Malformed)?;
+    let (member, expected) = ("key_ops", "an array of strings");
+    let Some(given) = given(members, member) else { return Ok(()) };
+    let wrong = |value: &Value| KeyFault::Type { member, found: type_name(value), expected };
+    let operations = given.as_array().ok_or_else(|| wrong(given))?;
     if operations.iter().any(|operation| !operation.is_string()) {
-        return Err(KeyFault::Malformed);
+        return Err(wrong(given));
     }
     let verifies = operations.iter().any(|operation| operation == "verify");
-    if verifies { Ok(()) } else { Err(KeyFault::OtherUse) }
+    if verifies { Ok(()) } else { Err(KeyFault::OtherUse(member)) }
 }
 
 /// The algorithms that the key's type and curve have, narrowed by its own `alg`.
@@ -200,67 +249,51 @@ fn algorithms(members: &Map<String, Value>, kty: &str) -> Result<Vec<Algorithm>,
         ("EC", Some("P-384")) => &[Es384],
         ("EC", Some("P-521")) => &[Es512],
         ("OKP", Some("Ed25519")) => &[EdDsa, Ed25519],
-        _ => return Err(KeyFault::Unsupported),
+        ("EC" | "OKP", None) => return Err(KeyFault::Missing("crv")),
+        ("RSA" | "EC" | "OKP", Some(_)) => return Err(KeyFault::Unsupported("crv")),
+        _ => return Err(KeyFault::Unsupported("kty")),
     };
     let Some(name) = text(members, "alg")? else { return Ok(possible.to_vec()) };
-    let named = Algorithm::named(name).ok_or(KeyFault::Unsupported)?;
+    let named = Algorithm::named(name).ok_or(KeyFault::Unsupported("alg"))?;
     if possible.contains(&named) { Ok(vec![named]) } else { Err(KeyFault::Contradiction) }
 }
 
-/// The members that make the public key, and only those: the others (certificates, say) are never used, so they cannot
-/// make a key unreadable either.
-fn public_part(members: &Map<String, Value>) -> Result<Jwk, KeyFault> {
-    let part = ["kty", "crv", "n", "e", "x", "y"]
-        .into_iter()
-        .filter_map(|name| Some((name.to_owned(), members.get(name)?.clone())))
-        .collect();
-    serde_json::from_value(Value::Object(part)).map_err(|_| KeyFault::Malformed)
-}
+/// The numbers of a key in the form of RFC 7518, by their members, with what verifies.
+type Read = (Vec<(&'static str, Vec<u8>)>, Vec<(Algorithm, Verifier)>);
 
-fn verifiers(
-    key: &AlgorithmParameters,
+fn parsed(
     algorithms: &[Algorithm],
-) -> Result<Vec<(Algorithm, ParsedPublicKey)>, KeyFault> {
-    let parse: Box<dyn Fn(Algorithm) -> Result<ParsedPublicKey, KeyFault>> = match key {
-        AlgorithmParameters::RSA(key) => {
-            let (n, e) = rsa_numbers(key)?;
-            Box::new(move |algorithm| {
-                let components = RsaPublicKeyComponents { n: n.as_slice(), e: e.as_slice() };
-                let parameters = rsa_parameters(algorithm).ok_or(KeyFault::Contradiction)?;
-                components.to_parsed_public_key(parameters).map_err(|_| KeyFault::Invalid)
-            })
-        }
-        AlgorithmParameters::EllipticCurve(key) => Box::new(|algorithm| ec_key(algorithm, key)),
-        AlgorithmParameters::OctetKeyPair(key) => Box::new(|_| ed25519_key(key)),
-        AlgorithmParameters::OctetKey(_) | AlgorithmParameters::Other(_) | _ => {
-            return Err(KeyFault::Malformed);
-        }
-    };
-    algorithms.iter().map(|algorithm| Ok((*algorithm, parse(*algorithm)?))).collect()
+    parse: impl Fn(Algorithm) -> Result<ParsedPublicKey, KeyFault>,
+) -> Result<Vec<(Algorithm, Verifier)>, KeyFault> {
+    algorithms.iter().map(|own| Ok((*own, Verifier::Public(parse(*own)?)))).collect()
 }
 
 /// The modulus and the exponent (RFC 7518 section 6.3.1).
-fn rsa_numbers(key: &RSAKeyParameters) -> Result<(Vec<u8>, Vec<u8>), KeyFault> {
-    let (n, e) = (decode(&key.n)?, decode(&key.e)?);
-    let bits = match n.first() {
-        Some(0) | None => return Err(KeyFault::Invalid),
-        Some(first) => {
-            let unused = usize::try_from(first.leading_zeros()).unwrap_or_default();
-            n.len().saturating_mul(8).saturating_sub(unused)
-        }
-    };
+fn rsa_key(members: &Map<String, Value>, algorithms: &[Algorithm]) -> Result<Read, KeyFault> {
+    let (n, e) = (number(members, "n")?, number(members, "e")?);
+    let unused = n.first().map_or(0, |first| first.leading_zeros());
+    let unused = usize::try_from(unused).unwrap_or_default();
+    let bits = n.len().saturating_mul(8).saturating_sub(unused);
     if !(MIN_RSA_BITS..=MAX_RSA_BITS).contains(&bits) {
-        return Err(KeyFault::RsaSize);
+        return Err(KeyFault::RsaSize(bits));
     }
     // An exponent of 1 makes every signature its own message; even numbers are no RSA key at all.
     let odd = |number: &[u8]| number.last().is_some_and(|byte| byte & 1 == 1);
-    if !odd(&n) || !odd(&e) || e == [1] || e.first() == Some(&0) || e.len() > 4 {
-        return Err(KeyFault::Invalid);
+    if !odd(&n) {
+        return Err(KeyFault::Invalid("`n`"));
+    }
+    if !odd(&e) || e == [1] || e.len() > 4 {
+        return Err(KeyFault::Invalid("`e`"));
     }
     if roca::has_mark(&n) {
         return Err(KeyFault::Weak);
     }
-    Ok((n, e))
+    let components = RsaPublicKeyComponents { n: n.as_slice(), e: e.as_slice() };
+    let verifiers = parsed(algorithms, |algorithm| {
+        let parameters = rsa_parameters(algorithm).ok_or(KeyFault::Contradiction)?;
+        components.to_parsed_public_key(parameters).map_err(|_| KeyFault::Invalid("`n` and `e`"))
+    })?;
+    Ok((vec![("n", n), ("e", e)], verifiers))
 }
 
 fn rsa_parameters(algorithm: Algorithm) -> Option<&'static RsaParameters> {
@@ -282,46 +315,69 @@ fn rsa_parameters(algorithm: Algorithm) -> Option<&'static RsaParameters> {
     }
 }
 
-/// Both coordinates have the full length of the field (RFC 7518 section 6.2.1.2).
-fn ec_key(
-    algorithm: Algorithm,
-    key: &EllipticCurveKeyParameters,
-) -> Result<ParsedPublicKey, KeyFault> {
-    let (parameters, length): (&'static EcdsaVerificationAlgorithm, usize) = match algorithm {
-        Algorithm::Es256 => (&signature::ECDSA_P256_SHA256_FIXED, 32),
-        Algorithm::Es384 => (&signature::ECDSA_P384_SHA384_FIXED, 48),
-        Algorithm::Es512 => (&signature::ECDSA_P521_SHA512_FIXED, 66),
-        Algorithm::Rs256
-        | Algorithm::Rs384
-        | Algorithm::Rs512
-        | Algorithm::Ps256
-        | Algorithm::Ps384
-        | Algorithm::Ps512
-        | Algorithm::EdDsa
-        | Algorithm::Ed25519
-        | Algorithm::Hs256
-        | Algorithm::Hs384
-        | Algorithm::Hs512 => return Err(KeyFault::Contradiction),
+/// Both coordinates get the full length of the field (RFC 7518 section 6.2.1.2).
+fn ec_key(members: &Map<String, Value>, algorithms: &[Algorithm]) -> Result<Read, KeyFault> {
+    let (parameters, expected): (&'static EcdsaVerificationAlgorithm, usize) = match algorithms {
+        [Algorithm::Es256] => (&signature::ECDSA_P256_SHA256_FIXED, 32),
+        [Algorithm::Es384] => (&signature::ECDSA_P384_SHA384_FIXED, 48),
+        [Algorithm::Es512] => (&signature::ECDSA_P521_SHA512_FIXED, 66),
+        _ => return Err(KeyFault::Contradiction),
     };
-    let (x, y) = (decode(&key.x)?, decode(&key.y)?);
-    if x.len() != length || y.len() != length {
-        return Err(KeyFault::Invalid);
-    }
+    let coordinate = |member| {
+        let mut bytes = number(members, member)?;
+        let missing = expected.checked_sub(bytes.len());
+        let missing = missing.ok_or(KeyFault::Length { member, found: bytes.len(), expected })?;
+        bytes.splice(..0, std::iter::repeat_n(0, missing));
+        Ok(bytes)
+    };
+    let (x, y) = (coordinate("x")?, coordinate("y")?);
     // SEC 1 section 2.3.4: an uncompressed point. The library checks that it is on the curve.
     let point = [&[4], x.as_slice(), y.as_slice()].concat();
-    ParsedPublicKey::new(parameters, point).map_err(|_| KeyFault::Invalid)
+    let verifiers = parsed(algorithms, |_| {
+        ParsedPublicKey::new(parameters, &point).map_err(|_| KeyFault::Invalid("`x` and `y`"))
+    })?;
+    Ok((vec![("x", x), ("y", y)], verifiers))
 }
 
-fn ed25519_key(key: &OctetKeyPairParameters) -> Result<ParsedPublicKey, KeyFault> {
-    let x = decode(&key.x)?;
-    if x.len() != 32 {
-        return Err(KeyFault::Invalid);
+/// A string of bytes, not a number (RFC 8037 section 2).
+fn ed25519_key(members: &Map<String, Value>, algorithms: &[Algorithm]) -> Result<Read, KeyFault> {
+    let (member, expected) = ("x", 32);
+    let x = bytes(members, member)?;
+    if x.len() != expected {
+        return Err(KeyFault::Length { member, found: x.len(), expected });
     }
-    ParsedPublicKey::new(&signature::ED25519, x).map_err(|_| KeyFault::Invalid)
+    let verifiers = parsed(algorithms, |_| {
+        ParsedPublicKey::new(&signature::ED25519, &x).map_err(|_| KeyFault::Invalid("`x`"))
+    })?;
+    Ok((vec![("x", x)], verifiers))
 }
 
-fn decode(text: &str) -> Result<Vec<u8>, KeyFault> {
-    URL_SAFE_NO_PAD.decode(text).map_err(|_| KeyFault::Malformed)
+/// A number without zeros before it.
+fn number(members: &Map<String, Value>, name: &'static str) -> Result<Vec<u8>, KeyFault> {
+    let mut bytes = bytes(members, name)?;
+    let zeros = bytes.iter().take_while(|byte| **byte == 0).count();
+    bytes.drain(..zeros);
+    Ok(bytes)
+}
+
+/// Base64url. With padding, or in the other alphabet, a text stands for the same bytes.
+fn bytes(members: &Map<String, Value>, name: &'static str) -> Result<Vec<u8>, KeyFault> {
+    let text = needed(members, name)?.trim_end_matches('=');
+    let text = text.replace('+', "-").replace('/', "_");
+    URL_SAFE_NO_PAD.decode(text).map_err(|_| KeyFault::Encoding(name))
+}
+
+/// The thumbprint (RFC 7638 section 3), which is that of the numbers, however they were written.
+fn thumbprint(kty: &str, members: &Map<String, Value>, numbers: &[(&str, Vec<u8>)]) -> String {
+    let numbers = numbers.iter().map(|(name, bytes)| (*name, URL_SAFE_NO_PAD.encode(bytes)));
+    let curve = members.get("crv").and_then(Value::as_str).map(|crv| ("crv", crv.to_owned()));
+    let named = numbers.chain(curve).chain([("kty", kty.to_owned())]);
+    // In the order of their names, and none of them has a character that JSON escapes.
+    let named: std::collections::BTreeMap<_, _> = named.collect();
+    let members: Vec<_> =
+        named.iter().map(|(name, text)| format!("\"{name}\":\"{text}\"")).collect();
+    let json = format!("{{{}}}", members.join(","));
+    URL_SAFE_NO_PAD.encode(Fingerprint::of(json.as_bytes()).as_bytes())
 }
 
 #[cfg(test)]

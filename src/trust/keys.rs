@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use crate::json::{self, JsonError};
-use crate::limits::{MAX_JSON_DEPTH, MAX_KEY_SET_BYTES, MAX_KEYS};
+use crate::limits::{MAX_JSON_DEPTH, MAX_KEY_SET_BYTES, MAX_KEYS, MAX_LISTED_KEYS};
 use crate::secret::{Fingerprint, Secret};
 use crate::trust::Algorithm;
 use crate::trust::jwk::{KeyFault, KeyPurpose, VerificationKey};
@@ -57,7 +57,7 @@ pub enum KeyMiss {
     Unknown,
     /// The key with the token's `kid` is not good for its algorithm.
     OtherAlgorithm,
-    /// The token has no `kid` and several keys are good for its algorithm.
+    /// Nothing names the key, and several are good for the algorithm.
     Ambiguous,
 }
 
@@ -70,10 +70,10 @@ impl KeySet {
         if text.len() > MAX_KEY_SET_BYTES {
             return Err(KeySetError::TooLarge);
         }
-        if text.trim_ascii_start().starts_with(b"-----BEGIN") {
+        if json::unmarked(text).trim_ascii_start().starts_with(b"-----BEGIN") {
             return Err(KeySetError::Pem);
         }
-        let document = json::parse(text, MAX_JSON_DEPTH)?;
+        let document = json::parse(json::unmarked(text), MAX_JSON_DEPTH)?;
         let members = document
             .as_object()
             .ok_or_else(|| KeySetError::OtherJson(json::type_name(&document)))?;
@@ -87,7 +87,7 @@ impl KeySet {
     fn of(values: &[Value], purpose: KeyPurpose) -> Self {
         let (mut keys, mut faults) = (Vec::new(), Vec::new());
         for (position, value) in (1..).zip(values) {
-            let key = if position > MAX_KEYS {
+            let key = if keys.len() >= MAX_KEYS || position > MAX_LISTED_KEYS {
                 Err(KeyFault::TooMany)
             } else {
                 VerificationKey::parse(value, purpose)
@@ -144,16 +144,31 @@ impl KeySet {
         self.keys.iter().any(|key| key.id() == Some(kid))
     }
 
-    /// The key for a token with this `kid` and algorithm. `kid` is compared and never interpreted (P51). A secret with an id is for
-    /// tokens that name it (P330).
+    /// The only key for a signature with this `kid` and algorithm.
     ///
     /// # Errors
-    /// Why there is none. There is never a last resort such as "the only key" for a token that names another one.
+    /// As [`KeySet::fitting`]; or several keys fit.
     pub fn select(
         &self,
         kid: Option<&str>,
         algorithm: Algorithm,
     ) -> Result<&VerificationKey, KeyMiss> {
+        let fitting = self.fitting(kid, algorithm)?;
+        let first = *fitting.first().ok_or(KeyMiss::Unknown)?;
+        let same = fitting.iter().all(|key| key.thumbprint() == first.thumbprint());
+        same.then_some(first).ok_or(KeyMiss::Ambiguous)
+    }
+
+    /// The keys for a token with this `kid` and algorithm, at least one: for a token that names none, all that are good for its
+    /// algorithm. `kid` is compared and never interpreted (P51). A secret with an id is for tokens that name it (P330).
+    ///
+    /// # Errors
+    /// Why there is none. There is never a last resort such as "the only key" for a token that names another one.
+    pub fn fitting(
+        &self,
+        kid: Option<&str>,
+        algorithm: Algorithm,
+    ) -> Result<Vec<&VerificationKey>, KeyMiss> {
         if kid.is_some_and(|kid| !self.has(kid)) {
             return Err(KeyMiss::Unknown);
         }
@@ -161,13 +176,13 @@ impl KeySet {
             Some(_) => key.id() == kid,
             None => key.id().is_none() || !algorithm.is_symmetric(),
         };
-        let mut fitting = self.keys.iter().filter(named).filter(|key| key.is_for(algorithm));
-        let miss = if kid.is_some() { KeyMiss::OtherAlgorithm } else { KeyMiss::Unknown };
-        let first = fitting.next().ok_or(miss)?;
-        if fitting.any(|other| other.thumbprint() != first.thumbprint()) {
-            return Err(KeyMiss::Ambiguous);
+        let fits = |key: &&VerificationKey| named(key) && key.is_for(algorithm);
+        let fitting: Vec<_> = self.keys.iter().filter(fits).collect();
+        match (fitting.is_empty(), kid) {
+            (false, _) => Ok(fitting),
+            (true, Some(_)) => Err(KeyMiss::OtherAlgorithm),
+            (true, None) => Err(KeyMiss::Unknown),
         }
-        Ok(first)
     }
 }
 

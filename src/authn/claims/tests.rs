@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
-use crate::document::{self, Attachments, SourceFile};
+use crate::document::{self, Attachments, Code, SourceFile};
 use crate::trust::TrustStore;
 
 const NOW: i64 = 1_800_000_000;
@@ -17,7 +17,8 @@ fn issuer(more: &str) -> TrustStore {
     let mut problems = Vec::new();
     let documents = document::parse(&SourceFile::new("a.yaml", text), &mut problems);
     let store = TrustStore::compile(&documents, &Attachments::default(), &mut problems);
-    assert_eq!(problems, []);
+    let faults: Vec<_> = problems.iter().filter(|own| own.code != Code::WithoutAudience).collect();
+    assert_eq!(faults, Vec::<&document::Diagnostic>::new());
     store
 }
 
@@ -50,7 +51,6 @@ fn a_time_that_is_not_one_is_refused() {
     for name in ["exp", "nbf", "iat"] {
         for value in [
             json!("1800000600"),
-            json!(null),
             json!(true),
             json!([NOW]),
             json!({}),
@@ -67,6 +67,10 @@ fn a_time_that_is_not_one_is_refused() {
         }
     }
     assert_eq!(check(&trust, &json!({ "exp": "absent" }), NOW), Err(Reason::TokenLifetime));
+    // P410: `null` is an absent claim, and no more is accepted than without it.
+    assert_eq!(check(&trust, &json!({ "exp": null }), NOW), Err(Reason::TokenLifetime));
+    assert_eq!(check(&trust, &json!({ "nbf": null, "iat": null, "azp": null }), NOW), Ok(()));
+    assert_eq!(check(&trust, &json!({ "aud": null }), NOW), Err(Reason::Audience));
     assert_eq!(check(&trust, &json!({ "nbf": "absent", "iat": "absent" }), NOW), Ok(()));
     assert_eq!(check(&trust, &json!({ "exp": 1_800_000_600.5 }), NOW), Ok(()));
 }
@@ -125,7 +129,8 @@ fn an_audience_is_one_of_ours_exactly() {
         (json!([]), Err(Reason::Audience)),
         (json!([""]), Err(Reason::Audience)),
         (json!("absent"), Err(Reason::Audience)),
-        (json!(null), Err(Reason::TokenMalformed)),
+        (json!(null), Err(Reason::Audience)),
+        (json!([null]), Err(Reason::TokenMalformed)),
         (json!(1), Err(Reason::TokenMalformed)),
         (json!(["orders", 1]), Err(Reason::TokenMalformed)),
         (json!([["orders"]]), Err(Reason::TokenMalformed)),
@@ -133,6 +138,57 @@ fn an_audience_is_one_of_ours_exactly() {
     ] {
         let changes = json!({ "aud": aud });
         assert_eq!(check(&trust, &changes, NOW), expected, "{changes}");
+    }
+}
+
+/// P415: a token without an audience is tied to its client, where the document says so, and one with another audience is not.
+#[test]
+fn a_token_without_an_audience_needs_a_client_that_is_named() {
+    let trust = issuer("  withoutAudience: { clients: [web, cli] }");
+    for (changes, expected) in [
+        (json!({ "aud": "absent", "client_id": "web" }), Ok(())),
+        (json!({ "aud": [], "azp": "cli" }), Ok(())),
+        (json!({ "aud": null, "cid": "cli" }), Ok(())),
+        (json!({ "aud": "orders", "client_id": "other" }), Ok(())),
+        (json!({ "aud": "account", "client_id": "web" }), Err(Reason::Audience)),
+        (json!({ "aud": "absent", "client_id": "web2" }), Err(Reason::Audience)),
+        (json!({ "aud": "absent", "client_id": "Web" }), Err(Reason::Audience)),
+        (json!({ "aud": "absent", "client_id": "other", "azp": "web" }), Err(Reason::Audience)),
+        (json!({ "aud": "absent" }), Err(Reason::Audience)),
+        (json!({ "aud": 7, "client_id": "web" }), Err(Reason::TokenMalformed)),
+    ] {
+        assert_eq!(check(&trust, &changes, NOW), expected, "{changes}");
+    }
+}
+
+/// Messages name what the token says, what was expected, and the setting.
+#[test]
+fn a_refusal_says_what_the_token_says() {
+    let trust = issuer("  maxAge: 5m");
+    let detail = |changes: Value, now: i64| {
+        let claims = json!({ "aud": "orders", "iat": NOW, "exp": NOW + 600 });
+        let mut claims = claims.as_object().unwrap().clone();
+        claims.extend(changes.as_object().unwrap().clone());
+        let now = UnixTime::from_secs(now);
+        let read = RegisteredClaims::read(&claims).unwrap();
+        let refused = read.check(&claims, &trust.issuers()[0], now, &mut |_| {}).unwrap_err();
+        refused.detail().to_owned()
+    };
+    for (changes, now, expected) in [
+        (
+            json!({ "aud": ["Orders", "zoe@example.com"] }),
+            NOW,
+            "token is for `Orders`, (15 bytes), and not for `orders`, `billing`; `orders` differs by case",
+        ),
+        (json!({ "aud": "x" }), NOW, "token is for `x`, and not for `orders`, `billing`"),
+        (
+            json!({ "exp": NOW + 7200 }),
+            NOW,
+            "token lives 2h, and `maxLifetime` of its issuer is 1h",
+        ),
+        (json!({}), NOW + 400, "token is 6m40s old, and `maxAge` of its issuer is 5m"),
+    ] {
+        assert_eq!(detail(changes, now), expected);
     }
 }
 
@@ -159,7 +215,8 @@ fn scopes_are_whole_words() {
         (json!({ "scope": "é" }), Ok(vec![])),
         (json!({ "scope": 1 }), Err(Reason::TokenMalformed)),
         (json!({ "scope": [1] }), Err(Reason::TokenMalformed)),
-        (json!({ "scope": null }), Err(Reason::TokenMalformed)),
+        (json!({ "scope": null, "scp": ["b"] }), Ok(vec!["b"])),
+        (json!({ "scope": [null] }), Err(Reason::TokenMalformed)),
         (json!({ "scope": vec!["a"; 257] }), Err(Reason::TokenMalformed)),
     ] {
         let shown = claims.to_string();
@@ -172,10 +229,30 @@ fn scopes_are_whole_words() {
 fn registered_claims_of_the_wrong_type_are_refused() {
     let trust = issuer("");
     for name in ["sub", "jti", "client_id", "azp"] {
-        for value in [json!(1), json!(null), json!(["a"]), json!({})] {
+        for value in [json!(1), json!(["a"]), json!({})] {
             let changes = json!({ name: value });
             assert_eq!(check(&trust, &changes, NOW), Err(Reason::TokenMalformed), "{changes}");
         }
+        assert_eq!(check(&trust, &json!({ name: null }), NOW), Ok(()), "P410: {name}");
+    }
+}
+
+/// Each issuer has its own name for the client.
+#[test]
+fn the_client_has_several_names() {
+    let client = |claims: Value| {
+        RegisteredClaims::read(claims.as_object().unwrap()).unwrap().client.map(String::from)
+    };
+    for (claims, expected) in [
+        (json!({ "client_id": "a", "azp": "b", "cid": "c" }), Some("a")),
+        (json!({ "client_id": null, "azp": "b", "appid": "c" }), Some("b")),
+        (json!({ "cid": "c", "appid": "d" }), Some("c")),
+        (json!({ "appid": "d" }), Some("d")),
+        (json!({ "cid": 7, "appid": ["d"] }), None),
+        (json!({}), None),
+    ] {
+        let shown = claims.to_string();
+        assert_eq!(client(claims).as_deref(), expected, "{shown}");
     }
 }
 

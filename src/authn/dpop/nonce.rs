@@ -21,13 +21,14 @@ pub(super) fn make(rules: &DpopRules, now: UnixTime) -> Option<String> {
     Some(URL_SAFE_NO_PAD.encode([&time[..], &seal].concat()))
 }
 
-/// Whether the proof with these `claims` holds a current nonce, where one is needed. A nonce where none is needed says nothing.
+/// Checks that the proof with these `claims` holds a current nonce, where one is needed: the moment when that ends, by which the
+/// proof is judged instead of by the client's clock (RFC 9449 section 11.1). A nonce where none is needed says nothing.
 pub(super) fn check(
     claims: &Map<String, Value>,
     rules: &DpopRules,
     now: UnixTime,
-) -> Result<(), Rejection> {
-    let Some(needed) = rules.nonce.as_ref() else { return Ok(()) };
+) -> Result<Option<UnixTime>, Rejection> {
+    let Some(needed) = rules.nonce.as_ref() else { return Ok(None) };
     let refuse = |detail: &'static str| Err(Reason::DpopNonce.because(detail));
     let Some(nonce) = claims.get("nonce").and_then(Value::as_str) else {
         return refuse("proof has no nonce");
@@ -47,7 +48,7 @@ pub(super) fn check(
     if now >= made.plus(needed.lifetime) || made > now.plus(needed.lifetime) {
         return refuse("proof has a nonce that is not current any more");
     }
-    Ok(())
+    Ok(Some(made.plus(needed.lifetime)))
 }
 
 /// A nonce for the next proof of a caller whose last one, with these `claims`, was good: once half the time of its nonce is
@@ -71,4 +72,47 @@ fn seal(secret: &[u8], time: [u8; 8]) -> Vec<u8> {
     let key = hmac::Key::new(hmac::HMAC_SHA256, secret);
     let tag = hmac::sign(&key, &[&b"countersign DPoP nonce\0"[..], &time].concat());
     tag.as_ref().get(..SEAL_BYTES).unwrap_or_default().to_vec()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use serde_json::json;
+
+    use super::*;
+    use crate::authn::dpop::made_at;
+    use crate::secret::Secret;
+    use crate::trust::NonceRules;
+
+    /// P416: a fresh nonce of ours says how old a proof is, whatever the client's clock says, and for no longer than it lives.
+    #[test]
+    fn a_proof_is_as_old_as_its_nonce() {
+        let lifetime = Duration::from_secs(300);
+        let rules = |secret: &[u8]| DpopRules {
+            nonce: Some(NonceRules { secrets: vec![Secret::new(secret.to_vec())], lifetime }),
+            ..DpopRules::default()
+        };
+        let ours = rules(&[7; 32]);
+        let at = |secs: i64| UnixTime::from_secs(1_800_000_000 + secs);
+        let nonce = make(&ours, at(0)).unwrap();
+        let claims = json!({ "nonce": nonce, "iat": 5 }).as_object().unwrap().clone();
+        let judged =
+            |rules: &DpopRules, now| check(&claims, rules, now).map_err(|why| why.reason());
+        assert_eq!(judged(&ours, at(0)), Ok(Some(at(300))));
+        assert_eq!(judged(&ours, at(299)), Ok(Some(at(300))));
+        assert_eq!(judged(&ours, at(300)), Err(Reason::DpopNonce));
+        assert_eq!(judged(&rules(&[8; 32]), at(0)), Err(Reason::DpopNonce));
+        assert_eq!(judged(&DpopRules::default(), at(0)), Ok(None));
+    }
+
+    #[test]
+    fn a_proof_may_have_a_fraction_of_a_second() {
+        let made = |iat: Value| made_at(json!({ "iat": iat }).as_object().unwrap()).ok();
+        assert_eq!(made(json!(1_800_000_000.25)), Some(UnixTime::from_millis(1_800_000_000_250)));
+        for iat in [json!(-1), json!("1"), json!(null), json!(1e300), json!(1_800_000_000_000_i64)]
+        {
+            assert_eq!(made(iat.clone()), None, "{iat}");
+        }
+    }
 }

@@ -136,6 +136,26 @@ fn an_active_token_must_be_one_for_us() {
     assert_eq!(refused, Err(Reason::BindingUnavailable));
 }
 
+/// P410: answers have `null` for what is not there, and Keycloak says that a token is bound to a key, with a member of its own.
+#[test]
+fn an_answer_in_the_habits_of_a_provider_is_read() {
+    let mut answer = good();
+    for name in ["exp", "nbf", "azp", "scp", "jti", "iss", "typ"] {
+        answer[name] = Value::Null;
+    }
+    let read = |answer: &Value| judge(&trust(""), &TokenPlace::Authorization, TOKEN, Some(answer));
+    assert_eq!(read(&answer).unwrap().expires_at(), UnixTime::from_secs(NOW + 30));
+    answer["cnf"] = Value::Null;
+    assert_eq!(read(&answer).map(|_| ()), Err(Reason::TokenMalformed));
+    for word in [json!({ "typ": "DPoP" }), json!({ "token_type": "DPoP" })] {
+        let mut bound = with(&word);
+        bound["cnf"] = json!({ "jkt": "A".repeat(43), "kc-jkt-type": "x" });
+        assert_eq!(read(&bound).map(|_| ()), Err(Reason::DpopInvalid), "it wants a proof");
+        bound["cnf"] = json!({ "kc-jkt-type": "x" });
+        assert_eq!(read(&bound).map(|_| ()), Err(Reason::TokenType), "it names no key");
+    }
+}
+
 /// P64: a token that does not say when it ends is good for as long as its answer.
 #[test]
 fn a_token_without_an_end_ends_with_its_answer() {

@@ -21,6 +21,8 @@ pub struct TokenIdentity {
     pub(super) expires_at: UnixTime,
     pub(super) binding: Binding,
     pub(super) place: TokenPlace,
+    /// Further places where the very same token was.
+    pub(super) copies: Vec<TokenPlace>,
     pub(super) proof: Option<OneTimeUse>,
     pub(super) single_use: Option<OneTimeUse>,
 }
@@ -44,6 +46,7 @@ impl TokenIdentity {
             content: Arc::new(Content::new(issuer_name, registered, Arc::new(claims))),
             binding,
             place: TokenPlace::Authorization,
+            copies: Vec::new(),
             proof: None,
             single_use: None,
         })
@@ -112,6 +115,11 @@ impl TokenIdentity {
     /// Where in the request it was.
     pub const fn place(&self) -> &TokenPlace {
         &self.place
+    }
+
+    /// Every place where it was.
+    pub fn places(&self) -> impl Iterator<Item = &TokenPlace> {
+        std::iter::once(&self.place).chain(&self.copies)
     }
 
     /// Its binding to the peer.

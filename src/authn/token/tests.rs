@@ -1,5 +1,7 @@
 //! Tokens of known keys, good and bad, against the rules of their issuers.
 
+mod copies;
+mod many_keys;
 pub(super) mod mint;
 
 use std::collections::BTreeMap;
@@ -277,7 +279,8 @@ fn tokens_of_several_issuers_are_verified_each_in_its_place() {
     let partner = |token| (TokenPlace::Header("x-partner".into()), token);
     assert_eq!(names(&[bearer.clone(), partner(of_b.as_str())]), Ok(vec!["a".into(), "b".into()]));
     assert_eq!(names(&[cookie(of_a.as_str())]), Ok(vec!["a".into()]));
-    assert_eq!(names(&[bearer, cookie(of_a.as_str())]), Err(Reason::TokenMultiple));
+    let again = a.token(&header, &json!({ "iss": ISS }));
+    assert_eq!(names(&[bearer, cookie(again.as_str())]), Err(Reason::TokenMultiple));
     assert_eq!(names(&[partner(of_a.as_str())]), Err(Reason::IssuerUnknown));
     assert_eq!(names(&[cookie(of_b.as_str())]), Err(Reason::IssuerUnknown));
 }

@@ -9,6 +9,7 @@ use crate::authn::claims::RegisteredClaims;
 use crate::authn::dpop::Possession;
 use crate::authn::once::OneTimeUse;
 use crate::authn::rejected_cookie::RejectedCookie;
+use crate::authn::shown::{near, shown};
 use crate::authn::signed::{Content, SignedToken};
 use crate::authn::token_check::TokenCheck;
 use crate::authn::{binding, identity, introspected, kind, profile, revoked, signature};
@@ -59,7 +60,7 @@ pub fn verify_all(
     let verifier = Verifier { by, trust, material, memory, now };
     let mut verified: Vec<TokenIdentity> = Vec::with_capacity(presented.len());
     for token in presented {
-        verifier.add(token, &mut verified, passed)?;
+        verifier.add(token, presented, &mut verified, passed)?;
     }
     Ok(verified)
 }
@@ -80,10 +81,11 @@ pub(in crate::authn) fn verify_shown(
             None => return Shown::refused(rejection.clone()),
         }
     }
-    let is_cookie = |token: &&PresentedToken| matches!(&token.place, TokenPlace::Cookie(_));
+    let is_cookie = |token: &&PresentedToken| token.place.cookie().is_some();
     let others = presented.iter().filter(|token| !is_cookie(token));
     for token in others.chain(presented.iter().filter(is_cookie)) {
-        let Err(rejection) = verifier.add(token, &mut verified, passed) else { continue };
+        let added = verifier.add(token, presented, &mut verified, passed);
+        let Err(rejection) = added else { continue };
         match cookie_at_fault(&token.place, &rejection, verifier.trust) {
             Some(cookie) => cookies.push(cookie),
             None => return Shown::refused(rejection),
@@ -103,10 +105,12 @@ fn cookie_at_fault(
 }
 
 impl Verifier<'_> {
-    /// Verifies `token` beside those that are `verified` already.
+    /// Verifies `token`, one of `presented`, beside those that are `verified` already. The very same token in another place is no second
+    /// one (P412).
     fn add(
         &self,
         token: &PresentedToken,
+        presented: &[PresentedToken],
         verified: &mut Vec<TokenIdentity>,
         passed: &mut impl FnMut(TokenCheck),
     ) -> Result<(), Rejection> {
@@ -116,7 +120,12 @@ impl Verifier<'_> {
             Some(issuer) => issuer,
             None => issuer_of(token, trust)?,
         };
-        if verified.iter().any(|other| other.issuer_name() == issuer.name) {
+        if let Some(other) = verified.iter_mut().find(|own| own.issuer_name() == issuer.name) {
+            let first = presented.iter().find(|own| own.place == other.place);
+            if first.is_some_and(|first| first.fingerprint == token.fingerprint) {
+                other.copies.push(token.place.clone());
+                return Ok(());
+            }
             return Err(Reason::TokenMultiple
                 .because(format!("several tokens of the issuer `{}` were sent", &issuer.name)));
         }
@@ -180,12 +189,27 @@ pub(in crate::authn) fn issuer_of<'a>(
         return opaque.ok_or_else(|| no_jws.clone());
     }
     let mut named = trust.issuers_named(token.claimed_issuer(), token.claimed_subject()).peekable();
-    if named.peek().is_none() {
-        return Err(Reason::IssuerUnknown.because("token's issuer is not configured"));
-    }
+    let Some(first) = named.peek() else {
+        return Err(Reason::IssuerUnknown.because(unknown(token.claimed_issuer(), trust)));
+    };
+    let places: Vec<_> = first.places.iter().map(|own| format!("`{own}`")).collect();
     named.find(|issuer| issuer.places.contains(&token.place)).ok_or_else(|| {
-        Reason::IssuerUnknown.because("token is not in a place where its issuer's tokens may be")
+        Reason::IssuerUnknown.because(format!(
+            "token is in `{}`, and its issuer's tokens may be in {}",
+            token.place,
+            places.join(", ")
+        ))
     })
+}
+
+/// What is wrong with the `iss` of a token that no document names.
+fn unknown(iss: Option<&str>, trust: &TrustStore) -> String {
+    let Some(iss) = iss else {
+        return String::from("token has no `iss` that is a text, so it names no issuer");
+    };
+    let ours: Vec<&str> = trust.issuers().iter().map(|issuer| issuer.iss.as_str()).collect();
+    let near = near(iss, &ours).map(|near| format!("; {near}")).unwrap_or_default();
+    format!("token's issuer {} is not configured{near}", shown(iss))
 }
 
 fn stale(issuer: &Issuer) -> Rejection {
@@ -280,6 +304,7 @@ impl TokenIdentity {
             content: Arc::clone(content),
             binding,
             place: token.place.clone(),
+            copies: Vec::new(),
             proof,
             single_use,
         })

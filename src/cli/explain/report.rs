@@ -13,7 +13,7 @@ use crate::authn::{Credential, PeerIdentity, Subject, TokenCheck, TokenIdentity}
 use crate::cli::inspect::{HopReport, PeerReport, RejectionReport};
 use crate::pdp::Outcome;
 use crate::policy::{Answer, Decision, Denial, HeaderMutation, Obligations, Permit, PolicySet};
-use crate::request::{Client, Endpoint, RequestView, TokenPlace};
+use crate::request::{Client, Endpoint, RequestView};
 
 /// A decision and everything that led to it.
 #[derive(Debug, Serialize)]
@@ -342,14 +342,14 @@ impl AnswerReport {
 
 /// By name: values may be about people.
 fn also(obligations: &Obligations, more: &[HeaderMutation]) -> Vec<String> {
-    let Obligations { headers: _, response_headers, query, metadata, assertion, token } =
+    let Obligations { headers: _, response_headers, query, metadata, assertion, tokens } =
         obligations;
     let response =
         response_headers.iter().chain(more).map(|own| format!("response header {}", own.name));
     let query = query.iter().map(|own| format!("query parameter {}", own.name));
     let metadata = metadata.keys().map(|name| format!("metadata {name}"));
     let assertion = assertion.iter().map(|own| format!("a signed statement in {}", own.header));
-    let token = token.iter().map(|_| String::from("no token for the upstream"));
+    let token = tokens.iter().take(1).map(|_| String::from("no token for the upstream"));
     response.chain(query).chain(metadata).chain(assertion).chain(token).collect()
 }
 
@@ -364,15 +364,10 @@ impl TokensReport {
         let verified = tokens.verified().into_iter().flatten();
         // The token of a cookie that is passed over was refused as well.
         let refused = tokens.rejection().is_some()
-            || subject.ignored().iter().any(|own| matches!(own.place, TokenPlace::Cookie(_)));
+            || subject.ignored().iter().any(|own| own.place.cookie().is_some());
         let rejected = refused && !passed.is_empty();
         let ignored = subject.ignored().iter().map(|own| IgnoredReport {
-            place: match &own.place {
-                TokenPlace::Authorization => String::from("header authorization"),
-                TokenPlace::Header(name) => format!("header {name}"),
-                TokenPlace::Cookie(name) => format!("cookie {name}"),
-                TokenPlace::Query(name) => format!("query parameter {name}"),
-            },
+            place: own.place.to_string(),
             reason: own.rejection.reason().as_str(),
             detail: own.rejection.detail().to_owned(),
         });

@@ -5,6 +5,8 @@ use std::io::{self, IsTerminal as _, Read as _};
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::Value;
 
 use super::common::Common;
@@ -18,12 +20,14 @@ use crate::clock::{SystemClock, UnixTime};
 use crate::config::standard_proxies;
 use crate::evidence::{self, CompactJws, PeerSources, Presented, PresentedToken};
 use crate::evidence_level::EvidenceLevel;
-use crate::limits::{KEY_FETCH_TIMEOUT, MAX_TOKEN_BYTES};
+use crate::limits::{KEY_FETCH_TIMEOUT, MAX_FITTING_KEYS, MAX_TOKEN_BYTES};
 use crate::pdp::Introspector;
 use crate::reason::Rejection;
-use crate::request::{CredentialHeaders, HeaderValue, Headers, SealedNames, TokenPlace};
+use crate::request::{
+    CredentialHeaders, HeaderValue, Headers, PROTOCOLS, ProtocolElement, SealedNames, TokenPlace,
+};
 use crate::secret::{Fingerprint, Secret};
-use crate::trust::{Algorithm, Issuer, KeySource, Material, TrustStore};
+use crate::trust::{Algorithm, Issuer, KeySource, Material, TrustStore, VerificationKey};
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
@@ -141,6 +145,14 @@ fn carried(text: &str, place: &TokenPlace) -> (String, String) {
     match place {
         TokenPlace::Authorization => (String::from("authorization"), format!("Bearer {text}")),
         TokenPlace::Header(name) => (name.clone(), text.to_owned()),
+        TokenPlace::Prefixed(name, word) => {
+            (name.clone(), format!("{word} {text}").trim().to_owned())
+        }
+        TokenPlace::Protocol(ProtocolElement { marker, follows, encoded }) => {
+            let text = if *encoded { URL_SAFE_NO_PAD.encode(text) } else { text.to_owned() };
+            let between = if *follows { ", " } else { "" };
+            (PROTOCOLS.to_owned(), format!("{marker}{between}{text}"))
+        }
         TokenPlace::Cookie(name) => (String::from("cookie"), format!("{name}={text}")),
         TokenPlace::Query(name) => {
             (String::new(), format!("/?{name}={}", text.replace('+', "%2B")))
@@ -229,11 +241,15 @@ fn source(obtained: &Obtained) -> String {
     }
 }
 
-/// The key that the token's header leads to.
+/// The key that verifies the token, else the first that its header leads to.
 fn key(token: &PresentedToken, issuer: &Issuer, obtained: &Obtained) -> Option<KeyReport> {
-    let header = &token.jws().ok()?.header;
+    let jws = token.jws().ok()?;
+    let header = &jws.header;
     let algorithm = Algorithm::named(&header.algorithm)?;
-    let key = obtained.keys.as_deref()?.select(header.key_id.as_deref(), algorithm).ok()?;
+    let fitting = obtained.keys.as_deref()?.fitting(header.key_id.as_deref(), algorithm).ok()?;
+    let verifies =
+        |key: &&&VerificationKey| key.verifies(algorithm, jws.signing_input(), &jws.signature);
+    let key = fitting.iter().take(MAX_FITTING_KEYS).find(verifies).or(fitting.first())?;
     issuer.allows_algorithm(algorithm).then(|| KeyReport {
         kid: key.id().map(str::to_owned),
         thumbprint: key.thumbprint().to_owned(),

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::reason::Reason;
-use crate::request::{HeaderValue, Headers, SealedNames};
+use crate::request::{HeaderValue, Headers, ProtocolElement, SealedNames};
 
 impl PresentedToken {
     /// `text` as it would be found at `place`, for unit tests of the rooms above.
@@ -77,6 +77,80 @@ fn a_token_is_found_in_each_place() {
         ("cookie", format!("session={}", token("c"))),
     ];
     assert_eq!(issuers_in(&lines), Ok(vec!["a".into(), "b".into(), "c".into()]));
+}
+
+fn found_at(place: TokenPlace, lines: &[(&str, &str)]) -> Result<Vec<String>, Reason> {
+    let mut headers = Headers::default();
+    for (name, value) in lines {
+        headers.push(*name, HeaderValue::new(value.as_bytes().to_vec()));
+    }
+    let places = [place];
+    let (open, credentials) =
+        CredentialHeaders::split(headers, &SealedNames::for_places(&places), None, None);
+    assert_eq!(open.len(), 0, "P80: no rule sees a header with tokens");
+    let found = collect(&credentials, &places).map_err(|rejection| rejection.reason())?;
+    let shown = |own: &PresentedToken| format!("{:?} {}", own.scheme, own.text.expose());
+    Ok(found.iter().map(shown).collect())
+}
+
+/// P413: a word before the token is compared whole, and another one is none of ours.
+#[test]
+fn a_token_is_found_behind_a_word_of_its_own() {
+    let several = Err(Reason::TokenMultiple);
+    for (word, lines, expected) in [
+        ("jwt", &[("authorization", "JWT x.y.z")][..], Ok("Bearer x.y.z")),
+        ("jwt", &[("authorization", "jwt   x.y.z ")], Ok("Bearer x.y.z")),
+        ("jwt", &[("authorization", "Bearer x.y.z")], Ok("")),
+        ("jwt", &[("authorization", "JWTx.y.z")], Ok("")),
+        ("jwt", &[("authorization", "JWT")], Ok("Bearer ")),
+        ("jwt", &[("authorization", "JWT a, JWT b")], several),
+        ("jwt", &[("authorization", "JWT a"), ("authorization", "Basic b")], several),
+        ("dpop", &[("authorization", "DPoP x.y.z")], Ok("Dpop x.y.z")),
+        ("", &[("authorization", " x.y.z")], Ok("Bearer x.y.z")),
+        ("", &[("authorization", "Bearer x.y.z")], Ok("")),
+        ("", &[("authorization", "x,y")], several),
+    ] {
+        let place = TokenPlace::Prefixed("authorization".into(), word.into());
+        let expected = expected.map(|text| {
+            Some(text).filter(|text| !text.is_empty()).map(str::to_owned).into_iter().collect()
+        });
+        assert_eq!(found_at(place, lines), expected, "{word} {lines:?}");
+    }
+}
+
+/// P413: a browser has to put the token of a WebSocket among its protocols.
+#[test]
+fn a_token_is_found_among_protocols() {
+    let element = |marker: &str, follows, encoded| {
+        TokenPlace::Protocol(ProtocolElement { marker: marker.into(), follows, encoded })
+    };
+    let kubernetes = || element("base64url.bearer.authorization.k8s.io.", false, true);
+    let pair = || element("access_token", true, false);
+    let name = "sec-websocket-protocol";
+    for (place, lines, expected) in [
+        (pair(), &["chat, access_token, x.y.z"][..], Ok("Bearer x.y.z")),
+        (pair(), &["access_token", "x.y.z"], Ok("Bearer x.y.z")),
+        (pair(), &["chat"], Ok("")),
+        (pair(), &["chat, access_token"], Ok("Bearer ")),
+        (pair(), &["access_token, access_token"], Ok("Bearer access_token")),
+        (pair(), &["access_token, a, access_token, b"], Err(Reason::TokenMultiple)),
+        (element("bearer.", false, false), &["bearer.x.y.z,v2"], Ok("Bearer x.y.z")),
+        (element("bearer.", false, false), &["Bearer.x.y.z"], Ok("")),
+        (element("b.", false, false), &["b.x, b.y"], Err(Reason::TokenMultiple)),
+        (
+            kubernetes(),
+            &["base64url.bearer.authorization.k8s.io.eC55Lno, v4.channel.k8s.io"],
+            Ok("Bearer x.y.z"),
+        ),
+        (kubernetes(), &["base64url.bearer.authorization.k8s.io.!"], Err(Reason::TokenMalformed)),
+        (kubernetes(), &["base64url.bearer.authorization.k8s.io._w"], Err(Reason::TokenMalformed)),
+    ] {
+        let lines: Vec<_> = lines.iter().map(|line| (name, *line)).collect();
+        let expected = expected.map(|text: &str| {
+            Some(text).filter(|text| !text.is_empty()).map(str::to_owned).into_iter().collect()
+        });
+        assert_eq!(found_at(place, &lines), expected, "{lines:?}");
+    }
 }
 
 #[test]

@@ -12,7 +12,7 @@ use crate::pdp::fetch::Fetcher;
 use crate::pdp::follow::{Course, Failure, Followed, MAX_SAVED_BYTES, Saved, refresh_after};
 use crate::pdp::kept_files::KeptFiles;
 use crate::sync::lock;
-use crate::trust::{KeyFault, KeySet, RemoteKeys};
+use crate::trust::{KeySet, RemoteKeys};
 
 /// How the keys of one issuer are doing: for `/readyz`, metrics and `/status`.
 #[derive(Clone, Debug)]
@@ -216,7 +216,7 @@ impl Shared {
         let (usable, skipped) = (keys.keys().len(), keys.skipped().len());
         tracing::info!(%origin, ?issuers, keys = usable, skipped, "keys have changed");
         for skipped in keys.skipped() {
-            if matches!(skipped.fault, KeyFault::Private | KeyFault::Symmetric) {
+            if skipped.fault.is_secret() {
                 tracing::error!(%origin, ?issuers, key = skipped.position, "the issuer publishes a secret: {}", skipped.fault);
             }
         }

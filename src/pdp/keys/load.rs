@@ -67,8 +67,13 @@ pub enum LoadError {
     #[error("the metadata is not a JSON object")]
     Metadata,
     /// Another issuer's metadata.
-    #[error("the metadata is of another issuer")]
-    OtherIssuer,
+    #[error("the metadata is of the issuer {said}, expected `{expected}`")]
+    OtherIssuer {
+        /// The issuer that it names, as far as it can be shown.
+        said: String,
+        /// The issuer of the document.
+        expected: String,
+    },
     /// Metadata without an address of keys.
     #[error("the metadata has no `jwks_uri`")]
     NoKeyUrl,
@@ -165,10 +170,13 @@ impl From<LoadError> for Failure {
 /// The address of the keys in the metadata of `issuer`. The metadata must name the issuer exactly, or one tenant of a
 /// server could speak for another (OpenID Connect Discovery 1.0 section 4.3), and cannot lead from `https` to `http`.
 fn key_url(metadata: &[u8], issuer: &str, allow_plaintext: bool) -> Result<KeyUrl, LoadError> {
-    let members = json::parse_object(metadata, MAX_JSON_DEPTH).map_err(|_| LoadError::Metadata)?;
+    let members = json::parse_object(json::unmarked(metadata), MAX_JSON_DEPTH)
+        .map_err(|_| LoadError::Metadata)?;
     let text = |name: &str| members.get(name).and_then(serde_json::Value::as_str);
     if text("issuer") != Some(issuer) {
-        return Err(LoadError::OtherIssuer);
+        let said = text("issuer").map(|said| json::visible(said).chars().take(128).collect());
+        let said = said.map_or_else(|| String::from("(none)"), |said: String| format!("`{said}`"));
+        return Err(LoadError::OtherIssuer { said, expected: issuer.to_owned() });
     }
     Ok(KeyUrl::parse(text("jwks_uri").ok_or(LoadError::NoKeyUrl)?, allow_plaintext)?)
 }
@@ -191,9 +199,15 @@ mod tests {
         for (text, error) in [
             ("<html>", "the metadata is not a JSON object"),
             ("[]", "the metadata is not a JSON object"),
-            ("{}", "the metadata is of another issuer"),
-            (&good.replace("a.example", "a.example/"), "the metadata is of another issuer"),
-            (&good.replace("a.example", "b.example"), "the metadata is of another issuer"),
+            ("{}", "the metadata is of the issuer (none), expected `https://a.example`"),
+            (
+                &good.replace("a.example", "a.example/"),
+                "the metadata is of the issuer `https://a.example/`, expected `https://a.example`",
+            ),
+            (
+                &good.replace("a.example", "b.example"),
+                "the metadata is of the issuer `https://b.example`, expected `https://a.example`",
+            ),
             (&good.replace("jwks_uri", "jwks"), "the metadata has no `jwks_uri`"),
             (
                 &good.replace("https://keys", "http://keys"),

@@ -11,7 +11,7 @@ use crate::document::{
     Diagnostic, Document, Origin, RelativeDiagnostic, Spanned, Spec, TokenPlaceSpec,
 };
 use crate::policy::model::target::PolicyTarget;
-use crate::request::{SealedNames, TokenPlace};
+use crate::request::{PROTOCOLS, SealedNames, TokenPlace};
 use crate::secret::Fingerprint;
 
 /// Everything that what a policy means depends on, beside its own text.
@@ -109,9 +109,12 @@ impl<'a> CompileEnv<'a> {
 
 /// The headers and query parameters that carry credentials, those that issuers name included.
 pub(in crate::policy) fn sealed_by(documents: &[Document]) -> SealedNames {
+    let header = |name: &str| TokenPlace::Header(name.to_ascii_lowercase());
     let places = places_in(documents).map(|place| match place {
         TokenPlaceSpec::Authorization {} => TokenPlace::Authorization,
-        TokenPlaceSpec::Header(name) => TokenPlace::Header(name.value.to_ascii_lowercase()),
+        TokenPlaceSpec::Header(name) => header(&name.value),
+        TokenPlaceSpec::Prefixed(spec) => header(&spec.header.value),
+        TokenPlaceSpec::WebSocketProtocol(_) => header(PROTOCOLS),
         TokenPlaceSpec::Cookie(name) => TokenPlace::Cookie(name.value.clone()),
         TokenPlaceSpec::Query(name) => TokenPlace::Query(name.value.clone()),
     });

@@ -9,7 +9,7 @@ use ipnet::IpNet;
 use super::compiler::{Compiler, Problem, coded, problem};
 use super::fragment_store::{PEER, TOKEN};
 use super::request::read_network;
-use crate::document::policy::{BindingSpec, ClaimSpec, PeerSpec, Texts, TokenSpec};
+use crate::document::policy::{BindingSpec, ClaimSpec, PeerSpec, ScopeForm, Texts, TokenSpec};
 use crate::document::{BindSpec, Code, HumanDuration, Spanned, not_plain};
 use crate::evidence_level::EvidenceLevel;
 use crate::identity_map::IdentityMap;
@@ -95,8 +95,10 @@ impl Compiler<'_, '_> {
         own.extend(
             spec.issuer.as_ref().map(|name| TokenPresent(name.value.as_str().into()).into()),
         );
-        own.extend(self.listed(spec.scopes.as_ref(), "scopes", read_scope, TokenScopes));
-        own.extend(self.listed(spec.any_scope.as_ref(), "anyScope", read_scope, TokenAnyScope));
+        let form = self.scope_form(spec);
+        let (all, any) = (|own| TokenScopes(own, form), |own| TokenAnyScope(own, form));
+        own.extend(self.listed(spec.scopes.as_ref(), "scopes", read_scope, all));
+        own.extend(self.listed(spec.any_scope.as_ref(), "anyScope", read_scope, any));
         let any = |_: &str| Ok(());
         own.extend(self.named(spec.audiences.as_ref(), "audiences", any, TokenAudiences));
         own.extend(self.named(spec.subjects.as_ref(), "subjects", any, TokenSubjects));
@@ -116,6 +118,16 @@ impl Compiler<'_, '_> {
             Some(name) => self.with_fragment(own, &self.fragments.tokens, name, TOKEN),
             None => own,
         }
+    }
+
+    fn scope_form(&mut self, spec: &TokenSpec) -> ScopeForm {
+        let Some(form) = &spec.scope_form else { return ScopeForm::default() };
+        if spec.scopes.is_none() && spec.any_scope.is_none() {
+            let message = "`scopeForm` is about `scopes` and `anyScope`, and neither is here";
+            let help = "write it beside the scopes that it is about, or remove it";
+            self.error_with(Code::EmptyList, form, message, help);
+        }
+        form.value
     }
 
     fn bind(&mut self, spec: &BindSpec) -> Option<Arc<Bind>> {
@@ -337,7 +349,7 @@ fn read_scope(text: &String) -> Result<String, Problem> {
     }
     if text.contains('*') {
         let message = format!("scope `{text}` has a `*`, which stands for itself here");
-        let help = "list each scope; scopes are compared whole";
+        let help = "list each scope; where a token may have `orders:*`, add `scopeForm: wildcard`";
         return Err(problem(Code::InvalidScope, message, help));
     }
     let allowed = |b: u8| matches!(b, 0x21 | 0x23..=0x5b | 0x5d..=0x7e);

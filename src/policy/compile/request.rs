@@ -127,7 +127,7 @@ impl Compiler<'_, '_> {
         list: Option<&Spanned<Vec<Spanned<S>>>>,
         key: &str,
         read: impl Fn(&S) -> Result<T, Problem>,
-        make: fn(Box<[T]>) -> R,
+        make: impl FnOnce(Box<[T]>) -> R,
     ) -> Option<AnyRequirement> {
         let entries = self.each(list, key, read);
         (!entries.is_empty()).then(|| make(entries.into()).into())

@@ -88,11 +88,9 @@ impl Strip {
         obligations: &Obligations,
         query: &str,
     ) -> Result<Vec<String>, Rejection> {
-        let token = match &obligations.token {
-            Some(TokenPlace::Query(name)) => Some(name),
-            Some(TokenPlace::Authorization | TokenPlace::Header(_) | TokenPlace::Cookie(_))
-            | None => None,
-        };
+        let token = obligations.tokens.iter().filter_map(|place| {
+            if let TokenPlace::Query(name) = place { Some(name) } else { None }
+        });
         let removed = self.query.iter().chain(&rule.obligations.remove.query).chain(token);
         let names: Vec<&str> = removed.map(String::as_str).chain(OVERRIDE_PARAMETERS).collect();
         let copies = Copies::of(&names, query);

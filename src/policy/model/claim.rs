@@ -21,7 +21,7 @@ pub(in crate::policy) struct ClaimMatcher {
 pub(in crate::policy) enum ClaimTest {
     /// One of these.
     OneOf(Box<[Scalar]>),
-    /// A list that has this.
+    /// A list that has this, or this alone.
     Contains(Scalar),
     /// Whether it is there.
     Exists(bool),
@@ -51,9 +51,20 @@ impl ClaimMatcher {
             (ClaimTest::Contains(scalar), Some(Value::Array(elements))) => {
                 Truth::any(elements.iter().map(|element| scalar.equals(element)))
             }
-            (ClaimTest::Contains(_), Some(_)) => Truth::Unknown,
+            // Where there is one value, some issuers write it without a list around it; a text may be a list in other words.
+            (ClaimTest::Contains(scalar), Some(single)) => match scalar.equals(single) {
+                Truth::Fails if single.as_str().is_some_and(|text| !is_one_word(text)) => {
+                    Truth::Unknown
+                }
+                truth @ (Truth::Holds | Truth::Fails | Truth::Unknown) => truth,
+            },
         }
     }
+}
+
+/// Whether a text is one value for every reader, and not several that are written together.
+fn is_one_word(text: &str) -> bool {
+    text.chars().all(|c| c.is_alphanumeric() || matches!(c, '-' | '_' | '.'))
 }
 
 impl fmt::Display for ClaimTest {
@@ -149,8 +160,29 @@ mod tests {
         assert_eq!(holds(admin(), &json!(["user", "admin"])), Holds);
         assert_eq!(holds(admin(), &json!(["administrator"])), Fails);
         assert_eq!(holds(admin(), &json!([])), Fails);
-        assert_eq!(holds(admin(), &json!("admin")), Unknown);
+        assert_eq!(holds(admin(), &json!({ "admin": true })), Unknown);
         assert_eq!(holds(admin(), &json!([7])), Unknown);
+    }
+
+    /// P414: a single value without a list is a list of one; a text that may be several values is never taken for one without it.
+    #[test]
+    fn a_single_value_is_a_list_of_one() {
+        let admin = || ClaimTest::Contains(Scalar::Text("admin".into()));
+        for (claim, expected) in [
+            (json!("admin"), Holds),
+            (json!("staff"), Fails),
+            (json!("eu-west_1.staff"), Fails),
+            (json!("admin,staff"), Unknown),
+            (json!("staff admin"), Unknown),
+            (json!("staff|admin"), Unknown),
+            (json!("/admin"), Unknown),
+            (json!(""), Fails),
+            (json!(7), Unknown),
+        ] {
+            assert_eq!(holds(admin(), &claim), expected, "{claim}");
+        }
+        assert_eq!(holds(ClaimTest::Contains(Scalar::Int(7)), &json!(7)), Holds);
+        assert_eq!(holds(ClaimTest::Contains(Scalar::Int(7)), &json!(8)), Fails);
     }
 
     #[test]

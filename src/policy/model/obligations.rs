@@ -20,8 +20,8 @@ pub struct Obligations {
     pub metadata: Map<String, Value>,
     /// A statement to sign and to send upstream.
     pub assertion: Option<AssertionRequest>,
-    /// The place of the token that must not go upstream.
-    pub token: Option<TokenPlace>,
+    /// The places of the token that must not go upstream.
+    pub tokens: Vec<TokenPlace>,
 }
 
 /// A header to set, replacing any that is there.

@@ -71,7 +71,10 @@ impl ObligationTemplate {
             query: query(&self.query, cx)?,
             metadata: values(&self.metadata, cx)?,
             assertion: self.assertion.as_ref().map(|own| own.render(cx)).transpose()?,
-            token: cx.token.filter(|_| self.remove.token).map(|token| token.place().clone()),
+            tokens: match cx.token.filter(|_| self.remove.token) {
+                Some(token) => token.places().cloned().collect(),
+                None => Vec::new(),
+            },
         })
     }
 

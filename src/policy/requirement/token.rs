@@ -8,7 +8,7 @@ use super::observation::ObservedValue;
 use super::peer::best_name;
 use super::requirement::{Explanation, Failure, Requirement, one_of};
 use crate::authn::{Binding, NameFit, TokenIdentity, evidence_for_names, fit_names};
-use crate::document::policy::BindingSpec;
+use crate::document::policy::{BindingSpec, ScopeForm};
 use crate::evidence_level::EvidenceLevel;
 use crate::identity_map::IdentityMap;
 use crate::policy::model::claim::ClaimMatcher;
@@ -54,11 +54,17 @@ pub(in crate::policy) struct TokenClients(pub(in crate::policy) Box<[String]>);
 
 /// The token has all of these scopes. Scopes are whole words: `admin` is not `administrator` (P57).
 #[derive(Clone, Debug)]
-pub(in crate::policy) struct TokenScopes(pub(in crate::policy) Box<[String]>);
+pub(in crate::policy) struct TokenScopes(
+    pub(in crate::policy) Box<[String]>,
+    pub(in crate::policy) ScopeForm,
+);
 
 /// The token has one of these scopes.
 #[derive(Clone, Debug)]
-pub(in crate::policy) struct TokenAnyScope(pub(in crate::policy) Box<[String]>);
+pub(in crate::policy) struct TokenAnyScope(
+    pub(in crate::policy) Box<[String]>,
+    pub(in crate::policy) ScopeForm,
+);
 
 fn one_is(listed: &[String], found: Option<&str>) -> Option<Truth> {
     Some(found.is_some_and(|found| listed.iter().any(|own| own == found)).into())
@@ -68,8 +74,8 @@ fn scopes(cx: &CheckContext<'_>) -> ObservedValue {
     ObservedValue::list(cx.token.map(TokenIdentity::scopes).unwrap_or_default())
 }
 
-fn has_scope(cx: &CheckContext<'_>, scope: &String) -> bool {
-    cx.token.is_some_and(|token| token.scopes().contains(scope))
+fn has_scope(token: &TokenIdentity, scope: &str, form: ScopeForm) -> bool {
+    token.scopes().iter().any(|held| form.covers(held, scope))
 }
 
 pub(super) fn claim(cx: &CheckContext<'_>, pointer: &str) -> ObservedValue {
@@ -285,7 +291,7 @@ impl Requirement for ClaimMatcher {
 impl Requirement for TokenScopes {
     fn holds(&self, cx: &CheckContext<'_>) -> Option<Truth> {
         let token = cx.token?;
-        Some(self.0.iter().all(|scope| token.scopes().contains(scope)).into())
+        Some(self.0.iter().all(|scope| has_scope(token, scope, self.1)).into())
     }
 
     /// A challenge names scopes only if all of them are needed: it cannot say "one of".
@@ -300,7 +306,8 @@ impl Requirement for TokenScopes {
     }
 
     fn explain(&self, cx: &CheckContext<'_>) -> Explanation {
-        let missing: Vec<_> = self.0.iter().filter(|scope| !has_scope(cx, scope)).collect();
+        let has = |scope: &&String| cx.token.is_some_and(|own| has_scope(own, scope, self.1));
+        let missing: Vec<_> = self.0.iter().filter(|scope| !has(scope)).collect();
         let noun = if missing.len() == 1 { "scope" } else { "scopes" };
         let missing: Vec<_> = missing.iter().map(|scope| format!("`{scope}`")).collect();
         let suggestion = format!("the token lacks the {noun} {}", missing.join(", "));
@@ -311,7 +318,7 @@ impl Requirement for TokenScopes {
 impl Requirement for TokenAnyScope {
     fn holds(&self, cx: &CheckContext<'_>) -> Option<Truth> {
         let token = cx.token?;
-        Some(self.0.iter().any(|scope| token.scopes().contains(scope)).into())
+        Some(self.0.iter().any(|scope| has_scope(token, scope, self.1)).into())
     }
 
     fn failure(&self) -> Failure {

@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use super::case::Expectation;
 use super::run::Difference;
 use crate::policy::{Answer, Decision, Denial, HeaderMutation, Permit};
-use crate::request::{RequestView, TokenPlace};
+use crate::request::RequestView;
 
 /// The id of every decision in a suite.
 const NO_ID: &str = "00000000000000000000000000000000";
@@ -80,12 +80,9 @@ fn value_of(headers: &[HeaderMutation], name: &str) -> Found {
 }
 
 fn removes(permit: &Permit, name: &str) -> bool {
-    let is_token = match &permit.obligations().token {
-        Some(TokenPlace::Authorization) => name == "authorization",
-        Some(TokenPlace::Header(own)) => name == own,
-        // Only the cookie or the parameter of the token goes.
-        Some(TokenPlace::Cookie(_) | TokenPlace::Query(_)) | None => false,
-    };
+    // Of a header that others share, only the token goes.
+    let mut whole = permit.obligations().tokens.iter().filter(|place| !place.is_shared());
+    let is_token = whole.any(|place| place.header() == Some(name));
     is_token || permit.strip().iter().any(|own| own == name)
 }
 

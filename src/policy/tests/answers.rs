@@ -141,9 +141,9 @@ fn an_allow_removes_the_token_and_what_it_lists() {
     let request = shown_whole(with_header(get("/a"), "x_debug", b"1"));
     let permit = allowed(&set, &alice(), &request);
     assert_eq!(permit.strip(), ["cookie", "x-debug", "x_debug"]);
-    assert_eq!(permit.obligations().token, Some(TokenPlace::Authorization));
+    assert_eq!(permit.obligations().tokens, [TokenPlace::Authorization]);
     let permit = allowed(&set, &alice(), &shown_whole(get("/b")));
-    assert_eq!((permit.strip(), &permit.obligations().token), (&[][..], &None));
+    assert_eq!((permit.strip(), &*permit.obligations().tokens), (&[][..], &[][..]));
 }
 
 /// Every header that an assertion can be in is removed like any other that a rule can set.

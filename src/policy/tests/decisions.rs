@@ -165,7 +165,9 @@ fn the_token_must_be_what_the_rule_asks_for() {
         (json!({"client_id": "cli2"}), "deny claim_mismatch r"),
         (json!({"realm": {"roles": ["user"]}}), "deny claim_mismatch r"),
         (json!({"realm": {}}), "deny claim_mismatch r"),
-        (json!({"realm": {"roles": "admin"}}), "deny eval_error r"),
+        (json!({"realm": {"roles": "admin"}}), "allow r"),
+        (json!({"realm": {"roles": "user"}}), "deny claim_mismatch r"),
+        (json!({"realm": {"roles": "user,admin"}}), "deny eval_error r"),
         (json!({"scope": "c"}), "deny scope_missing r"),
         (json!({"scope": "a b"}), "deny scope_missing r"),
     ] {

@@ -21,7 +21,7 @@ pub(super) fn read(text: &[u8]) -> Result<(Vec<CertificateDer<'static>>, KeySet)
     if text.len() > MAX_KEY_SET_BYTES {
         return Err(problem(format!("is over {MAX_KEY_SET_BYTES} bytes")));
     }
-    let members = json::parse_object(text, MAX_JSON_DEPTH).map_err(|why| {
+    let members = json::parse_object(json::unmarked(text), MAX_JSON_DEPTH).map_err(|why| {
         problem(why.map_or_else(|| "is no JSON object".to_owned(), |why| why.to_string()))
     })?;
     let Some(Value::Array(keys)) = members.get("keys") else {
@@ -52,7 +52,7 @@ pub(super) fn read(text: &[u8]) -> Result<(Vec<CertificateDer<'static>>, KeySet)
 
 /// How often the publisher of a bundle has it fetched (section 4.1.2); nothing for another text.
 pub fn refresh_hint(text: &[u8]) -> Option<Duration> {
-    let members = json::parse_object(text, MAX_JSON_DEPTH).ok()?;
+    let members = json::parse_object(json::unmarked(text), MAX_JSON_DEPTH).ok()?;
     members.get("spiffe_refresh_hint")?.as_u64().map(Duration::from_secs)
 }
 

@@ -20,7 +20,7 @@ use crate::document::{
 };
 use crate::secret::Fingerprint;
 use crate::spiffe::{SpiffePattern, TrustDomainName};
-use crate::trust::{KeyFault, KeySet, RemoteFile, RemotePart};
+use crate::trust::{KeySet, RemoteFile, RemotePart};
 
 /// The compilation of one document.
 struct Compiler<'a> {
@@ -207,7 +207,7 @@ impl Compiler<'_> {
         for skipped in token_keys.skipped() {
             let place = self.document.origin.span(source.place());
             let message = format!("token authority in {}: {skipped}", source.name());
-            let secret = matches!(skipped.fault, KeyFault::Private | KeyFault::Symmetric);
+            let secret = skipped.fault.is_secret();
             self.problems.push(if secret {
                 Diagnostic::error(Code::SecretKey, place, message)
                     .help("a secret does not belong here: consider it known and replace it")

@@ -298,7 +298,7 @@ fn a_bundle_that_breaks_a_rule_is_refused() {
             &["secret-key"],
         ),
         (bundle(&[key.clone(), JWT_KEY.replace("P-256", "P-999")]), &["skipped-key"]),
-        (bundle(&vec![key.clone(); 65]), &["invalid-bundle"]),
+        (bundle(&vec![key.clone(); 257]), &["invalid-bundle"]),
     ] {
         let spec = "{ spiffe: prod.example, bundle: { file: b.json } }";
         assert_eq!(self::codes(spec, &[("b.json", text.as_bytes())]), codes, "{text}");

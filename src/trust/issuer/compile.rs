@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use super::places::places_of;
 use super::token_issuer::{Issuer, canonical_type};
 use crate::document::{
     Attachments, Code, Diagnostic, Document, HumanDuration, IssuerProfile, Spanned, Spec,
-    TokenIssuerSpec, TokenPlaceSpec, closest, has_placeholder, like_a_pattern, not_plain,
+    TokenIssuerSpec, closest, has_placeholder, like_a_pattern, not_plain,
 };
 use crate::limits::MAX_CLOCK_SKEW;
-use crate::request::TokenPlace;
 use crate::spiffe::SpiffeId;
 use crate::trust::Algorithm;
 
@@ -65,25 +65,11 @@ pub(in crate::trust) fn refuse_ambiguous(documents: &[Document], problems: &mut 
     }
 }
 
-fn places_of(spec: &TokenIssuerSpec) -> Vec<TokenPlace> {
-    let Some(places) = &spec.tokens else { return vec![TokenPlace::Authorization] };
-    places
-        .value
-        .iter()
-        .map(|place| match place {
-            TokenPlaceSpec::Authorization {} => TokenPlace::Authorization,
-            TokenPlaceSpec::Header(name) => TokenPlace::Header(name.value.to_ascii_lowercase()),
-            TokenPlaceSpec::Cookie(name) => TokenPlace::Cookie(name.value.clone()),
-            TokenPlaceSpec::Query(name) => TokenPlace::Query(name.value.clone()),
-        })
-        .collect()
-}
-
 impl Compiler<'_> {
     /// Checks every part even if an earlier one is wrong, so that all problems are reported at once.
     fn issuer(mut self) -> Option<Issuer> {
         let iss = self.iss();
-        let audiences = self.audiences();
+        let (audiences, clients) = (self.audiences(), self.clients_without_audience());
         self.judge_audiences();
         let algorithms = self.algorithms();
         let types = self.types();
@@ -102,6 +88,7 @@ impl Compiler<'_> {
             profile: self.spec.profile,
             iss: iss?,
             audiences: audiences?,
+            clients_without_audience: clients,
             algorithms: algorithms?,
             types: types?,
             kinds,
@@ -140,10 +127,10 @@ impl Compiler<'_> {
     }
 
     fn audiences(&mut self) -> Option<Vec<String>> {
-        if self.spec.audiences.is_empty() {
+        if self.spec.audiences.is_empty() && self.spec.without_audience.is_none() {
             let message = "issuer has no `audiences`, so tokens meant for others would be accepted";
-            let help =
-                "name what the `aud` claim says for this service, such as `audiences: [orders]`";
+            let help = "name what the `aud` claim says for this service, such as `audiences: [orders]`; where its tokens have none, \
+                        name their clients with `withoutAudience`";
             return self.refuse(Code::MissingAudiences, &self.spec.issuer, message, help);
         }
         for audience in self.spec.audiences.iter().filter(|a| a.value.trim().is_empty()) {
@@ -164,6 +151,35 @@ impl Compiler<'_> {
             }
         }
         Some(values(&self.spec.audiences))
+    }
+
+    /// RFC 8725 section 3.9 wants an audience: another service that takes the client's tokens can use them here.
+    fn clients_without_audience(&mut self) -> Vec<String> {
+        let Some(spec) = &self.spec.without_audience else { return Vec::new() };
+        let clients = &spec.value.clients;
+        if self.spec.profile != IssuerProfile::Jwt {
+            let message = "tokens of this `profile` always have an audience";
+            self.error(Code::NoAudience, spec, message, "remove `withoutAudience`");
+        }
+        if clients.value.is_empty() {
+            let message = "`withoutAudience` names no `clients`";
+            let help =
+                "name the clients whose tokens count, by `client_id`, `azp`, `cid` or `appid`";
+            self.error(Code::NoAudience, clients, message, help);
+        }
+        for client in &clients.value {
+            if let Some(why) = not_plain(&client.value).or_else(|| like_a_pattern(&client.value)) {
+                let message = format!("client `{}` {why}", client.value.escape_debug());
+                let help = "write exactly what the claim says: clients are compared whole";
+                self.error(Code::NoAudience, client, &message, help);
+            }
+        }
+        let message = "tokens without an audience are accepted: any service that these clients send a token to can use it here";
+        let help =
+            "have the issuer write an audience for this service, and name it under `audiences`";
+        let span = self.document.origin.span(spec);
+        self.problems.push(Diagnostic::warning(Code::WithoutAudience, span, message).help(help));
+        values(&clients.value)
     }
 
     fn algorithms(&mut self) -> Option<Vec<Algorithm>> {
@@ -253,66 +269,6 @@ impl Compiler<'_> {
         given.value.get()
     }
 
-    fn places(&mut self) -> Option<Vec<TokenPlace>> {
-        let Some(places) = &self.spec.tokens else { return Some(places_of(self.spec)) };
-        if places.value.is_empty() {
-            let message = "issuer has an empty list of `tokens`, so no token would be found";
-            let help = "remove `tokens` for the `Authorization` header";
-            return self.refuse(Code::MissingPlaces, places, message, help);
-        }
-        for place in &places.value {
-            match place {
-                TokenPlaceSpec::Authorization {} => {}
-                TokenPlaceSpec::Header(name) => self.header_name(name),
-                TokenPlaceSpec::Cookie(name) => self.cookie_name(name),
-                TokenPlaceSpec::Query(name) => self.parameter_name(name),
-            }
-        }
-        let mut places = places_of(self.spec);
-        places.sort();
-        places.dedup();
-        Some(places)
-    }
-
-    fn header_name(&mut self, name: &Spanned<String>) {
-        let text = name.value.to_ascii_lowercase();
-        if text == "authorization" {
-            let message = "the `Authorization` header has a scheme before its token";
-            let help = "write `authorization: {}` instead";
-            self.error(Code::InvalidPlace, name, message, help);
-        } else if text == "cookie" || text.starts_with("x-forwarded-client-cert") {
-            let message = format!("header `{text}` does not hold a token");
-            let help = "name the header that does, or use `cookie: name`";
-            self.error(Code::InvalidPlace, name, &message, help);
-        } else if !is_name(&text) {
-            let message = format!("`{}` is not a header name", name.value);
-            let help = "write a name such as `x-partner-token`";
-            self.error(Code::InvalidPlace, name, &message, help);
-        }
-    }
-
-    fn cookie_name(&mut self, name: &Spanned<String>) {
-        // RFC 6265 section 4.1.1: a cookie's name is a token, as a header's name is.
-        if !is_name(&name.value) {
-            let message = format!("`{}` is not a cookie name", name.value);
-            self.error(Code::InvalidPlace, name, &message, "write a name such as `session`");
-        }
-    }
-
-    /// RFC 6750 section 2.3 and RFC 9700 section 4.3.2: what is in a URL ends up in histories, logs and `Referer` headers.
-    fn parameter_name(&mut self, name: &Spanned<String>) {
-        let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_' | b'~');
-        if name.value.is_empty() || !name.value.bytes().all(plain) {
-            let message = format!("`{}` is not a plain name of a query parameter", name.value);
-            let help = "the usual one is `access_token`";
-            return self.error(Code::InvalidPlace, name, &message, help);
-        }
-        let message = "tokens in URLs are seen by browsers, proxies and logs";
-        let help = "have callers send the `Authorization` header; where they cannot, keep such tokens short-lived";
-        let span = self.document.origin.span(name);
-        self.problems.push(Diagnostic::warning(Code::QueryToken, span, message).help(help));
-    }
-
     fn required_claims(&mut self) -> Vec<String> {
         for kid in &self.spec.deny_kids {
             if let Some(why) = not_plain(&kid.value) {
@@ -386,11 +342,6 @@ fn never_an_issuer(text: &str) -> Option<(&'static str, String)> {
         return Some(("is for signing in, and no token has it", help));
     }
     None
-}
-
-/// RFC 9110 section 5.6.2, without the `*` that no header has and that stands for others elsewhere.
-fn is_name(text: &str) -> bool {
-    http::HeaderName::from_bytes(text.as_bytes()).is_ok() && !text.contains('*')
 }
 
 fn is_trust_domain(text: &str) -> bool {

@@ -19,9 +19,6 @@ use crate::trust::{Algorithm, KeyFault, KeyPurpose, KeySet, KeyUrl, KeyUrlError,
 const DEFAULT_REFRESH: Duration = Duration::from_secs(5 * 60);
 const DEFAULT_MAX_STALE: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// OpenID Connect Discovery 1.0 section 4.
-const WELL_KNOWN: &str = "/.well-known/openid-configuration";
-
 /// More often than this is an attack on the issuer, not a refresh.
 const MIN_REFRESH: Duration = Duration::from_secs(10);
 
@@ -65,7 +62,7 @@ impl Compiler<'_> {
                     // The problem of the issuer says so.
                     return None;
                 }
-                let text = format!("{}{WELL_KNOWN}", issuer.strip_suffix('/').unwrap_or(&issuer));
+                let text = place.value.metadata.address(&issuer);
                 let url = self.key_url(&text, place, plaintext);
                 self.remote_keys(&keys.value, url, Some(issuer))
             }
@@ -142,11 +139,12 @@ impl Compiler<'_> {
     /// Tells what is wrong with the keys; whether the set can be used.
     fn judge(&mut self, set: &KeySet, place: &Spanned<String>, what: &str) -> bool {
         // A SPIFFE bundle has keys for other kinds of SVIDs beside ours.
-        let expected = |fault| fault == KeyFault::OtherUse && self.purpose() == KeyPurpose::JwtSvid;
+        let expected =
+            |fault| matches!(fault, KeyFault::OtherUse(_)) && self.purpose() == KeyPurpose::JwtSvid;
         let told: Vec<_> = set.skipped().iter().filter(|key| !expected(key.fault)).collect();
         for skipped in told {
             let message = format!("{what}: {skipped}");
-            if matches!(skipped.fault, KeyFault::Private | KeyFault::Symmetric) {
+            if skipped.fault.is_secret() {
                 let help = "a secret does not belong here: consider it known, have the issuer replace it, and keep public keys only";
                 self.error(Code::SecretKey, place, &message, help);
             } else {

@@ -5,6 +5,8 @@ mod compile;
 mod introspection;
 mod keys;
 mod kinds;
+mod place_checks;
+mod places;
 mod secrets;
 mod token_issuer;
 

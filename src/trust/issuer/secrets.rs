@@ -11,7 +11,7 @@ use crate::secret::Secret;
 use crate::trust::{Algorithm, KeySet};
 
 const MAKE_ONE: &str =
-    "make one at random and as long as the hash or longer, such as with `openssl rand -base64 64`";
+    "make one at random and as long as the hash or longer, such as with `openssl rand -hex 64`";
 
 impl Compiler<'_> {
     /// The algorithms are judged with the keys: symmetric ones need secrets and suffer no others beside them, or a public key
@@ -135,11 +135,13 @@ impl Compiler<'_> {
     }
 }
 
-/// The content of a file: all of it if it is binary, otherwise without the line end that editors add.
+/// The content of a file: all of it if it is binary, otherwise without the one line end that editors add. Line breaks within it are
+/// part of it.
 fn content(bytes: &[u8]) -> &[u8] {
     let text = bytes.strip_suffix(b"\n").unwrap_or(bytes);
     let text = text.strip_suffix(b"\r").unwrap_or(text);
-    if text.iter().all(|b| matches!(b, 0x20..=0x7e)) { text } else { bytes }
+    let is_text = |b: &u8| matches!(b, 0x20..=0x7e | b'\t' | b'\r' | b'\n');
+    if text.iter().all(is_text) { text } else { bytes }
 }
 
 #[cfg(test)]
@@ -152,7 +154,9 @@ mod tests {
             (&b"abc\n"[..], &b"abc"[..]),
             (b"abc\r\n", b"abc"),
             (b"abc", b"abc"),
-            (b"abc\n\n", b"abc\n\n"),
+            (b"abc\n\n", b"abc\n"),
+            (b"abc\ndef\n", b"abc\ndef"),
+            (b"abc\r\ndef\r\n", b"abc\r\ndef"),
             (b"\xff\n", b"\xff\n"),
         ] {
             assert_eq!(content(file), secret, "{file:?}");

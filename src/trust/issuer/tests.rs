@@ -1,7 +1,7 @@
 //! `TokenIssuer` documents, right and wrong.
 
 use crate::document::{self, Attachments, Diagnostic, SourceFile, any_error};
-use crate::request::TokenPlace;
+use crate::request::{ProtocolElement, TokenPlace};
 use crate::trust::{Algorithm, Issuer, KeySource, TrustStore};
 
 const KEY: &str =
@@ -138,13 +138,16 @@ fn secrets_are_an_explicit_choice_that_excludes_others() {
 #[test]
 fn places_can_be_named() {
     let issuer = issuer_with(
-        "tokens: [{ authorization: {} }, { header: X-Partner-Token }, { cookie: session }]",
+        "tokens: [{ authorization: {} }, { header: X-Partner-Token }, { cookie: session }, { prefixed: { header: X-Auth, prefix: JWT } }, { webSocketProtocol: { after: access_token } }]",
     );
+    let element = ProtocolElement { marker: "access_token".into(), follows: true, encoded: false };
     assert_eq!(
         issuer.places,
         [
             TokenPlace::Authorization,
             TokenPlace::Header("x-partner-token".into()),
+            TokenPlace::Prefixed("x-auth".into(), "jwt".into()),
+            TokenPlace::Protocol(element),
             TokenPlace::Cookie("session".into())
         ]
     );
@@ -171,6 +174,13 @@ fn what_is_wrong_is_told_with_its_code() {
         ("tokens: []", "missing-places"),
         ("tokens: [{ header: Authorization }]", "invalid-place"),
         ("tokens: [{ header: cookie }]", "invalid-place"),
+        ("tokens: [{ prefixed: { header: authorization, prefix: Bearer } }]", "invalid-place"),
+        ("tokens: [{ prefixed: { header: authorization, prefix: 'J W T' } }]", "invalid-place"),
+        ("tokens: [{ prefixed: { header: x-auth, prefix: '' } }]", "invalid-place"),
+        ("tokens: [{ prefixed: { header: cookie, prefix: JWT } }]", "invalid-place"),
+        ("tokens: [{ webSocketProtocol: {} }]", "invalid-place"),
+        ("tokens: [{ webSocketProtocol: { prefix: a, after: b } }]", "invalid-place"),
+        ("tokens: [{ webSocketProtocol: { after: 'a, b' } }]", "invalid-place"),
         ("tokens: [{ header: 'a b' }]", "invalid-place"),
         ("tokens: [{ cookie: 'a=b' }]", "invalid-place"),
         ("tokens: [{ query: 'a=' }]", "invalid-place"),

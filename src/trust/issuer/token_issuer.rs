@@ -18,8 +18,10 @@ pub struct Issuer {
     pub profile: IssuerProfile,
     /// The `iss` of its tokens, compared exactly; for JWT-SVIDs the SPIFFE ID of the trust domain.
     pub iss: String,
-    /// The audiences that are ours; never empty.
+    /// The audiences that are ours; empty only where every token that counts has none.
     pub audiences: Vec<String>,
+    /// The clients whose tokens count without an audience.
+    pub clients_without_audience: Vec<String>,
     pub(super) algorithms: Vec<Algorithm>,
     pub(super) types: Vec<String>,
     pub(super) kinds: Vec<TokenKind>,

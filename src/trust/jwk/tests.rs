@@ -73,49 +73,102 @@ fn thumbprints_are_those_of_the_specifications() {
 #[test]
 fn a_key_that_is_not_for_verifying_is_refused_with_its_fault() {
     let modulus = |bytes: usize| URL_SAFE_NO_PAD.encode(vec![0xff; bytes]);
+    let typed = |member, found, expected| KeyFault::Type { member, found, expected };
+    let length = |member, found, expected| KeyFault::Length { member, found, expected };
     for (key, fault) in [
-        (json!("key"), KeyFault::Malformed),
-        (json!({}), KeyFault::Malformed),
-        (with(rsa(), &json!({ "kty": 1 })), KeyFault::Malformed),
-        (with(rsa(), &json!({ "kid": 1 })), KeyFault::Malformed),
-        (with(rsa(), &json!({ "kid": "k".repeat(257) })), KeyFault::Malformed),
-        (with(rsa(), &json!({ "use": ["sig"] })), KeyFault::Malformed),
-        (with(rsa(), &json!({ "n": null })), KeyFault::Malformed),
-        (with(rsa(), &json!({ "e": 65537 })), KeyFault::Malformed),
-        (with(rsa(), &json!({ "e": "AQAB=" })), KeyFault::Malformed),
-        (with(ec(), &json!({ "y": null })), KeyFault::Malformed),
+        (json!("key"), KeyFault::NotAnObject("a string")),
+        (json!({}), KeyFault::Missing("kty")),
+        (with(rsa(), &json!({ "kty": 1 })), typed("kty", "a number", "a string")),
+        (with(rsa(), &json!({ "kty": "DSA" })), KeyFault::Unsupported("kty")),
+        (with(rsa(), &json!({ "kid": 1 })), typed("kid", "a number", "a string")),
+        (with(rsa(), &json!({ "kid": "k".repeat(257) })), KeyFault::LongId),
+        (with(rsa(), &json!({ "use": ["sig"] })), typed("use", "an array", "a string")),
+        (with(rsa(), &json!({ "n": null })), KeyFault::Missing("n")),
+        (with(rsa(), &json!({ "e": 65537 })), typed("e", "a number", "a string")),
+        (with(rsa(), &json!({ "e": "AQAB!" })), KeyFault::Encoding("e")),
+        (with(rsa(), &json!({ "n": "AA AA" })), KeyFault::Encoding("n")),
+        (with(ec(), &json!({ "y": null })), KeyFault::Missing("y")),
         (json!({ "kty": "oct", "k": "AAAA", "alg": "HS256" }), KeyFault::Symmetric),
         (with(rsa(), &json!({ "k": "AAAA" })), KeyFault::Symmetric),
-        (with(rsa(), &json!({ "d": "AAAA" })), KeyFault::Private),
-        (with(ec(), &json!({ "d": null, "p": "AAAA" })), KeyFault::Private),
-        (with(rsa(), &json!({ "use": "enc" })), KeyFault::OtherUse),
-        (with(rsa(), &json!({ "use": "SIG" })), KeyFault::OtherUse),
-        (with(rsa(), &json!({ "key_ops": [] })), KeyFault::OtherUse),
-        (with(rsa(), &json!({ "key_ops": ["encrypt"] })), KeyFault::OtherUse),
-        (with(rsa(), &json!({ "key_ops": "verify" })), KeyFault::Malformed),
+        (with(rsa(), &json!({ "d": "AAAA" })), KeyFault::Private("d")),
+        (with(ec(), &json!({ "d": null, "p": "AAAA" })), KeyFault::Private("p")),
+        (with(rsa(), &json!({ "use": "enc" })), KeyFault::OtherUse("use")),
+        (with(rsa(), &json!({ "use": "SIG" })), KeyFault::OtherUse("use")),
+        (with(rsa(), &json!({ "key_ops": [] })), KeyFault::OtherUse("key_ops")),
+        (with(rsa(), &json!({ "key_ops": ["encrypt"] })), KeyFault::OtherUse("key_ops")),
+        (
+            with(rsa(), &json!({ "key_ops": "verify" })),
+            typed("key_ops", "a string", "an array of strings"),
+        ),
         (with(rsa(), &json!({ "alg": "HS256" })), KeyFault::Contradiction),
-        (with(rsa(), &json!({ "alg": "none" })), KeyFault::Unsupported),
+        (with(rsa(), &json!({ "alg": "none" })), KeyFault::Unsupported("alg")),
         (with(rsa(), &json!({ "alg": "ES256" })), KeyFault::Contradiction),
         (with(ec(), &json!({ "alg": "ES384" })), KeyFault::Contradiction),
         (with(ec(), &json!({ "alg": "RS256" })), KeyFault::Contradiction),
-        (with(ec(), &json!({ "crv": "P-384" })), KeyFault::Invalid),
-        (with(ec(), &json!({ "crv": "Ed25519" })), KeyFault::Unsupported),
-        (with(ec(), &json!({ "crv": "secp256k1" })), KeyFault::Unsupported),
-        (with(ec(), &json!({ "crv": null })), KeyFault::Unsupported),
-        (with(ed25519(), &json!({ "crv": "X25519" })), KeyFault::Unsupported),
-        (with(ed25519(), &json!({ "x": "AAAA" })), KeyFault::Invalid),
-        (with(ec(), &json!({ "x": ec()["y"] })), KeyFault::Invalid),
-        (with(ec(), &json!({ "x": "AAAA" })), KeyFault::Invalid),
-        (with(rsa(), &json!({ "e": "AQ" })), KeyFault::Invalid),
-        (with(rsa(), &json!({ "e": "AQAA" })), KeyFault::Invalid),
-        (with(rsa(), &json!({ "e": modulus(5) })), KeyFault::Invalid),
-        (with(rsa(), &json!({ "n": "" })), KeyFault::Invalid),
-        (with(rsa(), &json!({ "n": modulus(255) })), KeyFault::RsaSize),
-        (with(rsa(), &json!({ "n": modulus(1025) })), KeyFault::RsaSize),
-        (with(rsa(), &json!({ "n": modulus(2048) })), KeyFault::RsaSize),
+        (with(ec(), &json!({ "crv": "P-384" })), KeyFault::Invalid("`x` and `y`")),
+        (with(ec(), &json!({ "crv": "Ed25519" })), KeyFault::Unsupported("crv")),
+        (with(ec(), &json!({ "crv": "secp256k1" })), KeyFault::Unsupported("crv")),
+        (with(ec(), &json!({ "crv": null })), KeyFault::Missing("crv")),
+        (with(ed25519(), &json!({ "crv": "X25519" })), KeyFault::Unsupported("crv")),
+        (with(ed25519(), &json!({ "x": "AAAA" })), length("x", 3, 32)),
+        (with(ec(), &json!({ "x": ec()["y"] })), KeyFault::Invalid("`x` and `y`")),
+        (with(ec(), &json!({ "x": "AAAA" })), KeyFault::Invalid("`x` and `y`")),
+        (with(ec(), &json!({ "x": modulus(33) })), length("x", 33, 32)),
+        (with(rsa(), &json!({ "e": "AQ" })), KeyFault::Invalid("`e`")),
+        (with(rsa(), &json!({ "e": "AQAA" })), KeyFault::Invalid("`e`")),
+        (with(rsa(), &json!({ "e": modulus(5) })), KeyFault::Invalid("`e`")),
+        (with(rsa(), &json!({ "n": "" })), KeyFault::RsaSize(0)),
+        (with(rsa(), &json!({ "n": modulus(255) })), KeyFault::RsaSize(2040)),
+        (with(rsa(), &json!({ "n": modulus(1025) })), KeyFault::RsaSize(8200)),
+        (with(rsa(), &json!({ "n": modulus(2048) })), KeyFault::RsaSize(16384)),
     ] {
         assert_eq!(VerificationKey::parse(&key, KeyPurpose::Jwt).err(), Some(fault), "{key}");
     }
+}
+
+/// P410: a key in the habits of real issuers is the same key: one meaning, one thumbprint.
+#[test]
+fn a_key_that_is_written_oddly_is_the_same_key() {
+    let raw = |text: &Value| URL_SAFE_NO_PAD.decode(text.as_str().unwrap()).unwrap();
+    let zeroed = |text: &Value| URL_SAFE_NO_PAD.encode([&[0, 0], raw(text).as_slice()].concat());
+    let other = |text: &Value| base64::engine::general_purpose::STANDARD.encode(raw(text));
+    let (rsa, ec, ed) = (rsa(), ec(), ed25519());
+    for (plain, odd) in [
+        (&rsa, json!({ "n": zeroed(&rsa["n"]) })),
+        (&rsa, json!({ "e": zeroed(&rsa["e"]), "n": other(&rsa["n"]) })),
+        (&rsa, json!({ "n": format!("{}==", rsa["n"].as_str().unwrap()) })),
+        (&ec, json!({ "x": zeroed(&ec["x"]), "y": other(&ec["y"]) })),
+        (&ed, json!({ "x": other(&ed["x"]) })),
+    ] {
+        let odd = with(plain.clone(), &odd);
+        let read =
+            |key| VerificationKey::parse(key, KeyPurpose::Jwt).unwrap().thumbprint().to_owned();
+        assert_eq!(read(&odd), read(plain), "{odd}");
+    }
+    let mut nulls = rsa.clone();
+    for member in ["use", "kid", "alg", "crv", "key_ops", "d", "p", "k", "x5c"] {
+        nulls[member] = Value::Null;
+    }
+    let key = VerificationKey::parse(&nulls, KeyPurpose::Jwt).unwrap();
+    assert_eq!((key.id(), key.algorithms().count()), (None, 6));
+}
+
+/// P410: a coordinate that lost its zeros is the same number, and verifies.
+#[test]
+fn a_short_coordinate_is_filled_up() {
+    use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _};
+    let random = aws_lc_rs::rand::SystemRandom::new();
+    let pair = std::iter::repeat_with(|| {
+        EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).unwrap()
+    });
+    let mut short = pair.filter(|pair| pair.public_key().as_ref()[1] == 0);
+    let pair = short.next().unwrap();
+    let point = pair.public_key().as_ref();
+    let (x, y) = (URL_SAFE_NO_PAD.encode(&point[2..33]), URL_SAFE_NO_PAD.encode(&point[33..]));
+    let key = json!({ "kty": "EC", "crv": "P-256", "x": x, "y": y });
+    let key = VerificationKey::parse(&key, KeyPurpose::Jwt).unwrap();
+    let signature = pair.sign(&random, b"message").unwrap();
+    assert!(key.verifies(Algorithm::Es256, b"message", signature.as_ref()));
 }
 
 /// P70: the keys of a SPIFFE bundle say what they are for, and are for nothing else.

@@ -51,9 +51,11 @@ fn a_key_is_selected_by_its_id_and_algorithm_only() {
 }
 
 #[test]
-fn a_token_without_an_id_needs_exactly_one_fitting_key() {
-    let two = set(&[ed25519(Some("a"), ED_1), ed25519(Some("b"), ED_2)]);
+fn a_token_without_an_id_may_be_by_any_key_that_fits() {
+    let two = set(&[ed25519(Some("a"), ED_1), ed25519(Some("b"), ED_2), ec(None)]);
     assert_eq!(selected(&two, None, Algorithm::EdDsa), Err(KeyMiss::Ambiguous));
+    assert_eq!(two.fitting(None, Algorithm::EdDsa).unwrap().len(), 2);
+    assert_eq!(two.fitting(Some("b"), Algorithm::EdDsa).unwrap().len(), 1);
     let twice = set(&[ed25519(Some("a"), ED_1), ed25519(Some("b"), ED_1)]);
     assert!(twice.select(None, Algorithm::EdDsa).is_ok());
     let nameless = set(&[ec(None)]);
@@ -84,20 +86,34 @@ fn one_bad_key_does_not_spoil_the_set() {
     assert_eq!(
         told,
         [
-            "key 1 is not a well-formed JWK",
-            "key 2 (`p`) holds a private key",
+            "key 1 is a number, expected a JSON object",
+            "key 2 (`p`) holds a private key, in its member `d`",
             "key 3 is a symmetric key"
         ]
     );
 }
 
-/// P72: no more than 64 keys are used.
+/// P72, P410: no more than 256 keys are used, and those that cannot be do not count.
 #[test]
 fn the_number_of_keys_is_bounded() {
-    let keys: Vec<_> = (0..70).map(|n| ec(Some(&n.to_string()))).collect();
-    let set = set(&keys);
-    assert_eq!((set.keys().len(), set.skipped().len()), (64, 6));
-    assert!(set.skipped().iter().all(|skipped| skipped.fault == KeyFault::TooMany));
+    let usable = |count: usize| (0..count).map(|n| ec(Some(&n.to_string())));
+    let for_encryption = std::iter::repeat_n(json!({ "kty": "RSA", "use": "enc" }), 70);
+    let one = set(&for_encryption.chain(usable(1)).collect::<Vec<_>>());
+    assert_eq!((one.keys().len(), one.skipped().len()), (1, 70));
+    let full = set(&usable(MAX_KEYS + 6).collect::<Vec<_>>());
+    assert_eq!((full.keys().len(), full.skipped().len()), (MAX_KEYS, 6));
+    assert!(full.skipped().iter().all(|skipped| skipped.fault == KeyFault::TooMany));
+    let late = std::iter::repeat_n(json!({}), MAX_LISTED_KEYS).chain(usable(1));
+    assert_eq!(set(&late.collect::<Vec<_>>()).keys().len(), 0);
+}
+
+/// P410: some servers put a byte order mark before what they send.
+#[test]
+fn a_byte_order_mark_is_no_part_of_a_set() {
+    let text = format!("\u{feff}{}", json!({ "keys": [ec(None)] }));
+    assert_eq!(KeySet::parse(text.as_bytes(), KeyPurpose::Jwt).unwrap().keys().len(), 1);
+    let twice = format!("\u{feff}{text}");
+    assert!(KeySet::parse(twice.as_bytes(), KeyPurpose::Jwt).is_err());
 }
 
 #[test]

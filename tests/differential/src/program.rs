@@ -123,7 +123,7 @@ fn allowed(permit: &Permit, request: &RequestView, answer: &mut Answer) {
             answer.set(format!("removed header {name}"), "yes");
         }
     }
-    let token = matches!(obligations.token, Some(TokenPlace::Authorization));
+    let token = obligations.tokens.contains(&TokenPlace::Authorization);
     if token || permit.strip().iter().any(|own| own == "authorization") {
         answer.set("removed header authorization", "yes");
     }

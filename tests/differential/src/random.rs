@@ -52,6 +52,10 @@ impl Members {
     }
 
     /// Whether nothing was added.
+    pub fn has(&self, name: &str) -> bool {
+        self.0.contains_key(name)
+    }
+
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }

@@ -7,7 +7,8 @@ use crate::testbed::mint::{Issuer, Key};
 use countersign::clock::{Clock as _, SystemClock};
 use serde_json::json;
 
-use super::harness::{House, Redis, Replica, TURN, free_port};
+use super::harness::{House, Replica, TURN};
+use crate::redis::{Redis, free_port};
 
 const FAILURES: usize = 10;
 

@@ -7,7 +7,7 @@ pub(super) const INNER_ORDER: &[(&str, &str)] = &[
     ("audit", "json record room sink file writer options log event"),
     (
         "authn",
-        "credential facts heap_size kind once profile rejected_cookie token_check binding \
+        "credential facts heap_size shown kind once profile rejected_cookie token_check binding \
          claims dpop signature introspected revoked verified signed cache peer scope identity \
          trace token subject authenticate",
     ),
@@ -34,9 +34,9 @@ pub(super) const INNER_ORDER: &[(&str, &str)] = &[
     ),
     (
         "pdp",
-        "dial fetch_error proxy connect sealed kept_files snapshot trace verification_cache assertion cookies current fetch \
-         follow collected introspect keys remote revocation throttle outcome point pinned single_use \
-         failed fulfil",
+        "dial fetch_error proxy connect sealed kept_files snapshot trace verification_cache assertion shared_headers \
+         current fetch follow collected introspect keys remote revocation throttle outcome point pinned \
+         single_use failed fulfil",
     ),
     ("admin", "api health readiness local connections key_set revocations"),
     ("config", "error raw load schema settings"),

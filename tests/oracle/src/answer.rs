@@ -42,6 +42,8 @@ pub struct Changes {
     pub assertion: Option<(String, BTreeMap<String, Value>)>,
     /// The cookie that is taken out of `cookie`.
     pub removed_cookie: Option<String>,
+    /// What marks the token that is taken out of the protocols of a WebSocket, and whether it stands before it.
+    pub removed_protocol: Option<(String, bool)>,
     /// Names that go upstream in no spelling but the ones that are set or kept.
     pub never: BTreeSet<String>,
     /// Overrides that go upstream in exactly this spelling.
@@ -128,11 +130,14 @@ pub fn changes(facts: &Facts<'_>, m: &Match<'_>) -> Judged<Option<Changes>> {
     parameters.extend(remove.texts("query"));
     let wanted = m.rule.get("token").map(|t| facts.world.documents.whole("tokens", t));
     if let Some(token) = wanted.and_then(|w| facts.token(w.text_of("issuer")?)).filter(|_| remove.is_true("token")) {
-        match &token.place {
-            Place::Authorization => drop(changes.never.insert("authorization".to_owned())),
-            Place::Header(name) => drop(changes.never.insert(header_key(name))),
-            Place::Query(name) => drop(parameters.insert(name.clone())),
-            Place::Cookie(name) => changes.removed_cookie = Some(name.clone()),
+        for place in std::iter::once(&token.place).chain(&token.copies) {
+            match place {
+                Place::Authorization => drop(changes.never.insert("authorization".to_owned())),
+                Place::Header(name) | Place::Prefixed(name, _) => drop(changes.never.insert(header_key(name))),
+                Place::Protocol(mark, after, _) => changes.removed_protocol = Some((mark.clone(), *after)),
+                Place::Query(name) => drop(parameters.insert(name.clone())),
+                Place::Cookie(name) => changes.removed_cookie = Some(name.clone()),
+            }
         }
     }
     for pair in facts.request.split_path().1.split('&') {

@@ -4,7 +4,7 @@ use crate::documents::{Document, duration_of};
 use crate::peer::Peer;
 use crate::signature::{from_base64url, good_for, read, signed};
 use crate::template::base64url;
-use crate::token::{Binding, Place};
+use crate::token::Binding;
 use crate::value::Value;
 use crate::{Evidence, Judged, Reason, Request, World, outside};
 use sha2::{Digest, Sha256};
@@ -69,7 +69,6 @@ pub(crate) fn binding(
     peer: Option<&Peer>,
     issuer: &Document,
     text: &str,
-    place: &Place,
     claims: &Value,
     dpop_scheme: bool,
 ) -> Judged<Result<Bound, Reason>> {
@@ -81,10 +80,13 @@ pub(crate) fn binding(
         return Ok(if floor { Err("binding_unavailable") } else { Ok((Binding::None, Vec::new())) });
     };
     let Value::Map(members) = cnf else { return Ok(Err("token_malformed")) };
-    if members.is_empty() || !members.iter().all(|(method, _)| ["x5t#S256", "jkt"].contains(&method.as_str())) {
+    // Members that are not understood say nothing (RFC 7800 section 3.1), and exactly one that is understood has to be there.
+    let understood = |(method, value): &&(String, Value)| ["x5t#S256", "jkt"].contains(&method.as_str()) && *value != Value::Null;
+    let members: Vec<&(String, Value)> = members.iter().filter(understood).collect();
+    if members.len() != 1 {
         return Ok(Err("binding_unavailable"));
     }
-    if dpop_scheme && cnf.get("jkt").is_none() {
+    if dpop_scheme && cnf.given("jkt").is_none() {
         return Ok(Err("dpop_invalid"));
     }
     let (mut certificate, mut key) = (false, false);
@@ -97,7 +99,7 @@ pub(crate) fn binding(
                 Some(_) => certificate = true,
             },
             ("jkt", Some(jkt)) => {
-                if *place == Place::Authorization && !dpop_scheme {
+                if !dpop_scheme {
                     return Ok(Err("dpop_invalid"));
                 }
                 match proof(world, request, issuer, text, jkt)? {
@@ -106,7 +108,7 @@ pub(crate) fn binding(
                 }
                 key = true;
             }
-            _ => return Ok(Err("binding_unavailable")),
+            _ => return Ok(Err("token_malformed")),
         }
     }
     let enough = match issuer.spec.text_of("binding") {
@@ -114,9 +116,6 @@ pub(crate) fn binding(
         Some("dpop") => key,
         _ => certificate || key,
     };
-    if certificate && key {
-        return Err(outside("a token that is bound to a certificate and to a key"));
-    }
     Ok(if enough { Ok((if key { Binding::Dpop } else { Binding::Certificate }, once)) } else { Err("binding_unavailable") })
 }
 

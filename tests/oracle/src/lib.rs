@@ -11,6 +11,7 @@ pub mod checks;
 pub mod documents;
 pub mod path;
 pub mod peer;
+mod places;
 pub mod revocation;
 pub mod rules;
 pub mod signature;
@@ -254,10 +255,10 @@ pub fn decide_as(world: &World, request: &Request, identity: &Identity) -> Judge
         let again = |t: &&token::Token| t.once.iter().any(|id| world.used.contains(id));
         if let Some(token) = identity.tokens.iter().find(again) {
             let faulty = token.once.iter().any(|id| id.starts_with("dpop ") && world.used.contains(id));
-            let cookie = match &token.place {
+            let cookie = std::iter::once(&token.place).chain(&token.copies).find_map(|place| match place {
                 token::Place::Cookie(name) if !faulty => Some(name.clone()),
                 _ => None,
-            };
+            });
             let refused = token::Refused { reason: "token_replayed", cookie, issuers: Vec::new() };
             let shown = token::Shown { faulty, ..identity.shown.clone() };
             let identity = Identity { refused: vec![refused], shown, ..identity.clone() };

@@ -40,7 +40,7 @@ pub fn token(world: &World, document: &Document, iss: &str, kid: Option<&str>, c
         }
         let is = |key: &str, found: Option<&str>| entry.text_of(key).is_some_and(|wanted| Some(wanted) == found);
         let named = ["jti", "sub", "sid", "client", "kid"].iter().any(|k| entry.get(k).is_some());
-        let client = is("client", claims.text_of("client_id")) || is("client", claims.text_of("azp"));
+        let client = ["client_id", "azp", "cid", "appid"].iter().any(|name| is("client", claims.text_of(name)));
         let by_name = ["jti", "sub", "sid"].iter().any(|k| is(k, claims.text_of(k)));
         (!named || by_name || client || is("kid", kid)) && in_time(entry, issued)
     })

@@ -44,12 +44,12 @@ pub(crate) fn read(text: &str) -> Option<(Value, Value)> {
     let (header, claims) = (object(header)?, object(claims)?);
     header.text_of("alg")?;
     let plain = ["crit", "b64", "cty"].iter().all(|n| header.get(n).is_none());
-    let typed = ["kid", "typ"].iter().all(|n| header.get(n).is_none_or(|v| v.text().is_some()));
+    let typed = ["kid", "typ"].iter().all(|n| header.given(n).is_none_or(|v| v.text().is_some()));
     (plain && typed).then_some((header, claims))
 }
 
-/// 5.56 Algorithm, type, key, signature.
-pub(crate) fn verify(world: &World, issuer: &Document, text: &str, header: &Value) -> Judged<Result<(), Reason>> {
+/// 5.56 Algorithm, type, key, signature. The `kid` of the key that verified it.
+pub(crate) fn verify(world: &World, issuer: &Document, text: &str, header: &Value) -> Judged<Result<Option<String>, Reason>> {
     let spec = &issuer.spec;
     let alg = header.text_of("alg").unwrap_or_default();
     if !spec.texts("algorithms").iter().any(|a| a == alg) {
@@ -87,29 +87,36 @@ pub(crate) fn verify(world: &World, issuer: &Document, text: &str, header: &Valu
         // 5.57 A key for something else is no key of the issuer.
         let usable = |key: &&Value| {
             let usage = key.text_of("use").is_none_or(|u| u == "sig" || u == "jwt-svid");
-            usage && key.get("key_ops").is_none_or(|_| key.texts("key_ops").iter().any(|o| o == "verify"))
+            usage && key.given("key_ops").is_none_or(|_| key.texts("key_ops").iter().any(|o| o == "verify"))
         };
         set = read.get("keys").and_then(Value::list).unwrap_or_default().iter().filter(usable).cloned().collect();
     }
-    // 5.57 By `kid`; a token without one needs exactly one key that fits (a secret without `keyId` is for tokens without `kid`).
+    // 5.57 By `kid`; a token without one is tried with those that fit (a secret without `keyId` is for tokens without `kid`).
     let secret = |k: &&Value| k.text_of("kty") == Some("oct");
     let named: Vec<&Value> = match kid {
         Some(kid) => set.iter().filter(|k| k.text_of("kid") == Some(kid)).collect(),
         None => set.iter().filter(|k| good_for(k, alg) && (!secret(k) || k.get("kid").is_none())).collect(),
     };
-    match named.as_slice() {
-        // 5.56 A key that is never used, whatever the issuer publishes.
-        [key] if good_for(key, alg) && key.text_of("kid").is_some_and(|k| spec.texts("denyKids").iter().any(|d| d == k)) => {
-            Ok(Err("key_unknown"))
-        }
-        [key] if good_for(key, alg) => {
-            let (input, signature) = text.rsplit_once('.').unwrap_or((text, ""));
-            let signature = from_base64url(signature).unwrap_or_default();
-            Ok(if signed(key, alg, input.as_bytes(), &signature)? { Ok(()) } else { Err("signature_invalid") })
-        }
-        [_] => Ok(Err("token_alg")),
-        _ => Ok(Err("key_unknown")),
+    if named.is_empty() {
+        return Ok(Err("key_unknown"));
     }
+    let mut fitting: Vec<&Value> = named.into_iter().filter(|k| good_for(k, alg)).collect();
+    if fitting.is_empty() {
+        return Ok(Err("token_alg"));
+    }
+    // 5.58 A key that is never used, whatever the issuer publishes.
+    fitting.retain(|key| !key.text_of("kid").is_some_and(|k| spec.texts("denyKids").iter().any(|d| d == k)));
+    if fitting.is_empty() {
+        return Ok(Err("key_unknown"));
+    }
+    let (input, signature) = text.rsplit_once('.').unwrap_or((text, ""));
+    let signature = from_base64url(signature).unwrap_or_default();
+    for key in fitting.iter().take(4) {
+        if signed(key, alg, input.as_bytes(), &signature)? {
+            return Ok(Ok(key.text_of("kid").map(str::to_owned)));
+        }
+    }
+    Ok(Err(if fitting.len() > 4 { "key_unknown" } else { "signature_invalid" }))
 }
 
 /// 5.58 Whether a key is good for an algorithm by its type, curve, `alg`, `use` and `key_ops`.
@@ -125,7 +132,7 @@ pub(crate) fn good_for(key: &Value, alg: &str) -> bool {
     };
     let same = |a: &str| a == alg || (["EdDSA", "Ed25519"].contains(&a) && ["EdDSA", "Ed25519"].contains(&alg));
     let usage = key.text_of("use").is_none_or(|u| u == "sig" || u == "jwt-svid");
-    let ops = key.get("key_ops").is_none_or(|_| key.texts("key_ops").iter().any(|o| o == "verify"));
+    let ops = key.given("key_ops").is_none_or(|_| key.texts("key_ops").iter().any(|o| o == "verify"));
     kind && key.text_of("alg").is_none_or(same) && usage && ops
 }
 
@@ -149,9 +156,14 @@ pub(crate) fn remembered(question: &[&[u8]], answer: impl FnOnce() -> Judged<boo
 
 fn verifies(key: &Value, alg: &str, input: &[u8], signature: &[u8]) -> Judged<bool> {
     use p256::ecdsa::signature::Verifier;
-    let part = |name: &str| key.text_of(name).and_then(from_base64url).unwrap_or_default();
+    // 5.57 A number has one value, however it is written.
+    let plain = |t: &str| t.trim_end_matches('=').replace('+', "-").replace('/', "_");
+    let part = |name: &str| key.text_of(name).and_then(|t| from_base64url(&plain(t))).unwrap_or_default();
     let point = |width: usize| {
-        let coordinate = |name| Some(part(name)).filter(|c| c.len() == width);
+        let coordinate = |name| {
+            let digits: Vec<u8> = part(name).into_iter().skip_while(|b| *b == 0).collect();
+            Some([vec![0; width.checked_sub(digits.len())?], digits].concat())
+        };
         Some([vec![4], coordinate("x")?, coordinate("y")?].concat())
     };
     macro_rules! ecdsa {

@@ -110,6 +110,7 @@ pub fn token(world: &World, request: &Request, value: &Value, identity: &mut Ide
             claims,
             binding,
             place: Place::Authorization,
+            copies: Vec::new(),
             once: Vec::new(),
         });
     }

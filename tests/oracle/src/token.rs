@@ -1,6 +1,7 @@
 //! Section 5b: tokens: where they are, how they are read, verified and judged, and what ties them to the caller.
 
 use crate::binding::{bind, binding};
+use crate::places::{credentials, places};
 use crate::signature::{read, verify};
 use std::collections::BTreeSet;
 
@@ -23,6 +24,8 @@ pub struct Token {
     pub binding: Binding,
     /// Where it was.
     pub place: Place,
+    /// Where else the very same text was.
+    pub copies: Vec<Place>,
     /// What may be used only once.
     pub once: Vec<String>,
 }
@@ -45,6 +48,10 @@ pub enum Place {
     Authorization,
     /// A header of its own.
     Header(String),
+    /// A header, behind a word or without one.
+    Prefixed(String, String),
+    /// An element of `Sec-WebSocket-Protocol`: its mark, whether the mark is the element before it, and whether it is in base64url.
+    Protocol(String, bool, bool),
     /// A cookie.
     Cookie(String),
     /// A parameter of the query.
@@ -70,13 +77,13 @@ impl Token {
 
     /// 5.43 Its scopes: `scope`, else `scp`; a text with spaces, or a list. A scope is a whole word.
     pub fn scopes(&self) -> Vec<String> {
-        let found = self.claims.get("scope").or_else(|| self.claims.get("scp"));
+        let found = self.claims.given("scope").or_else(|| self.claims.given("scp"));
         texts(found).iter().flat_map(|t| t.split(' ').filter(|w| !w.is_empty()).map(str::to_owned).collect::<Vec<_>>()).collect()
     }
 
-    /// 5.44 Its client: `client_id`, else `azp`.
+    /// 5.44 Its client: `client_id`, else `azp`, `cid` or `appid`.
     pub fn client(&self) -> Option<String> {
-        self.claims.text_of("client_id").or_else(|| self.claims.text_of("azp")).map(str::to_owned)
+        ["client_id", "azp", "cid", "appid"].iter().find_map(|name| self.claims.text_of(name)).map(str::to_owned)
     }
 }
 
@@ -105,51 +112,6 @@ pub fn counting(world: &World, request: &Request) -> Option<BTreeSet<String>> {
     any.then_some(counting)
 }
 
-/// The places of an issuer's tokens.
-pub(crate) fn places(issuer: &Document) -> Vec<Place> {
-    let Some(list) = issuer.spec.get("tokens").and_then(Value::list) else { return vec![Place::Authorization] };
-    let place = |v: &Value| {
-        let named = |key: &str| v.text_of(key).map(str::to_owned);
-        named("header").map(Place::Header).or(named("cookie").map(Place::Cookie)).or(named("query").map(Place::Query))
-    };
-    list.iter().map(|v| place(v).unwrap_or(Place::Authorization)).collect()
-}
-
-/// 5.49 What is in a place: the credentials, and whether they came with the scheme `DPoP`.
-pub(crate) fn credentials(request: &Request, place: &Place) -> Vec<(String, bool)> {
-    let lines = |name: &str| request.lines(name).into_iter().map(|l| String::from_utf8_lossy(l).trim().to_owned()).collect::<Vec<_>>();
-    match place {
-        Place::Authorization => {
-            let one = |one: &str| {
-                let (scheme, token) = one.trim().split_once(' ').unwrap_or((one.trim(), ""));
-                let of = |own: &str| scheme.eq_ignore_ascii_case(own);
-                (of("bearer") || of("dpop")).then(|| (token.trim().to_owned(), of("dpop")))
-            };
-            // Two lines are two credentials, whatever their schemes, and so is what a proxy has joined with one of ours.
-            match lines("authorization").as_slice() {
-                [line] if line.split(',').any(|part| one(part).is_some()) => {
-                    line.split(',').map(|part| one(part).unwrap_or_default()).collect()
-                }
-                [_] => Vec::new(),
-                lines => lines.iter().map(|_| (String::new(), false)).collect(),
-            }
-        }
-        Place::Header(name) => {
-            lines(name).iter().flat_map(|l| l.split(',').map(|t| (t.trim().to_owned(), false)).collect::<Vec<_>>()).collect()
-        }
-        Place::Cookie(name) => {
-            let all = lines("cookie");
-            let pairs = all.iter().flat_map(|l| l.split(';')).filter_map(|p| p.split_once('='));
-            pairs.filter(|(n, _)| n.trim() == name).map(|(_, v)| (v.trim().to_owned(), false)).collect()
-        }
-        Place::Query(name) => {
-            let pairs = request.split_path().1.split('&').map(|p| p.split_once('=').unwrap_or((p, "")));
-            let named = pairs.filter(|(n, _)| path::decode(n).as_deref() == Some(name));
-            named.map(|(_, v)| (path::decode(v).unwrap_or_else(|| v.to_owned()), false)).collect()
-        }
-    }
-}
-
 /// How tokens that count were shown.
 #[derive(Debug, Clone, Default)]
 pub struct Shown {
@@ -175,12 +137,12 @@ pub fn authenticate(world: &World, request: &Request, peer: Option<&Peer>) -> Ju
         let cookie = if let Place::Cookie(name) = &place { Some(name.clone()) } else { None };
         let names: Vec<String> = users.iter().map(|i| i.name.clone()).collect();
         let refuse = |reason: Reason, own: bool| Refused { reason, cookie: cookie.clone().filter(|_| own), issuers: names.clone() };
-        let credentials = credentials(request, &place);
-        if !credentials.is_empty() && !users.iter().any(|i| counts(&i.name)) {
+        let sent = credentials(request, &place);
+        if !sent.is_empty() && !users.iter().any(|i| counts(&i.name)) {
             found.ignored.push("issuer_unknown");
             continue;
         }
-        match credentials.as_slice() {
+        match sent.as_slice() {
             [] => {}
             [(text, dpop)] => {
                 let counted: Vec<&Document> = issuers.iter().filter(|i| counts(&i.name)).collect();
@@ -192,6 +154,13 @@ pub fn authenticate(world: &World, request: &Request, peer: Option<&Peer>) -> Ju
                 }
                 // A second one that names the issuer of a good one, whatever is wrong with it.
                 let twice = found.tokens.iter().any(|t: &Token| Some(&t.issuer) == named.as_ref());
+                let good = found.tokens.iter_mut().find(|t: &&mut Token| Some(&t.issuer) == named.as_ref());
+                let good = good.filter(|t| credentials(request, &t.place).iter().any(|(own, _)| own == text));
+                if let Some(good) = good {
+                    // The very same text is no second token.
+                    good.copies.push(place.clone());
+                    continue;
+                }
                 match judged {
                     _ if twice => found.refused.push(refuse("token_multiple", false)),
                     Ok(token) => found.tokens.push(token),
@@ -275,7 +244,7 @@ fn claimed<'a>(
         Some(Value::Bool(false)) => return fail("introspection_inactive"),
         _ => return fail("introspection_unavailable"),
     }
-    if claims.get("iss").is_some_and(|i| i.text() != issuer.spec.text_of("issuer")) {
+    if claims.given("iss").is_some_and(|i| i.text() != issuer.spec.text_of("issuer")) {
         return fail("issuer_unknown");
     }
     Ok((*issuer, Value::Map(Vec::new()), claims.clone(), true))
@@ -293,12 +262,14 @@ fn judged(
     (header, claims, answered): (&Value, Value, bool),
     dpop_scheme: bool,
 ) -> Judged<Result<Token, Reason>> {
+    let mut key = None;
     if !answered {
         if issuer.spec.get("introspection").is_some() {
             return Err(outside("a JWT at an issuer that introspects"));
         }
-        if let Err(reason) = verify(world, issuer, text, header)? {
-            return Ok(Err(reason));
+        match verify(world, issuer, text, header)? {
+            Ok(verified) => key = verified,
+            Err(reason) => return Ok(Err(reason)),
         }
     }
     if !well_typed(&claims) {
@@ -310,7 +281,7 @@ fn judged(
     if let Err(reason) = judge(&issuer.spec, &claims, world.now, answered)? {
         return Ok(Err(reason));
     }
-    let (binding, mut once) = match binding(world, request, peer, issuer, text, place, &claims, dpop_scheme)? {
+    let (binding, mut once) = match binding(world, request, peer, issuer, text, &claims, dpop_scheme)? {
         Ok(found) => found,
         Err(reason) => return Ok(Err(reason)),
     };
@@ -318,14 +289,14 @@ fn judged(
         return Ok(Err(reason));
     }
     let iss = issuer.spec.text_of("issuer").unwrap_or_default().to_owned();
-    if revocation::token(world, issuer, &iss, header.text_of("kid"), &claims) {
+    if revocation::token(world, issuer, &iss, key.as_deref(), &claims) {
         return Ok(Err("token_revoked"));
     }
     if issuer.spec.text_of("use") == Some("once") {
         let Some(jti) = claims.text_of("jti") else { return Ok(Err("token_malformed")) };
         once.push(format!("{iss} {jti}"));
     }
-    Ok(Ok(Token { issuer: issuer.name.clone(), iss, claims, binding, place: place.clone(), once }))
+    Ok(Ok(Token { issuer: issuer.name.clone(), iss, claims, binding, place: place.clone(), copies: Vec::new(), once }))
 }
 
 /// 5.53 Whether a text begins as a JWT does for some reader: with `{`, or with what decodes to it, whatever stands between.
@@ -346,7 +317,7 @@ pub(crate) fn kind(spec: &Value, header: &Value, claims: &Value) -> Result<(), R
     let marks: Vec<String> = spec.texts("accessMarks").iter().map(|m| m.to_lowercase()).collect();
     let (mut access, mut id) = (false, false);
     for name in ["typ", "token_use", "token_type"] {
-        let Some(found) = claims.get(name) else { continue };
+        let Some(found) = claims.given(name) else { continue };
         let Some(word) = found.text() else { return Err("token_malformed") };
         match Some(word.to_lowercase()).as_deref() {
             Some("bearer" | "access" | "access_token" | "at+jwt") => access = true,
@@ -372,7 +343,7 @@ pub(crate) fn kind(spec: &Value, header: &Value, claims: &Value) -> Result<(), R
             }
         }
     }
-    let has = |name: &str| claims.get(name).is_some();
+    let has = |name: &str| claims.given(name).is_some();
     let another = has("events") || has("token_introspection") || (has("htm") && has("htu")) || has("response_type");
     if another || (has("code") && has("state")) || has("access_token") {
         return Err("token_type");
@@ -391,19 +362,19 @@ const LAST_MOMENT: i64 = 253_402_300_799_000;
 
 /// The time of a claim, in milliseconds.
 fn time(claims: &Value, name: &str) -> Option<i64> {
-    match claims.get(name)? {
+    match claims.given(name)? {
         Value::Number(n) => n.thousandths().filter(|t| (0..=LAST_MOMENT).contains(t)),
         _ => None,
     }
 }
 
-/// 5.60 Registered claims have their types, and times are from 1970 to 9999.
+/// 5.60 Registered claims have their types, or are null as if they were absent, and times are from 1970 to 9999.
 fn well_typed(claims: &Value) -> bool {
-    let is_text = |name: &&str| claims.get(name).is_none_or(|v| v.text().is_some());
+    let is_text = |name: &&str| claims.given(name).is_none_or(|v| v.text().is_some());
     let texts_only = |v: &Value| v.text().is_some() || v.list().is_some_and(|l| l.iter().all(|e| e.text().is_some()));
     ["iss", "sub", "jti", "client_id", "azp"].iter().all(is_text)
-        && ["aud", "scope", "scp"].iter().all(|n| claims.get(n).is_none_or(texts_only))
-        && ["exp", "nbf", "iat"].iter().all(|n| claims.get(n).is_none() || time(claims, n).is_some())
+        && ["aud", "scope", "scp"].iter().all(|n| claims.given(n).is_none_or(texts_only))
+        && ["exp", "nbf", "iat"].iter().all(|n| claims.given(n).is_none() || time(claims, n).is_some())
 }
 
 /// 5.63 The claims: times, lifetime, age, audience, required claims. Both ends have the clock skew.
@@ -433,7 +404,11 @@ pub(crate) fn judge(spec: &Value, claims: &Value, now: i64, answered: bool) -> J
         }
     }
     let audiences = texts(claims.get("aud"));
-    if !spec.texts("audiences").iter().any(|a| audiences.contains(a)) {
+    let nameless = audiences.iter().all(String::is_empty);
+    let client = ["client_id", "azp", "cid", "appid"].iter().find_map(|name| claims.text_of(name));
+    let clients = spec.get("withoutAudience").map(|w| w.texts("clients")).unwrap_or_default();
+    let by_client = nameless && client.is_some_and(|own| clients.iter().any(|c| c == own));
+    if !by_client && !spec.texts("audiences").iter().any(|a| audiences.contains(a)) {
         return Ok(Err("audience"));
     }
     if spec.texts("requiredClaims").iter().any(|p| claims.at(p).is_none_or(|v| *v == Value::Null)) {

@@ -141,6 +141,11 @@ impl Value {
         }
     }
 
+    /// The member of this name, where it says anything: `null` says nothing.
+    pub fn given(&self, name: &str) -> Option<&Value> {
+        self.get(name).filter(|value| **value != Value::Null)
+    }
+
     /// The text, if this is one.
     pub fn text(&self) -> Option<&str> {
         match self {

@@ -6,7 +6,7 @@ use super::pool::NOW;
 use crate::random::{Members, Random};
 
 /// Changes to a good token, each with where it is made.
-const TOKEN_FAULTS: [(&str, &str); 48] = [
+const TOKEN_FAULTS: [(&str, &str); 56] = [
     ("exp", "1767225599"),
     ("exp", "1767225570"),
     ("exp", "1767225600.5"),
@@ -55,15 +55,24 @@ const TOKEN_FAULTS: [(&str, &str); 48] = [
     ("cnf", "{ \"jkt\": \"@jkt:dpop-1\" }"),
     ("cnf", "{ \"x5t\": \"x\" }"),
     ("cnf", "7"),
+    ("cnf", "\"@null\""),
+    ("cnf", "{ \"kc-jkt-type\": \"x\", \"jkt\": \"@jkt:dpop-1\" }"),
+    ("cnf", "{ \"x5t#S256\": \"@x5t:front@prod\", \"jkt\": \"@null\" }"),
+    ("cnf", "{ \"x5t#S256\": \"@x5t:front@prod\", \"jkt\": \"@jkt:dpop-1\" }"),
+    ("exp", "\"@null\""),
+    ("scope", "\"@null\""),
+    ("client_id", "\"@null\""),
+    ("cid", "\"back\""),
 ];
 
-const HEADER_FAULTS: [(&str, &str); 22] = [
+const HEADER_FAULTS: [(&str, &str); 23] = [
     ("kid", "\"k2\""),
     ("kid", "\"k3\""),
     ("kid", "\"k4\""),
     ("kid", "\"k9\""),
     ("kid", "null"),
     ("kid", "7"),
+    ("kid", "\"@null\""),
     ("alg", "\"none\""),
     ("alg", "\"HS256\""),
     ("alg", "\"EdDSA\""),
@@ -83,8 +92,10 @@ const HEADER_FAULTS: [(&str, &str); 22] = [
 ];
 
 /// The keys that may sign in the place of the right one.
-const KEYS: [(&str, &str, &str); 7] = [
+const KEYS: [(&str, &str, &str); 9] = [
     ("corp-2", "k2", "ES256"),
+    ("corp-2", "@null", "ES256"),
+    ("stray", "@null", "ES256"),
     ("corp-ed", "k3", "EdDSA"),
     ("corp-384", "k5", "ES384"),
     ("corp-enc", "k4", "ES256"),
@@ -211,6 +222,11 @@ pub fn tokens(random: &mut Random, ask: &mut Members, caller: Option<&str>) {
                 r#"{ "header": "x-token" }"#,
                 r#"{ "query": "access_token" }"#,
                 r#"{ "cookie": "session" }"#,
+                r#"{ "name": "x-auth", "word": "bearer " }"#,
+                r#"{ "name": "authorization", "word": "JWT " }"#,
+                r#"{ "name": "authorization", "word": "" }"#,
+                r#"{ "protocols": "chat, access_token, @" }"#,
+                r#"{ "protocols": "b64.@64, chat" }"#,
             ]),
         };
         let odd = [
@@ -218,6 +234,9 @@ pub fn tokens(random: &mut Random, ask: &mut Members, caller: Option<&str>) {
             r#"{ "authorization": "DPoP" }"#,
             r#"{ "header": "x-svid" }"#,
             r#"{ "cookie": "session" }"#,
+            r#"{ "protocols": "b64.@, chat" }"#,
+            r#"{ "protocols": "access_token" }"#,
+            r#"{ "name": "x-auth", "word": "JWT " }"#,
         ];
         let place = if random.percent(6) { random.json(&odd) } else { usual };
         let token = match random.between(0, 39) {
@@ -227,6 +246,11 @@ pub fn tokens(random: &mut Random, ask: &mut Members, caller: Option<&str>) {
                 bound(random, token, caller)
             }
         };
+        // The very same token in another place is no second one.
+        if random.percent(8) {
+            let other = random.json(&[r#"{ "cookie": "session" }"#, r#"{ "header": "x-token" }"#, r#"{ "authorization": "Bearer" }"#]);
+            list.push(json!({ "place": other, "token": token }));
+        }
         list.push(json!({ "place": place, "token": token }));
     }
     if !list.is_empty() {

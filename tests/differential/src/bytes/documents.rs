@@ -175,6 +175,10 @@ fn issuers(random: &mut Random, frame: &Frame) -> Vec<Value> {
         r#"[{ "authorization": {} }, { "header": "x-token" }]"#,
         r#"[{ "authorization": {} }, { "query": "access_token" }]"#,
         r#"[{ "authorization": {} }, { "cookie": "session" }]"#,
+        r#"[{ "authorization": {} }, { "prefixed": { "header": "x-auth", "prefix": "Bearer" } }, { "header": "x-token" }]"#,
+        r#"[{ "prefixed": { "header": "authorization", "prefix": "JWT" } }, { "webSocketProtocol": { "after": "access_token" } }]"#,
+        r#"[{ "authorization": {} }, { "prefixed": { "header": "authorization", "prefix": "" } }, { "cookie": "session" }]"#,
+        r#"[{ "authorization": {} }, { "webSocketProtocol": { "prefix": "b64.", "encoding": "base64url" } }]"#,
     ];
     if random.percent(45) {
         corp.set("tokens", random.json(&tokens));
@@ -186,6 +190,7 @@ fn issuers(random: &mut Random, frame: &Frame) -> Vec<Value> {
         ("clockSkew", 30, &["\"0s\"", "\"10s\"", "\"1m\""]),
         ("maxLifetime", 20, &["\"1h\"", "\"10m\""]),
         ("maxAge", 15, &["\"10m\"", "\"1m\""]),
+        ("withoutAudience", 10, &[r#"{ "clients": ["front", "back"] }"#]),
         ("requiredClaims", 10, &[r#"["/scope"]"#, r#"["/o/p"]"#]),
         ("denyKids", 12, &[r#"["k1"]"#, r#"["k2", "k3"]"#]),
         ("bind", 12, &BINDS),

@@ -113,6 +113,25 @@ fn allowed(changes: &countersign_oracle::answer::Changes, request: &Request, ans
             lines.push(("cookie".to_owned(), left.into_bytes()));
         }
     }
+    if let Some((mark, after)) = &changes.removed_protocol {
+        let name = "sec-websocket-protocol";
+        let sent: Vec<String> =
+            lines.iter().filter(|(own, _)| own == name).map(|(_, line)| String::from_utf8_lossy(line).into_owned()).collect();
+        let mut left: Vec<&str> = sent.iter().flat_map(|line| line.split(',')).map(str::trim).filter(|own| !own.is_empty()).collect();
+        match after {
+            true => {
+                if let Some(at) = left.iter().position(|own| own == mark) {
+                    left.drain(at..left.len().min(at + 2));
+                }
+            }
+            false => left.retain(|own| !own.starts_with(mark.as_str())),
+        }
+        let left = left.join(", ");
+        lines.retain(|(own, _)| own != name);
+        if !left.is_empty() {
+            lines.push((name.to_owned(), left.into_bytes()));
+        }
+    }
     lines.extend(changes.headers.iter().map(|(name, value)| (name.clone(), value.clone().into_bytes())));
     super::upstream(&lines, super::NO_ID, answer);
     for (name, value) in &changes.response_headers {

@@ -191,6 +191,12 @@ fn credentials(list: &Value, request: &mut Request) -> String {
             request.headers.push(("authorization".to_owned(), format!("{scheme} {token}").into_bytes()));
         } else if let Some(name) = place["header"].as_str() {
             request.headers.push((name.to_owned(), token.clone().into_bytes()));
+        } else if let Some(name) = place["name"].as_str() {
+            let word = place["word"].as_str().unwrap_or_default();
+            request.headers.push((name.to_owned(), format!("{word}{token}").into_bytes()));
+        } else if let Some(list) = place["protocols"].as_str() {
+            let list = list.replace("@64", &tokens::encode(&token)).replace('@', &token);
+            request.headers.push(("sec-websocket-protocol".to_owned(), list.into_bytes()));
         } else if let Some(name) = place["cookie"].as_str() {
             cookies.push(format!("{name}={token}"));
         } else if let Some(name) = place["query"].as_str() {

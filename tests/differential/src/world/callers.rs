@@ -81,7 +81,19 @@ fn claims(random: &mut Random, now: &str) -> Value {
         claims.set("sub", random.pick(&["alice", "alice", "bob", "s:web:front", "s:web", "\u{e9}", "b", ""]));
     }
     if random.percent(70) {
-        claims.set("scope", random.json(&["\"read\"", "\"read write\"", "\"read write admin\"", "\"admin\"", "\"\"", "\"reader\""]));
+        claims.set(
+            "scope",
+            random.json(&[
+                "\"read\"",
+                "\"read:* write\"",
+                "\"read write:*\"",
+                "\"read write\"",
+                "\"read write admin\"",
+                "\"admin\"",
+                "\"\"",
+                "\"reader\"",
+            ]),
+        );
     } else if random.percent(30) {
         claims.set("scp", random.json(&[r#"["read", "write"]"#, r#""read write""#]));
     }

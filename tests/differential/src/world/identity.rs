@@ -82,15 +82,18 @@ pub fn token(random: &mut Random, deny: bool, issuers: &[&str]) -> Value {
         token.set("issuer", random.pick(issuers));
     }
     if !fragment && random.percent(35) {
-        token.set("scopes", random.some(&["read", "write", "admin"], 2));
+        token.set("scopes", random.some(&["read", "write", "admin", "read:all"], 2));
     }
     for (key, percent, value) in [
         ("anyScope", 18, r#"["write", "admin"]"#),
+        ("scopeForm", 30, r#""hierarchy""#),
+        ("scopeForm", 30, r#""wildcard""#),
         ("audiences", 15, r#"["aux"]"#),
         ("subjects", 15, r#"["alice", "bob"]"#),
         ("clients", 15, r#"["front"]"#),
     ] {
-        if random.percent(percent) {
+        let scoped = key != "scopeForm" || token.has("scopes") || token.has("anyScope");
+        if scoped && random.percent(percent) {
             token.set(key, random.json(&[value]));
         }
     }

@@ -1,0 +1,96 @@
+//! Section 5b: where tokens are, and what is found there.
+
+use crate::Request;
+use crate::documents::Document;
+use crate::path;
+use crate::token::Place;
+use crate::value::Value;
+
+/// The places of an issuer's tokens.
+pub(crate) fn places(issuer: &Document) -> Vec<Place> {
+    let Some(list) = issuer.spec.get("tokens").and_then(Value::list) else { return vec![Place::Authorization] };
+    let place = |v: &Value| {
+        let named = |key: &str| v.text_of(key).map(str::to_owned);
+        if let Some(spec) = v.get("prefixed") {
+            let text = |key: &str| spec.text_of(key).unwrap_or_default().to_lowercase();
+            return Some(Place::Prefixed(text("header"), text("prefix")));
+        }
+        if let Some(spec) = v.get("webSocketProtocol") {
+            let mark = spec.text_of("prefix").or(spec.text_of("after")).unwrap_or_default();
+            return Some(Place::Protocol(mark.to_owned(), spec.get("after").is_some(), spec.text_of("encoding") == Some("base64url")));
+        }
+        named("header").map(Place::Header).or(named("cookie").map(Place::Cookie)).or(named("query").map(Place::Query))
+    };
+    list.iter().map(|v| place(v).unwrap_or(Place::Authorization)).collect()
+}
+
+/// 5.49 What is in a place: the credentials, and whether they came with the scheme `DPoP`.
+pub(crate) fn credentials(request: &Request, place: &Place) -> Vec<(String, bool)> {
+    let lines = |name: &str| request.lines(name).into_iter().map(|l| String::from_utf8_lossy(l).trim().to_owned()).collect::<Vec<_>>();
+    match place {
+        Place::Authorization => {
+            let one = |one: &str| {
+                let (scheme, token) = one.trim().split_once(' ').unwrap_or((one.trim(), ""));
+                let of = |own: &str| scheme.eq_ignore_ascii_case(own);
+                (of("bearer") || of("dpop")).then(|| (token.trim().to_owned(), of("dpop")))
+            };
+            // Two lines are two credentials, whatever their schemes, and so is what a proxy has joined with one of ours.
+            match lines("authorization").as_slice() {
+                [line] if line.split(',').any(|part| one(part).is_some()) => {
+                    line.split(',').map(|part| one(part).unwrap_or_default()).collect()
+                }
+                [_] => Vec::new(),
+                lines => lines.iter().map(|_| (String::new(), false)).collect(),
+            }
+        }
+        Place::Header(name) => {
+            lines(name).iter().flat_map(|l| l.split(',').map(|t| (t.trim().to_owned(), false)).collect::<Vec<_>>()).collect()
+        }
+        Place::Prefixed(name, word) => {
+            // Without a word, a value with a space is another scheme's.
+            let one = |part: &str| match (word.as_str(), part.trim().split_once(' ')) {
+                ("", None) => Some((part.trim().to_owned(), false)),
+                ("", Some(_)) => None,
+                (word, found) => {
+                    let (scheme, token) = found.unwrap_or((part.trim(), ""));
+                    scheme.eq_ignore_ascii_case(word).then(|| (token.trim().to_owned(), word == "dpop"))
+                }
+            };
+            match lines(name).as_slice() {
+                [line] if line.contains(',') && (word.is_empty() || line.split(',').any(|part| one(part).is_some())) => {
+                    vec![Default::default(), Default::default()]
+                }
+                [line] => one(line).into_iter().collect(),
+                lines => lines.iter().map(|_| Default::default()).collect(),
+            }
+        }
+        Place::Protocol(mark, after, encoded) => {
+            let all = lines("sec-websocket-protocol").join(",");
+            let elements: Vec<&str> = all.split(',').map(str::trim).collect();
+            let mut found = Vec::new();
+            let mut at = 0;
+            while let Some(element) = elements.get(at) {
+                if *after && element == mark {
+                    at += 1;
+                    found.push(elements.get(at).copied().unwrap_or_default());
+                } else if !after {
+                    found.extend(element.strip_prefix(mark.as_str()));
+                }
+                at += 1;
+            }
+            let plain = |t: &str| crate::signature::from_base64url(t.trim_end_matches('=')).and_then(|b| String::from_utf8(b).ok());
+            let token = |t: &str| if *encoded { plain(t).unwrap_or_else(|| "{".to_owned()) } else { t.to_owned() };
+            found.into_iter().map(|t| (token(t), false)).collect()
+        }
+        Place::Cookie(name) => {
+            let all = lines("cookie");
+            let pairs = all.iter().flat_map(|l| l.split(';')).filter_map(|p| p.split_once('='));
+            pairs.filter(|(n, _)| n.trim() == name).map(|(_, v)| (v.trim().to_owned(), false)).collect()
+        }
+        Place::Query(name) => {
+            let pairs = request.split_path().1.split('&').map(|p| p.split_once('=').unwrap_or((p, "")));
+            let named = pairs.filter(|(n, _)| path::decode(n).as_deref() == Some(name));
+            named.map(|(_, v)| (path::decode(v).unwrap_or_else(|| v.to_owned()), false)).collect()
+        }
+    }
+}
