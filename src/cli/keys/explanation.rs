@@ -1,4 +1,5 @@
-//! Explains how a token is verified. Nothing of the token is shown but its header, the names of its claims, and its times.
+//! Explains how a token is verified. Nothing of the token is shown but its header, the names of its claims, its times, and an
+//! issuer or audience that is not ours.
 
 use std::io::{self, Write};
 
@@ -13,7 +14,8 @@ use crate::clock::UnixTime;
 use crate::evidence::PresentedToken;
 use crate::reason::{Reason, Rejection};
 
-/// The result of verifying a token. Holds nothing of it but its header, the names of its claims, and its times.
+/// The result of verifying a token. Holds nothing of it but its header, the names of its claims, its times, and an
+//! issuer or audience that is not ours.
 #[derive(Debug, Serialize)]
 pub(super) struct Report {
     pub(super) verdict: Verdict,

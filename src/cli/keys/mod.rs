@@ -28,7 +28,7 @@ pub(super) struct Args {
 
 #[derive(Debug, clap::Subcommand)]
 enum Command {
-    /// Explain which issuer and key would verify a token, and which check it fails first. Nothing of the token is printed
+    /// Explain which issuer and key would verify a token, and which check it fails first. Of the token nothing is printed
     /// but its header, the names of its claims, and its times.
     Verify(verify::Args),
 }
