@@ -183,6 +183,8 @@ async fn nothing_secret_reaches_any_sink() {
         base(list.into()).header("x-token", good.as_str()),
         base(list.into()).header("cookie", format!("session={good}")),
         base(format!("{list}?access_token={good}")).header("referer", referer(&good)),
+        // The very same token counts once.
+        base(format!("{list}?access_token={good}")).bearer(&good),
     ];
     // Again, when they are remembered.
     allowed.extend(allowed.clone());
@@ -199,7 +201,8 @@ async fn nothing_secret_reaches_any_sink() {
         })
         .collect();
     refused.push(base(list.into()).bearer(&good).bearer(&good));
-    refused.push(base(format!("{list}?access_token={good}")).bearer(&good));
+    let other = mint(json!({ "sub": SUBJECT, "jti": "canary-other" }));
+    refused.push(base(format!("{list}?access_token={other}")).bearer(&good));
     refused.push(base(format!("/v1/../orders?access_token={good}")).bearer(&good));
     refused.push(base(format!("/elsewhere?access_token={good}")));
 

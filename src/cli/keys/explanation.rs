@@ -15,7 +15,7 @@ use crate::evidence::PresentedToken;
 use crate::reason::{Reason, Rejection};
 
 /// The result of verifying a token. Holds nothing of it but its header, the names of its claims, its times, and an
-//! issuer or audience that is not ours.
+/// issuer or audience that is not ours.
 #[derive(Debug, Serialize)]
 pub(super) struct Report {
     pub(super) verdict: Verdict,
