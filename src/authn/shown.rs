@@ -2,19 +2,45 @@
 
 use crate::document::closest;
 
-/// Longest word that is shown.
-const MAX_SHOWN: usize = 96;
+/// Longest part of a word that is shown: of one that is no address, so many characters, and of an address its host.
+const MAX_START: usize = 4;
+/// Longest word of a header that is shown.
+const MAX_HEADER: usize = 96;
+const MAX_HOST: usize = 64;
 
-/// A word of a token for a log: as it is where it is a plain name or address, else only how long it is. So nothing that may be about
-/// a person, or a secret that was put there, is shown.
-pub(super) fn shown(word: &str) -> String {
+/// A word of a token's header, such as its `kid`, for a log: as it is where it is plain, else only how long it is.
+pub(super) fn of_header(word: &str) -> String {
     let plain = |b: u8| {
         b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-' | b'+' | b'/' | b':' | b'~')
     };
-    if !word.is_empty() && word.len() <= MAX_SHOWN && word.bytes().all(plain) {
-        format!("`{word}`")
-    } else {
-        format!("({} bytes)", word.len())
+    match !word.is_empty() && word.len() <= MAX_HEADER && word.bytes().all(plain) {
+        true => format!("`{word}`"),
+        false => format!("({} bytes)", word.len()),
+    }
+}
+
+/// A claim of a token for a log: its beginning and how long it is. A token that did not verify says anything, also about people, and
+/// the beginning is enough to tell one issuer or audience from another.
+pub(super) fn shown(word: &str) -> String {
+    let plain = |text: &&str| {
+        let is_plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-' | b':');
+        !text.is_empty() && text.len() <= MAX_HOST && text.bytes().all(is_plain)
+    };
+    let address = word.split_once("://").filter(|(scheme, _)| matches!(*scheme, "http" | "https"));
+    let host = address.and_then(|(_, rest)| rest.split('/').next()).filter(plain);
+    let start = match (address, host) {
+        (Some((scheme, _)), Some(host)) => Some(format!("{scheme}://{host}")),
+        (Some(_), None) => None,
+        // A short one would be shown as a whole.
+        (None, _) => word
+            .get(..MAX_START)
+            .filter(|start| plain(start) && word.len() > MAX_START.saturating_mul(2))
+            .map(str::to_owned),
+    };
+    match start {
+        Some(start) if start.len() == word.len() => format!("`{start}`"),
+        Some(start) => format!("`{start}..` ({} bytes)", word.len()),
+        None => format!("({} bytes)", word.len()),
     }
 }
 
@@ -40,12 +66,16 @@ pub(super) fn near(word: &str, ours: &[&str]) -> Option<String> {
 mod tests {
     use super::*;
 
-    /// P80: plain names and addresses are shown, and nothing that may be about a person.
+    /// P80: hosts and beginnings are shown, and nothing that may be about a person.
     #[test]
-    fn only_plain_words_are_shown() {
+    fn only_the_beginning_of_plain_words_is_shown() {
         for (word, expected) in [
-            ("https://login.example.com/realms/corp", "`https://login.example.com/realms/corp`"),
-            ("api://orders", "`api://orders`"),
+            ("https://login.example.com/realms/corp", "`https://login.example.com..` (37 bytes)"),
+            ("https://login.example.com", "`https://login.example.com`"),
+            ("https://zoe@login.example.com/", "(30 bytes)"),
+            ("api://orders", "`api:..` (12 bytes)"),
+            ("billing-service", "`bill..` (15 bytes)"),
+            ("zoe", "(3 bytes)"),
             ("", "(0 bytes)"),
             ("zoe@example.com", "(15 bytes)"),
             ("Zo\u{eb}", "(4 bytes)"),
@@ -54,7 +84,7 @@ mod tests {
         ] {
             assert_eq!(shown(word), expected);
         }
-        assert_eq!(shown(&"a".repeat(97)), "(97 bytes)");
+        assert_eq!(shown(&"a".repeat(97)), "`aaaa..` (97 bytes)");
     }
 
     #[test]

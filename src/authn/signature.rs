@@ -1,7 +1,7 @@
 //! The signature of a token: the algorithm and the key are chosen by us, the token only names them (RFC 8725 section 3.1).
 
 use crate::authn::TokenCheck;
-use crate::authn::shown::shown;
+use crate::authn::shown::of_header as shown;
 use crate::evidence::CompactJws;
 use crate::limits::MAX_FITTING_KEYS;
 use crate::reason::{Reason, Rejection};

@@ -178,9 +178,9 @@ fn a_refusal_says_what_the_token_says() {
         (
             json!({ "aud": ["Orders", "zoe@example.com"] }),
             NOW,
-            "token is for `Orders`, (15 bytes), and not for `orders`, `billing`; `orders` differs by case",
+            "token is for (6 bytes), (15 bytes), and not for `orders`, `billing`; `orders` differs by case",
         ),
-        (json!({ "aud": "x" }), NOW, "token is for `x`, and not for `orders`, `billing`"),
+        (json!({ "aud": "x" }), NOW, "token is for (1 bytes), and not for `orders`, `billing`"),
         (
             json!({ "exp": NOW + 7200 }),
             NOW,
