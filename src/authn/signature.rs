@@ -78,7 +78,7 @@ fn select<'a>(
             .because(format!("token names no key, and its issuer has none for {algorithm}")),
     })?;
     let is_denied = |key: &&VerificationKey| key.id().is_some_and(|id| issuer.denies_key(id));
-    let denied: Vec<_> = fitting.iter().copied().filter(is_denied).collect();
+    let denied: Vec<_> = keys.keys().iter().filter(is_denied).collect();
     let mut tried: Vec<_> = denied.iter().map(|key| key.thumbprint()).collect();
     fitting.retain(|key| {
         let is_new = !tried.contains(&key.thumbprint());

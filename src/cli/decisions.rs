@@ -29,6 +29,9 @@ Exit codes: 0 listed; 1 the log cannot be read; 2 wrong arguments; 3 wrong setti
 /// Pause between two looks at a log that has no new line.
 const LOOK_AGAIN: Duration = Duration::from_millis(200);
 
+/// Longest line that is read: a record is cut to less.
+const LONGEST: usize = 1024 * 1024;
+
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Args {
@@ -118,7 +121,7 @@ pub(super) fn run(args: &Args) -> Result<Exit, CommandError> {
             visible(&path.to_string_lossy())
         ))
     };
-    let mut newest = Newest { limit: args.limit, listed: VecDeque::new() };
+    let mut newest = Newest { limit: args.limit, listed: VecDeque::new(), counts: BTreeMap::new() };
     if path.as_os_str() == "-" {
         let mut lines = Lines::new(io::stdin().lock());
         lines.each(|line| newest.take(args, line)).map_err(failed)?;
@@ -190,20 +193,27 @@ impl Args {
 struct Newest {
     limit: usize,
     listed: VecDeque<Listed>,
+    /// How many there are of each, where they are counted and not listed.
+    counts: BTreeMap<String, u64>,
 }
 
 impl Newest {
     fn take(&mut self, args: &Args, line: &str) {
         let Some(record) = args.wanted(line) else { return };
-        if self.limit > 0 && args.by.is_none() && self.listed.len() >= self.limit {
+        if let Some(by) = args.by {
+            let own = self.counts.entry(by.of(&record)).or_default();
+            *own = own.saturating_add(1);
+            return;
+        }
+        if self.limit > 0 && self.listed.len() >= self.limit {
             self.listed.pop_front();
         }
         self.listed.push_back(Listed { record, line: line.to_owned() });
     }
 
     fn write(&self, args: &Args) -> io::Result<()> {
-        if let Some(by) = args.by {
-            return self.count(by, args.output);
+        if args.by.is_some() {
+            return self.write_counts(args.output);
         }
         self.listed.iter().try_for_each(|listed| listed.write(args.output))?;
         if args.output == Output::Human && !args.tail {
@@ -216,14 +226,9 @@ impl Newest {
         Ok(())
     }
 
-    /// How many there are of each, the most first.
-    fn count(&self, by: By, output: Output) -> io::Result<()> {
-        let mut counts: BTreeMap<String, u64> = BTreeMap::new();
-        for Listed { record, .. } in &self.listed {
-            let own = counts.entry(by.of(record)).or_default();
-            *own = own.saturating_add(1);
-        }
-        let mut counts: Vec<_> = counts.into_iter().collect();
+    /// The most first.
+    fn write_counts(&self, output: Output) -> io::Result<()> {
+        let mut counts: Vec<_> = self.counts.iter().collect();
         counts.sort_by(|(one, many), (other, more)| more.cmp(many).then_with(|| one.cmp(other)));
         match output {
             Output::Json => {
@@ -233,7 +238,7 @@ impl Newest {
                 super::style::json(&rows.collect::<Vec<_>>(), &mut io::stdout().lock())
             }
             Output::Human => counts.iter().try_for_each(|(name, count)| {
-                let name = if name.is_empty() { "-" } else { name };
+                let name = if name.is_empty() { "-" } else { name.as_str() };
                 writeln!(out(), "{count:>8}  {}", visible(name))
             }),
         }
@@ -300,12 +305,16 @@ impl<R: BufRead> Lines<R> {
         Self { reader, begun: Vec::new() }
     }
 
-    /// Every line that is whole, up to the end of what is there.
+    /// Every line that is whole, up to the end of what is there. One that no server writes is cut, and so no record.
     fn each(&mut self, mut take: impl FnMut(&str)) -> io::Result<()> {
         loop {
-            self.reader.read_until(b'\n', &mut self.begun)?;
-            if self.begun.pop_if(|last| *last == b'\n').is_none() {
+            let part = u64::try_from(LONGEST).unwrap_or(u64::MAX);
+            if (&mut self.reader).take(part).read_until(b'\n', &mut self.begun)? == 0 {
                 return Ok(());
+            }
+            if self.begun.pop_if(|last| *last == b'\n').is_none() {
+                self.begun.truncate(LONGEST);
+                continue;
             }
             if let Ok(line) = str::from_utf8(&self.begun) {
                 take(line);
@@ -329,6 +338,7 @@ impl<'a> Log<'a> {
     }
 
     /// Lists what is written, until the process is stopped.
+    #[expect(clippy::disallowed_methods, reason = "a file in another file's place sends no event")]
     fn follow(&mut self, args: &Args) -> io::Result<()> {
         loop {
             let mut written = Ok(());

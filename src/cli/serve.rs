@@ -44,7 +44,8 @@ pub(super) struct Args {
     /// Log format.
     #[arg(long, value_parser = ["text", "json"])]
     log_format: Option<String>,
-    /// Check the settings and the documents, and serve nothing.
+    /// Check the settings, the documents and the certificates of the listener, and serve nothing. The store, the admin token, the keys
+    /// of assertions and the folders that are written to are not looked at.
     #[arg(long)]
     check: bool,
 }

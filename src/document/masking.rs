@@ -40,17 +40,16 @@ const HARMLESS: &str = "accessMarks acr address admin after algorithm algorithms
     equals evidence exists expect expires extendedKeyUsage failures fetch file files firstUses folder for foreign \
     forgetful form format forwarders from generated grace group grpc header host hostIsSni hosts id identities in \
     inactiveStatuses insecureAllowPlaintext intermediates interval ips ipv4Prefix ipv6Prefix issuedBefore issuer issuers \
-    keep keepAlive keyId kid kind kinds lastKnown leaf leastEvidence level lifetime listener log map master max maxAge \
-    maxAgeGrace maxBytes maxConcurrent maxLifetime maxStale memory metadata method methods metricsInterval minRemaining \
-    minRsaBits mode mutualTls name none noProxy now on onFull onLoss onMissing onStale origins others otherTrustDomains \
-    otlp parameters path paths peer peers peerSources per pins pointer ports prefix prefixed principal privateKeyJwt \
-    profile proxies proxy public publish query queue queueBytes readiness reason redirect refresh rejected rejectedCookies \
-    reload remote removals remove removed request requests requestsPerHost require requiredClaims revocation revocations \
-    rotation rule rules sample sampleAllows scheme scopeForm scopes sentinel serial service serviceName settle shared \
-    sharedWith shownHeaders since sni socket source sourceCertificate spec spiffe spki stateFolder status stdout store sub \
-    subject subjects suffix target text throttle timeout tls to tokenBytes tokenFile trustDomain trustedHops types until \
-    uris use user wait webSocketProtocol weekly when withoutAudience xEnvoyExternalAddress xfcc xfccWithoutTls \
-    xForwardedFor zone";
+    keep keepAlive keyId kid kind kinds lastKnown leaf leastEvidence level lifetime listener log map max maxAge \
+    maxAgeGrace maxBytes maxConcurrent maxLifetime maxStale memory method methods metricsInterval minRemaining minRsaBits \
+    mode mutualTls name none now on onFull onLoss onMissing onStale origins others otherTrustDomains otlp parameters path \
+    paths peer peers peerSources per pins pointer ports prefix prefixed principal privateKeyJwt profile proxies public \
+    publish query queue queueBytes readiness reason redirect refresh rejected rejectedCookies reload remote removals \
+    remove removed request requests requestsPerHost require requiredClaims revocation revocations rotation rule rules \
+    sample sampleAllows scheme scopeForm scopes sentinel serial service serviceName settle shared sharedWith shownHeaders \
+    since sni socket source sourceCertificate spec spiffe spki stateFolder status stdout store sub subject subjects suffix \
+    target text throttle timeout tls to tokenBytes tokenFile trustDomain trustedHops types until uris use wait \
+    webSocketProtocol weekly when withoutAudience xEnvoyExternalAddress xfcc xfccWithoutTls xForwardedFor zone";
 
 /// Keys whose values are hidden, and whose names are shown below the keys of secrets. The harmless ones are, too.
 const SENSITIVE: [&str; 9] =
@@ -350,8 +349,9 @@ fn users_of_urls(line: &str) -> impl Iterator<Item = Range<usize>> {
     line.match_indices("://").filter_map(move |(at, mark)| {
         let start = at.saturating_add(mark.len());
         let rest = line.get(start..)?;
-        let authority = rest.split(['/', '?', '#', '"', '\'', ' ']).next()?;
-        let user = authority.rfind('@')?;
+        // A password may have a slash that should be escaped.
+        let address = rest.split(['"', '\'', ' ']).next()?;
+        let user = address.rfind('@')?;
         Some(start..start.saturating_add(user))
     })
 }

@@ -63,10 +63,10 @@ fn behind(
     known: &[(&str, TokenScheme)],
 ) -> Result<Option<(TokenScheme, SealedText)>, Rejection> {
     let line = text(value)?;
-    if line.contains(',') && line.split(',').any(|line| scheme(line, known).is_some()) {
+    if line.contains(',') && line.split(',').any(|line| !matches!(scheme(line, known), Ok(None))) {
         return Err(several());
     }
-    Ok(scheme(line, known).map(|(scheme, token)| (scheme, value.seal(token))))
+    Ok(scheme(line, known)?.map(|(scheme, token)| (scheme, value.seal(token))))
 }
 
 /// A token without a scheme, in a header where others have one: what has a space is one of those.
@@ -108,12 +108,27 @@ fn whole(value: &HeaderValue) -> Result<SealedText, Rejection> {
     if text.contains(',') { Err(several()) } else { Ok(value.seal(text)) }
 }
 
-/// What `line` holds behind one of the `known` schemes.
-fn scheme<'a>(line: &'a str, known: &[(&str, TokenScheme)]) -> Option<(TokenScheme, &'a str)> {
+/// What `line` holds behind one of the `known` schemes, which a space follows (RFC 9110 section 11.4).
+///
+/// # Errors
+/// `token_malformed` where something else stands around the scheme that readers may take for white space: they would find a token
+/// that was not looked at (P430).
+fn scheme<'a>(
+    line: &'a str,
+    known: &[(&str, TokenScheme)],
+) -> Result<Option<(TokenScheme, &'a str)>, Rejection> {
     let line = line.trim_matches([' ', '\t']);
-    let (name, token) = line.split_once(' ').unwrap_or((line, ""));
-    let (_, scheme) = known.iter().find(|(own, _)| name.eq_ignore_ascii_case(own))?;
-    Some((*scheme, token.trim_start_matches(' ')))
+    let word = line.trim_start_matches(|c: char| !c.is_ascii_alphanumeric());
+    let end = word.find(|c: char| !(c.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(c)));
+    let (name, token) = word.split_at(end.unwrap_or(word.len()));
+    let Some((_, scheme)) = known.iter().find(|(own, _)| name.eq_ignore_ascii_case(own)) else {
+        return Ok(None);
+    };
+    if word.len() != line.len() || !(token.is_empty() || token.starts_with(' ')) {
+        let detail = format!("`{}` is not followed by a space", name.to_ascii_lowercase());
+        return Err(Reason::TokenMalformed.because(detail));
+    }
+    Ok(Some((*scheme, token.trim_start_matches(' '))))
 }
 
 /// The value of the cookie `name` (RFC 6265 section 4.2.1). HTTP/2 may spread cookies over several lines.

@@ -5,6 +5,7 @@ use std::iter;
 use super::collected::Collected;
 use super::pinned::Pinned;
 use crate::authn::{self, KnownOnly, Subject};
+use crate::evidence::PresentedToken;
 use crate::policy::Denial;
 use crate::reason::{ClientAnswer, Reason, Rejection};
 use crate::request::RequestView;
@@ -41,14 +42,17 @@ impl Pinned<'_> {
     ) -> Option<Denial> {
         let throttle = self.pdp.throttle.as_ref().filter(|throttle| throttle.is_any_spent())?;
         let Collected { evidence, recalled, .. } = collected;
-        let tokens = evidence.presented();
-        let has_new_token = !tokens.iter().all(|token| authn::is_cached(token, recalled));
+        let trust = self.current.snapshot.trust();
+        let is_known = |token: &PresentedToken| {
+            authn::is_cached(token, recalled) || self.pdp.introspector.knows(token, trust)
+        };
+        let has_new_token = !evidence.presented().iter().all(is_known);
         let nameless = throttle.source(view, None);
         let spent = nameless.filter(|source| throttle.is_spent(source));
         if !has_new_token && spent.is_none() {
             return None;
         }
-        let (trust, now) = (self.current.snapshot.trust(), self.pdp.clock.now());
+        let now = self.pdp.clock.now();
         let known = KnownOnly(recalled.memory().certificates);
         let peer = authn::verify_peer(&evidence.peer, trust, &known, now);
         let is_new = peer.rejection().is_some_and(|why| why.reason() == Reason::Throttled);
@@ -70,7 +74,13 @@ fn failed_attempt<'a>(denial: &'a Denial, subject: Option<&'a Subject>) -> Optio
     if denial.rejection.client_answer() == ClientAnswer::Unavailable {
         return None;
     }
-    let of = |subject: &'a Subject| [subject.peer().rejection(), subject.tokens().rejection()];
-    let shown = subject.into_iter().flat_map(of).flatten();
+    let of = |subject: &'a Subject| {
+        let cookies = subject.rejected_cookies().iter().map(|cookie| &cookie.rejection);
+        [subject.peer().rejection(), subject.tokens().rejection()]
+            .into_iter()
+            .flatten()
+            .chain(cookies)
+    };
+    let shown = subject.into_iter().flat_map(of);
     iter::once(&denial.rejection).chain(shown).find(|why| why.is_failed_attempt())
 }

@@ -85,6 +85,12 @@ impl Introspector {
         }
     }
 
+    /// Whether an endpoint has called `token` active lately.
+    pub(super) fn knows(&self, token: &PresentedToken, trust: &TrustStore) -> bool {
+        let source = endpoint_of(token, trust).map(|(_, source)| source);
+        source.and_then(|source| self.find(source)).is_some_and(|own| own.knows(&token.fingerprint))
+    }
+
     fn find(&self, source: &Arc<Introspection>) -> Option<Arc<Endpoint>> {
         lock(&self.endpoints).iter().find(|endpoint| endpoint.serves(source)).map(Arc::clone)
     }

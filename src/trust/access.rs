@@ -52,7 +52,12 @@ pub enum HeaderText {
 }
 
 /// Headers that say how a message is sent, which is not for a document to say.
-const FRAMING: [HeaderName; 9] = [
+const FRAMING: [HeaderName; 14] = [
+    header::EXPECT,
+    header::TRAILER,
+    header::UPGRADE,
+    HeaderName::from_static("keep-alive"),
+    HeaderName::from_static("proxy-connection"),
     header::ACCEPT_ENCODING,
     header::CONNECTION,
     header::CONTENT_LENGTH,
@@ -157,7 +162,10 @@ fn further_header<'a>(
     if FRAMING.contains(&header) {
         return refused(format!("`{header}` cannot be set"), "remove it");
     }
-    let secret = header == header::COOKIE || holds_credentials(header.as_str());
+    let like = ["auth", "jwt", "key", "session", "token"];
+    let secret = header == header::COOKIE
+        || holds_credentials(header.as_str())
+        || like.iter().any(|part| header.as_str().contains(part));
     let text = match &text.value {
         Source::File(file) => HeaderText::File(resolve(origin, file)),
         Source::Inline(_) if secret => {

@@ -1,6 +1,7 @@
 //! Addresses of servers. Values; `pdp` does the asking.
 
 use std::fmt;
+use std::net::Ipv4Addr;
 
 use http::Uri;
 use http::uri::Scheme;
@@ -26,6 +27,9 @@ pub enum KeyUrlError {
     /// User name or password.
     #[error("has user information")]
     UserInfo,
+    /// An IPv4 address that is not written as usual.
+    #[error("has a host that is a number, and not an address as it is usually written")]
+    OddAddress,
     /// A fragment.
     #[error("has a fragment")]
     Fragment,
@@ -58,6 +62,9 @@ impl KeyUrl {
         if authority.host().is_empty() {
             return Err(KeyUrlError::NotAbsolute);
         }
+        if is_odd_number(authority.host()) {
+            return Err(KeyUrlError::OddAddress);
+        }
         if *scheme == Scheme::HTTP && !allow_plaintext {
             return Err(KeyUrlError::Plaintext);
         }
@@ -80,6 +87,18 @@ impl KeyUrl {
     }
 }
 
+/// Whether `host` is a number that some resolvers take for an IPv4 address, such as `0x7f000001`, `127.1` or `169.254.169.254.`
+/// (URL standard, "ends in a number"), and is not one as it is usually written.
+fn is_odd_number(host: &str) -> bool {
+    let bare = host.strip_suffix('.').unwrap_or(host);
+    let last = bare.rsplit('.').next().unwrap_or_default();
+    let digits = |text: &str, radix| !text.is_empty() && text.chars().all(|c| c.is_digit(radix));
+    let hexadecimal = last.strip_prefix("0x").or_else(|| last.strip_prefix("0X"));
+    let is_number =
+        digits(last, 10) || hexadecimal.is_some_and(|rest| rest.is_empty() || digits(rest, 16));
+    is_number && host.parse::<Ipv4Addr>().is_err()
+}
+
 impl fmt::Display for KeyUrl {
     /// Scheme, host and port: a path or query may be confidential (P66).
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -98,13 +117,20 @@ impl fmt::Debug for KeyUrl {
 mod tests {
     use super::*;
 
-    /// P58: no scheme but https, unless asked for by name; no user information.
+    /// P58, P431: no scheme but https, unless asked for by name; no user information; no odd way of writing an address.
     #[test]
     fn only_a_plain_https_address_is_accepted() {
         use KeyUrlError::*;
         for (text, expected) in [
             ("https://issuer.example/jwks?tenant=a", Ok(())),
             ("https://issuer.example", Ok(())),
+            ("https://169.254.10.1/", Ok(())),
+            ("https://2852039166/", Err(OddAddress)),
+            ("https://0xa9fea9fe/", Err(OddAddress)),
+            ("https://0251.0376.0251.0376/", Err(OddAddress)),
+            ("https://127.1/", Err(OddAddress)),
+            ("https://169.254.169.254./", Err(OddAddress)),
+            ("https://a.0x/", Err(OddAddress)),
             ("https://[::1]:8443/jwks", Ok(())),
             ("http://issuer.example/jwks", Err(Plaintext)),
             ("file:///etc/passwd", Err(NotAbsolute)),

@@ -83,7 +83,8 @@ pub(super) async fn forged_tokens(ground: Ground) -> Figures {
 pub(super) async fn made_up_keys(ground: Ground) -> Figures {
     let clock = FixedClock::at(SystemClock.now());
     let issuer = Arc::new(Issuer::new(&["a"], Mood::Publishing(vec!["a"]), &clock));
-    let plan = Plan { files: vec![neighbour(serve(Arc::clone(&issuer)).await)], ..Plan::default() };
+    let plan =
+        Plan { files: vec![neighbour(&serve(Arc::clone(&issuer)).await)], ..Plan::default() };
     during(ground, plan, async move |stage, count| {
         let client = stage.client(Some(&stage.pki.reports)).unwrap();
         ask(client, &count, move |number| {
@@ -96,7 +97,7 @@ pub(super) async fn made_up_keys(ground: Ground) -> Figures {
 }
 
 /// A document of an issuer of its own beside the demo's.
-pub(super) fn neighbour(document: String) -> (&'static str, String) {
+pub(super) fn neighbour(document: &str) -> (&'static str, String) {
     ("policies/neighbour.yaml", document.replacen("name: corp", "name: neighbour", 1))
 }
 
@@ -178,7 +179,11 @@ async fn show(
     made: &[Authority],
 ) -> io::Result<Shown> {
     let name = SanType::URI(FRONTEND.try_into().unwrap());
-    let leaf = made[0].issue("hostile", vec![name], Usage::Client, SystemClock.now()).unwrap();
+    let leaf = made
+        .first()
+        .unwrap()
+        .issue("hostile", vec![name], Usage::Client, SystemClock.now())
+        .unwrap();
     let chain = [leaf.der()].into_iter().chain(made.iter().skip(1).map(Authority::der)).collect();
     let mut roots = RootCertStore::empty();
     roots.add(ca).unwrap();

@@ -22,7 +22,8 @@ const MOMENT: Duration = Duration::from_millis(300);
 pub(super) async fn dead_issuer(ground: Ground) -> Figures {
     let clock = FixedClock::at(SystemClock.now());
     let issuer = Arc::new(Issuer::new(&["a", "b"], Mood::Publishing(vec!["a"]), &clock));
-    let plan = Plan { files: vec![neighbour(serve(Arc::clone(&issuer)).await)], ..Plan::default() };
+    let plan =
+        Plan { files: vec![neighbour(&serve(Arc::clone(&issuer)).await)], ..Plan::default() };
     during(ground, plan, async |stage, count| {
         let moods = [
             Mood::Down,
@@ -60,10 +61,10 @@ pub(super) async fn broken_tls(ground: Ground) -> Figures {
             let _ = stream.try_write(b"220 mail.example.com ESMTP\r\n");
         }
     });
-    let at = document.find("localhost:").unwrap();
-    let end = document.split_at(at).1.find('/').unwrap() + at;
-    let document = [&document[..at], &format!("localhost:{port}"), &document[end..]].concat();
-    let plan = Plan { files: vec![neighbour(document)], ..Plan::default() };
+    let (before, after) = document.split_once("localhost:").unwrap();
+    let (_, after) = after.split_once('/').unwrap();
+    let document = format!("{before}localhost:{port}/{after}");
+    let plan = Plan { files: vec![neighbour(&document)], ..Plan::default() };
     during(ground, plan, async |stage, count| {
         loop {
             ask(stage, &[issuer.token("a", "a")], &count).await;

@@ -181,7 +181,7 @@ fn messages_do_not_quote_secrets() {
 }
 
 /// Keys of documents and settings whose values are hidden: they may be credentials, or what a caller shows.
-const HIDDEN_BY_CHOICE: &str = "annotations body claims contextExtensions cookie deny headers inject json jti labels \
+const HIDDEN_BY_CHOICE: &str = "annotations body claims contextExtensions cookie deny headers inject json jti labels master metadata noProxy proxy user \
     nonce redis responseHeaders sid signature tokens urls username";
 
 /// P282: each key of the schemas is known to be harmless, or hidden on purpose.

@@ -93,7 +93,7 @@ fn found_at(place: TokenPlace, lines: &[(&str, &str)]) -> Result<Vec<String>, Re
     Ok(found.iter().map(shown).collect())
 }
 
-/// P413: a word before the token is compared whole, and another one is none of ours.
+/// P413, P430: a word before the token is compared whole, and another one is none of ours.
 #[test]
 fn a_token_is_found_behind_a_word_of_its_own() {
     let several = Err(Reason::TokenMultiple);
@@ -102,6 +102,11 @@ fn a_token_is_found_behind_a_word_of_its_own() {
         ("jwt", &[("authorization", "jwt   x.y.z ")], Ok("Bearer x.y.z")),
         ("jwt", &[("authorization", "Bearer x.y.z")], Ok("")),
         ("jwt", &[("authorization", "JWTx.y.z")], Ok("")),
+        // What some readers take for a space.
+        ("jwt", &[("authorization", "JWT\tx.y.z")], Err(Reason::TokenMalformed)),
+        ("jwt", &[("authorization", "JWT\u{a0}x.y.z")], Err(Reason::TokenMalformed)),
+        ("jwt", &[("authorization", "JWT=x.y.z")], Err(Reason::TokenMalformed)),
+        ("jwt", &[("authorization", "\u{b}JWT x.y.z")], Err(Reason::TokenMalformed)),
         ("jwt", &[("authorization", "JWT")], Ok("Bearer ")),
         ("jwt", &[("authorization", "JWT a, JWT b")], several),
         ("jwt", &[("authorization", "JWT a"), ("authorization", "Basic b")], several),
@@ -159,7 +164,6 @@ fn what_is_no_token_of_ours_is_not_looked_at() {
         ("authorization", "Basic dXNlcjpwYXNz"),
         ("authorization", r#"Digest username="a", realm="b""#),
         ("authorization", "Bearers abc"),
-        ("authorization", "Bearer\tabc"),
         ("cookie", "Session=abc; sessio=n"),
         ("x-other", "abc"),
         ("proxy-authorization", "Bearer abc"),

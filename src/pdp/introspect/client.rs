@@ -46,6 +46,8 @@ struct Kept {
     connection: Connection,
     opened: Stopwatch,
     since: Stopwatch,
+    /// The client certificate that it was opened with.
+    stamp: Option<Fingerprint>,
 }
 
 /// How long an idle connection is kept.
@@ -83,7 +85,7 @@ impl HttpsClient {
             request.ok_or(FetchError::Http)
         };
         // A server may close a connection that it has kept at any moment. Asking again is harmless.
-        if let Some(mut kept) = self.kept().await {
+        if let Some(mut kept) = self.kept(shown.stamp()).await {
             match kept.connection.send(request()?).await {
                 Err(FetchError::Unanswered) => {}
                 answered => return self.read(answered?, kept).await,
@@ -91,7 +93,7 @@ impl HttpsClient {
         }
         let (opened, config) = (Stopwatch::start(), self.config(&shown).await?);
         let connection = Connection::open(&self.source.url, &self.proxies, config.as_ref()).await?;
-        let mut fresh = Kept { connection, opened, since: opened };
+        let mut fresh = Kept { connection, opened, since: opened, stamp: shown.stamp() };
         let answered = fresh.connection.send(request()?).await?;
         self.read(answered, fresh).await
     }
@@ -109,12 +111,12 @@ impl HttpsClient {
         read.body.ok_or(FetchError::Http)
     }
 
-    /// The connection that was used last, if it can be used again.
-    async fn kept(&self) -> Option<Kept> {
+    /// The connection that was used last, if it can be used again. One with a client certificate that was replaced is not.
+    async fn kept(&self, stamp: Option<Fingerprint>) -> Option<Kept> {
         loop {
             let mut kept = {
                 let mut idle = lock(&self.idle);
-                idle.retain(|kept| kept.since.elapsed() < IDLE);
+                idle.retain(|kept| kept.since.elapsed() < IDLE && kept.stamp == stamp);
                 idle.pop()?
             };
             if kept.connection.is_ready().await {

@@ -251,6 +251,11 @@ impl Endpoint {
         Ok(answer)
     }
 
+    /// Whether there is a kept answer by which the token is active.
+    pub(super) fn knows(&self, print: &Fingerprint) -> bool {
+        self.kept(print).is_some_and(|kept| kept.answer.claims().is_some())
+    }
+
     fn kept(&self, print: &Fingerprint) -> Option<Kept> {
         let now = self.clock.now();
         for cache in [&self.active, &self.inactive] {

@@ -421,3 +421,18 @@ async fn answers_are_renewed_ahead_of_their_end() {
     }
     assert_eq!(house.ask("t").await, Ok(false));
 }
+
+/// P422: a token that its endpoint has called active is known, where credentials that are new are not looked at.
+#[tokio::test]
+async fn a_token_that_was_active_is_known() {
+    let house = House::new();
+    let knows = |text: &str| house.introspector.knows(&token(text)[0], &house.trust);
+    assert!(!knows("t"), "it was not asked about");
+    assert_eq!(house.ask("t").await, Ok(true));
+    assert!(knows("t") && !knows("u"));
+    house.server.says(&json!({ "active": false }));
+    assert_eq!(house.ask("u").await, Ok(false));
+    assert!(!knows("u"), "it is not active");
+    house.clock.advance(Duration::from_secs(3600));
+    assert!(!knows("t"), "the answer is over");
+}

@@ -110,6 +110,7 @@ impl Compiler<'_> {
             }
             KeyUrlError::UserInfo => "write the client's id and secret under `client`",
             KeyUrlError::NotAbsolute
+            | KeyUrlError::OddAddress
             | KeyUrlError::Scheme
             | KeyUrlError::Fragment
             | KeyUrlError::Placeholder => {

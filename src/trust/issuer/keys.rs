@@ -205,6 +205,7 @@ impl Compiler<'_> {
                 "use `https://`; where that is impossible, `allowPlaintext: true` lets an attacker on the network replace the keys"
             }
             KeyUrlError::NotAbsolute
+            | KeyUrlError::OddAddress
             | KeyUrlError::Scheme
             | KeyUrlError::UserInfo
             | KeyUrlError::Fragment

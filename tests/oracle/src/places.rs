@@ -24,16 +24,22 @@ pub(crate) fn places(issuer: &Document) -> Vec<Place> {
     list.iter().map(|v| place(v).unwrap_or(Place::Authorization)).collect()
 }
 
+/// 5.49 What stands behind `word`. Where anything but a space stands around it, it is no token (an empty one is malformed).
+fn behind(part: &str, word: &str) -> Option<(String, bool)> {
+    let part = part.trim_matches([' ', '\t']);
+    let begun = part.trim_start_matches(|c: char| !c.is_ascii_alphanumeric());
+    let end = begun.find(|c: char| !(c.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(c))).unwrap_or(begun.len());
+    let (scheme, token) = begun.split_at(end);
+    let clean = begun.len() == part.len() && (token.is_empty() || token.starts_with(' '));
+    scheme.eq_ignore_ascii_case(word).then(|| (if clean { token.trim().to_owned() } else { String::new() }, false))
+}
+
 /// 5.49 What is in a place: the credentials, and whether they came with the scheme `DPoP`.
 pub(crate) fn credentials(request: &Request, place: &Place) -> Vec<(String, bool)> {
-    let lines = |name: &str| request.lines(name).into_iter().map(|l| String::from_utf8_lossy(l).trim().to_owned()).collect::<Vec<_>>();
+    let lines = |name: &str| request.lines(name).into_iter().map(|l| String::from_utf8_lossy(l).trim_matches([' ', '\t']).to_owned()).collect::<Vec<_>>();
     match place {
         Place::Authorization => {
-            let one = |one: &str| {
-                let (scheme, token) = one.trim().split_once(' ').unwrap_or((one.trim(), ""));
-                let of = |own: &str| scheme.eq_ignore_ascii_case(own);
-                (of("bearer") || of("dpop")).then(|| (token.trim().to_owned(), of("dpop")))
-            };
+            let one = |one: &str| behind(one, "bearer").or(behind(one, "dpop").map(|(token, _)| (token, true)));
             // Two lines are two credentials, whatever their schemes, and so is what a proxy has joined with one of ours.
             match lines("authorization").as_slice() {
                 [line] if line.split(',').any(|part| one(part).is_some()) => {
@@ -48,13 +54,10 @@ pub(crate) fn credentials(request: &Request, place: &Place) -> Vec<(String, bool
         }
         Place::Prefixed(name, word) => {
             // Without a word, a value with a space is another scheme's.
-            let one = |part: &str| match (word.as_str(), part.trim().split_once(' ')) {
-                ("", None) => Some((part.trim().to_owned(), false)),
-                ("", Some(_)) => None,
-                (word, found) => {
-                    let (scheme, token) = found.unwrap_or((part.trim(), ""));
-                    scheme.eq_ignore_ascii_case(word).then(|| (token.trim().to_owned(), word == "dpop"))
-                }
+            let one = |part: &str| match (word.as_str(), part.trim().contains(' ')) {
+                ("", false) => Some((part.trim().to_owned(), false)),
+                ("", true) => None,
+                (word, _) => behind(part, word).map(|(token, _)| (token, word == "dpop")),
             };
             match lines(name).as_slice() {
                 [line] if line.contains(',') && (word.is_empty() || line.split(',').any(|part| one(part).is_some())) => {

@@ -105,7 +105,10 @@ pub(crate) fn verify(world: &World, issuer: &Document, text: &str, header: &Valu
         return Ok(Err("token_alg"));
     }
     // 5.58 A key that is never used, whatever the issuer publishes.
-    fitting.retain(|key| !key.text_of("kid").is_some_and(|k| spec.texts("denyKids").iter().any(|d| d == k)));
+    let denied = |key: &&Value| key.text_of("kid").is_some_and(|k| spec.texts("denyKids").iter().any(|d| d == k));
+    let numbers = |key: &Value| ["kty", "crv", "n", "e", "x", "y", "k"].map(|name| key.text_of(name).map(str::to_owned));
+    let denied: Vec<_> = set.iter().filter(denied).map(numbers).collect();
+    fitting.retain(|key| !denied.contains(&numbers(key)));
     if fitting.is_empty() {
         return Ok(Err("key_unknown"));
     }

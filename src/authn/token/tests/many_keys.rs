@@ -57,6 +57,10 @@ fn a_denied_key_is_not_tried() {
     let more = "  algorithms: [EdDSA]\n  denyKids: [b]\n";
     let denied = trust(&[("corp", ISS, more, twin)]);
     assert_eq!(verify_bearer(&denied, &unnamed(&mints[0])).unwrap_err(), Reason::KeyUnknown);
+    for kid in ["a", "b"] {
+        let token = mints[0].token(&json!({ "alg": "EdDSA", "kid": kid }), &claims(ISS));
+        assert_eq!(verify_bearer(&denied, &token).unwrap_err(), Reason::KeyUnknown, "{kid}");
+    }
 }
 
 /// A key that is published and not used is another fault than one that is not there.
