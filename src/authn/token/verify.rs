@@ -75,33 +75,40 @@ pub(in crate::authn) fn verify_shown(
     let presented = evidence.presented();
     let mut verified: Vec<TokenIdentity> = Vec::with_capacity(presented.len());
     let mut cookies: Vec<RejectedCookie> = Vec::new();
-    for UnreadableToken { place, rejection } in &evidence.unreadable {
-        match cookie_at_fault(place, rejection, verifier.trust) {
-            Some(cookie) => cookies.push(cookie),
-            None => return Shown::refused(rejection.clone()),
+    // Those in cookies come last.
+    for in_cookies in [false, true] {
+        let is_wanted = |place: &TokenPlace| place.cookie().is_some() == in_cookies;
+        for UnreadableToken { place, rejection } in &evidence.unreadable {
+            if !is_wanted(place) {
+                continue;
+            }
+            match cookie_at_fault(place, rejection, verifier.trust) {
+                Some(cookie) => cookies.push(cookie),
+                None => return Shown::refused(rejection.clone()),
+            }
         }
-    }
-    let is_cookie = |token: &&PresentedToken| token.place.cookie().is_some();
-    let others = presented.iter().filter(|token| !is_cookie(token));
-    for token in others.chain(presented.iter().filter(is_cookie)) {
-        let added = verifier.add(token, presented, &mut verified, passed);
-        let Err(rejection) = added else { continue };
-        match cookie_at_fault(&token.place, &rejection, verifier.trust) {
-            Some(cookie) => cookies.push(cookie),
-            None => return Shown::refused(rejection),
+        for token in presented.iter().filter(|token| is_wanted(&token.place)) {
+            let added = verifier.add(token, presented, &mut verified, passed);
+            let Err(rejection) = added else { continue };
+            match cookie_at_fault(&token.place, &rejection, verifier.trust) {
+                Some(cookie) => cookies.push(cookie),
+                None => return Shown::refused(rejection),
+            }
         }
     }
     Shown { verified, cookies, refused: None }
 }
 
 /// The cookie that was refused for a fault of its own. A second token of one issuer, in one cookie or in two places, is no cookie's
-/// fault (P285).
+/// fault (P285), and neither is a proof that is wrong or was not sent.
 fn cookie_at_fault(
     place: &TokenPlace,
     why: &Rejection,
     trust: &TrustStore,
 ) -> Option<RejectedCookie> {
-    RejectedCookie::at(place, why, trust).filter(|_| why.reason() != Reason::TokenMultiple)
+    let is_own =
+        !matches!(why.reason(), Reason::TokenMultiple | Reason::DpopInvalid | Reason::DpopNonce);
+    RejectedCookie::at(place, why, trust).filter(|_| is_own)
 }
 
 impl Verifier<'_> {

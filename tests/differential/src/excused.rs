@@ -12,7 +12,7 @@ pub fn reason(reason: &str) -> Option<&'static str> {
 pub fn reason_of_bytes(reason: &str) -> Option<&'static str> {
     match reason {
         "revocations_stale" => Some("lists that are read from a place beside the documents"),
-        "keys_stale" => Some("keys are in files"),
+        "keys_stale" | "keys_pending" => Some("keys are in files"),
         "store_unavailable" => Some("the store is in this process"),
         "introspection_inactive" | "introspection_unavailable" => Some("no issuer introspects"),
         "dpop_nonce" => Some("no issuer asks for nonces, which a server makes"),
