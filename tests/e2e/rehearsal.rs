@@ -23,3 +23,14 @@ async fn every_promise_is_kept_for_a_moment() {
     }
     assert!(broken.is_empty(), "{}", broken.join("\n"));
 }
+
+/// The page has each drill with its promise, in order.
+#[test]
+fn the_page_lists_every_drill() {
+    let page = include_str!("../../docs/reliability.md");
+    let (_, table) = page.split_once("| drill | promise |\n|---|---|\n").unwrap();
+    let listed: Vec<_> = table.lines().take_while(|line| line.starts_with('|')).collect();
+    let drills: Vec<_> =
+        DRILLS.iter().map(|drill| format!("| {} | {} |", drill.name, drill.promise)).collect();
+    assert_eq!(listed, drills);
+}
