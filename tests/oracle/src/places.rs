@@ -36,7 +36,9 @@ fn behind(part: &str, word: &str) -> Option<(String, bool)> {
 
 /// 5.49 What is in a place: the credentials, and whether they came with the scheme `DPoP`.
 pub(crate) fn credentials(request: &Request, place: &Place) -> Vec<(String, bool)> {
-    let lines = |name: &str| request.lines(name).into_iter().map(|l| String::from_utf8_lossy(l).trim_matches([' ', '\t']).to_owned()).collect::<Vec<_>>();
+    let lines = |name: &str| {
+        request.lines(name).into_iter().map(|l| String::from_utf8_lossy(l).trim_matches([' ', '\t']).to_owned()).collect::<Vec<_>>()
+    };
     match place {
         Place::Authorization => {
             let one = |one: &str| behind(one, "bearer").or(behind(one, "dpop").map(|(token, _)| (token, true)));

@@ -120,7 +120,13 @@ fn claims() {
     );
     tokens(
         ", claims: [{ pointer: /p, contains: x }]",
-        &[("{ p: [y, x] }", "allow r"), ("{ p: [y] }", "deny claim_mismatch r"), ("{ p: x }", "deny eval_error r")],
+        &[
+            ("{ p: [y, x] }", "allow r"),
+            ("{ p: [y] }", "deny claim_mismatch r"),
+            ("{ p: x }", "allow r"),
+            ("{ p: y }", "deny claim_mismatch r"),
+            ("{ p: 'x y' }", "deny eval_error r"),
+        ],
     );
     tokens(", claims: [{ pointer: /p, exists: true }]", &[("{ p: x }", "allow r"), ("{ }", "deny claim_mismatch r")]);
     tokens(", claims: [{ pointer: /p, exists: false }]", &[("{ }", "allow r"), ("{ p: x }", "deny claim_mismatch r")]);
