@@ -34,6 +34,20 @@ impl Pinned<'_> {
         Denial::new(rejection).throttled(throttling)
     }
 
+    /// Counts the attempt of a caller who is allowed without a cookie whose token failed. It changes nothing for that caller.
+    pub(super) fn count_ignored(&self, view: &RequestView, subject: Option<&Subject>) {
+        let Some((throttle, subject)) = self.pdp.throttle.as_ref().zip(subject) else { return };
+        let failed = subject.ignored().iter().find(|own| {
+            // A token of an issuer that does not count here was not looked at.
+            let is_foreign = own.rejection.reason() == Reason::IssuerUnknown;
+            own.place.cookie().is_some() && !is_foreign && own.rejection.is_failed_attempt()
+        });
+        let Some(failed) = failed else { return };
+        if let Some(source) = throttle.source(view, subject.peer().verified()) {
+            let _ = throttle.failed(source, failed.rejection.reason());
+        }
+    }
+
     /// The refusal of credentials that were not verified before, where more of their source fail than are verified.
     pub(super) fn unaffordable(
         &self,

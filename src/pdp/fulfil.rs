@@ -31,7 +31,10 @@ impl Pinned<'_> {
         let (decision, extra) = match decision {
             Decision::Allow(permit) => {
                 match self.oblige(&permit, subject.as_ref(), collected, at).await {
-                    Ok(extra) => (Decision::Allow(permit), extra),
+                    Ok(extra) => {
+                        self.count_ignored(view, subject.as_ref());
+                        (Decision::Allow(permit), extra)
+                    }
                     Err(Unusable { rejection, proof, cookie }) => {
                         let mut denial = permit.refused(rejection);
                         denial.cookies.extend(cookie);

@@ -2,7 +2,8 @@
 //!
 //! What is counted belongs to the source that it came from: the verified peer, and the network of the client as the transport or a
 //! trusted proxy says. Nothing that an unverified credential says is part of it, so that forging a name locks no one out. An
-//! address may be that of many: only what fails is throttled, and an allow touches nothing here.
+//! address may be that of many: only what fails is throttled, and an allow touches nothing here but
+//! where a rule ignores a cookie that failed.
 
 mod limiter;
 mod options;

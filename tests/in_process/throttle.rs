@@ -18,7 +18,7 @@ use countersign::pdp::{
 };
 use countersign::policy::{Answer, Decision, Denial};
 use countersign::reason::{ClientAnswer, Reason};
-use countersign::request::{Client, CredentialHeaders, HeaderValue, Headers, RequestView};
+use countersign::request::{Client, CredentialHeaders, HeaderValue, Headers, RequestView, Target};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::json;
 
@@ -34,7 +34,25 @@ spec:
   target: { hosts: [orders.example] }
   deny: { status: 404, headers: { x-hidden: here }, body: { text: No such page. } }
   rules:
-    - { name: read, effect: allow, on: { methods: [GET] }, token: { issuer: corp } }
+    - { name: read, effect: allow, on: { methods: [GET], paths: [/v1/orders] }, token: { issuer: corp } }
+---
+apiVersion: countersign.dev/v1alpha1
+kind: TokenIssuer
+metadata: { name: sessions }
+spec:
+  issuer: https://sessions.example.com
+  audiences: [orders]
+  keys: { file: ../keys/corp.jwks.json }
+  algorithms: [ES256]
+  tokens: [{ cookie: session }]
+---
+apiVersion: countersign.dev/v1alpha1
+kind: Policy
+metadata: { name: pages }
+spec:
+  target: { hosts: [pages.example] }
+  rules:
+    - { name: open, effect: allow, on: { methods: [GET] }, public: true, rejectedCookies: ignored }
 ";
 
 /// What a caller shows, and from where.
@@ -353,4 +371,30 @@ async fn what_counts_is_the_credential() {
         assert_eq!(house.decide(shown).await, Err(Reason::TokenExpired));
     }
     assert_eq!(house.pdp.throttle().unwrap().status().sources, 0);
+}
+
+/// P425: forged cookies are counted where a rule allows without them, and the caller who has one is allowed all the same.
+#[tokio::test]
+async fn a_cookie_that_a_rule_ignores_is_counted() {
+    let house = House::enforcing();
+    let claims = json!({ "iss": "https://sessions.example.com" });
+    let forged = house.stranger.mint(Key::Ec, &claims).unwrap();
+    let pinned = house.pdp.pin();
+    let mut asked = 0u64;
+    for _ in 0..LIMIT + 2 {
+        let mut headers = Headers::default();
+        headers.push("cookie", HeaderValue::new(format!("session={forged}").into_bytes()));
+        let (headers, credentials) = CredentialHeaders::split(headers, pinned.sealed(), None, None);
+        let mut view = view("GET", headers);
+        view.source.address = Some(A.parse().unwrap());
+        view.target = Target::parse("pages.example", "/");
+        let outcome = pinned.decide(&view, credentials).await;
+        assert!(matches!(outcome.decision, Decision::Allow(_)), "{:?}", outcome.decision);
+        asked += 1;
+    }
+    let attempts = house.pdp.throttle().unwrap().status().attempts;
+    assert_eq!(attempts.iter().map(|(_, count)| count).sum::<u64>(), asked);
+    // What is denied by the same source afterwards is over its limit.
+    let forged = house.forged(1);
+    assert_eq!(house.decide(at(A).with(&forged)).await, Err(Reason::Throttled));
 }
