@@ -10,7 +10,7 @@ use crate::document::IssuerProfile;
 use crate::reason::{Reason, RefusedCredential, Rejection};
 use crate::secret::Fingerprint;
 use crate::trust::{
-    Issuer, RevocationKind, RevocationMark, RevocationTarget, Revocations, Revoked,
+    Issuer, KeySet, RevocationKind, RevocationMark, RevocationTarget, Revocations, Revoked,
 };
 
 /// A CA on the path of a certificate, by what may be revoked of it.
@@ -133,7 +133,7 @@ fn keys(facts: &PeerFacts) -> impl Iterator<Item = RevocationTarget<&str>> {
 pub(super) fn check_token(
     (claims, registered): (&Map<String, Value>, &RegisteredClaims),
     issuer: &Issuer,
-    key_id: Option<&str>,
+    (key_id, keys): (Option<&str>, Option<&KeySet>),
     revocations: &Revocations,
     now: UnixTime,
 ) -> Result<(), Rejection> {
@@ -158,7 +158,11 @@ pub(super) fn check_token(
         .filter_map(|(kind, value)| Some(RevocationTarget::OfIssuer(kind, iss, value?)));
     // A workload that is revoked is revoked under both of its documents.
     let workload = subject.filter(|_| issuer.profile == IssuerProfile::JwtSvid);
+    // Its issuer may publish the key under further ids (P433).
+    let named = key_id.zip(keys).into_iter().flat_map(|(id, keys)| keys.names_of(id));
+    let aliases = named.map(|id| RevocationTarget::OfIssuer(RevocationKind::Key, iss, id));
     let mut all = of_issuer
+        .chain(aliases)
         .chain([RevocationTarget::Issuer(iss)])
         .chain(workload.map(RevocationTarget::Spiffe));
     let found = all.find_map(|key| revocations.find(&key, registered.issued_at, now));

@@ -4,6 +4,8 @@ use crate::document::closest;
 
 /// Longest part of a word that is shown: of one that is no address, so many characters, and of an address its host.
 const MAX_START: usize = 4;
+/// Longest word that is looked for among ours.
+const MAX_NEAR: usize = 256;
 /// Longest word of a header that is shown.
 const MAX_HEADER: usize = 96;
 const MAX_HOST: usize = 64;
@@ -46,6 +48,10 @@ pub(super) fn shown(word: &str) -> String {
 
 /// The one of `ours` that `word` comes near, and how it differs.
 pub(super) fn near(word: &str, ours: &[&str]) -> Option<String> {
+    // Of a longer one nothing is near (P432).
+    if word.len() > MAX_NEAR {
+        return None;
+    }
     let trimmed = |text: &str| text.trim_end_matches('/').to_owned();
     let differing = |by: &str, plain: &dyn Fn(&str) -> String| {
         let own = ours.iter().find(|own| plain(own) == plain(word))?;

@@ -4,13 +4,23 @@ use strsim::osa_distance;
 
 use super::Diagnostic;
 
+/// Longest text that is compared, in bytes.
+const MAX_COMPARED: usize = 256;
+
 /// The word in `words` that is closest to `text`, if any is close; else one that `text` begins with, as `monday` does with
 /// `mon`.
 pub fn closest<'a>(text: &str, words: &[&'a str]) -> Option<&'a str> {
-    let allowed = text.chars().count().div_ceil(3).clamp(1, 3);
+    // A caller may have written it, as long as a token may be: comparing takes the product of the lengths.
+    if text.len() > MAX_COMPARED {
+        return None;
+    }
+    let length = text.chars().count();
+    let allowed = length.div_ceil(3).clamp(1, 3);
     let folded = text.to_ascii_lowercase();
+    let of_like_length = |word: &&&str| word.chars().count().abs_diff(length) <= allowed;
     words
         .iter()
+        .filter(of_like_length)
         .map(|word| (osa_distance(&folded, &word.to_ascii_lowercase()), *word))
         .filter(|(distance, _)| *distance <= allowed)
         .min_by_key(|(distance, _)| *distance)
@@ -34,6 +44,7 @@ pub(super) fn did_you_mean(problem: Diagnostic, text: &str, words: &[&str]) -> D
 mod tests {
     use super::*;
 
+    /// P432: what a caller may write is compared within a bound.
     #[test]
     fn slips_are_recognised_and_other_words_are_not() {
         let words = ["scopes", "claims", "issuer", "binding"];
@@ -43,5 +54,8 @@ mod tests {
         assert_eq!(closest("peer", &words), None);
         assert_eq!(closest("monday", &["sun", "mon"]), Some("mon"));
         assert_eq!(closest("", &words), None);
+        let (long, longer) = ("a".repeat(MAX_COMPARED), "a".repeat(MAX_COMPARED + 1));
+        assert_eq!(closest(&long, &[&longer]), Some(longer.as_str()));
+        assert_eq!(closest(&longer, &[&longer]), None);
     }
 }

@@ -129,6 +129,15 @@ impl KeySet {
         &self.keys
     }
 
+    /// The ids under which the key `id` is in the set: a set may have it under several.
+    pub fn names_of<'a>(&'a self, id: &str) -> impl Iterator<Item = &'a str> + Clone {
+        let of = self.keys.iter().find(|key| key.id() == Some(id)).map(VerificationKey::thumbprint);
+        self.keys
+            .iter()
+            .filter(move |key| Some(key.thumbprint()) == of)
+            .filter_map(VerificationKey::id)
+    }
+
     /// The keys that are not used, with the reason for each.
     pub fn skipped(&self) -> &[SkippedKey] {
         &self.faults

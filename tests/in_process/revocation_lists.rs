@@ -68,7 +68,7 @@ metadata: {{ name: emergency }}
 spec: {{ entries: [{entries}] }}
 ",
             inline(&self.pki.ca().pem()),
-            inline(&self.issuer.key_set().unwrap()),
+            inline(&with_alias(&self.issuer.key_set().unwrap())),
         );
         let mut problems = Vec::new();
         let documents = document::parse(&SourceFile::new("all.yaml", text), &mut problems);
@@ -137,6 +137,17 @@ spec: {{ entries: [{entries}] }}
 }
 
 /// P64: each thing that can be revoked of a token revokes it, and no other.
+/// `set` with its key `demo-ec` under the id `alias`, too.
+fn with_alias(set: &str) -> String {
+    let mut set: Value = serde_json::from_str(set).unwrap();
+    let keys = set["keys"].as_array_mut().unwrap();
+    let mut alias = keys.iter().find(|key| key["kid"] == "demo-ec").unwrap().clone();
+    alias["kid"] = "alias".into();
+    keys.push(alias);
+    set.to_string()
+}
+
+/// P433: also by another name of its key.
 #[test]
 fn a_token_is_revoked_by_everything_that_it_is_about() {
     let props = Props::new();
@@ -150,6 +161,7 @@ fn a_token_is_revoked_by_everything_that_it_is_about() {
         of("client", "web"),
         of("client", "web-old"),
         of("kid", "demo-ec"),
+        of("kid", "alias"),
         format!("{{ issuer: '{ISSUER}' }}"),
         format!("{{ sub: alice, issuer: '{ISSUER}', issuedBefore: '2027-01-15T08:00:01Z' }}"),
         format!("{{ sub: alice, issuer: '{ISSUER}', expires: '2027-01-15T08:00:01Z' }}"),

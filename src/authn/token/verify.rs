@@ -137,22 +137,25 @@ impl Verifier<'_> {
                 .because(format!("several tokens of the issuer `{}` were sent", &issuer.name)));
         }
         passed(TokenCheck::Issuer);
-        let identity = match &issuer.keys {
+        let (identity, keys) = match &issuer.keys {
             KeySource::Local(keys) => {
-                verify(token, (issuer, keys), known, by, memory, now, passed)?
+                let verified = verify(token, (issuer, keys), known, by, memory, now, passed);
+                (verified?, Some(keys))
             }
             KeySource::Remote(_) => {
                 let keys = material.keys(&issuer.name).ok_or_else(|| stale(issuer))?;
                 let verified = verify(token, (issuer, keys), known, by, memory, now, passed);
-                verified.map_err(|why| unasked(why, issuer, material))?
+                (verified.map_err(|why| unasked(why, issuer, material))?, Some(keys))
             }
             KeySource::Introspected(_) => {
-                ask(token, issuer, material, by, now, passed).map_err(unreadable_answer)?
+                let verified = ask(token, issuer, material, by, now, passed);
+                (verified.map_err(unreadable_answer)?, None)
             }
         };
         let said = (&*identity.content.claims.0, &identity.content.registered);
         let revocations = material.revocations(trust);
-        revoked::check_token(said, issuer, identity.key_id(), revocations, now)?;
+        let key = (identity.key_id(), keys.map(|keys| &**keys));
+        revoked::check_token(said, issuer, key, revocations, now)?;
         passed(TokenCheck::Revocation);
         verified.push(identity);
         Ok(())

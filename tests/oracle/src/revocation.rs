@@ -27,7 +27,7 @@ fn in_time(entry: &Value, issued: Option<i64>) -> bool {
 }
 
 /// 5.83 Whether a token is revoked: by itself, its subject, session, client, key, issuer, or as the JWT-SVID of a workload.
-pub fn token(world: &World, document: &Document, iss: &str, kid: Option<&str>, claims: &Value) -> bool {
+pub fn token(world: &World, document: &Document, iss: &str, kids: &[String], claims: &Value) -> bool {
     let issued = claims.get("iat").and_then(|v| if let Value::Number(n) = v { n.thousandths() } else { None });
     let issued = issued.map(|ms| ms.div_euclid(1000));
     let svid = document.spec.text_of("profile") == Some("jwtSvid");
@@ -42,7 +42,7 @@ pub fn token(world: &World, document: &Document, iss: &str, kid: Option<&str>, c
         let named = ["jti", "sub", "sid", "client", "kid"].iter().any(|k| entry.get(k).is_some());
         let client = ["client_id", "azp", "cid", "appid"].iter().any(|name| is("client", claims.text_of(name)));
         let by_name = ["jti", "sub", "sid"].iter().any(|k| is(k, claims.text_of(k)));
-        (!named || by_name || client || is("kid", kid)) && in_time(entry, issued)
+        (!named || by_name || client || kids.iter().any(|kid| is("kid", Some(kid)))) && in_time(entry, issued)
     })
 }
 

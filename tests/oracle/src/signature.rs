@@ -49,7 +49,7 @@ pub(crate) fn read(text: &str) -> Option<(Value, Value)> {
 }
 
 /// 5.56 Algorithm, type, key, signature. The `kid` of the key that verified it.
-pub(crate) fn verify(world: &World, issuer: &Document, text: &str, header: &Value) -> Judged<Result<Option<String>, Reason>> {
+pub(crate) fn verify(world: &World, issuer: &Document, text: &str, header: &Value) -> Judged<Result<Vec<String>, Reason>> {
     let spec = &issuer.spec;
     let alg = header.text_of("alg").unwrap_or_default();
     if !spec.texts("algorithms").iter().any(|a| a == alg) {
@@ -116,7 +116,9 @@ pub(crate) fn verify(world: &World, issuer: &Document, text: &str, header: &Valu
     let signature = from_base64url(signature).unwrap_or_default();
     for key in fitting.iter().take(4) {
         if signed(key, alg, input.as_bytes(), &signature)? {
-            return Ok(Ok(key.text_of("kid").map(str::to_owned)));
+            // Every name that the set has for this key.
+            let same = set.iter().filter(|other| numbers(other) == numbers(key));
+            return Ok(Ok(same.filter_map(|k| k.text_of("kid").map(str::to_owned)).collect()));
         }
     }
     Ok(Err(if fitting.len() > 4 { "key_unknown" } else { "signature_invalid" }))

@@ -262,7 +262,7 @@ fn judged(
     (header, claims, answered): (&Value, Value, bool),
     dpop_scheme: bool,
 ) -> Judged<Result<Token, Reason>> {
-    let mut key = None;
+    let mut key = Vec::new();
     if !answered {
         if issuer.spec.get("introspection").is_some() {
             return Err(outside("a JWT at an issuer that introspects"));
@@ -289,7 +289,7 @@ fn judged(
         return Ok(Err(reason));
     }
     let iss = issuer.spec.text_of("issuer").unwrap_or_default().to_owned();
-    if revocation::token(world, issuer, &iss, key.as_deref(), &claims) {
+    if revocation::token(world, issuer, &iss, &key, &claims) {
         return Ok(Err("token_revoked"));
     }
     if issuer.spec.text_of("use") == Some("once") {
