@@ -11,6 +11,7 @@ use crate::clock::UnixTime;
 use crate::pdp::{KeptLists, KeptListsStatus, KeyCache, KeyStatus, Pdp};
 use crate::telemetry::{Measurement, instruments};
 use crate::trust::{Authority, Issuer, KeySource, LifePhase, TrustDomain, Validity};
+use crate::words::counted;
 
 pub(in crate::app) struct Trust {
     pub(in crate::app) pdp: Arc<Pdp>,
@@ -135,7 +136,7 @@ fn kept_lists(KeptListsStatus { lists, problem }: KeptListsStatus) -> Option<Hea
     let name = "kept revocation lists";
     match problem {
         None if lists == 0 => None,
-        None => Some(Health::new(name, Condition::Good, format!("{lists} lists"))),
+        None => Some(Health::new(name, Condition::Good, counted(lists, "list"))),
         Some(problem) => Some(Health::new(name, Condition::Degraded, problem)),
     }
 }

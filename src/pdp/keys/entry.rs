@@ -163,6 +163,11 @@ impl Shared {
         }
     }
 
+    /// Whether there were keys at any time.
+    pub(super) fn was_fetched(&self) -> bool {
+        lock(&self.state).held().is_some()
+    }
+
     /// Whether the issuer did not answer when it was last asked.
     pub(super) fn is_failing(&self) -> bool {
         self.course.schedule().failures() > 0

@@ -18,6 +18,7 @@ use crate::replace_file::replace_file;
 use crate::secret::Fingerprint;
 use crate::sync::lock;
 use crate::trust::{KnownLists, StoredList};
+use crate::words::counted;
 
 /// A folder of revocation lists.
 #[derive(Debug)]
@@ -107,10 +108,7 @@ impl KeptLists {
                 None => lost = lost.saturating_add(1),
             }
         }
-        (
-            found,
-            (lost > 0).then(|| format!("{lost} lists are missing or are not as they were written")),
-        )
+        (found, (lost > 0).then(|| format!("{} missing, or not as written", counted(lost, "list"))))
     }
 
     fn read_list(&self, entry: &Entry) -> Option<StoredList> {

@@ -177,6 +177,8 @@ fn what_is_wrong_is_told_with_its_code() {
         ("tokens: [{ prefixed: { header: authorization, prefix: Bearer } }]", "invalid-place"),
         ("tokens: [{ prefixed: { header: authorization, prefix: 'J W T' } }]", "invalid-place"),
         ("tokens: [{ prefixed: { header: x-auth, prefix: '' } }]", "invalid-place"),
+        ("tokens: [{ prefixed: { header: x-auth, prefix: _jwt } }]", "invalid-place"),
+        ("tokens: [{ prefixed: { header: authorization, prefix: '!x' } }]", "invalid-place"),
         ("tokens: [{ prefixed: { header: cookie, prefix: JWT } }]", "invalid-place"),
         ("tokens: [{ webSocketProtocol: {} }]", "invalid-place"),
         ("tokens: [{ webSocketProtocol: { prefix: a, after: b } }]", "invalid-place"),
