@@ -30,7 +30,7 @@ use x509_parser::prelude::{FromDer as _, X509Certificate};
 struct Everything(Mutex<HashMap<CertificateKey, Arc<VerifiedCertificate>>>);
 
 impl CertificateCache for Everything {
-    fn recall(&self, key: &CertificateKey) -> Option<Arc<VerifiedCertificate>> {
+    fn lookup(&self, key: &CertificateKey) -> Option<Arc<VerifiedCertificate>> {
         self.0.lock().expect("no panic inside").get(key).cloned()
     }
 

@@ -110,7 +110,7 @@ impl RevocationApi {
 
     /// Warnings about a revocation that may match less than the operator expects.
     fn warnings(&self, entry: &RevocationEntry) -> Vec<String> {
-        self.pdp.inspect(|snapshot| snapshot.trust().doubts_about(entry))
+        self.pdp.inspect(|snapshot| snapshot.trust().lints_about(entry))
     }
 }
 

@@ -19,7 +19,7 @@ pub fn pass_over(
 ) -> Evidence {
     let scope = Scope { trust, counts: &counts };
     let of_none = |token: &PresentedToken| {
-        let known = memory.recall(&token.fingerprint).filter(|known| known.is(token));
+        let known = memory.lookup(&token.fingerprint).filter(|known| known.is(token));
         let own = known.map_or_else(|| scope.may_count(token), |known| counts(known.issuer_name()));
         (!own).then(foreign)
     };

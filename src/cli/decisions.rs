@@ -10,7 +10,7 @@ use std::thread::sleep;
 use std::time::Duration;
 
 use super::style::{BAD, GOOD, Output, QUIET, counted, out, visible};
-use super::{CommandError, Exit, moment};
+use super::{CommandError, Exit, time};
 use crate::audit::{DecisionRecord, put_aside};
 use crate::clock::{Clock as _, SystemClock, UnixTime};
 use crate::config::{Config, Overrides};
@@ -156,7 +156,7 @@ impl Args {
         if self.since.is_none() && self.until.is_none() {
             return true;
         }
-        moment::parse(&record.time).is_ok_and(|at| {
+        time::parse(&record.time).is_ok_and(|at| {
             self.since.is_none_or(|since| at >= since) && self.until.is_none_or(|until| at < until)
         })
     }
@@ -379,7 +379,7 @@ impl<'a> Log<'a> {
 fn when(text: &str) -> Result<UnixTime, String> {
     match HumanDuration::from_str(text) {
         Ok(ago) => Ok(SystemClock.now().minus(ago.get())),
-        Err(_) => moment::parse(text).map_err(|_| {
+        Err(_) => time::parse(text).map_err(|_| {
             String::from(
                 "expected how long ago, such as `10m`, or a time such as `2026-11-22T03:00:00Z`",
             )

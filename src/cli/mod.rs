@@ -13,7 +13,7 @@ mod explain;
 mod files;
 mod inspect;
 mod keys;
-mod moment;
+mod time;
 mod revocations;
 mod revoke;
 mod sarif;

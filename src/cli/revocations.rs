@@ -8,7 +8,7 @@ use comfy_table::{ContentArrangement, Table};
 
 use super::admin_client::{Admin, AdminArgs};
 use super::style::{BAD, HEADING, Output, QUIET, visible};
-use super::{CommandError, Exit, documents, moment};
+use super::{CommandError, Exit, documents, time};
 use crate::admin::api::{ListedRevocation, Revocations};
 use crate::clock::{Clock as _, SystemClock, UnixTime};
 use crate::pdp::{ListStatus, SharingStatus};
@@ -156,7 +156,7 @@ fn write_list(list: &ListStatus, out: &mut dyn Write) -> io::Result<()> {
     let age = list.age_seconds.map(std::time::Duration::from_secs);
     let age = age.map_or_else(
         || String::from("never loaded"),
-        |age| format!("{} old", moment::lasting(age)),
+        |age| format!("{} old", time::lasting(age)),
     );
     let (name, place) = (visible(&list.name), visible(&list.place));
     let entries = list.entries.unwrap_or_default();
@@ -175,7 +175,7 @@ fn write_sharing(sharing: &SharingStatus, out: &mut dyn Write) -> io::Result<()>
     let read = sharing.synced_at.map(UnixTime::from_secs);
     let read = read.map_or_else(
         || String::from("never read"),
-        |at| format!("read {}", moment::relative(at, SystemClock.now())),
+        |at| format!("read {}", time::relative(at, SystemClock.now())),
     );
     let where_ = match &*sharing.store {
         "memory" => String::from("on this server only"),

@@ -25,7 +25,7 @@ use crate::limits::MAX_KEY_WAITERS;
 use crate::sync::lock;
 
 /// A remote thing: how it is asked for, judged, put in force and saved.
-pub(super) trait Followed: Send + 'static {
+pub(super) trait RemoteResource: Send + 'static {
     /// Asks once, urgently where a request waits for it. Gives for how long the server says that the answer may be kept.
     ///
     /// # Errors
@@ -38,7 +38,7 @@ pub(super) trait Followed: Send + 'static {
 
 /// When one thing is asked for, and how that went: shared by its task and those that look at it.
 #[derive(Debug)]
-pub(super) struct Course {
+pub(super) struct RefreshState {
     clock: Arc<dyn Clock>,
     schedule: Mutex<Schedule>,
     ended: watch::Sender<u64>,
@@ -48,11 +48,11 @@ pub(super) struct Course {
 
 /// A task that follows. It ends when this is dropped.
 #[derive(Debug)]
-pub(super) struct Following(AbortHandle);
+pub(super) struct RefreshTask(AbortHandle);
 
 /// One request's place among those that wait for an answer.
 #[derive(Debug)]
-pub(super) struct Waiting<'a>(&'a Course);
+pub(super) struct Waiting<'a>(&'a RefreshState);
 
 /// A sleeping task does not notice that the wall clock jumps, so it looks at it now and then (P82).
 const LONGEST_SLEEP: Duration = Duration::from_secs(30);
@@ -60,32 +60,32 @@ const LONGEST_SLEEP: Duration = Duration::from_secs(30);
 /// The longest wait before a failed fetch is repeated for a request that waits.
 const QUICK_RETRY: Duration = Duration::from_millis(80);
 
-impl Following {
+impl RefreshTask {
     /// Follows from now on. Call it within a tokio runtime.
-    pub(super) fn start(course: &Arc<Course>, followed: impl Followed) -> Self {
-        Self(tokio::spawn(run(Arc::clone(course), followed)).abort_handle())
+    pub(super) fn start(refresh_state: &Arc<RefreshState>, followed: impl RemoteResource) -> Self {
+        Self(tokio::spawn(run(Arc::clone(refresh_state), followed)).abort_handle())
     }
 }
 
-impl Drop for Following {
+impl Drop for RefreshTask {
     fn drop(&mut self) {
         self.0.abort();
     }
 }
 
-async fn run(course: Arc<Course>, mut followed: impl Followed) {
+async fn run(refresh_state: Arc<RefreshState>, mut followed: impl RemoteResource) {
     loop {
-        course.until_due().await;
-        let urgent = course.waiting.load(Ordering::Relaxed) > 0;
-        course.schedule().begin(course.clock.now());
+        refresh_state.until_due().await;
+        let urgent = refresh_state.waiting.load(Ordering::Relaxed) > 0;
+        refresh_state.schedule().begin(refresh_state.clock.now());
         let looked = followed.look(urgent).await;
-        if course.note(looked) {
+        if refresh_state.note(looked) {
             tokio::time::sleep(QUICK_RETRY.mul_f64(0.5 + 0.5 * jitter())).await;
         }
     }
 }
 
-impl Course {
+impl RefreshState {
     /// The course of something that is asked for every `refresh`, and now.
     pub(super) fn new(refresh: Duration, clock: Arc<dyn Clock>) -> Arc<Self> {
         let schedule = Mutex::new(Schedule::new(refresh, clock.now()));

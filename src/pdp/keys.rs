@@ -19,7 +19,7 @@ use crate::authn::TokenCache;
 use crate::clock::{Clock, Deadline};
 use crate::evidence::PresentedToken;
 use crate::pdp::fetch::Fetcher;
-use crate::pdp::follow::Following;
+use crate::pdp::follow::RefreshTask;
 use crate::pdp::kept_files::KeptFiles;
 use crate::pdp::keys::entry::{FollowedKeys, Need, Shared};
 use crate::sync::lock;
@@ -38,7 +38,7 @@ pub struct KeyCache {
 /// One source. Nothing follows it where only requests need it that began before.
 struct Entry {
     shared: Arc<Shared>,
-    following: Option<Following>,
+    task: Option<RefreshTask>,
 }
 
 impl KeyCache {
@@ -70,7 +70,7 @@ impl KeyCache {
     pub fn follow(&self, trust: &TrustStore, previous: Option<&TrustStore>) {
         let mut entries = lock(&self.entries);
         let stays = |entry: &Entry| {
-            entry.following.is_some() && sources(trust).any(|(_, own)| entry.shared.serves(own))
+            entry.task.is_some() && sources(trust).any(|(_, own)| entry.shared.serves(own))
         };
         let (stay, mut before): (Vec<_>, Vec<_>) = entries.drain(..).partition(stays);
         *entries = stay;
@@ -88,7 +88,7 @@ impl KeyCache {
         before.retain(held);
         for old in before {
             lock(&old.shared.issuers).clear();
-            entries.push(Entry { following: None, ..old });
+            entries.push(Entry { task: None, ..old });
         }
     }
 
@@ -99,8 +99,8 @@ impl KeyCache {
         let (shared, fetcher) = (Arc::new(shared), Arc::clone(&self.fetcher));
         let followed =
             FollowedKeys { shared: Arc::clone(&shared), fetcher, known: Known::default() };
-        let following = Some(Following::start(&shared.course, followed));
-        Entry { shared, following }
+        let task = Some(RefreshTask::start(&shared.refresh_state, followed));
+        Entry { shared, task }
     }
 
     /// The key sets that `tokens` need and that are not in `trust` itself.
@@ -117,7 +117,7 @@ impl KeyCache {
         let mut material = Material::default();
         let mut deadline = None;
         for token in tokens {
-            let known = memory.recall(&token.fingerprint).filter(|known| known.is(token));
+            let known = memory.lookup(&token.fingerprint).filter(|known| known.is(token));
             let key_id = match &known {
                 Some(known) => known.key_id(),
                 None => token.jws().ok().and_then(|jws| jws.header.key_id.as_deref()),
@@ -178,8 +178,8 @@ impl KeyCache {
     pub async fn settled(&self) {
         let all: Vec<_> = {
             let entries = lock(&self.entries);
-            let followed = entries.iter().filter(|entry| entry.following.is_some());
-            followed.map(|entry| entry.shared.course.ended()).collect()
+            let followed = entries.iter().filter(|entry| entry.task.is_some());
+            followed.map(|entry| entry.shared.refresh_state.ended()).collect()
         };
         for mut ended in all {
             // An error means that the address is no longer followed.
@@ -189,7 +189,7 @@ impl KeyCache {
 
     /// Has every task look at the clock again.
     pub fn recheck(&self) {
-        lock(&self.entries).iter().for_each(|entry| entry.shared.course.recheck());
+        lock(&self.entries).iter().for_each(|entry| entry.shared.refresh_state.recheck());
     }
 
     fn find(&self, source: &Arc<RemoteKeys>) -> Option<Arc<Shared>> {

@@ -164,7 +164,7 @@ impl Pinned<'_> {
         elapsed: Duration,
         collected: &Collected<'_>,
     ) -> Result<Material, Rejection> {
-        let Collected { evidence, origin, recalled, .. } = collected;
+        let Collected { evidence, origin, cached, .. } = collected;
         let tokens = evidence.presented();
         if evidence.unreadable.iter().any(|own| own.place.cookie().is_none()) {
             return Ok(Material::default());
@@ -178,13 +178,13 @@ impl Pinned<'_> {
         let patience = left.mul_f64(0.9);
         let trust = self.current.snapshot.trust();
         let gathering = async {
-            let mut material = self.pdp.keys.gather(tokens, trust, recalled, patience).await;
-            if !tokens.iter().all(|token| authn::is_cached(token, recalled)) {
+            let mut material = self.pdp.keys.gather(tokens, trust, cached, patience).await;
+            if !tokens.iter().all(|token| authn::is_cached(token, cached)) {
                 let patience = self.deadline.left().saturating_sub(left - patience);
                 let introspector = &self.pdp.introspector;
                 // Boxed because it is rare: every check has to make room for what is inline.
                 let asking =
-                    introspector.gather(tokens, trust, recalled, *origin, patience, &mut material);
+                    introspector.gather(tokens, trust, cached, *origin, patience, &mut material);
                 Box::pin(asking).await;
             }
             material
@@ -237,7 +237,7 @@ impl Pinned<'_> {
     ) -> Decided<'c> {
         let gathered = self.deadline.elapsed();
         let (now, trust) = (self.pdp.clock.now(), self.current.snapshot.trust());
-        let (evidence, cache) = (&collected.evidence, collected.recalled.memory());
+        let (evidence, cache) = (&collected.evidence, collected.cached.memory());
         let watch = trace.authentication();
         let subject = authn::authenticate_traced(evidence, trust, material, cache, now, watch);
         let authenticated = self.deadline.elapsed();

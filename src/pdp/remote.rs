@@ -18,7 +18,7 @@ use crate::clock::{Clock, UnixTime};
 use crate::document::RemoteContents;
 use crate::limits::{MAX_REMOTE_FILE_BYTES, UNKNOWN_AUTHORITY_FETCHES};
 use crate::pdp::fetch::{Ask, Fetched, Fetcher, Validators};
-use crate::pdp::follow::{Bucket, Course, Failure, Followed, Following, Saved};
+use crate::pdp::follow::{Bucket, RefreshState, Failure, RemoteResource, RefreshTask, Saved};
 use crate::pdp::kept_files::KeptFiles;
 use crate::sync::lock;
 use crate::trust::{RemoteFile, RemotePart, TrustStore, refresh_hint};
@@ -57,7 +57,7 @@ pub struct RemoteStatus {
 
 struct Entry {
     shared: Arc<Shared>,
-    _following: Following,
+    _task: RefreshTask,
 }
 
 /// The state that the task and the others share.
@@ -66,7 +66,7 @@ struct Shared {
     /// The documents that name it, and where.
     named: Mutex<Vec<Named>>,
     state: Mutex<State>,
-    course: Arc<Course>,
+    refresh_state: Arc<RefreshState>,
 }
 
 #[derive(Default)]
@@ -155,18 +155,18 @@ impl RemoteFiles {
             Some(before) => std::mem::take(&mut *lock(&before.shared.state)),
             None => State { newest: self.restore(source), ..State::default() },
         };
-        let course = Course::new(source.refresh, Arc::clone(&self.clock));
+        let refresh_state = RefreshState::new(source.refresh, Arc::clone(&self.clock));
         let state = Mutex::new(state);
         let (source, named) = (Arc::clone(source), Mutex::default());
-        let shared = Arc::new(Shared { source, named, state, course });
+        let shared = Arc::new(Shared { source, named, state, refresh_state });
         let followed = FollowedFile {
             shared: Arc::clone(&shared),
             fetcher: Arc::clone(&self.fetcher),
             changed: Arc::clone(&self.changed),
             known: Validators::default(),
         };
-        let following = Following::start(&shared.course, followed);
-        Entry { shared, _following: following }
+        let task = RefreshTask::start(&shared.refresh_state, followed);
+        Entry { shared, _task: task }
     }
 
     /// What was saved before the start.
@@ -273,7 +273,7 @@ impl fmt::Debug for RemoteFiles {
 
 impl Entry {
     fn status(&self, (trust_domain, _, file): &(String, RemotePart, String)) -> RemoteStatus {
-        let (state, schedule) = (lock(&self.shared.state), self.shared.course.schedule());
+        let (state, schedule) = (lock(&self.shared.state), self.shared.refresh_state.schedule());
         RemoteStatus {
             trust_domain: trust_domain.clone(),
             file: file.clone(),
@@ -296,13 +296,13 @@ impl Shared {
 
     fn ask(&self) {
         let (most, refill, gap) = UNKNOWN_AUTHORITY_FETCHES;
-        let now = self.course.now();
+        let now = self.refresh_state.now();
         let mut state = lock(&self.state);
-        let mut schedule = self.course.schedule();
+        let mut schedule = self.refresh_state.schedule();
         let asks = state.asks.get_or_insert_with(|| Bucket::full(most, refill, gap));
         if !schedule.is_moving(now) && schedule.permits(now) && asks.take(now) {
             schedule.hurry(now);
-            self.course.recheck();
+            self.refresh_state.recheck();
         }
     }
 
@@ -329,7 +329,7 @@ impl Shared {
     }
 }
 
-impl Followed for FollowedFile {
+impl RemoteResource for FollowedFile {
     async fn look(&mut self, urgent: bool) -> Result<Option<Duration>, Failure> {
         let Self { shared, fetcher, changed, known } = self;
         let RemoteFile { url, access, .. } = &*shared.source;
@@ -337,7 +337,7 @@ impl Followed for FollowedFile {
         match fetcher.fetch(ask).await {
             Ok(Fetched { body, max_age, validators }) => {
                 *known = validators;
-                if shared.take(body, shared.course.now()) {
+                if shared.take(body, shared.refresh_state.now()) {
                     changed.notify_one();
                 }
                 let state = lock(&shared.state);
@@ -348,7 +348,7 @@ impl Followed for FollowedFile {
                 let had_before = lock(&shared.state).newest.is_some();
                 let files = shared.files();
                 tracing::warn!(?files, origin = %url, %error, last_good_in_force = had_before, "remote file not fetched");
-                if shared.lapse(shared.course.now()) {
+                if shared.lapse(shared.refresh_state.now()) {
                     tracing::error!(?files, origin = %url, "remote file is older than its `maxStale` and does not count any more");
                     changed.notify_one();
                 }

@@ -87,7 +87,7 @@ fn weight(bytes: usize, overhead: usize) -> u32 {
 }
 
 impl CertificateCache for Certificates {
-    fn recall(&self, key: &CertificateKey) -> Option<Arc<VerifiedCertificate>> {
+    fn lookup(&self, key: &CertificateKey) -> Option<Arc<VerifiedCertificate>> {
         self.0.get(key)
     }
 
@@ -97,7 +97,7 @@ impl CertificateCache for Certificates {
 }
 
 impl TokenCache for Tokens {
-    fn recall(&self, token: &Fingerprint) -> Option<Arc<SignedToken>> {
+    fn lookup(&self, token: &Fingerprint) -> Option<Arc<SignedToken>> {
         self.0.get(token)
     }
 
@@ -151,7 +151,7 @@ mod tests {
         let used = Arc::new(SignedToken::for_test(u32::MAX));
         memory.keep(&used);
         for number in 0..10_000 {
-            assert!(memory.recall(used.fingerprint()).is_some(), "after {number}");
+            assert!(memory.lookup(used.fingerprint()).is_some(), "after {number}");
             memory.keep(&Arc::new(SignedToken::for_test(number)));
         }
     }

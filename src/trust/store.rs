@@ -188,8 +188,8 @@ impl TrustStore {
 
     /// Why an entry that is made while servers run may revoke less than it seems, beside an issuer that no document has: no
     /// document has its key or its workload, or a value begins or ends with white space.
-    pub fn doubts_about(&self, entry: &RevocationEntry) -> Vec<String> {
-        revocation::doubts_about(entry, &self.domains, &self.issuers)
+    pub fn lints_about(&self, entry: &RevocationEntry) -> Vec<String> {
+        revocation::lints_about(entry, &self.domains, &self.issuers)
     }
 
     /// The issuers and authorities of the documents, for lists that are read beside them.

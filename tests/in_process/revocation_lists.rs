@@ -284,7 +284,7 @@ fn a_revoked_forwarder_is_not_walked_past() {
 struct Elephant(Mutex<Option<Arc<SignedToken>>>);
 
 impl TokenCache for Elephant {
-    fn recall(&self, _token: &Fingerprint) -> Option<Arc<SignedToken>> {
+    fn lookup(&self, _token: &Fingerprint) -> Option<Arc<SignedToken>> {
         self.0.lock().unwrap().clone()
     }
 

@@ -66,7 +66,7 @@ impl<'a> Verifier<'a> {
         presented: &PresentedCertificate,
     ) -> Result<Arc<VerifiedCertificate>, Rejection> {
         let key = CertificateKey::new(self.trust.domains_revision(), presented);
-        if let Some(verified) = self.memory.recall(&key)
+        if let Some(verified) = self.memory.lookup(&key)
             && verified.holds_at(self.now)
         {
             return Ok(verified);

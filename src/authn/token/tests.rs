@@ -381,7 +381,7 @@ impl Recorder {
 }
 
 impl TokenCache for Recorder {
-    fn recall(&self, token: &Fingerprint) -> Option<Arc<SignedToken>> {
+    fn lookup(&self, token: &Fingerprint) -> Option<Arc<SignedToken>> {
         self.0.lock().unwrap().get(token).cloned()
     }
 

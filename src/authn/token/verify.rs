@@ -122,7 +122,7 @@ impl Verifier<'_> {
         passed: &mut impl FnMut(TokenCheck),
     ) -> Result<(), Rejection> {
         let Self { by, trust, material, memory, now } = *self;
-        let known = memory.recall(&token.fingerprint).filter(|known| known.is(token));
+        let known = memory.lookup(&token.fingerprint).filter(|known| known.is(token));
         let issuer = match known.as_ref().and_then(|known| trust.issuer(known.issuer_name())) {
             Some(issuer) => issuer,
             None => issuer_of(token, trust)?,

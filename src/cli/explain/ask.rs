@@ -26,7 +26,7 @@ use crate::request::RequestView;
 use crate::signer::{AssertionKeys, AssertionOptions, Signer};
 
 /// The parts that decide a question.
-pub(super) struct Ground<'a> {
+pub(super) struct ExplainSetup<'a> {
     pub(super) args: &'a Args,
     pub(super) config: Option<&'a Config>,
     pub(super) snapshot: Snapshot,
@@ -50,21 +50,21 @@ pub(super) fn load(
 }
 
 /// Decides `input` and tells how.
-pub(super) fn ask(ground: Ground<'_>, input: Input) -> Result<Report, CommandError> {
+pub(super) fn ask(setup: ExplainSetup<'_>, input: Input) -> Result<Report, CommandError> {
     let runtime = documents::runtime()?;
     let _guard = runtime.enter();
-    let now = ground.args.at.or(input.at).unwrap_or_else(|| SystemClock.now());
-    let Input { view, caller, at: _, missing, told } = input;
-    let may_wait = matches!(caller, Caller::Shown(_) | Caller::Peer(..)) && !ground.args.offline;
-    let show_values = ground.args.show_values;
-    let pdp = ground.pdp(now, may_wait, told.names_tls_peer);
+    let now = setup.args.at.or(input.at).unwrap_or_else(|| SystemClock.now());
+    let Input { view, caller, at: _, missing, context } = input;
+    let may_wait = matches!(caller, Caller::Shown(_) | Caller::Peer(..)) && !setup.args.offline;
+    let show_values = setup.args.show_values;
+    let pdp = setup.pdp(now, may_wait, context.names_tls_peer);
     let pinned = pdp.pin();
     let mut watch = Watch::new(missing);
     let progress = may_wait.then(|| Progress::begin("the issuers")).flatten();
     let outcome = runtime.block_on(decide(&pinned, &view, caller, now, &mut watch));
     drop(progress);
     let policies = pinned.snapshot().policies();
-    Ok(Report::new(&view, &outcome, &watch, policies, told, show_values))
+    Ok(Report::new(&view, &outcome, &watch, policies, context, show_values))
 }
 
 async fn decide(
@@ -101,7 +101,7 @@ async fn decide(
     }
 }
 
-impl Ground<'_> {
+impl ExplainSetup<'_> {
     fn pdp(self, now: UnixTime, may_wait: bool, names_tls_peer: bool) -> Pdp {
         let clock = Arc::new(FixedClock::at(now));
         let proxies = self.config.map(|config| Arc::clone(&config.proxies));

@@ -8,10 +8,10 @@ use std::path::Path;
 
 use serde_json::{Map, Value, json};
 
-use super::question::{Caller, Input, Told};
+use super::question::{Caller, Input, QuestionContext};
 use crate::audit::{DecisionRecord, RecordedPeer, RecordedToken, put_aside};
 use crate::authn::{Binding, Credential, PeerFacts, PeerIdentity, Subject, TokenIdentity};
-use crate::cli::moment;
+use crate::cli::time;
 use crate::cli::style::visible;
 use crate::config::Config;
 use crate::evidence_level::EvidenceLevel;
@@ -128,7 +128,7 @@ fn put_again(record: DecisionRecord) -> Result<Input, String> {
     let rejection = refused_before_any_rule(&record);
     let view = view(&record, rejection.as_ref());
     let caller = caller(&record, rejection.as_ref())?;
-    let at = moment::parse(&record.time)
+    let at = time::parse(&record.time)
         .map_err(|_| String::from("the record does not say when it was decided"))?;
     let ignored = record.ignored_tokens.iter().map(|own| {
         let place = format!("{} {}", own.place, own.name);
@@ -148,14 +148,14 @@ fn put_again(record: DecisionRecord) -> Result<Input, String> {
             own.source
         )
     });
-    let told = Told {
+    let context = QuestionContext {
         notes: ignored.chain(refused).chain(throttled).collect(),
         from: "audit record",
         vouched: true,
         recorded: Some(record.into()),
-        ..Told::default()
+        ..QuestionContext::default()
     };
-    Ok(Input { view, caller, at: Some(at), missing: MissingData::AUDIT_RECORD, told })
+    Ok(Input { view, caller, at: Some(at), missing: MissingData::AUDIT_RECORD, context })
 }
 
 /// Why the request was refused, where no rule had a part in it.
@@ -230,7 +230,7 @@ fn peer_identity(peer: &RecordedPeer) -> Result<PeerIdentity, String> {
         issuer: non_empty(&peer.issuer),
         serial: non_empty(&peer.serial),
         certificate: Fingerprint::from_hex(&peer.fingerprint),
-        not_after: moment::parse(&peer.not_after).ok(),
+        not_after: time::parse(&peer.not_after).ok(),
         ..PeerFacts::of(&peer.trust_domain)
     };
     let level = level.ok_or_else(|| unreadable("peer.evidence"))?;
@@ -247,7 +247,7 @@ fn token_identity(token: &RecordedToken) -> Result<TokenIdentity, String> {
     claim("client_id", non_empty(&token.client).map(Value::String));
     claim("aud", (!token.audiences.is_empty()).then(|| json!(token.audiences)));
     claim("scope", (!token.scopes.is_empty()).then(|| json!(token.scopes.join(" "))));
-    let expires = moment::parse(&token.expires_at).ok();
+    let expires = time::parse(&token.expires_at).ok();
     claim("exp", expires.map(|at| json!(at.as_secs())));
     let binding = Binding::named(&token.binding).ok_or_else(|| unreadable("tokens.binding"))?;
     TokenIdentity::assertion(&token.issuer_name, claims, binding).map_err(|_| unreadable("tokens"))

@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 
 use serde::Serialize;
 
-use super::rules::{ElsewhereReport, PolicyReport, RuleCheckReport, RuleReport, RulesReport};
+use super::rules::{NonMatchingRuleReport, PolicyReport, RuleCheckReport, RuleReport, RulesReport};
 use crate::document::closest;
 use crate::policy::{Decision, Effect, Mode, PolicySet, Truth};
 use crate::reason::Reason;
@@ -20,7 +20,7 @@ pub(super) struct Change {
 }
 
 /// How many rules that are about other requests are worth naming.
-const MOST_ELSEWHERE: usize = 3;
+const MOST_NON_MATCHING: usize = 3;
 
 /// The changes that would make `decision` an allow.
 pub(super) fn all(
@@ -102,11 +102,11 @@ fn must_allow(policy: &PolicyReport, rule: &RuleReport) -> Option<(bool, Change)
 }
 
 /// Rules about other requests: those that differ in the fewest respects first, and then those whose paths begin alike.
-fn other_rules(elsewhere: &[ElsewhereReport], view: &RequestView) -> Vec<Change> {
+fn other_rules(elsewhere: &[NonMatchingRuleReport], view: &RequestView) -> Vec<Change> {
     let path = view.raw_path.split(['?', '#']).next().unwrap_or_default();
     let mut near: Vec<_> = elsewhere.iter().filter(|rule| rule.effect == Effect::Allow).collect();
     near.sort_by_key(|rule| (rule.differs.len(), Reverse(alike(rule, path))));
-    let change = |rule: &ElsewhereReport| Change {
+    let change = |rule: &NonMatchingRuleReport| Change {
         rule: Some(rule.rule.clone()),
         needs: rule
             .differs
@@ -114,11 +114,11 @@ fn other_rules(elsewhere: &[ElsewhereReport], view: &RequestView) -> Vec<Change>
             .map(|own| format!("the {} must be {}", own.what.as_str(), one_of(&own.about)))
             .collect(),
     };
-    near.into_iter().take(MOST_ELSEWHERE).map(change).collect()
+    near.into_iter().take(MOST_NON_MATCHING).map(change).collect()
 }
 
 /// How much of the path the nearest of a rule's templates begins with.
-fn alike(rule: &ElsewhereReport, path: &str) -> usize {
+fn alike(rule: &NonMatchingRuleReport, path: &str) -> usize {
     let common =
         |template: &String| template.bytes().zip(path.bytes()).take_while(|(a, b)| a == b).count();
     rule.differs.iter().flat_map(|own| &own.about).map(common).max().unwrap_or(0)

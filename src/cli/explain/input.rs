@@ -8,7 +8,7 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::args::Args;
 use super::audit;
-use super::question::{Caller, Input, Told};
+use super::question::{Caller, Input, QuestionContext};
 use crate::authn::{PeerFacts, PeerIdentity};
 use crate::cli::files::{self, shown};
 use crate::cli::keys::token_header;
@@ -48,9 +48,9 @@ impl Input {
         let Question { mut request, subject, now } = question;
         // A question has all the headers that there are.
         request.headers = request.headers.with_shown(Shown::Every);
-        let told = Told { from, vouched: true, ..Told::default() };
+        let context = QuestionContext { from, vouched: true, ..QuestionContext::default() };
         let caller = Caller::Vouched(subject);
-        Self { view: request, caller, at: now, missing: MissingData::NONE, told }
+        Self { view: request, caller, at: now, missing: MissingData::NONE, context }
     }
 }
 
@@ -88,9 +88,9 @@ fn in_file(path: &Path, config: Option<&Config>, snapshot: &Snapshot) -> Result<
             recorded.map_err(|why| format!("cannot read `{}`: {why}", shown(path)))?;
         let clients = config.map(|config| &config.listener.client_address);
         let view = clients.into_iter().fold(view, |view, clients| clients.placed(view));
-        let told = Told { from: "check", names_tls_peer: true, ..Told::default() };
+        let context = QuestionContext { from: "check", names_tls_peer: true, ..QuestionContext::default() };
         let caller = Caller::Shown(credentials);
-        return Ok(Input { view, caller, at: None, missing: MissingData::NONE, told });
+        return Ok(Input { view, caller, at: None, missing: MissingData::NONE, context });
     }
     let Ok(text) = String::from_utf8(bytes) else {
         return Err(format!("`{}` is neither text nor a recorded check", shown(path)));
@@ -137,10 +137,10 @@ fn by_flags(args: &Args, snapshot: &Snapshot) -> Result<Input, String> {
             name => headers.push(name, HeaderValue::new(value.into_bytes())),
         }
     }
-    let mut told = Told { from: "flags", ..Told::default() };
+    let mut context = QuestionContext { from: "flags", ..QuestionContext::default() };
     let certificate =
-        caller.certificate.as_deref().map(|path| leaf(path, &mut told)).transpose()?;
-    told.names_tls_peer = certificate.is_some() || caller.principal.is_some();
+        caller.certificate.as_deref().map(|path| leaf(path, &mut context)).transpose()?;
+    context.names_tls_peer = certificate.is_some() || caller.principal.is_some();
     let sealed = snapshot.sealed();
     let certificate = certificate.map(Text::from);
     let principal = caller.principal.as_ref().map(Text::from);
@@ -156,11 +156,11 @@ fn by_flags(args: &Args, snapshot: &Snapshot) -> Result<Input, String> {
     let caller = match &caller.peer_spiffe {
         None => Caller::Shown(credentials),
         Some(id) => {
-            told.vouched = true;
+            context.vouched = true;
             Caller::Peer(peer(id, args, snapshot)?, credentials)
         }
     };
-    Ok(Input { view, caller, at: None, missing: MissingData::NONE, told })
+    Ok(Input { view, caller, at: None, missing: MissingData::NONE, context })
 }
 
 fn view(args: &Args, path: Text, headers: Headers) -> Result<RequestView, String> {
@@ -195,12 +195,12 @@ fn view(args: &Args, path: Text, headers: Headers) -> Result<RequestView, String
 }
 
 /// The leaf as `source.certificate` has it.
-fn leaf(path: &Path, told: &mut Told) -> Result<String, String> {
+fn leaf(path: &Path, context: &mut QuestionContext) -> Result<String, String> {
     let pem = read(path)?;
     let (leaf, is_chain) = files::leaf(&pem)
         .ok_or_else(|| format!("there is no PEM certificate in `{}`", shown(path)))?;
     if is_chain {
-        told.notes.push(String::from(
+        context.notes.push(String::from(
             "only the first certificate is shown, as in `source.certificate`; give a chain by `--xfcc`",
         ));
     }

@@ -27,7 +27,7 @@ pub(super) fn run(args: &Args) -> Result<Exit, CommandError> {
     };
     let (snapshot, suites) = ask::load(documents, args.offline)?;
     let input = Input::read(args, config.as_ref(), &snapshot, &suites)?;
-    let report = ask::ask(ask::Ground { args, config: config.as_ref(), snapshot }, input)?;
+    let report = ask::ask(ask::ExplainSetup { args, config: config.as_ref(), snapshot }, input)?;
     args.output.write(&report, tree::write)?;
     Ok(Exit::ok_if(report.is_allow()))
 }

@@ -19,7 +19,7 @@ pub(super) struct Input {
     pub(super) at: Option<UnixTime>,
     /// What was not recorded of it.
     pub(super) missing: MissingData,
-    pub(super) told: Told,
+    pub(super) context: QuestionContext,
 }
 
 /// Who asks.
@@ -37,7 +37,7 @@ pub(super) enum Caller {
 
 /// What to tell beside the decision.
 #[derive(Debug, Default)]
-pub(super) struct Told {
+pub(super) struct QuestionContext {
     /// Where the request is from.
     pub(super) from: &'static str,
     /// Whether the question vouches for the caller, in place of evidence.

@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::change::{self, Change};
-use super::question::{Recorded, Told};
-use super::rules::{ElsewhereReport, PolicyReport, RulesReport};
+use super::question::{Recorded, QuestionContext};
+use super::rules::{NonMatchingRuleReport, PolicyReport, RulesReport};
 use super::watch::Watch;
 use crate::authn::{Credential, PeerIdentity, Subject, TokenCheck, TokenIdentity};
 use crate::cli::inspect::{HopReport, PeerReport, RejectionReport};
@@ -32,7 +32,7 @@ pub(super) struct Report {
     /// The policies with a rule about the request.
     pub(super) policies: Vec<PolicyReport>,
     /// Rules of the host that are about other requests.
-    pub(super) elsewhere: Vec<ElsewhereReport>,
+    pub(super) elsewhere: Vec<NonMatchingRuleReport>,
 }
 
 #[derive(Debug, Default, Serialize)]
@@ -167,7 +167,7 @@ impl Report {
         outcome: &Outcome,
         watch: &Watch,
         policies: &PolicySet,
-        told: Told,
+        context: QuestionContext,
         show_values: bool,
     ) -> Self {
         let subject = outcome.subject.as_ref();
@@ -176,7 +176,7 @@ impl Report {
         let changes = change::all(&outcome.decision, &rules, policies, view);
         let RulesReport { policies, elsewhere } = rules;
         let missing = crate::policy::Trace::missing(&watch.rules);
-        let recorded = told.recorded.map(|recorded| RecordedReport {
+        let recorded = context.recorded.map(|recorded| RecordedReport {
             same_documents: recorded.revision == outcome.revision.as_str(),
             same_answer: recorded.decision == answer.decision
                 && recorded.reason == answer.reason.unwrap_or_default(),
@@ -185,7 +185,7 @@ impl Report {
         Self {
             changes,
             question: QuestionReport {
-                from: told.from,
+                from: context.from,
                 method: view.method.to_string(),
                 host: host(view.raw_host.as_ref(), show_values),
                 path: path(view.raw_path.as_ref(), show_values),
@@ -193,10 +193,10 @@ impl Report {
                 at: outcome.at.to_rfc3339(),
                 revision: outcome.revision.to_string(),
                 not_recorded: missing.all().iter().map(|field| field.as_str()).collect(),
-                notes: told.notes,
+                notes: context.notes,
             },
             recorded,
-            peer: subject.map(|s| peer(s.peer(), told.vouched)).unwrap_or_default(),
+            peer: subject.map(|s| peer(s.peer(), context.vouched)).unwrap_or_default(),
             walk: watch.steps.walk.clone(),
             tokens: subject.map(|s| TokensReport::new(s, &watch.steps.passed)).unwrap_or_default(),
             policies,

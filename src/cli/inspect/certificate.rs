@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::peer::RejectionReport;
 use crate::authn::{CertificateDescription, DomainVerdict, verdicts};
-use crate::cli::moment;
+use crate::cli::time;
 use crate::clock::UnixTime;
 use crate::evidence::PresentedCertificate;
 use crate::reason::Rejection;
@@ -134,10 +134,10 @@ impl Description {
             Validity::Valid
         };
         let left = match validity {
-            Validity::Valid => format!("{} left", moment::lasting(not_after.since(now))),
-            Validity::Expired => format!("expired {}", moment::relative(not_after, now)),
+            Validity::Valid => format!("{} left", time::lasting(not_after.since(now))),
+            Validity::Expired => format!("expired {}", time::relative(not_after, now)),
             Validity::NotYetValid => {
-                format!("not valid yet, begins {}", moment::relative(not_before, now))
+                format!("not valid yet, begins {}", time::relative(not_before, now))
             }
         };
         Self {
@@ -151,7 +151,7 @@ impl Description {
             not_after: not_after.to_rfc3339(),
             validity,
             seconds_left: not_after.since(now).as_secs(),
-            lifetime: moment::lasting(not_after.since(not_before)),
+            lifetime: time::lasting(not_after.since(not_before)),
             left,
             is_ca: found.is_ca,
             key: found.key.clone(),

@@ -8,7 +8,7 @@ use super::input::{Input, Kind};
 use super::render;
 use super::report::Report;
 use crate::cli::style::{self, Output};
-use crate::cli::{CommandError, Exit, documents, files, moment};
+use crate::cli::{CommandError, Exit, documents, files, time};
 use crate::clock::{Clock as _, SystemClock, UnixTime};
 use crate::evidence::{PeerSources, PrincipalSource};
 use crate::evidence_level::EvidenceLevel;
@@ -54,7 +54,7 @@ pub(in crate::cli) struct Args {
     #[arg(long, value_name = "NAME")]
     destination: Option<String>,
     /// Verify at this time instead of now: RFC 3339, or seconds since 1970.
-    #[arg(long, value_name = "TIME", value_parser = moment::parse, allow_hyphen_values = true)]
+    #[arg(long, value_name = "TIME", value_parser = time::parse, allow_hyphen_values = true)]
     at: Option<UnixTime>,
     /// Output format.
     #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]

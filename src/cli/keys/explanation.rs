@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::authn::{TokenCheck, TokenIdentity};
 use crate::cli::inspect::Verdict;
-use crate::cli::moment;
+use crate::cli::time;
 use crate::cli::style::{BAD, GOOD, QUIET, visible};
 use crate::clock::UnixTime;
 use crate::evidence::PresentedToken;
@@ -129,7 +129,7 @@ impl Report {
         self.claims = claims.keys().cloned().collect();
         for claim in ["iat", "nbf", "exp"] {
             if let Some(at) = claims.get(claim).and_then(Value::as_i64).map(UnixTime::from_secs) {
-                let relative = moment::relative(at, now);
+                let relative = time::relative(at, now);
                 self.times.push(Time { claim, at: at.to_rfc3339(), relative });
             }
         }

@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::common::Common;
 use super::obtain::{Obtained, Origin, obtain};
 use crate::cli::style::{BAD, GOOD, HEADING, QUIET, visible};
-use crate::cli::{CommandError, Exit, moment};
+use crate::cli::{CommandError, Exit, time};
 use crate::clock::UnixTime;
 use crate::trust::{Algorithm, Issuer, KeySet, SkippedKey, VerificationKey};
 
@@ -119,7 +119,7 @@ impl IssuerReport {
             max_age_seconds: max_age.map(|age| age.as_secs()),
             keys: usable.chain(skipped).collect(),
             next_refresh: obtained.next_fetch.map(UnixTime::to_rfc3339),
-            until_refresh: obtained.next_fetch.map(|at| moment::relative(at, now)),
+            until_refresh: obtained.next_fetch.map(|at| time::relative(at, now)),
             kept: obtained
                 .kept
                 .as_ref()
@@ -156,7 +156,7 @@ impl KeyReport {
     }
 
     fn seen(self, first: Option<UnixTime>, now: UnixTime) -> Self {
-        let since = first.map(|at| moment::relative(at, now));
+        let since = first.map(|at| time::relative(at, now));
         Self { first_seen: first.map(UnixTime::to_rfc3339), since, ..self }
     }
 
@@ -193,7 +193,7 @@ impl KeptReport {
         let there = now_there.map(KeySet::keys).unwrap_or_default();
         Self {
             fetched_at: at.to_rfc3339(),
-            age: moment::relative(at, now),
+            age: time::relative(at, now),
             added: beyond(there, kept.keys()),
             removed: beyond(kept.keys(), there),
         }

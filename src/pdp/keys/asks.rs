@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use crate::clock::UnixTime;
 use crate::limits::{
-    ABSENT_KEY_LIFETIME, CHANGED_KEY_FETCHES, COMPANY, MAX_ABSENT_KEYS, REPEATED_KEY_FETCHES,
+    ABSENT_KEY_LIFETIME, CHANGED_KEY_FETCHES, SECOND_TOKEN_WAIT, MAX_ABSENT_KEYS, REPEATED_KEY_FETCHES,
     UNKNOWN_KEY_FETCHES,
 };
 use crate::pdp::follow::Bucket;
@@ -20,7 +20,7 @@ pub(super) struct Asks {
     absent: BTreeMap<Fingerprint, Absent>,
     /// Those, the first to be named at the front: it makes room for another.
     order: VecDeque<(UnixTime, Fingerprint)>,
-    lonely: u32,
+    single_waits: u32,
 }
 
 /// A key id that a token names and that is not in the set.
@@ -37,7 +37,7 @@ pub(super) enum Permission {
     /// Have the keys fetched.
     Fetch,
     /// Wait a moment for a second token that needs the same.
-    Company,
+    SecondToken,
     /// Go on with what is there: the issuer was asked.
     None,
     /// Go on with what is there, although the issuer was not asked: others have used the budget up.
@@ -54,7 +54,7 @@ impl Asks {
             changed: Bucket::full(changed.0, changed.1, changed.2),
             absent: BTreeMap::new(),
             order: VecDeque::new(),
-            lonely: 0,
+            single_waits: 0,
         }
     }
 
@@ -76,9 +76,9 @@ impl Asks {
         self.remember(id, Absent { since: now, fetched }, now);
         match fetched {
             true => Permission::Fetch,
-            false if self.lonely < COMPANY.1 => {
-                self.lonely = self.lonely.saturating_add(1);
-                Permission::Company
+            false if self.single_waits < SECOND_TOKEN_WAIT.1 => {
+                self.single_waits = self.single_waits.saturating_add(1);
+                Permission::SecondToken
             }
             false => Permission::Unasked,
         }
@@ -98,7 +98,7 @@ impl Asks {
     /// A fetch has ended. Where it says nothing about the key ids that are absent, or brought another set, they may be asked for
     /// again.
     pub(super) fn end(&mut self, forget: bool) {
-        self.lonely = 0;
+        self.single_waits = 0;
         if forget {
             self.absent.clear();
             self.order.clear();
@@ -144,7 +144,7 @@ mod tests {
                     fetches += 1;
                     asks.end(false);
                 }
-                Permission::Company => waits += 1,
+                Permission::SecondToken => waits += 1,
                 Permission::None | Permission::Unasked => {}
             }
         }
@@ -153,7 +153,7 @@ mod tests {
         // P260: a new key is named by a second request, and a token whose key was replaced has a budget of its own.
         assert_eq!(asks.unknown_key("new", at(60_000)), Permission::Fetch);
         asks.end(false);
-        assert_eq!(asks.unknown_key("newer", at(60_010)), Permission::Company);
+        assert_eq!(asks.unknown_key("newer", at(60_010)), Permission::SecondToken);
         assert_eq!(asks.unknown_key("newer", at(60_020)), Permission::Fetch);
         assert_eq!(asks.changed_key(at(60_030)), Permission::Fetch);
     }

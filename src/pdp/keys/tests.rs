@@ -131,10 +131,10 @@ impl House {
     async fn pass(&self, time: Duration) {
         let before = self.server.fetches();
         self.clock.advance(time);
-        let course = Arc::clone(&lock(&self.cache.entries)[0].shared.course);
-        course.recheck();
-        let mut completed = course.ended();
-        let moving = course.schedule().is_moving(self.clock.now());
+        let refresh_state = Arc::clone(&lock(&self.cache.entries)[0].shared.refresh_state);
+        refresh_state.recheck();
+        let mut completed = refresh_state.ended();
+        let moving = refresh_state.schedule().is_moving(self.clock.now());
         if moving && self.server.fetches() == before {
             completed.changed().await.unwrap();
         }

@@ -8,7 +8,7 @@ use super::reader::{Reader, Text};
 use super::state::Shared;
 use super::state_folder::SavedMark;
 use crate::clock::UnixTime;
-use crate::pdp::follow::{Failure, Followed};
+use crate::pdp::follow::{Failure, RemoteResource};
 use crate::secret::Fingerprint;
 use crate::trust::{AcceptedList, ListError, ListMark, ListSource};
 
@@ -27,7 +27,7 @@ pub(super) fn start(shared: &Arc<Shared>, name: &str, mut tracked: TrackedList) 
         let judged = found.map(|(text, _)| judge(&tracked.source, name, text, &before));
         let good = to_save(&judged);
         let settled = settle(shared, name, &mut tracked, &mut reader, judged);
-        tracked.course.note(settled.map(|()| None));
+        tracked.refresh_state.note(settled.map(|()| None));
         if let (Some(text), Some(known)) = (good, tracked.known()) {
             shared.save_list(name, &tracked.source, Some(&text), &known);
         }
@@ -61,7 +61,7 @@ struct Before {
     in_force: bool,
 }
 
-impl Followed for FollowedList {
+impl RemoteResource for FollowedList {
     async fn look(&mut self, _urgent: bool) -> Result<Option<Duration>, Failure> {
         let found = self.reader.read().await;
         // The register is gone, and this task ends with it.

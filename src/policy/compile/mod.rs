@@ -9,7 +9,7 @@ mod deny;
 pub(in crate::policy) mod env;
 mod fragment_store;
 mod fragments;
-mod habits;
+mod foreign_syntax;
 mod identity;
 mod inject;
 pub(in crate::policy) mod lint;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::compiled_policy::HostAnswer;
 use super::compiled_rule::Rule;
 use super::compiler::{Compiler, coded};
-use super::habits;
+use super::foreign_syntax;
 use crate::document::policy::{
     EmptySegmentsSpec, EncodedSlashesSpec, Entries, ParametersSpec, PathsSpec, PolicySpec,
     RejectedSpec, TargetSpec, TargetTokensSpec,
@@ -67,7 +67,7 @@ impl<'a> Compiler<'a, '_> {
             (Some(_), None) | (None, Some(_)) => {}
         }
         let hosts = self.each(hosts.as_ref(), "hosts", |text: &String| {
-            if let Some(problem) = habits::foreign_host(text) {
+            if let Some(problem) = foreign_syntax::foreign_host(text) {
                 return Err(problem);
             }
             AuthorityPattern::parse(text).map_err(coded(Code::InvalidHost))

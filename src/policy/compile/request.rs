@@ -6,7 +6,7 @@ use ipnet::IpNet;
 use percent_encoding::percent_decode_str;
 
 use super::compiler::{Compiler, Problem, coded, problem};
-use super::habits::{foreign_method, foreign_path};
+use super::foreign_syntax::{foreign_method, foreign_path};
 use crate::document::policy::{Entries, GrpcSpec, OnSpec, TextSpec, ValuesSpec};
 use crate::document::{Code, Spanned, closest, not_plain};
 use crate::policy::model::header::HeaderMatcher;

@@ -108,7 +108,7 @@ impl Lists {
     fn not_the_newest(&self, given: &Given, own: &StandingList) -> Option<Diagnostic> {
         let Given { name, list, .. } = given;
         let numbers = format!("number {}, in force {}", list.number(), own.newest.number());
-        if own.doubts(list) {
+        if own.contradicts(list) {
             let message = format!(
                 "revocation list in {name} contradicts the one in force ({numbers}): its number or its `thisUpdate` goes back, or it says something else under the same number"
             );

@@ -103,7 +103,7 @@ impl StandingList {
     }
 
     /// Whether `list` counts although it contradicts the newest one.
-    pub(super) fn doubts(&self, list: &Crl) -> bool {
+    pub(super) fn contradicts(&self, list: &Crl) -> bool {
         self.beside.iter().any(|own| own.is(list))
     }
 

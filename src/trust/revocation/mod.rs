@@ -23,7 +23,7 @@ pub use table::{RevocationTable, Revoked};
 pub use target::{RevocationKind, RevocationMark, RevocationTarget};
 pub use view::Revocations;
 
-pub(super) use known::{check_known, doubts_about};
+pub(super) use known::{check_known, lints_about};
 
 #[cfg(test)]
 mod tests;

@@ -18,7 +18,7 @@ struct Map {
 }
 
 impl CertificateCache for Map {
-    fn recall(&self, key: &CertificateKey) -> Option<Arc<VerifiedCertificate>> {
+    fn lookup(&self, key: &CertificateKey) -> Option<Arc<VerifiedCertificate>> {
         let found = self.entries.lock().unwrap().get(key).cloned();
         self.hits.fetch_add(usize::from(found.is_some()), Ordering::SeqCst);
         found

@@ -17,7 +17,7 @@ const SHOWN: usize = 3;
 
 /// Compares every deny rule with the allow rules for its hosts. Each lint comes with the position of its policy.
 pub(super) fn left_open(policies: &[Arc<CompiledPolicy>]) -> Vec<(usize, RelativeDiagnostic)> {
-    let (denies, allows) = (Rules::of(policies, Effect::Deny), Rules::of(policies, Effect::Allow));
+    let (denies, allows) = (RulesByHost::of(policies, Effect::Deny), RulesByHost::of(policies, Effect::Allow));
     if denies.is_empty() || allows.is_empty() {
         return Vec::new();
     }
@@ -25,12 +25,12 @@ pub(super) fn left_open(policies: &[Arc<CompiledPolicy>]) -> Vec<(usize, Relativ
     for (at, policy) in policies.iter().enumerate() {
         let rules = policy.rules.iter().zip(&policy.rules_at);
         for (rule, place) in rules.filter(|(rule, _)| counts(rule, Effect::Deny)) {
-            let around = Around {
+            let same_host = SameHostRules {
                 denies: denies.about(&policy.target),
                 allows: allows.about(&policy.target),
             };
-            lints.extend(around.paths(rule, *place).map(|lint| (at, lint)));
-            lints.extend(around.head(rule, *place).map(|lint| (at, lint)));
+            lints.extend(same_host.paths(rule, *place).map(|lint| (at, lint)));
+            lints.extend(same_host.head(rule, *place).map(|lint| (at, lint)));
         }
     }
     lints
@@ -41,12 +41,12 @@ fn counts(rule: &Rule, effect: Effect) -> bool {
 }
 
 /// Rules of one effect, found by host.
-struct Rules<'a> {
+struct RulesByHost<'a> {
     by_host: HashMap<&'a HostPattern, Vec<&'a Rule>>,
     any: Vec<&'a Rule>,
 }
 
-impl<'a> Rules<'a> {
+impl<'a> RulesByHost<'a> {
     fn of(policies: &'a [Arc<CompiledPolicy>], effect: Effect) -> Self {
         let mut rules = Self { by_host: HashMap::new(), any: Vec::new() };
         for policy in policies {
@@ -91,12 +91,12 @@ impl<'a> Rules<'a> {
 }
 
 /// The rules for the hosts of one of them.
-struct Around<'a> {
+struct SameHostRules<'a> {
     denies: Vec<&'a Rule>,
     allows: Vec<&'a Rule>,
 }
 
-impl<'a> Around<'a> {
+impl<'a> SameHostRules<'a> {
     /// Paths that differ from a denied one in a final slash or in case.
     fn paths(&self, rule: &Rule, place: RelativeSpan) -> Option<RelativeDiagnostic> {
         let is_call = *rule.methods == [Box::from("POST")];
