@@ -10,7 +10,7 @@ mod watch;
 
 pub use options::{ReloadOptions, Removals};
 pub use status::{ReloadStatus, report};
-pub use watch::Watch;
+pub use watch::FileWatch;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -39,7 +39,7 @@ const RESTLESS: Duration = Duration::from_secs(30);
 #[derive(Debug)]
 pub struct Reloader {
     work: Arc<Work>,
-    watch: Arc<Mutex<Watch>>,
+    watch: Arc<Mutex<FileWatch>>,
     /// The files that the documents in force name.
     files: Vec<PathBuf>,
     changed: Arc<Notify>,
@@ -74,7 +74,7 @@ impl Reloader {
         let (kept, admin) = (None, None);
         let work = Arc::new(Work { pdp, paths, status, remote, options, kept, admin });
         let notified = Arc::clone(&changed);
-        let watch = Watch::new(Arc::new(move || notified.notify_one()));
+        let watch = FileWatch::new(Arc::new(move || notified.notify_one()));
         Self { work, watch: Arc::new(Mutex::new(watch)), files, changed }
     }
 

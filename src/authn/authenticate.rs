@@ -5,7 +5,7 @@ use super::credential::Credential;
 use super::dpop::{self, DpopChallenge};
 use super::peer::{self, Hop, PeerIdentity};
 use super::subject::{OtherTokens, Subject};
-use super::token::{self, Presenter, Shown, Verifier};
+use super::token::{self, Presenter, TokenResults, TokenVerifier};
 use super::trace::{AuthenticationTrace, NoAuthenticationTrace};
 use crate::clock::UnixTime;
 use crate::document::BindingFloor;
@@ -57,8 +57,9 @@ pub fn with_tokens(
 ) -> Subject {
     let passed = &mut |check| trace.passed(check);
     let by = Presenter { peer: &peer, proof: &evidence.proof, request: evidence.request.as_ref() };
-    let verifier = Verifier { by, trust, material, memory, now };
-    let Shown { verified, cookies, refused } = token::verify_shown(evidence, verifier, passed);
+    let verifier = TokenVerifier { by, trust, material, memory, now };
+    let TokenResults { verified, cookies, refused } =
+        token::verify_shown(evidence, verifier, passed);
     let (tokens, others) = match (refused, cookies.first()) {
         (Some(rejection), _) => (Credential::Rejected(rejection), None),
         (None, Some(first)) => {

@@ -17,7 +17,7 @@ pub fn pass_over(
     memory: &dyn TokenCache,
     counts: impl Fn(&str) -> bool,
 ) -> Evidence {
-    let scope = Scope { trust, counts: &counts };
+    let scope = TargetIssuers { trust, counts: &counts };
     let of_none = |token: &PresentedToken| {
         let known = memory.lookup(&token.fingerprint).filter(|known| known.is(token));
         let own = known.map_or_else(|| scope.may_count(token), |known| counts(known.issuer_name()));
@@ -33,12 +33,12 @@ pub(super) fn foreign() -> Rejection {
         .because("token's issuer does not count at this target, which ignores the token")
 }
 
-struct Scope<'a> {
+struct TargetIssuers<'a> {
     trust: &'a TrustStore,
     counts: &'a dyn Fn(&str) -> bool,
 }
 
-impl Scope<'_> {
+impl TargetIssuers<'_> {
     /// Whether `token` may be one of an issuer that counts: in a place of its tokens (P331).
     fn may_count(&self, token: &PresentedToken) -> bool {
         if !self.uses(&token.place) {

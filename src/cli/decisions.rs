@@ -123,7 +123,7 @@ pub(super) fn run(args: &Args) -> Result<Exit, CommandError> {
     };
     let mut newest = Newest { limit: args.limit, listed: VecDeque::new(), counts: BTreeMap::new() };
     if path.as_os_str() == "-" {
-        let mut lines = Lines::new(io::stdin().lock());
+        let mut lines = RecordLines::new(io::stdin().lock());
         lines.each(|line| newest.take(args, line)).map_err(failed)?;
         newest.write(args)?;
         return Ok(Exit::Ok);
@@ -131,7 +131,7 @@ pub(super) fn run(args: &Args) -> Result<Exit, CommandError> {
     let mut older: Vec<_> = put_aside(path).collect();
     older.reverse();
     for file in &older {
-        let mut lines = Lines::new(BufReader::new(File::open(file).map_err(failed)?));
+        let mut lines = RecordLines::new(BufReader::new(File::open(file).map_err(failed)?));
         lines.each(|line| newest.take(args, line)).map_err(failed)?;
     }
     let mut log = Log::open(path).map_err(failed)?;
@@ -294,13 +294,13 @@ impl Listed {
 }
 
 /// The lines of a log, also while it is written.
-struct Lines<R> {
+struct RecordLines<R> {
     reader: R,
     /// The beginning of a line whose end is not there yet.
     begun: Vec<u8>,
 }
 
-impl<R: BufRead> Lines<R> {
+impl<R: BufRead> RecordLines<R> {
     const fn new(reader: R) -> Self {
         Self { reader, begun: Vec::new() }
     }
@@ -328,13 +328,13 @@ impl<R: BufRead> Lines<R> {
 struct Log<'a> {
     path: &'a Path,
     file: Metadata,
-    lines: Lines<BufReader<File>>,
+    lines: RecordLines<BufReader<File>>,
 }
 
 impl<'a> Log<'a> {
     fn open(path: &'a Path) -> io::Result<Self> {
         let file = File::open(path)?;
-        Ok(Self { path, file: file.metadata()?, lines: Lines::new(BufReader::new(file)) })
+        Ok(Self { path, file: file.metadata()?, lines: RecordLines::new(BufReader::new(file)) })
     }
 
     /// Lists what is written, until the process is stopped.

@@ -105,13 +105,13 @@ fn checked(path: &Path) -> Result<String, ConfigError> {
 }
 
 /// One variable as a layer, so that a mistake names it.
-struct Variable {
+struct EnvironmentVariable {
     name: String,
     setting: String,
     text: String,
 }
 
-impl Provider for Variable {
+impl Provider for EnvironmentVariable {
     fn metadata(&self) -> Metadata {
         Metadata::named(self.name.clone())
     }
@@ -130,12 +130,12 @@ fn value(text: &str) -> Value {
 }
 
 /// `COUNTERSIGN_LISTENER__PEER_SOURCES__XFCC` sets `listener.peerSources.xfcc`.
-fn variables() -> impl Iterator<Item = Variable> {
+fn variables() -> impl Iterator<Item = EnvironmentVariable> {
     let env = Env::prefixed(PREFIX)
         .filter(|key| !NOT_SETTINGS.iter().any(|other| key == *other))
         .filter(|key| !is_service_link(key.as_str()));
     let all: Vec<_> = env.iter().collect();
-    all.into_iter().map(|(key, text)| Variable {
+    all.into_iter().map(|(key, text)| EnvironmentVariable {
         name: variable(&key),
         // Or `maxAge` would be `maxage`, which is no setting.
         setting: setting_name(&key).to_string(),

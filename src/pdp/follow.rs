@@ -6,11 +6,11 @@ mod hosts;
 mod saved;
 mod schedule;
 
-pub(super) use bucket::Bucket;
+pub(super) use bucket::TokenBucket;
 pub use hosts::{FetchOptions, PacedFetcher};
 pub(super) use saved::{MAX_SAVED_BYTES, Saved};
 pub use schedule::refresh_after;
-pub(super) use schedule::{Failure, Schedule};
+pub(super) use schedule::{FetchFailure, FetchSchedule};
 
 use std::pin::pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -33,14 +33,14 @@ pub(super) trait RemoteResource: Send + 'static {
     fn look(
         &mut self,
         urgent: bool,
-    ) -> impl Future<Output = Result<Option<Duration>, Failure>> + Send;
+    ) -> impl Future<Output = Result<Option<Duration>, FetchFailure>> + Send;
 }
 
 /// When one thing is asked for, and how that went: shared by its task and those that look at it.
 #[derive(Debug)]
 pub(super) struct RefreshState {
     clock: Arc<dyn Clock>,
-    schedule: Mutex<Schedule>,
+    schedule: Mutex<FetchSchedule>,
     ended: watch::Sender<u64>,
     wake: Notify,
     waiting: AtomicUsize,
@@ -88,13 +88,13 @@ async fn run(refresh_state: Arc<RefreshState>, mut followed: impl RemoteResource
 impl RefreshState {
     /// The course of something that is asked for every `refresh`, and now.
     pub(super) fn new(refresh: Duration, clock: Arc<dyn Clock>) -> Arc<Self> {
-        let schedule = Mutex::new(Schedule::new(refresh, clock.now()));
+        let schedule = Mutex::new(FetchSchedule::new(refresh, clock.now()));
         let (ended, wake, waiting) = (watch::Sender::new(0), Notify::new(), AtomicUsize::new(0));
         Arc::new(Self { clock, schedule, ended, wake, waiting })
     }
 
     /// The schedule, locked.
-    pub(super) fn schedule(&self) -> MutexGuard<'_, Schedule> {
+    pub(super) fn schedule(&self) -> MutexGuard<'_, FetchSchedule> {
         lock(&self.schedule)
     }
 
@@ -104,7 +104,7 @@ impl RefreshState {
     }
 
     /// Notes the result of a look. Whether the next one follows at once, for a request that waits.
-    pub(super) fn note(&self, looked: Result<Option<Duration>, Failure>) -> bool {
+    pub(super) fn note(&self, looked: Result<Option<Duration>, FetchFailure>) -> bool {
         let now = self.clock.now();
         let mut schedule = self.schedule();
         let at_once = match looked {

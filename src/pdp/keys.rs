@@ -8,7 +8,7 @@ mod load;
 mod state;
 
 pub use entry::KeyStatus;
-pub use load::{FirstSeen, Known, LastGood, LoadError, Loaded, last_good, load};
+pub use load::{FirstSeen, KnownVersions, LastGood, LoadError, Loaded, last_good, load};
 
 use std::fmt;
 use std::path::PathBuf;
@@ -32,11 +32,11 @@ pub struct KeyCache {
     clock: Arc<dyn Clock>,
     fetcher: Arc<dyn Fetcher>,
     files: Option<Arc<KeptFiles>>,
-    entries: Mutex<Vec<Entry>>,
+    entries: Mutex<Vec<KeyCacheEntry>>,
 }
 
 /// One source. Nothing follows it where only requests need it that began before.
-struct Entry {
+struct KeyCacheEntry {
     shared: Arc<Shared>,
     task: Option<RefreshTask>,
 }
@@ -69,7 +69,7 @@ impl KeyCache {
     /// a tokio runtime, before the new snapshot is published.
     pub fn follow(&self, trust: &TrustStore, previous: Option<&TrustStore>) {
         let mut entries = lock(&self.entries);
-        let stays = |entry: &Entry| {
+        let stays = |entry: &KeyCacheEntry| {
             entry.task.is_some() && sources(trust).any(|(_, own)| entry.shared.serves(own))
         };
         let (stay, mut before): (Vec<_>, Vec<_>) = entries.drain(..).partition(stays);
@@ -82,25 +82,25 @@ impl KeyCache {
             let own = entries.iter().find(|entry| entry.shared.serves(source));
             own.into_iter().for_each(|own| lock(&own.shared.issuers).push(issuer.name.clone()));
         }
-        let held = |entry: &Entry| {
+        let held = |entry: &KeyCacheEntry| {
             previous.is_some_and(|trust| sources(trust).any(|(_, own)| entry.shared.serves(own)))
         };
         before.retain(held);
         for old in before {
             lock(&old.shared.issuers).clear();
-            entries.push(Entry { task: None, ..old });
+            entries.push(KeyCacheEntry { task: None, ..old });
         }
     }
 
-    fn start(&self, source: &Arc<RemoteKeys>, before: &[Entry]) -> Entry {
+    fn start(&self, source: &Arc<RemoteKeys>, before: &[KeyCacheEntry]) -> KeyCacheEntry {
         let mut same = before.iter().map(|entry| &*entry.shared);
         let same = same.find(|shared| shared.source.are_those_of(source));
         let shared = Shared::new(source, same, self.files.clone(), Arc::clone(&self.clock));
         let (shared, fetcher) = (Arc::new(shared), Arc::clone(&self.fetcher));
         let followed =
-            FollowedKeys { shared: Arc::clone(&shared), fetcher, known: Known::default() };
+            FollowedKeys { shared: Arc::clone(&shared), fetcher, known: KnownVersions::default() };
         let task = Some(RefreshTask::start(&shared.refresh_state, followed));
-        Entry { shared, task }
+        KeyCacheEntry { shared, task }
     }
 
     /// The key sets that `tokens` need and that are not in `trust` itself.

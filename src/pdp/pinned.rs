@@ -5,11 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::collected::Collected;
-use super::current::Current;
+use super::current::CurrentSnapshot;
 use super::outcome::{AuditSink, Decided, Outcome, Phases};
 use super::point::Pdp;
 use super::snapshot::Snapshot;
-use super::trace::{NoTrace, Trace};
+use super::trace::{NoRequestTrace, RequestTrace};
 use crate::authn::{self, Subject};
 use crate::clock::{Deadline, UnixTime};
 use crate::evidence::{self, Presented};
@@ -23,7 +23,7 @@ use crate::trust::Material;
 #[derive(Debug)]
 pub struct Pinned<'a> {
     pub(super) pdp: &'a Pdp,
-    pub(super) current: Arc<Current>,
+    pub(super) current: Arc<CurrentSnapshot>,
     /// Begins when the check arrives.
     pub(super) deadline: Deadline,
     pub(super) id: DecisionId,
@@ -64,11 +64,11 @@ impl Pinned<'_> {
 
     /// Decides one request.
     pub async fn decide(&self, view: &RequestView, credentials: CredentialHeaders) -> Outcome {
-        self.decide_traced(view, credentials, &mut NoTrace::new()).await
+        self.decide_traced(view, credentials, &mut NoRequestTrace::new()).await
     }
 
     /// Decides like [`Pinned::decide`], watched by `trace`.
-    pub async fn decide_traced<T: Trace>(
+    pub async fn decide_traced<T: RequestTrace>(
         &self,
         view: &RequestView,
         credentials: CredentialHeaders,
@@ -107,7 +107,7 @@ impl Pinned<'_> {
     }
 
     /// Decides for a caller who was authenticated before or is vouched for.
-    pub async fn decide_for<T: Trace>(
+    pub async fn decide_for<T: RequestTrace>(
         &self,
         view: &RequestView,
         subject: Subject,
@@ -227,7 +227,7 @@ impl Pinned<'_> {
         }
     }
 
-    fn judge<'c, T: Trace>(
+    fn judge<'c, T: RequestTrace>(
         &self,
         view: &RequestView,
         collected: &'c Collected<'c>,
@@ -252,7 +252,7 @@ impl Pinned<'_> {
         Decided { decision, subject, collected: Some(collected), at: now, phases }
     }
 
-    fn evaluate<T: Trace>(
+    fn evaluate<T: RequestTrace>(
         &self,
         view: &RequestView,
         subject: &Subject,

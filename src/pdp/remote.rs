@@ -17,8 +17,10 @@ use tokio::sync::Notify;
 use crate::clock::{Clock, UnixTime};
 use crate::document::RemoteContents;
 use crate::limits::{MAX_REMOTE_FILE_BYTES, UNKNOWN_AUTHORITY_FETCHES};
-use crate::pdp::fetch::{Ask, Fetched, Fetcher, Validators};
-use crate::pdp::follow::{Bucket, RefreshState, Failure, RemoteResource, RefreshTask, Saved};
+use crate::pdp::fetch::{FetchRequest, Fetched, Fetcher, Validators};
+use crate::pdp::follow::{
+    FetchFailure, RefreshState, RefreshTask, RemoteResource, Saved, TokenBucket,
+};
 use crate::pdp::kept_files::KeptFiles;
 use crate::sync::lock;
 use crate::trust::{RemoteFile, RemotePart, TrustStore, refresh_hint};
@@ -28,7 +30,7 @@ pub struct RemoteFiles {
     clock: Arc<dyn Clock>,
     fetcher: Arc<dyn Fetcher>,
     files: Option<KeptFiles>,
-    entries: Mutex<BTreeMap<String, Entry>>,
+    entries: Mutex<BTreeMap<String, RemoteFileEntry>>,
     changed: Arc<Notify>,
 }
 
@@ -55,22 +57,22 @@ pub struct RemoteStatus {
     pub stale: bool,
 }
 
-struct Entry {
-    shared: Arc<Shared>,
+struct RemoteFileEntry {
+    shared: Arc<RemoteFileShared>,
     _task: RefreshTask,
 }
 
 /// The state that the task and the others share.
-struct Shared {
+struct RemoteFileShared {
     source: Arc<RemoteFile>,
     /// The documents that name it, and where.
     named: Mutex<Vec<Named>>,
-    state: Mutex<State>,
+    state: Mutex<RemoteFileState>,
     refresh_state: Arc<RefreshState>,
 }
 
 #[derive(Default)]
-struct State {
+struct RemoteFileState {
     /// The content that was fetched last, and when.
     newest: Option<(Bytes, UnixTime)>,
     /// The content that is known to compile, and when it was fetched last.
@@ -79,14 +81,14 @@ struct State {
     saved: Option<(Bytes, UnixTime)>,
     unusable: bool,
     stale: bool,
-    asks: Option<Bucket>,
+    asks: Option<TokenBucket>,
 }
 
 /// A document, its key, and how it is shown.
 type Named = (String, RemotePart, String);
 
 struct FollowedFile {
-    shared: Arc<Shared>,
+    shared: Arc<RemoteFileShared>,
     fetcher: Arc<dyn Fetcher>,
     changed: Arc<Notify>,
     known: Validators,
@@ -150,15 +152,15 @@ impl RemoteFiles {
         }
     }
 
-    fn start(&self, source: &Arc<RemoteFile>, before: Option<Entry>) -> Entry {
+    fn start(&self, source: &Arc<RemoteFile>, before: Option<RemoteFileEntry>) -> RemoteFileEntry {
         let state = match before {
             Some(before) => std::mem::take(&mut *lock(&before.shared.state)),
-            None => State { newest: self.restore(source), ..State::default() },
+            None => RemoteFileState { newest: self.restore(source), ..RemoteFileState::default() },
         };
         let refresh_state = RefreshState::new(source.refresh, Arc::clone(&self.clock));
         let state = Mutex::new(state);
         let (source, named) = (Arc::clone(source), Mutex::default());
-        let shared = Arc::new(Shared { source, named, state, refresh_state });
+        let shared = Arc::new(RemoteFileShared { source, named, state, refresh_state });
         let followed = FollowedFile {
             shared: Arc::clone(&shared),
             fetcher: Arc::clone(&self.fetcher),
@@ -166,7 +168,7 @@ impl RemoteFiles {
             known: Validators::default(),
         };
         let task = RefreshTask::start(&shared.refresh_state, followed);
-        Entry { shared, _task: task }
+        RemoteFileEntry { shared, _task: task }
     }
 
     /// What was saved before the start.
@@ -204,7 +206,7 @@ impl RemoteFiles {
     }
 
     /// Revocation lists are saved elsewhere, with their numbers.
-    fn save(&self, source: &RemoteFile, state: &mut State) {
+    fn save(&self, source: &RemoteFile, state: &mut RemoteFileState) {
         let (Some(files), Some((text, at))) = (&self.files, &state.good) else { return };
         let is_saved = state
             .saved
@@ -247,14 +249,17 @@ impl RemoteFiles {
     /// How every file is doing, once for each place that names it.
     pub fn status(&self) -> Vec<RemoteStatus> {
         let entries = lock(&self.entries);
-        let of = |entry: &Entry| {
+        let of = |entry: &RemoteFileEntry| {
             let named = lock(&entry.shared.named).clone();
             named.iter().map(|own| entry.status(own)).collect::<Vec<_>>()
         };
         entries.values().flat_map(of).collect()
     }
 
-    fn contents(&self, part: impl Fn(&State) -> &Option<(Bytes, UnixTime)>) -> RemoteContents {
+    fn contents(
+        &self,
+        part: impl Fn(&RemoteFileState) -> &Option<(Bytes, UnixTime)>,
+    ) -> RemoteContents {
         let (entries, now) = (lock(&self.entries), self.clock.now());
         let found = entries.iter().filter_map(|(name, entry)| {
             let state = lock(&entry.shared.state);
@@ -271,7 +276,7 @@ impl fmt::Debug for RemoteFiles {
     }
 }
 
-impl Entry {
+impl RemoteFileEntry {
     fn status(&self, (trust_domain, _, file): &(String, RemotePart, String)) -> RemoteStatus {
         let (state, schedule) = (lock(&self.shared.state), self.shared.refresh_state.schedule());
         RemoteStatus {
@@ -288,7 +293,7 @@ impl Entry {
     }
 }
 
-impl Shared {
+impl RemoteFileShared {
     /// Its names, as metrics have them.
     fn files(&self) -> Vec<String> {
         lock(&self.named).iter().map(|(domain, _, file)| format!("{domain}/{file}")).collect()
@@ -299,7 +304,7 @@ impl Shared {
         let now = self.refresh_state.now();
         let mut state = lock(&self.state);
         let mut schedule = self.refresh_state.schedule();
-        let asks = state.asks.get_or_insert_with(|| Bucket::full(most, refill, gap));
+        let asks = state.asks.get_or_insert_with(|| TokenBucket::full(most, refill, gap));
         if !schedule.is_moving(now) && schedule.permits(now) && asks.take(now) {
             schedule.hurry(now);
             self.refresh_state.recheck();
@@ -330,10 +335,10 @@ impl Shared {
 }
 
 impl RemoteResource for FollowedFile {
-    async fn look(&mut self, urgent: bool) -> Result<Option<Duration>, Failure> {
+    async fn look(&mut self, urgent: bool) -> Result<Option<Duration>, FetchFailure> {
         let Self { shared, fetcher, changed, known } = self;
         let RemoteFile { url, access, .. } = &*shared.source;
-        let ask = Ask { known: known.if_any(), urgent, ..Ask::file(url, access) };
+        let ask = FetchRequest { known: known.if_any(), urgent, ..FetchRequest::file(url, access) };
         match fetcher.fetch(ask).await {
             Ok(Fetched { body, max_age, validators }) => {
                 *known = validators;
@@ -376,7 +381,7 @@ mod tests {
     struct Server(Mutex<VecDeque<Bytes>>, Mutex<usize>);
 
     impl Fetcher for Server {
-        fn fetch<'a>(&'a self, _: Ask<'a>) -> BoxFuture<'a, Result<Fetched, FetchError>> {
+        fn fetch<'a>(&'a self, _: FetchRequest<'a>) -> BoxFuture<'a, Result<Fetched, FetchError>> {
             *lock(&self.1) += 1;
             let next = lock(&self.0).pop_front();
             let answer = next.map(|body| Fetched { body: Some(body), ..Fetched::default() });

@@ -27,7 +27,7 @@ type Make = fn(Hear) -> notify::Result<RecommendedWatcher>;
 
 /// Hears of changes in the folders of documents, of the files that they name, and of all the names that lead there.
 #[derive(Debug)]
-pub struct Watch {
+pub struct FileWatch {
     make: Make,
     watcher: Option<RecommendedWatcher>,
     hear: Hear,
@@ -51,7 +51,7 @@ struct Places {
     names: BTreeSet<PathBuf>,
 }
 
-impl Watch {
+impl FileWatch {
     /// Calls `tell` after changes. Nothing is watched yet.
     pub fn new(tell: Arc<dyn Fn() + Send + Sync>) -> Self {
         Self::made_by(notify::recommended_watcher, tell)

@@ -15,7 +15,7 @@ use crate::limits::MAX_SPIFFE_ID_BYTES;
 pub struct SpiffePattern {
     text: Box<str>,
     trust_domain: Box<str>,
-    segments: Box<[Segment]>,
+    segments: Box<[PatternSegment]>,
     /// Whether it ends in `**`.
     open_ended: bool,
 }
@@ -41,7 +41,7 @@ pub enum SpiffePatternError {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-enum Segment {
+enum PatternSegment {
     Literal(Box<str>),
     Any,
 }
@@ -69,9 +69,9 @@ impl SpiffePattern {
         }
         let mut rest = id.segments();
         let fits = self.segments.iter().all(|segment| match (segment, rest.next()) {
-            (Segment::Literal(literal), Some(found)) => **literal == *found,
-            (Segment::Any, Some(_)) => true,
-            (Segment::Literal(_) | Segment::Any, None) => false,
+            (PatternSegment::Literal(literal), Some(found)) => **literal == *found,
+            (PatternSegment::Any, Some(_)) => true,
+            (PatternSegment::Literal(_) | PatternSegment::Any, None) => false,
         });
         fits && rest.next().is_some() == self.open_ended
     }
@@ -110,18 +110,18 @@ impl fmt::Display for SpiffePattern {
 }
 
 /// The segments of a path without its leading slash, and whether `**` follows them.
-fn parse_path(path: &str) -> Result<(Vec<Segment>, bool), SpiffePatternError> {
+fn parse_path(path: &str) -> Result<(Vec<PatternSegment>, bool), SpiffePatternError> {
     let mut segments = Vec::new();
     let mut parts = path.split('/').peekable();
     while let Some(part) = parts.next() {
         match part {
             "**" if parts.peek().is_none() => return Ok((segments, true)),
             "**" => return Err(SpiffePatternError::OpenEndInside),
-            "*" => segments.push(Segment::Any),
+            "*" => segments.push(PatternSegment::Any),
             partial if partial.contains('*') => return Err(SpiffePatternError::PartialWildcard),
             literal => {
                 check_segment(literal)?;
-                segments.push(Segment::Literal(literal.into()));
+                segments.push(PatternSegment::Literal(literal.into()));
             }
         }
     }

@@ -4,7 +4,7 @@ use crate::clock::UnixTime;
 use crate::limits::MAX_SHARED_RECORD_BYTES;
 
 /// A name that does not reveal its object: a SHA-256, made by the caller.
-pub type Key = [u8; 32];
+pub type StoreKey = [u8; 32];
 
 /// Whether this was the first use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,9 +26,9 @@ pub struct Position {
 
 /// A record that all replicas need.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Record {
+pub struct StoredRecord {
     /// The id. A later record with the same id replaces it.
-    pub id: Key,
+    pub id: StoreKey,
     /// The content, which the store does not read.
     pub bytes: Vec<u8>,
     /// From when on it may be forgotten; `None`: never.
@@ -37,9 +37,9 @@ pub struct Record {
 
 /// Some of the records, in the order in which they were published.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Page {
+pub struct KeyPage {
     /// The records.
-    pub records: Vec<Record>,
+    pub records: Vec<StoredRecord>,
     /// Where to read on.
     pub position: Position,
     /// Whether more follow right away.

@@ -8,7 +8,7 @@ use crate::document::{
     Attachments, Code, Diagnostic, HumanDuration, Origin, RemoteSource, remote_name,
 };
 use crate::limits::{REMOTE_FILE_TIMEOUT, REVOCATION_LIST_TIMEOUT};
-use crate::trust::access::{self, Access, Client};
+use crate::trust::access::{self, Access, ClientCredentials};
 use crate::trust::{KeyPurpose, KeyUrl};
 
 /// Keys behind an address.
@@ -127,7 +127,8 @@ impl RemoteFile {
         };
         let timeout = access::timeout(spec.timeout.as_ref(), wait, origin)?;
         let client = spec.client.as_ref();
-        let client = client.map(|client| Client::read(client, url.is_plaintext(), origin));
+        let client =
+            client.map(|client| ClientCredentials::read(client, url.is_plaintext(), origin));
         let client = client.transpose()?.unwrap_or_default();
         let access = Access { authorities, timeout, client };
         Ok(Self { url, name, access, refresh, max_stale, part })

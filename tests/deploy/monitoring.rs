@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use countersign::telemetry::instruments::{self, Kind};
+use countersign::telemetry::instruments::{self, MetricKind};
 use serde_json::Value;
 
 use crate::tools;
@@ -35,8 +35,8 @@ fn exported() -> BTreeSet<String> {
     let names = instruments::ALL.iter().flat_map(|instrument| {
         let name = instrument.prometheus_name();
         let parts: &[&str] = match instrument.kind {
-            Kind::Histogram => &["_bucket", "_sum", "_count"],
-            Kind::Counter | Kind::Gauge | Kind::Fraction => &[""],
+            MetricKind::Histogram => &["_bucket", "_sum", "_count"],
+            MetricKind::Counter | MetricKind::Gauge | MetricKind::Fraction => &[""],
         };
         parts.iter().map(move |part| format!("{name}{part}")).collect::<Vec<_>>()
     });

@@ -3,8 +3,8 @@
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
-use crate::cli::time;
 use crate::cli::style::Output;
+use crate::cli::time;
 use crate::clock::UnixTime;
 use crate::evidence_level::EvidenceLevel;
 

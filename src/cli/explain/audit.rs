@@ -8,11 +8,11 @@ use std::path::Path;
 
 use serde_json::{Map, Value, json};
 
-use super::question::{Caller, Input, QuestionContext};
+use super::question::{ExplainInput, ExplainedCaller, QuestionContext};
 use crate::audit::{DecisionRecord, RecordedPeer, RecordedToken, put_aside};
 use crate::authn::{Binding, Credential, PeerFacts, PeerIdentity, Subject, TokenIdentity};
-use crate::cli::time;
 use crate::cli::style::visible;
+use crate::cli::time;
 use crate::config::Config;
 use crate::evidence_level::EvidenceLevel;
 use crate::policy::MissingData;
@@ -28,7 +28,7 @@ pub(super) fn input(
     id: &str,
     log: Option<&Path>,
     config: Option<&Config>,
-) -> Result<Input, String> {
+) -> Result<ExplainInput, String> {
     let configured = config.and_then(|config| config.audit.as_ref()?.file());
     let path = log.or(configured).ok_or_else(|| {
         String::from("which audit log? give `--audit`, or settings that write one to a file")
@@ -123,7 +123,7 @@ fn is_whole(record: &DecisionRecord) -> Result<(), String> {
     ))
 }
 
-fn put_again(record: DecisionRecord) -> Result<Input, String> {
+fn put_again(record: DecisionRecord) -> Result<ExplainInput, String> {
     is_whole(&record)?;
     let rejection = refused_before_any_rule(&record);
     let view = view(&record, rejection.as_ref());
@@ -155,7 +155,7 @@ fn put_again(record: DecisionRecord) -> Result<Input, String> {
         recorded: Some(record.into()),
         ..QuestionContext::default()
     };
-    Ok(Input { view, caller, at: Some(at), missing: MissingData::AUDIT_RECORD, context })
+    Ok(ExplainInput { view, caller, at: Some(at), missing: MissingData::AUDIT_RECORD, context })
 }
 
 /// Why the request was refused, where no rule had a part in it.
@@ -192,7 +192,10 @@ fn view(record: &DecisionRecord, rejection: Option<&Rejection>) -> RequestView {
     }
 }
 
-fn caller(record: &DecisionRecord, rejection: Option<&Rejection>) -> Result<Caller, String> {
+fn caller(
+    record: &DecisionRecord,
+    rejection: Option<&Rejection>,
+) -> Result<ExplainedCaller, String> {
     let layer = rejection.map(|why| why.reason().layer());
     let of = |layers: &[Layer]| {
         rejection.cloned().filter(|_| layer.is_some_and(|layer| layers.contains(&layer)))
@@ -201,7 +204,7 @@ fn caller(record: &DecisionRecord, rejection: Option<&Rejection>) -> Result<Call
     let is_ours =
         |why: &&Rejection| why.reason().layer() == Layer::Policy && why.reason() != Reason::NoRule;
     if let Some(why) = rejection.filter(is_ours) {
-        return Ok(Caller::Refused(why.clone()));
+        return Ok(ExplainedCaller::Refused(why.clone()));
     }
     let peer = match (&record.peer, of(&[Layer::Peer])) {
         (Some(peer), _) => Credential::Verified(peer_identity(peer)?),
@@ -214,7 +217,7 @@ fn caller(record: &DecisionRecord, rejection: Option<&Rejection>) -> Result<Call
         (tokens, None) if tokens.is_empty() => Credential::Absent,
         (tokens, None) => Credential::Verified(tokens),
     };
-    Ok(Caller::Vouched(Subject::assertion(peer, tokens)))
+    Ok(ExplainedCaller::Vouched(Subject::assertion(peer, tokens)))
 }
 
 fn peer_identity(peer: &RecordedPeer) -> Result<PeerIdentity, String> {

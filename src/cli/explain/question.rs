@@ -12,9 +12,9 @@ use crate::reason::Rejection;
 use crate::request::{CredentialHeaders, RequestView};
 
 #[derive(Debug)]
-pub(super) struct Input {
+pub(super) struct ExplainInput {
     pub(super) view: RequestView,
-    pub(super) caller: Caller,
+    pub(super) caller: ExplainedCaller,
     /// The moment that it came with.
     pub(super) at: Option<UnixTime>,
     /// What was not recorded of it.
@@ -24,7 +24,7 @@ pub(super) struct Input {
 
 /// Who asks.
 #[derive(Debug)]
-pub(super) enum Caller {
+pub(super) enum ExplainedCaller {
     /// A caller who shows credentials.
     Shown(CredentialHeaders),
     /// A peer that is taken at its word, with whatever else is shown.
@@ -45,12 +45,12 @@ pub(super) struct QuestionContext {
     /// Whether the proxy could say who the TLS peer is.
     pub(super) names_tls_peer: bool,
     pub(super) notes: Vec<String>,
-    pub(super) recorded: Option<Recorded>,
+    pub(super) recorded: Option<RecordedDecision>,
 }
 
 /// What was decided, as the record has it.
 #[derive(Debug, Serialize)]
-pub(super) struct Recorded {
+pub(super) struct RecordedDecision {
     pub(super) decision_id: String,
     pub(super) time: String,
     pub(super) decision: String,
@@ -62,7 +62,7 @@ pub(super) struct Recorded {
     pub(super) revision: String,
 }
 
-impl From<DecisionRecord> for Recorded {
+impl From<DecisionRecord> for RecordedDecision {
     fn from(record: DecisionRecord) -> Self {
         let DecisionRecord { decision_id, time, decision, reason, detail, policy, rule, .. } =
             record;

@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::change::{self, Change};
-use super::question::{Recorded, QuestionContext};
+use super::change::{self, SuggestedChange};
+use super::question::{QuestionContext, RecordedDecision};
 use super::rules::{NonMatchingRuleReport, PolicyReport, RulesReport};
-use super::watch::Watch;
+use super::watch::ExplainWatch;
 use crate::authn::{Credential, PeerIdentity, Subject, TokenCheck, TokenIdentity};
 use crate::cli::inspect::{HopReport, PeerReport, RejectionReport};
 use crate::pdp::Outcome;
@@ -17,11 +17,11 @@ use crate::request::{Client, Endpoint, RequestView};
 
 /// A decision and everything that led to it.
 #[derive(Debug, Serialize)]
-pub(super) struct Report {
+pub(super) struct ExplainReport {
     /// The answer; by the documents at hand, not those that were in force when a record was written.
     pub(super) answer: AnswerReport,
     /// The changes that would allow the request, one entry for each rule, nearest first; empty for an allow.
-    pub(super) changes: Vec<Change>,
+    pub(super) changes: Vec<SuggestedChange>,
     pub(super) question: QuestionReport,
     /// The recorded decision, if the question is from an audit record.
     pub(super) recorded: Option<RecordedReport>,
@@ -109,7 +109,7 @@ pub(super) struct ConnectionReport {
 #[derive(Debug, Serialize)]
 pub(super) struct RecordedReport {
     #[serde(flatten)]
-    pub(super) recorded: Recorded,
+    pub(super) recorded: RecordedDecision,
     /// Whether the documents at hand are those that were in force.
     pub(super) same_documents: bool,
     /// Whether the answer by the record's facts is the one that was given.
@@ -161,11 +161,11 @@ pub(super) struct CheckReport {
     pub(super) result: &'static str,
 }
 
-impl Report {
+impl ExplainReport {
     pub(super) fn new(
         view: &RequestView,
         outcome: &Outcome,
-        watch: &Watch,
+        watch: &ExplainWatch,
         policies: &PolicySet,
         context: QuestionContext,
         show_values: bool,
@@ -175,7 +175,7 @@ impl Report {
         let answer = AnswerReport::new(view, outcome, show_values);
         let changes = change::all(&outcome.decision, &rules, policies, view);
         let RulesReport { policies, elsewhere } = rules;
-        let missing = crate::policy::Trace::missing(&watch.rules);
+        let missing = crate::policy::PolicyTrace::missing(&watch.rules);
         let recorded = context.recorded.map(|recorded| RecordedReport {
             same_documents: recorded.revision == outcome.revision.as_str(),
             same_answer: recorded.decision == answer.decision

@@ -124,8 +124,11 @@ impl RulesReport {
         for policy in &mut all {
             policy.rules.sort_by(|a, b| a.rule.cmp(&b.rule));
         }
-        let elsewhere =
-            policies.non_matching_rules(view).into_iter().map(NonMatchingRuleReport::from).collect();
+        let elsewhere = policies
+            .non_matching_rules(view)
+            .into_iter()
+            .map(NonMatchingRuleReport::from)
+            .collect();
         Self { policies: all, elsewhere }
     }
 }

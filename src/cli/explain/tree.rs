@@ -5,8 +5,8 @@ use std::io::{self, Write};
 
 use anstyle::Style;
 
-use super::change::Change;
-use super::report::{AnswerReport, IgnoredReport, RecordedReport, Report, TokensReport};
+use super::change::SuggestedChange;
+use super::report::{AnswerReport, ExplainReport, IgnoredReport, RecordedReport, TokensReport};
 use super::rules::{ObservationReport, OperandReport, PolicyReport, RuleCheckReport, RuleReport};
 use crate::cli::inspect::{HopReport, RejectionReport, Verdict, write_hop};
 use crate::cli::style::{BAD, GOOD, HEADING, QUIET, visible};
@@ -15,7 +15,7 @@ use crate::policy::{Effect, HostFit, Mode, Truth};
 /// How many rules that are about other requests are named.
 const MOST_NON_MATCHING: usize = 10;
 
-pub(super) fn write(report: &Report, out: &mut dyn Write) -> io::Result<()> {
+pub(super) fn write(report: &ExplainReport, out: &mut dyn Write) -> io::Result<()> {
     if let Some(recorded) = &report.recorded {
         write_recorded(recorded, report, out)?;
     } else {
@@ -86,7 +86,7 @@ fn line(out: &mut dyn Write, label: &str, values: &[String]) -> io::Result<()> {
 
 fn write_recorded(
     recorded: &RecordedReport,
-    report: &Report,
+    report: &ExplainReport,
     out: &mut dyn Write,
 ) -> io::Result<()> {
     let RecordedReport { recorded, same_documents, same_answer } = recorded;
@@ -128,12 +128,12 @@ fn short(answer: &AnswerReport) -> String {
     format!("{}{reason}", answer.decision)
 }
 
-fn write_changes(changes: &[Change], out: &mut dyn Write) -> io::Result<()> {
+fn write_changes(changes: &[SuggestedChange], out: &mut dyn Write) -> io::Result<()> {
     if changes.is_empty() {
         return Ok(());
     }
     writeln!(out, "\n{HEADING}what would have to change{HEADING:#}")?;
-    for Change { rule, needs } in changes {
+    for SuggestedChange { rule, needs } in changes {
         let name = rule.as_deref().map(|rule| format!("{}: ", visible(rule))).unwrap_or_default();
         for (at, need) in needs.iter().enumerate() {
             let lead = if at == 0 { name.clone() } else { String::from("and ") };
@@ -144,7 +144,7 @@ fn write_changes(changes: &[Change], out: &mut dyn Write) -> io::Result<()> {
     Ok(())
 }
 
-fn write_peer(report: &Report, out: &mut dyn Write) -> io::Result<()> {
+fn write_peer(report: &ExplainReport, out: &mut dyn Write) -> io::Result<()> {
     let peer = &report.peer;
     if peer.verdict == Verdict::NotReached {
         return Ok(());
@@ -287,7 +287,11 @@ fn write_operand(operand: &OperandReport, branch: &Branch, out: &mut dyn Write) 
 }
 
 /// The observed values. One whose name is that of its check, `known`, is not named again.
-fn write_observations(known: &str, facts: &[ObservationReport], out: &mut dyn Write) -> io::Result<()> {
+fn write_observations(
+    known: &str,
+    facts: &[ObservationReport],
+    out: &mut dyn Write,
+) -> io::Result<()> {
     for (at, fact) in facts.iter().enumerate() {
         let lead = if at == 0 { ";" } else { "," };
         let name = if fact.name == known { String::new() } else { visible(&fact.name) };
@@ -307,7 +311,7 @@ fn seen(fact: &ObservationReport) -> String {
     }
 }
 
-fn write_non_matching(report: &Report, out: &mut dyn Write) -> io::Result<()> {
+fn write_non_matching(report: &ExplainReport, out: &mut dyn Write) -> io::Result<()> {
     if report.elsewhere.is_empty() {
         return Ok(());
     }

@@ -48,7 +48,7 @@ pub(super) struct Description {
     pub(super) not_before: String,
     pub(super) not_after: String,
     /// By its own dates alone.
-    pub(super) validity: Validity,
+    pub(super) validity: ValidityState,
     pub(super) seconds_left: u64,
     #[serde(skip)]
     pub(super) lifetime: String,
@@ -69,7 +69,7 @@ pub(super) struct Description {
 /// Whether the time is between the dates of a certificate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub(super) enum Validity {
+pub(super) enum ValidityState {
     NotYetValid,
     Valid,
     Expired,
@@ -127,16 +127,16 @@ impl Description {
     fn new(found: &CertificateDescription, now: UnixTime) -> Self {
         let (not_before, not_after) = (found.validity.not_before, found.validity.not_after);
         let validity = if now.as_secs() < not_before.as_secs() {
-            Validity::NotYetValid
+            ValidityState::NotYetValid
         } else if now.as_secs() > not_after.as_secs() {
-            Validity::Expired
+            ValidityState::Expired
         } else {
-            Validity::Valid
+            ValidityState::Valid
         };
         let left = match validity {
-            Validity::Valid => format!("{} left", time::lasting(not_after.since(now))),
-            Validity::Expired => format!("expired {}", time::relative(not_after, now)),
-            Validity::NotYetValid => {
+            ValidityState::Valid => format!("{} left", time::lasting(not_after.since(now))),
+            ValidityState::Expired => format!("expired {}", time::relative(not_after, now)),
+            ValidityState::NotYetValid => {
                 format!("not valid yet, begins {}", time::relative(not_before, now))
             }
         };

@@ -3,13 +3,13 @@
 use serde::Serialize;
 
 use super::certificate::{CertificateReport, VerificationContext};
-use super::input::Input;
+use super::input::InspectInput;
 use super::peer::{Finding, HopReport, PeerReport, RejectionReport, Verdict};
 use crate::authn::{self, Hop, NoCache};
 use crate::evidence::{PeerEvidence, PeerSources, Presented, PresentedCertificate, XfccElement};
 
 #[derive(Debug, Serialize)]
-pub(super) struct Report {
+pub(super) struct InspectReport {
     pub(super) input: &'static str,
     /// Whether it is a certificate alone, without a request.
     #[serde(skip)]
@@ -55,9 +55,9 @@ const ALONE: &str = "it is a trusted forwarder: in a request, the caller is the 
 const WITHOUT_DOCUMENTS: &str =
     "nothing is verified: give `--documents` for the walk and the verdicts";
 
-impl Report {
+impl InspectReport {
     pub(super) fn new(
-        input: &Input,
+        input: &InspectInput,
         sources: &PeerSources,
         context: VerificationContext<'_>,
     ) -> Self {

@@ -12,7 +12,7 @@ use tokio::sync::Mutex as AsyncMutex;
 use tokio::time::{Interval, MissedTickBehavior, interval};
 
 use crate::limits::{DEFAULT_REQUESTS_PER_HOST, MAX_FOLLOWED_HOSTS};
-use crate::pdp::fetch::{Ask, FetchError, Fetched, Fetcher};
+use crate::pdp::fetch::{FetchError, FetchRequest, Fetched, Fetcher};
 use crate::pdp::proxy::Proxies;
 use crate::secret::Secret;
 use crate::sync::lock;
@@ -88,7 +88,7 @@ impl PacedFetcher {
         Self { inner, gap, queues: Mutex::default() }
     }
 
-    async fn pace(&self, ask: &Ask<'_>) {
+    async fn pace(&self, ask: &FetchRequest<'_>) {
         let queue = self.queue(ask.url.uri().authority().map_or("", |host| host.as_str()));
         let _first = if ask.urgent { None } else { Some(queue.background.lock().await) };
         queue.next.lock().await.tick().await;
@@ -109,7 +109,7 @@ impl PacedFetcher {
 }
 
 impl Fetcher for PacedFetcher {
-    fn fetch<'a>(&'a self, ask: Ask<'a>) -> BoxFuture<'a, Result<Fetched, FetchError>> {
+    fn fetch<'a>(&'a self, ask: FetchRequest<'a>) -> BoxFuture<'a, Result<Fetched, FetchError>> {
         Box::pin(async move {
             self.pace(&ask).await;
             self.inner.fetch(ask).await

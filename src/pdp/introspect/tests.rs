@@ -60,7 +60,7 @@ impl fmt::Debug for Server {
     }
 }
 
-impl Ask for Line {
+impl IntrospectionClient for Line {
     fn ask<'a>(&'a self, token: &'a SealedText) -> BoxFuture<'a, Result<Bytes, FetchError>> {
         Box::pin(async move {
             self.0.asked.fetch_add(1, Ordering::SeqCst);

@@ -4,18 +4,18 @@ use std::collections::{BTreeMap, VecDeque};
 
 use crate::clock::UnixTime;
 use crate::limits::{
-    ABSENT_KEY_LIFETIME, CHANGED_KEY_FETCHES, SECOND_TOKEN_WAIT, MAX_ABSENT_KEYS, REPEATED_KEY_FETCHES,
-    UNKNOWN_KEY_FETCHES,
+    ABSENT_KEY_LIFETIME, CHANGED_KEY_FETCHES, MAX_ABSENT_KEYS, REPEATED_KEY_FETCHES,
+    SECOND_TOKEN_WAIT, UNKNOWN_KEY_FETCHES,
 };
-use crate::pdp::follow::Bucket;
+use crate::pdp::follow::TokenBucket;
 use crate::secret::Fingerprint;
 
 /// The budgets of one key set.
 #[derive(Debug)]
 pub(super) struct Asks {
-    unknown: Bucket,
-    repeated: Bucket,
-    changed: Bucket,
+    unknown: TokenBucket,
+    repeated: TokenBucket,
+    changed: TokenBucket,
     /// Key ids that are not in the set.
     absent: BTreeMap<Fingerprint, Absent>,
     /// Those, the first to be named at the front: it makes room for another.
@@ -49,9 +49,9 @@ impl Asks {
         let [unknown, repeated, changed] =
             [UNKNOWN_KEY_FETCHES, REPEATED_KEY_FETCHES, CHANGED_KEY_FETCHES];
         Self {
-            unknown: Bucket::full(unknown.0, unknown.1, unknown.2),
-            repeated: Bucket::full(repeated.0, repeated.1, repeated.2),
-            changed: Bucket::full(changed.0, changed.1, changed.2),
+            unknown: TokenBucket::full(unknown.0, unknown.1, unknown.2),
+            repeated: TokenBucket::full(repeated.0, repeated.1, repeated.2),
+            changed: TokenBucket::full(changed.0, changed.1, changed.2),
             absent: BTreeMap::new(),
             order: VecDeque::new(),
             single_waits: 0,

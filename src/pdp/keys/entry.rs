@@ -4,12 +4,14 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use super::asks::Permission;
-use super::load::{FirstSeen, Known, LastGood, Loaded, address, load};
+use super::load::{FirstSeen, KnownVersions, LastGood, Loaded, address, load};
 use super::state::KeyState;
 use crate::clock::{Clock, UnixTime};
 use crate::limits::SECOND_TOKEN_WAIT;
 use crate::pdp::fetch::Fetcher;
-use crate::pdp::follow::{RefreshState, Failure, RemoteResource, MAX_SAVED_BYTES, Saved, refresh_after};
+use crate::pdp::follow::{
+    FetchFailure, MAX_SAVED_BYTES, RefreshState, RemoteResource, Saved, refresh_after,
+};
 use crate::pdp::kept_files::KeptFiles;
 use crate::sync::lock;
 use crate::trust::{KeySet, RemoteKeys};
@@ -54,7 +56,7 @@ pub(super) enum Need<'a> {
 }
 
 /// What a request does that needs other keys.
-enum Step {
+enum WaitStep {
     Done,
     /// Without an answer of the issuer, which was not asked.
     Unasked,
@@ -66,7 +68,7 @@ enum Step {
 pub(super) struct FollowedKeys {
     pub(super) shared: Arc<Shared>,
     pub(super) fetcher: Arc<dyn Fetcher>,
-    pub(super) known: Known,
+    pub(super) known: KnownVersions,
 }
 
 impl Shared {
@@ -110,11 +112,11 @@ impl Shared {
             let mut may_ask = true;
             loop {
                 match self.step(need, arrived, may_ask) {
-                    Step::Done => return false,
-                    Step::Unasked => return true,
+                    WaitStep::Done => return false,
+                    WaitStep::Unasked => return true,
                     // An error means that the source is no longer followed.
-                    Step::Wait => drop(ended.changed().await),
-                    Step::SecondToken => {
+                    WaitStep::Wait => drop(ended.changed().await),
+                    WaitStep::SecondToken => {
                         may_ask = false;
                         let _ = tokio::time::timeout(SECOND_TOKEN_WAIT.0, ended.changed()).await;
                     }
@@ -125,7 +127,7 @@ impl Shared {
     }
 
     /// The next step of a request that arrived when `arrived` fetches had begun.
-    fn step(&self, need: Need<'_>, arrived: u64, may_ask: bool) -> Step {
+    fn step(&self, need: Need<'_>, arrived: u64, may_ask: bool) -> WaitStep {
         let now = self.refresh_state.now();
         let mut state = lock(&self.state);
         let mut schedule = self.refresh_state.schedule();
@@ -134,31 +136,31 @@ impl Shared {
             Need::Change => false,
         };
         if satisfied || schedule.good() > arrived {
-            return Step::Done;
+            return WaitStep::Done;
         }
         if schedule.is_moving(now) {
-            return Step::Wait;
+            return WaitStep::Wait;
         }
         if schedule.ended() > arrived || !schedule.permits(now) {
-            return Step::Done;
+            return WaitStep::Done;
         }
         if !may_ask {
             let unasked = matches!(need, Need::Key(Some(id)) if state.asks.is_unasked(id));
-            return if unasked { Step::Unasked } else { Step::Done };
+            return if unasked { WaitStep::Unasked } else { WaitStep::Done };
         }
         let permission = match need {
             Need::Key(id) => state.asks.unknown_key(id.unwrap_or_default(), now),
             Need::Change => state.asks.changed_key(now),
         };
         match permission {
-            Permission::None => Step::Done,
-            Permission::Unasked => Step::Unasked,
-            Permission::SecondToken => Step::SecondToken,
+            Permission::None => WaitStep::Done,
+            Permission::Unasked => WaitStep::Unasked,
+            Permission::SecondToken => WaitStep::SecondToken,
             Permission::Fetch => {
                 schedule.hurry(now);
                 drop(schedule);
                 self.refresh_state.recheck();
-                Step::Wait
+                WaitStep::Wait
             }
         }
     }
@@ -224,7 +226,7 @@ impl Shared {
 }
 
 impl RemoteResource for FollowedKeys {
-    async fn look(&mut self, urgent: bool) -> Result<Option<Duration>, Failure> {
+    async fn look(&mut self, urgent: bool) -> Result<Option<Duration>, FetchFailure> {
         let Self { shared, fetcher, known } = self;
         match load(&shared.source, fetcher.as_ref(), known, urgent).await {
             Ok(loaded) => {

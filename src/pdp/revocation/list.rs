@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::state_folder::SavedMark;
 use crate::clock::{Clock, Stopwatch, UnixTime};
 use crate::document::OnStaleList;
-use crate::pdp::follow::{RefreshState, RemoteResource, RefreshTask};
+use crate::pdp::follow::{RefreshState, RefreshTask, RemoteResource};
 use crate::trust::{AcceptedList, ListMark, ListSource, RevocationTable};
 
 /// A list and its state.
@@ -180,7 +180,8 @@ impl TrackedList {
     }
 
     pub(super) fn status(&self, name: &str, now: UnixTime) -> ListStatus {
-        let (in_force, failures) = (self.in_force.as_ref(), self.refresh_state.schedule().failures());
+        let (in_force, failures) =
+            (self.in_force.as_ref(), self.refresh_state.schedule().failures());
         ListStatus {
             name: name.to_owned(),
             place: self.source.place.to_string(),

@@ -23,7 +23,7 @@ pub struct FileSet {
 
 /// The documents of a set of files.
 #[derive(Debug)]
-pub(super) struct Documents {
+pub(super) struct DocumentFiles {
     /// The policies, which are by far the most, and are read one at a time as they are compiled.
     pub(super) policies: Vec<RawDocument>,
     /// Everything else.
@@ -54,7 +54,7 @@ impl FileSet {
     }
 }
 
-impl Documents {
+impl DocumentFiles {
     /// Finds the policies in `files`, and reads everything else.
     pub(super) fn find(files: &[Arc<SourceFile>], problems: &mut Vec<Diagnostic>) -> Self {
         let found = files.iter().flat_map(|file| document::find(file, problems));

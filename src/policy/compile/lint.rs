@@ -1,15 +1,15 @@
 //! Lints: warnings about rules that compile and are probably not meant. They do not keep documents from being used.
 
 mod absent;
-mod caller_written;
 mod audience;
+mod caller_written;
 mod deny_gaps;
-mod redirect_loop;
 mod outdated;
 mod reach;
+mod redirect_loop;
 mod repeated;
-mod suspicious_values;
 mod source_rule;
+mod suspicious_values;
 mod templates;
 mod unreachable;
 mod unused_lists;
@@ -28,11 +28,11 @@ use crate::spiffe::SpiffePattern;
 use audience::SharedAudiences;
 use unused_lists::StrictDomains;
 
-pub(in crate::policy) use unreachable::unreachable;
-pub(in crate::policy) use redirect_loop::{redirect_circles, tokens_not_ignored};
 pub(in crate::policy) use outdated::{Due, outdated};
+pub(in crate::policy) use redirect_loop::{redirect_circles, tokens_not_ignored};
 pub(in crate::policy) use repeated::print;
 pub(in crate::policy) use source_rule::SourceRule;
+pub(in crate::policy) use unreachable::unreachable;
 
 /// The facts about trust that lints depend on.
 #[derive(Debug)]

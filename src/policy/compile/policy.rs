@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::compiled_policy::HostAnswer;
 use super::compiled_rule::Rule;
-use super::compiler::{Compiler, coded};
+use super::compiler::{PolicyCompiler, coded};
 use super::foreign_syntax;
 use crate::document::policy::{
     EmptySegmentsSpec, EncodedSlashesSpec, Entries, ParametersSpec, PathsSpec, PolicySpec,
@@ -16,7 +16,7 @@ use crate::policy::model::host::AuthorityPattern;
 use crate::policy::model::target::PolicyTarget;
 use crate::request::PathLeniency;
 
-impl<'a> Compiler<'a, '_> {
+impl<'a> PolicyCompiler<'a, '_> {
     pub(super) fn policy(
         &mut self,
         spec: &'a PolicySpec,

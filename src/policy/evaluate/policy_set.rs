@@ -12,13 +12,13 @@ use std::thread;
 use super::decide;
 use super::index::{Counting, Index};
 use super::strip::Strip;
-use super::trace::{NoTrace, Trace};
+use super::trace::{NoPolicyTrace, PolicyTrace};
 use crate::clock::UnixTime;
 use crate::document::policy::{Effect, Mode};
 use crate::document::{
     self, Diagnostic, Document, Kind, Origin, RawDocument, RelativeDiagnostic, Spec,
 };
-use crate::policy::compile::Names;
+use crate::policy::compile::IssuerNames;
 use crate::policy::compile::compiled_policy::CompiledPolicy;
 use crate::policy::compile::compiled_rule::Rule;
 use crate::policy::compile::env::CompileEnv;
@@ -45,7 +45,7 @@ pub struct PolicySet {
 
 /// The sources of a set of policies.
 #[derive(Clone, Copy, Debug)]
-pub struct Sources<'a> {
+pub struct PolicySources<'a> {
     /// The policies.
     pub policies: &'a [RawDocument],
     /// Every other document.
@@ -93,11 +93,11 @@ impl PolicySet {
 
     /// Decides. Default deny, deny overrides, order never matters.
     pub fn evaluate(&self, question: &DecisionRequest<'_>) -> Decision {
-        self.evaluate_traced(question, &mut NoTrace)
+        self.evaluate_traced(question, &mut NoPolicyTrace)
     }
 
     /// Decides like [`PolicySet::evaluate`], and shows `trace` every step.
-    pub fn evaluate_traced<T: Trace>(
+    pub fn evaluate_traced<T: PolicyTrace>(
         &self,
         question: &DecisionRequest<'_>,
         trace: &mut T,
@@ -117,10 +117,10 @@ impl PolicySet {
     }
 
     /// Compiles policies. Every problem goes to `problems`; where one of them is an error the result must not be used.
-    pub fn compile(sources: &Sources<'_>, problems: &mut Vec<Diagnostic>) -> Arc<Self> {
+    pub fn compile(sources: &PolicySources<'_>, problems: &mut Vec<Diagnostic>) -> Arc<Self> {
         let none = problems.len();
         let iss: Vec<_> = sources.others.iter().filter_map(iss_of).collect();
-        let names = Names { issuers: sources.issuers, domains: sources.domains, iss: &iss };
+        let names = IssuerNames { issuers: sources.issuers, domains: sources.domains, iss: &iss };
         let env = CompileEnv::of(sources.others, names, problems);
         let key = env.fingerprint(sources.fragments);
         let located = place(sources, (&env, &key), problems);
@@ -148,7 +148,8 @@ impl PolicySet {
     }
 
     fn of_policies(env: Fingerprint, located: &[LocatedPolicy<'_>], cookies: bool) -> Self {
-        let policies: Box<[_]> = located.iter().map(|located| Arc::clone(&located.policy)).collect();
+        let policies: Box<[_]> =
+            located.iter().map(|located| Arc::clone(&located.policy)).collect();
         let mut lints = lint::unreachable(&policies);
         lints.extend(lint::redirect_circles(&policies, cookies));
         lints.extend(lint::tokens_not_ignored(&policies));
@@ -192,7 +193,7 @@ impl PolicySet {
 
 /// Each policy of `sources`, in their order, compiled now or before. Policies that cannot be read are not in it.
 fn place<'a>(
-    sources: &Sources<'a>,
+    sources: &PolicySources<'a>,
     (env, key): (&CompileEnv<'_>, &Fingerprint),
     problems: &mut Vec<Diagnostic>,
 ) -> Vec<LocatedPolicy<'a>> {

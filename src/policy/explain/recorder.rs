@@ -2,7 +2,7 @@
 
 use crate::document::policy::{Effect, Mode};
 use crate::policy::evaluate::rule_match::{HostFit, Mismatch, RuleMatch};
-use crate::policy::evaluate::trace::{Check, Trace};
+use crate::policy::evaluate::trace::{EvaluatedCheck, PolicyTrace};
 use crate::policy::model::rule_name::RuleName;
 use crate::policy::model::truth::Truth;
 use crate::policy::requirement::missing::MissingData;
@@ -67,8 +67,8 @@ pub struct CheckTrace {
 }
 
 impl CheckTrace {
-    fn new(check: &Check<'_>, truth: Truth) -> Self {
-        let Check { requirement, cx } = check;
+    fn new(check: &EvaluatedCheck<'_>, truth: Truth) -> Self {
+        let EvaluatedCheck { requirement, cx } = check;
         let is_recorded = requirement.is_recorded(cx.missing);
         let Explanation { name, wanted, mut observed, operands, suggestion } =
             requirement.explain(cx);
@@ -100,7 +100,7 @@ impl Default for TraceRecorder {
     }
 }
 
-impl Trace for TraceRecorder {
+impl PolicyTrace for TraceRecorder {
     const WANTS_EVERY_CHECK: bool = true;
 
     fn missing(&self) -> MissingData {
@@ -111,7 +111,7 @@ impl Trace for TraceRecorder {
         self.rules.push(RuleTrace { rule: rule.clone(), outcome: RuleOutcome::NotAbout(why) });
     }
 
-    fn check(&mut self, check: &Check<'_>, truth: Truth) {
+    fn check(&mut self, check: &EvaluatedCheck<'_>, truth: Truth) {
         self.pending.push(CheckTrace::new(check, truth));
     }
 

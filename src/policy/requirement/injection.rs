@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 use super::context::CheckContext;
 use super::missing::MissingData;
 use super::observation::ObservedValue;
-use super::requirement::{Explanation, Failure, Requirement};
+use super::requirement::{Explanation, Requirement, RequirementFailure};
 use super::template::Template;
 use crate::policy::model::obligations::{
     AssertionRequest, HeaderMutation, Keep, Obligations, QueryMutation,
@@ -149,10 +149,10 @@ impl Requirement for Injection {
         Some(self.template.render(cx).map_or(Truth::Unknown, |_| Truth::Holds))
     }
 
-    fn failure(&self) -> Failure {
+    fn failure(&self) -> RequirementFailure {
         let holds = format!("the value for `{}` can be sent", self.name);
         let fails = format!("the value for `{}` cannot be sent", self.name);
-        Failure::new(Reason::EvalError, holds, fails)
+        RequirementFailure::new(Reason::EvalError, holds, fails)
     }
 
     fn explain(&self, _: &CheckContext<'_>) -> Explanation {

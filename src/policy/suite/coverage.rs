@@ -12,12 +12,12 @@ use crate::policy::{PolicySet, RuleName, TraceRecorder};
 pub struct Coverage {
     satisfied: BTreeSet<RuleName>,
     /// By the rule and the part's position in its condition.
-    parts: BTreeMap<(RuleName, usize), Seen>,
+    parts: BTreeMap<(RuleName, usize), PartResults>,
 }
 
 /// Which results a part of a condition had.
 #[derive(Clone, Copy, Debug, Default)]
-struct Seen {
+struct PartResults {
     yes: bool,
     no: bool,
 }

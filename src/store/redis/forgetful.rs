@@ -3,14 +3,14 @@
 
 use redis::{Cmd, RedisResult, Value};
 
-use super::connect::{Connection, plain};
+use super::connect::{RedisConnection, plain};
 
 /// What a server is asked, with the member of the answer and the value that it must have.
 const ASKED: [(&str, &str, &str); 2] =
     [("memory", "maxmemory_policy", "noeviction"), ("persistence", "aof_enabled", "1")];
 
 /// Why the server, or one of a cluster, may forget; `None` where each of them says that it does not.
-pub(super) async fn why(connection: &mut Connection) -> Option<String> {
+pub(super) async fn why(connection: &mut RedisConnection) -> Option<String> {
     let mut reasons = Vec::new();
     for (section, member, expected) in ASKED {
         let mut info = Cmd::new();

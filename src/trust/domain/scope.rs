@@ -22,7 +22,7 @@ pub(super) const ALL_REASONS: Reasons = 0b1_1111_1110;
 
 /// Which of its issuer's certificates a list speaks of.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Scope {
+pub(super) struct CrlScope {
     /// Whether it is about end entities alone, or about CAs alone.
     end_entities: Option<bool>,
     /// The names of its distribution point. Without any it is about all of its issuer's certificates.
@@ -43,7 +43,7 @@ struct Point {
     reasons: Reasons,
 }
 
-impl Scope {
+impl CrlScope {
     /// The scope in the value of an `issuingDistributionPoint`.
     ///
     /// # Errors

@@ -37,7 +37,7 @@ pub struct Issuer {
     /// The weakest binding that its tokens may have.
     pub binding: BindingFloor,
     /// The binding of its tokens to the identity of their presenters, if there is one.
-    pub bind: Option<Bind>,
+    pub bind: Option<TokenPeerBinding>,
     pub(super) token_use: TokenUse,
     /// The rules for proofs of possession of its tokens' keys.
     pub dpop: DpopRules,
@@ -50,7 +50,7 @@ pub struct Issuer {
 
 /// The binding of a token to the identity on the wire.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Bind {
+pub struct TokenPeerBinding {
     /// Which claim agrees with which name of the peer.
     pub map: IdentityMap,
     /// How much of the peer's certificate must have been shown.

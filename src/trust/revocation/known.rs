@@ -26,7 +26,7 @@ struct EntryLint {
 }
 
 /// Everything in the documents that an entry can name.
-struct Known<'a> {
+struct KnownTargets<'a> {
     issuers: &'a [Issuer],
     authorities: Vec<CanonicalName>,
     workloads: Vec<&'a str>,
@@ -42,7 +42,7 @@ pub(in crate::trust) fn check_known(
     issuers: &[Issuer],
     problems: &mut Vec<Diagnostic>,
 ) {
-    let known = Known::of(domains, issuers);
+    let known = KnownTargets::of(domains, issuers);
     for document in documents {
         let Spec::RevocationList(spec) = &document.spec else { continue };
         for written in &spec.entries {
@@ -67,7 +67,7 @@ pub(in crate::trust) fn lints_about(
     domains: &[TrustDomain],
     issuers: &[Issuer],
 ) -> Vec<String> {
-    let lints = Known::of(domains, issuers).lints(entry).into_iter();
+    let lints = KnownTargets::of(domains, issuers).lints(entry).into_iter();
     lints.map(|EntryLint { message, help, .. }| format!("{message}: {help}")).collect()
 }
 
@@ -90,7 +90,7 @@ impl KnownIssuers {
     }
 }
 
-impl<'a> Known<'a> {
+impl<'a> KnownTargets<'a> {
     fn of(domains: &'a [TrustDomain], issuers: &'a [Issuer]) -> Self {
         let authorities = domains.iter().flat_map(TrustDomain::issuer_names).collect();
         let of_peers =

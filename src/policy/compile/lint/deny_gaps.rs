@@ -17,7 +17,8 @@ const SHOWN: usize = 3;
 
 /// Compares every deny rule with the allow rules for its hosts. Each lint comes with the position of its policy.
 pub(super) fn left_open(policies: &[Arc<CompiledPolicy>]) -> Vec<(usize, RelativeDiagnostic)> {
-    let (denies, allows) = (RulesByHost::of(policies, Effect::Deny), RulesByHost::of(policies, Effect::Allow));
+    let (denies, allows) =
+        (RulesByHost::of(policies, Effect::Deny), RulesByHost::of(policies, Effect::Allow));
     if denies.is_empty() || allows.is_empty() {
         return Vec::new();
     }

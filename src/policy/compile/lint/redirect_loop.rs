@@ -38,7 +38,9 @@ pub(in crate::policy) fn redirect_circles(
                 continue;
             }
             seen.push(answer);
-            lints.extend(redirect_loop(policies, policy, (answer, place), cookies).map(|own| (at, own)));
+            lints.extend(
+                redirect_loop(policies, policy, (answer, place), cookies).map(|own| (at, own)),
+            );
         }
     }
     lints
@@ -75,14 +77,16 @@ fn redirect_loop(
 }
 
 /// The widest door to `landing` at every host of `target`.
-fn access(policies: &[Arc<CompiledPolicy>], target: &PolicyTarget, landing: &PathTemplate) -> SignInAccess {
+fn access(
+    policies: &[Arc<CompiledPolicy>],
+    target: &PolicyTarget,
+    landing: &PathTemplate,
+) -> SignInAccess {
     let accesses =
         policies.iter().filter(|policy| covers(&policy.target, target)).flat_map(|policy| {
-            policy
-                .rules
-                .iter()
-                .filter(|rule| lets_in(rule, landing))
-                .map(|rule| if rule.ignores_rejected_cookies { SignInAccess::Wide } else { SignInAccess::Open })
+            policy.rules.iter().filter(|rule| lets_in(rule, landing)).map(|rule| {
+                if rule.ignores_rejected_cookies { SignInAccess::Wide } else { SignInAccess::Open }
+            })
         });
     accesses.max().unwrap_or(SignInAccess::Closed)
 }

@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::repeated::repeated;
 use super::deny_gaps::left_open;
+use super::repeated::repeated;
 use crate::document::policy::{Effect, Mode};
 use crate::document::{Code, RelativeDiagnostic, RelativeSpan};
 use crate::policy::compile::compiled_policy::CompiledPolicy;

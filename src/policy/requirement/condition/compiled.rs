@@ -5,8 +5,8 @@ use std::ops::Range;
 use cel::ParseErrors;
 use cel::common::ast::IdedExpr;
 
-use super::fault::{Fault, Scope};
-use super::values::Slot;
+use super::fault::{ConditionScope, Fault};
+use super::values::VariableSlot;
 use super::{check, comments, constant, functions, operands};
 use crate::limits::{CONDITION_STACK_BYTES, MAX_CONDITION_BRACKETS, MAX_CONDITION_BYTES};
 
@@ -15,7 +15,7 @@ use crate::limits::{CONDITION_STACK_BYTES, MAX_CONDITION_BRACKETS, MAX_CONDITION
 pub(in crate::policy) struct Condition {
     pub(super) text: Box<str>,
     pub(super) expression: IdedExpr,
-    pub(super) slots: Box<[Slot]>,
+    pub(super) slots: Box<[VariableSlot]>,
     /// The places in the text of what `&&` and `||` put together, by node.
     pub(super) operands: Box<[(u64, Range<usize>)]>,
     costly: bool,
@@ -26,7 +26,10 @@ impl Condition {
     ///
     /// # Errors
     /// Everything that is wrong with it.
-    pub(in crate::policy) fn compile(text: &str, scope: Scope<'_>) -> Result<Self, Vec<Fault>> {
+    pub(in crate::policy) fn compile(
+        text: &str,
+        scope: ConditionScope<'_>,
+    ) -> Result<Self, Vec<Fault>> {
         guard(text).map_err(|fault| vec![fault])?;
         // The parser recurses deeply, and running out of stack ends the process.
         let compiled = std::thread::scope(|threads| {
@@ -54,7 +57,7 @@ impl Condition {
 
     /// Whether it, or a part of it, is the same for every request.
     pub(in crate::policy) fn is_constant(&self) -> bool {
-        self.slots.iter().all(|slot| matches!(slot, Slot::Pattern(_)))
+        self.slots.iter().all(|slot| matches!(slot, VariableSlot::Pattern(_)))
             || constant::is_constant(&self.expression)
     }
 
@@ -92,7 +95,7 @@ impl Condition {
 
     /// Whether it has a regular expression that is not about the whole text.
     pub(in crate::policy) fn has_open_pattern(&self) -> bool {
-        self.slots.iter().any(|slot| matches!(slot, Slot::Pattern(p) if !p.is_anchored()))
+        self.slots.iter().any(|slot| matches!(slot, VariableSlot::Pattern(p) if !p.is_anchored()))
     }
 }
 
@@ -130,7 +133,7 @@ fn guard(text: &str) -> Result<(), Fault> {
     Ok(())
 }
 
-fn read(text: &str, scope: Scope<'_>) -> Result<Condition, Vec<Fault>> {
+fn read(text: &str, scope: ConditionScope<'_>) -> Result<Condition, Vec<Fault>> {
     let Some(environment) = functions::environment() else {
         return Err(vec![Fault::of_all(text, "the language of conditions cannot be set up")]);
     };

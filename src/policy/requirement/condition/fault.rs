@@ -8,7 +8,7 @@ use crate::request::SealedNames;
 
 /// The requirements of the rule around a condition, and so the variables that the condition may read.
 #[derive(Clone, Copy, Debug)]
-pub(in crate::policy) struct Scope<'a> {
+pub(in crate::policy) struct ConditionScope<'a> {
     /// Whether it asks for a token.
     pub(in crate::policy) token: bool,
     /// Whether it asks for a peer.

@@ -4,7 +4,7 @@ use std::fmt;
 
 /// The kind of a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum ValueKind {
     Bool,
     Int,
     Float,
@@ -16,7 +16,7 @@ pub(super) enum Kind {
     Any,
 }
 
-impl Kind {
+impl ValueKind {
     /// Whether a value of this kind can be what `other` asks for.
     pub(super) const fn may_be(self, other: Self) -> bool {
         matches!(
@@ -54,7 +54,7 @@ impl Kind {
     }
 }
 
-impl fmt::Display for Kind {
+impl fmt::Display for ValueKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Bool => "true or false",
