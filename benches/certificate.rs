@@ -1,4 +1,4 @@
-//! What does it cost to learn who is on the wire: reading XFCC, verifying a certificate cold, recalling it warm?
+//! The cost of learning who is on the wire: reading XFCC, verifying a certificate cold, looking it up warm.
 
 #![expect(clippy::expect_used, reason = "a benchmark that cannot be set up must fail")]
 

@@ -1,4 +1,4 @@
-//! What do a million revoked tokens cost: to load, to keep, to look up?
+//! The cost of a million revoked tokens: to load, to keep, to look up.
 
 #![expect(clippy::expect_used, reason = "a benchmark that cannot be set up must fail")]
 #![expect(clippy::print_stdout, reason = "its result is a line")]

@@ -88,7 +88,7 @@ impl IdentityMap {
         Ok(Self { pointer, to, form, map })
     }
 
-    /// Where the claim is: a JSON pointer (RFC 6901).
+    /// The place of the claim: a JSON pointer (RFC 6901).
     pub fn pointer(&self) -> &str {
         &self.pointer
     }
@@ -144,7 +144,7 @@ impl PeerName {
         }
     }
 
-    /// Whether a piece of such a name may have this character: one between two separators, never a separator.
+    /// True if a piece of such a name may have this character: one between two separators, never a separator.
     const fn allows(self, c: char) -> bool {
         match self {
             Self::Dns => c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-',

@@ -52,7 +52,7 @@ pub fn revocations(bytes: &[u8]) -> bool {
     true
 }
 
-/// What another, simpler reader finds of revoked tokens is revoked.
+/// Tokens that another, simpler reader finds revoked are revoked.
 fn check_tokens(text: &str, revocations: &RevocationView) {
     if text.contains(['%', '=']) || text.contains("@expires") {
         return;

@@ -38,7 +38,7 @@ use tokio::task::spawn_blocking;
 use self::local::{Ends, refuse_others};
 use crate::json::{pretty, visible};
 
-/// Where operators reach us.
+/// The addresses at which operators reach us.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct AdminOptions {

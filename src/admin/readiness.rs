@@ -35,7 +35,7 @@ pub enum RequiredAtStart {
     All,
 }
 
-/// Whether a server has been ready, and the way there.
+/// The readiness of a server, and the way there.
 #[derive(Debug, Default)]
 pub struct Readiness {
     options: ReadinessOptions,
@@ -91,7 +91,7 @@ impl Readiness {
         let all = self.until(&parts, is_there);
         match self.options.require {
             RequiredAtStart::All => all.await,
-            // What is missing then is degraded, and in the log below.
+            // Parts that are missing then are degraded, and in the log below.
             RequiredAtStart::Documents => drop(timeout(self.options.wait.get(), all).await),
         }
         self.reached.store(true, Ordering::Relaxed);

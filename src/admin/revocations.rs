@@ -51,7 +51,7 @@ pub(super) fn router(api: RevocationApi) -> Router {
 }
 
 impl RevocationApiOptions {
-    /// Whether the token can be used.
+    /// Checks that the token can be used.
     ///
     /// # Errors
     /// A message that says what is wrong with it; never the token.

@@ -207,7 +207,7 @@ fn digits(number: u64, out: &mut Vec<u8>) {
     out.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
 }
 
-/// Whether there is a byte that JSON cannot have as it is (RFC 8259 section 7), or one of a character that may have to be escaped
+/// True if there is a byte that JSON cannot have as it is (RFC 8259 section 7), or one of a character that may have to be escaped
 /// to be seen.
 fn has_escapes(text: &[u8]) -> bool {
     let (words, rest) = text.as_chunks::<8>();

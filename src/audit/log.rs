@@ -50,7 +50,7 @@ impl AuditLog {
     /// Opens the sinks and starts their writers. `collector` takes the records that are sent there.
     ///
     /// # Errors
-    /// Where the file cannot be opened, a thread cannot be started, or there is no collector.
+    /// The file cannot be opened, a thread cannot be started, or there is no collector.
     pub fn start(options: &AuditOptions, collector: Option<Box<dyn Sink>>) -> io::Result<Self> {
         let reopen = Arc::<AtomicBool>::default();
         let mut collector = collector;
@@ -96,7 +96,7 @@ impl AuditLog {
         }
     }
 
-    /// Whether an allow is recorded. The decision id decides, which no caller can choose: every sink samples the same.
+    /// True if an allow is recorded. The decision id decides, which no caller can choose: every sink samples the same.
     fn is_sampled(&self, outcome: &Outcome) -> bool {
         let [a, b, c, d, ..] = *outcome.id.as_bytes();
         let share = f64::from(u32::from_be_bytes([a, b, c, d])) / (f64::from(u32::MAX) + 1.0);
@@ -205,7 +205,7 @@ impl Lane {
         if self.queue.is_closed() { None } else { self.room.take(record) }
     }
 
-    /// Whether there was room for the record.
+    /// True if there was room for the record.
     fn has_taken(&self, record: &Record) -> bool {
         self.place(record).map(|place| self.send(record.clone(), place)).is_some()
     }

@@ -40,7 +40,7 @@ pub struct Record {
     line: Bytes,
     at: UnixTime,
     allows: bool,
-    /// Whether its caller proved anything.
+    /// True if its caller proved anything.
     is_proven: bool,
 }
 
@@ -81,12 +81,12 @@ impl Record {
         Self { line: line.into(), at, allows: false, is_proven: false }
     }
 
-    /// Whether it is of a caller who proved something and was allowed. A flood of other records must not bury it.
+    /// True if it is of a caller who proved something and was allowed. A flood of other records must not bury it.
     pub const fn is_precious(&self) -> bool {
         self.allows && self.is_proven
     }
 
-    /// Whether it is of a request that was allowed.
+    /// True if it is of a request that was allowed.
     pub const fn allows(&self) -> bool {
         self.allows
     }
@@ -298,7 +298,7 @@ fn throttling(own: &Throttling, record: &mut Json) {
 fn shadow(shadow: &ShadowOutcome, record: &mut Json) {
     name(&shadow.rule, record);
     record.text("effect", shadow.effect.as_str());
-    record.put("indeterminate", JsonScalar::Flag(shadow.satisfied != Truth::Holds));
+    record.put("unknown", JsonScalar::Flag(shadow.result != Truth::Holds));
     record.put("changes", JsonScalar::Flag(shadow.changes));
 }
 

@@ -26,7 +26,7 @@ pub trait CertificateCache: fmt::Debug + Send + Sync {
     /// Keeps a verified certificate. Failures are never kept.
     fn keep(&self, key: CertificateKey, verified: &Arc<VerifiedCertificate>);
 
-    /// Whether a certificate that it does not have is verified. If not, it is refused (`throttled`).
+    /// True if a certificate that it does not have is verified. If not, it is refused (`throttled`).
     fn lets_verify(&self) -> bool {
         true
     }
@@ -52,7 +52,7 @@ pub struct NoCache;
 #[derive(Clone, Copy, Debug)]
 pub struct KnownOnly<'a>(pub &'a dyn CertificateCache);
 
-/// Whether `memory` has `token`, verified in the same place.
+/// True if `memory` has `token`, verified in the same place.
 pub fn is_cached(token: &PresentedToken, memory: &dyn TokenCache) -> bool {
     memory.lookup(&token.fingerprint).is_some_and(|known| known.is(token))
 }

@@ -1,4 +1,4 @@
-//! Whether a token's claim names the peer that presents it: the sibling of a bound certificate that outlives its rotation.
+//! The agreement of a token's claim with the peer that presents it: the sibling of a bound certificate that outlives its rotation.
 
 use serde_json::Value;
 

@@ -139,7 +139,7 @@ fn hints(claims: &Map<String, Value>) -> impl Iterator<Item = (&'static str, Str
     })
 }
 
-/// Whether `key` is `name` in some spelling: `tokenUse`, `Token-Use`, `token_use` are one.
+/// True if `key` is `name` in some spelling: `tokenUse`, `Token-Use`, `token_use` are one.
 fn is_spelled(key: &str, name: &str) -> bool {
     let letters = key.bytes().filter(|b| !matches!(b, b'-' | b'_'));
     letters.map(|b| b.to_ascii_lowercase()).eq(name.bytes())

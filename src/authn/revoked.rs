@@ -1,4 +1,4 @@
-//! Whether a verified credential is revoked. It is checked on every request, after every cache, so that a revocation counts
+//! The check that a verified credential is not revoked. It runs on every request, after every cache, so that a revocation counts
 //! from the next request on and no cache has to be emptied (P64).
 
 use serde_json::{Map, Value};
@@ -177,7 +177,7 @@ pub(super) fn check_token(
     Err(Reason::TokenRevoked.because(sentence(found)).naming(refused("token", marks)))
 }
 
-/// Whether anything is revoked at all. Without a required list it cannot be determined that a credential is not on it.
+/// True if anything is revoked at all. Without a required list it cannot be determined that a credential is not on it.
 fn any_in_force(revocations: &RevocationView) -> Result<bool, Rejection> {
     match revocations.stale() {
         None => Ok(!revocations.is_empty()),

@@ -61,7 +61,7 @@ impl Subject {
         token.places().find_map(TokenPlace::cookie)
     }
 
-    /// Whether anything of it works once.
+    /// True if anything of it works once.
     pub fn works_once(&self) -> bool {
         self.one_time_uses().next().is_some()
     }

@@ -85,7 +85,7 @@ pub(super) struct Args {
     output: Output,
 }
 
-/// What decisions are counted by.
+/// The field by which decisions are counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 enum By {
     /// The reason of a denial.
@@ -361,7 +361,7 @@ impl<'a> Log<'a> {
         let Ok(now) = fs::metadata(self.path) else { return Ok(()) };
         if (now.dev(), now.ino()) != (self.file.dev(), self.file.ino()) {
             let mut rest = Vec::new();
-            // Whether the old one has a rest that was written meanwhile is seen first.
+            // A rest of the old one that was written meanwhile is read first.
             if self.lines.reader.by_ref().take(1).read_to_end(&mut rest)? > 0 {
                 self.lines.begun.extend(rest);
                 return Ok(());

@@ -42,7 +42,7 @@ fn wait(
     loop {
         match changes.recv_timeout(watch.patience()) {
             Ok(()) => break,
-            // Where there are no notifications, changes are looked for.
+            // Without notifications it looks for changes.
             Err(RecvTimeoutError::Timeout) if watch.problem().is_some() => return true,
             Err(RecvTimeoutError::Timeout) => drop(watch.arm(paths, files)),
             Err(RecvTimeoutError::Disconnected) => return false,

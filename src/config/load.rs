@@ -158,7 +158,7 @@ pub fn service_links() -> Vec<String> {
     names
 }
 
-/// Whether Kubernetes sets this variable for a service whose name begins with `countersign` (`enableServiceLinks`): such as
+/// True if Kubernetes sets this variable for a service whose name begins with `countersign` (`enableServiceLinks`): such as
 /// `COUNTERSIGN_PORT=tcp://10.0.0.1:9001`. The name has lost its prefix. No setting looks like that.
 pub(super) fn is_service_link(name: &str) -> bool {
     let name = name.to_ascii_uppercase();

@@ -61,9 +61,9 @@ const STRUCTURE: [char; 13] = [' ', '\t', '\r', '{', '}', '[', ']', ',', '-', '|
 /// The parts of a text that are not shown.
 #[derive(Debug, Default)]
 pub(super) struct Masks {
-    /// What is replaced, in order.
+    /// The ranges to replace, in order.
     hidden: Vec<Range<usize>>,
-    /// What is below the keys of secrets, in order: no message quotes it.
+    /// The values below the keys of secrets, in order: no message quotes them.
     secret: Vec<Range<usize>>,
 }
 
@@ -181,7 +181,7 @@ pub(super) fn quiet(message: &str, text: &str, masks: &Masks, at: usize) -> Stri
     })
 }
 
-/// Whether the text at `at` may be a secret.
+/// True if the text at `at` may be a secret.
 pub(super) fn may_be_secret(masks: &Masks, at: usize) -> bool {
     part_at(&masks.secret, at).or_else(|| part_at(&masks.hidden, at)).is_some()
 }
@@ -197,7 +197,7 @@ fn is_harmless(key: &str) -> bool {
     HARMLESS.split(' ').any(|own| own == key)
 }
 
-/// Whether values of this key may be secrets, or lead to some.
+/// True if values of this key may be secrets, or lead to some.
 pub(crate) fn holds_credentials(key: &str) -> bool {
     let bare = key.to_ascii_lowercase().replace(['-', '_'], "");
     SECRETS.contains(&key) || LIKE_SECRETS.iter().any(|part| bare.contains(part))
@@ -253,7 +253,7 @@ fn keys_in_place(line: &str) -> impl Iterator<Item = MaskedKey<'_>> {
     })
 }
 
-/// Whether a quote is open where `line` ends.
+/// True if a quote is open where `line` ends.
 fn is_quoted(line: &str) -> bool {
     let mut open = None;
     let mut before = ' ';
@@ -291,7 +291,7 @@ fn open_part(line: &str, harmless: &mut bool) -> Vec<Range<usize>> {
     hidden
 }
 
-/// Whether the line begins with something that is a key to YAML, or was meant to be one, and is no plain word: `db.pass: x`,
+/// True if the line begins with something that is a key to YAML, or was meant to be one, and is no plain word: `db.pass: x`,
 /// `"pass word": x`, `pass:x`, `password=x`.
 fn has_odd_key(line: &str) -> bool {
     let text = line.trim_start_matches([' ', '-', '\t']);
@@ -356,7 +356,7 @@ fn users_of_urls(line: &str) -> impl Iterator<Item = Range<usize>> {
     })
 }
 
-/// What follows `?` or `#` in each URL.
+/// The text behind `?` or `#` in each URL.
 fn queries_of_urls(line: &str) -> impl Iterator<Item = Range<usize>> {
     line.match_indices("://").filter_map(move |(at, mark)| {
         let start = at.saturating_add(mark.len());

@@ -26,7 +26,7 @@ pub struct ListenerStatus {
     pub revoked: AtomicU64,
     /// Checks that are being decided.
     pub checks: AtomicU64,
-    /// Whether serving is about to end.
+    /// True if serving is about to end.
     pub draining: AtomicBool,
     /// Lines in the log that clients cause, one of each kind a minute.
     pub(super) said: LogPace,

@@ -202,7 +202,7 @@ impl Connection {
         }
     }
 
-    /// Whether another request can be sent, once the answer to the last one was read.
+    /// True if another request can be sent, once the answer to the last one was read.
     pub(super) async fn is_ready(&mut self) -> bool {
         self.sender.ready().await.is_ok()
     }

@@ -42,7 +42,7 @@ impl RetiredSnapshot {
             }
             sleep(PAUSE).await;
         }
-        // Where the runtime ends first, the memory goes with the process.
+        // If the runtime ends first, the memory goes with the process.
         let _ = spawn_blocking(move || drop(self)).await;
     }
 }

@@ -46,7 +46,7 @@ pub struct FetchRequest<'a> {
     pub known: Option<&'a Validators>,
     /// The most bytes that are read.
     pub limit: usize,
-    /// Whether a request waits for it: then it goes before the others that wait for the same host.
+    /// True if a request waits for it: then it goes before the others that wait for the same host.
     pub urgent: bool,
 }
 

@@ -89,7 +89,7 @@ impl Introspector {
         }
     }
 
-    /// Whether an endpoint has called `token` active lately.
+    /// True if an endpoint has called `token` active lately.
     pub(super) fn knows(&self, token: &PresentedToken, trust: &TrustStore) -> bool {
         let source = endpoint_of(token, trust).map(|(_, source)| source);
         source.and_then(|source| self.find(source)).is_some_and(|own| own.knows(&token.fingerprint))

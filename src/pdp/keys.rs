@@ -222,7 +222,7 @@ fn take(
     material.insert(&issuer.name, keys);
 }
 
-/// Whether the set has the key that a token names; one that names none has no use for others.
+/// True if the set has the key that a token names; one that names none has no use for others.
 fn has(keys: &KeySet, key_id: Option<&str>) -> bool {
     key_id.is_none_or(|id| keys.has(id))
 }

@@ -30,7 +30,7 @@ pub struct RemoteFiles {
     clock: Arc<dyn Clock>,
     fetcher: Arc<dyn Fetcher>,
     files: Option<KeptFiles>,
-    entries: Mutex<BTreeMap<String, RemoteFileEntry>>,
+    entries: Mutex<BTreeMap<String, FileEntry>>,
     changed: Arc<Notify>,
 }
 
@@ -51,33 +51,33 @@ pub struct RemoteStatus {
     pub failures: u32,
     /// Why the last one failed.
     pub error: Option<String>,
-    /// Whether what was fetched last is not in force, because the documents do not compile with it.
+    /// True if the content that was fetched last is not in force, because the documents do not compile with it.
     pub unusable: bool,
-    /// Whether it is older than its document allows, so that it does not count.
+    /// True if it is older than its document allows, so that it does not count.
     pub stale: bool,
 }
 
-struct RemoteFileEntry {
-    shared: Arc<RemoteFileShared>,
+struct FileEntry {
+    shared: Arc<SharedFile>,
     _task: RefreshTask,
 }
 
 /// The state that the task and the others share.
-struct RemoteFileShared {
+struct SharedFile {
     source: Arc<RemoteFile>,
     /// The documents that name it, and where.
     named: Mutex<Vec<Named>>,
-    state: Mutex<RemoteFileState>,
+    state: Mutex<FileState>,
     refresh_state: Arc<RefreshState>,
 }
 
 #[derive(Default)]
-struct RemoteFileState {
+struct FileState {
     /// The content that was fetched last, and when.
     newest: Option<(Bytes, UnixTime)>,
     /// The content that is known to compile, and when it was fetched last.
     good: Option<(Bytes, UnixTime)>,
-    /// What was saved of it.
+    /// The content that was saved.
     saved: Option<(Bytes, UnixTime)>,
     unusable: bool,
     stale: bool,
@@ -88,7 +88,7 @@ struct RemoteFileState {
 type Named = (String, RemotePart, String);
 
 struct FollowedFile {
-    shared: Arc<RemoteFileShared>,
+    shared: Arc<SharedFile>,
     fetcher: Arc<dyn Fetcher>,
     changed: Arc<Notify>,
     known: Validators,
@@ -152,15 +152,15 @@ impl RemoteFiles {
         }
     }
 
-    fn start(&self, source: &Arc<RemoteFile>, before: Option<RemoteFileEntry>) -> RemoteFileEntry {
+    fn start(&self, source: &Arc<RemoteFile>, before: Option<FileEntry>) -> FileEntry {
         let state = match before {
             Some(before) => std::mem::take(&mut *lock(&before.shared.state)),
-            None => RemoteFileState { newest: self.restore(source), ..RemoteFileState::default() },
+            None => FileState { newest: self.restore(source), ..FileState::default() },
         };
         let refresh_state = RefreshState::new(source.refresh, Arc::clone(&self.clock));
         let state = Mutex::new(state);
         let (source, named) = (Arc::clone(source), Mutex::default());
-        let shared = Arc::new(RemoteFileShared { source, named, state, refresh_state });
+        let shared = Arc::new(SharedFile { source, named, state, refresh_state });
         let followed = FollowedFile {
             shared: Arc::clone(&shared),
             fetcher: Arc::clone(&self.fetcher),
@@ -168,10 +168,10 @@ impl RemoteFiles {
             known: Validators::default(),
         };
         let task = RefreshTask::start(&shared.refresh_state, followed);
-        RemoteFileEntry { shared, _task: task }
+        FileEntry { shared, _task: task }
     }
 
-    /// What was saved before the start.
+    /// The content that was saved before the start.
     fn restore(&self, source: &RemoteFile) -> Option<(Bytes, UnixTime)> {
         let now = self.clock.now();
         let read = |saved: Saved| Some((saved.text, saved.fetched_at.min(now)));
@@ -206,7 +206,7 @@ impl RemoteFiles {
     }
 
     /// Revocation lists are saved elsewhere, with their numbers.
-    fn save(&self, source: &RemoteFile, state: &mut RemoteFileState) {
+    fn save(&self, source: &RemoteFile, state: &mut FileState) {
         let (Some(files), Some((text, at))) = (&self.files, &state.good) else { return };
         let is_saved = state
             .saved
@@ -249,17 +249,14 @@ impl RemoteFiles {
     /// How every file is doing, once for each place that names it.
     pub fn status(&self) -> Vec<RemoteStatus> {
         let entries = lock(&self.entries);
-        let of = |entry: &RemoteFileEntry| {
+        let of = |entry: &FileEntry| {
             let named = lock(&entry.shared.named).clone();
             named.iter().map(|own| entry.status(own)).collect::<Vec<_>>()
         };
         entries.values().flat_map(of).collect()
     }
 
-    fn contents(
-        &self,
-        part: impl Fn(&RemoteFileState) -> &Option<(Bytes, UnixTime)>,
-    ) -> RemoteContents {
+    fn contents(&self, part: impl Fn(&FileState) -> &Option<(Bytes, UnixTime)>) -> RemoteContents {
         let (entries, now) = (lock(&self.entries), self.clock.now());
         let found = entries.iter().filter_map(|(name, entry)| {
             let state = lock(&entry.shared.state);
@@ -276,7 +273,7 @@ impl fmt::Debug for RemoteFiles {
     }
 }
 
-impl RemoteFileEntry {
+impl FileEntry {
     fn status(&self, (trust_domain, _, file): &(String, RemotePart, String)) -> RemoteStatus {
         let (state, schedule) = (lock(&self.shared.state), self.shared.refresh_state.schedule());
         RemoteStatus {
@@ -293,7 +290,7 @@ impl RemoteFileEntry {
     }
 }
 
-impl RemoteFileShared {
+impl SharedFile {
     /// Its names, as metrics have them.
     fn files(&self) -> Vec<String> {
         lock(&self.named).iter().map(|(domain, _, file)| format!("{domain}/{file}")).collect()
@@ -326,7 +323,7 @@ impl RemoteFileShared {
         std::mem::take(&mut state.stale) || new
     }
 
-    /// Whether what is there has become too old just now.
+    /// True if the content at hand has become too old just now.
     fn lapse(&self, now: UnixTime) -> bool {
         let mut state = lock(&self.state);
         let stale = state.newest.as_ref().is_some_and(|(_, at)| self.source.is_stale(*at, now));

@@ -8,7 +8,7 @@ use crate::store::FirstUse;
 /// Why an obligation cannot be fulfilled.
 pub(super) struct Unusable {
     pub(super) rejection: Rejection,
-    /// Whether the proof is at fault: then the token is as good as before (RFC 9449 section 11.1).
+    /// True if the proof is at fault: then the token is as good as before (RFC 9449 section 11.1).
     pub(super) proof: bool,
     /// The cookie whose token is at fault.
     pub(super) cookie: Option<String>,

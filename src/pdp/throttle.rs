@@ -1,6 +1,6 @@
 //! Throttling of failed attempts to authenticate.
 //!
-//! What is counted belongs to the source that it came from: the verified peer, and the network of the client as the transport or a
+//! An attempt counts for the source that it came from: the verified peer, and the network of the client as the transport or a
 //! trusted proxy says. Nothing that an unverified credential says is part of it, so that forging a name locks no one out. An
 //! address may be that of many: only what fails is throttled, and an allow touches nothing here but
 //! where a rule ignores a cookie that failed.
@@ -88,7 +88,7 @@ impl Throttle {
                 || Some(format!("certificate {}", peer.certificate.as_ref()?.to_hex()));
             peer.spiffe.as_ref().map(ToString::to_string).or_else(certificate)
         });
-        // Where a trusted proxy does not tell its client, all that is known is the proxy.
+        // If a trusted proxy does not tell its client, all that is known is the proxy.
         let address = view.client_ip().or_else(|| view.source.ip());
         let network = address.map(|address| self.network(address));
         let shown = match (peer, network) {
@@ -123,12 +123,12 @@ impl Throttle {
         Some(Throttling { source: source.shown, failed: Some(reason), retry_after, enforced })
     }
 
-    /// Whether anything is refused without being verified. Without an attack it costs a look at one number.
+    /// True if anything is refused without being verified. Without an attack it costs a look at one number.
     pub(super) fn is_any_spent(&self) -> bool {
         self.options.mode == ThrottleMode::Enforce && self.limiter.is_any_spent()
     }
 
-    /// Whether what `source` shows is refused where it was not verified before.
+    /// True if credentials that `source` shows are refused where they were not verified before.
     pub(super) fn is_spent(&self, source: &ThrottledSource) -> bool {
         self.limiter.is_spent(&source.key)
     }

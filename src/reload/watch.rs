@@ -194,7 +194,7 @@ impl Places {
         problem
     }
 
-    /// Whether `folder` is below one that is watched with everything in it.
+    /// True if `folder` is below one that is watched with everything in it.
     fn is_within(&self, folder: &Path) -> bool {
         let whole = |path: &Path| self.folders.get(path) == Some(&RecursiveMode::Recursive);
         folder.ancestors().skip(1).any(whole)
@@ -233,7 +233,7 @@ impl notify::EventHandler for Hear {
     }
 }
 
-/// Whether files may have changed. The watcher also reports reads, and we read them ourselves: to take a read for a change
+/// True if files may have changed. The watcher also reports reads, and we read them ourselves: to take a read for a change
 /// would never end. An error of the watcher is a reason to look.
 pub(super) fn is_change(event: &notify::Result<Event>) -> bool {
     let read = |kind: &AccessKind| *kind != AccessKind::Close(AccessMode::Write);

@@ -11,7 +11,7 @@ pub struct RequestLine {
     pub method: Text,
     /// The path without query, in normal form.
     path: String,
-    /// Where the proxy says that the request was sent to; none where it names no usable scheme.
+    /// The place that the proxy says the request was sent to; none where it names no usable scheme.
     origin: Option<UrlOrigin>,
 }
 
@@ -43,7 +43,7 @@ impl RequestLine {
         })
     }
 
-    /// Whether `url` is the request's, with one of `origins` or, where there are none, with the one of the proxy.
+    /// True if `url` is the request's, with one of `origins` or, where there are none, with the one of the proxy.
     pub fn is_for(&self, url: &NormalUrl, origins: &[UrlOrigin]) -> bool {
         let own = self.origin.as_slice();
         let origins = if origins.is_empty() { own } else { origins };

@@ -16,7 +16,7 @@ pub struct SpiffePattern {
     text: Box<str>,
     trust_domain: Box<str>,
     segments: Box<[PatternSegment]>,
-    /// Whether it ends in `**`.
+    /// True if it ends in `**`.
     open_ended: bool,
 }
 
@@ -57,12 +57,12 @@ impl SpiffePattern {
         &self.trust_domain
     }
 
-    /// Whether every ID with a path in the trust domain is in the set.
+    /// True if every ID with a path in the trust domain is in the set.
     pub fn covers_everything(&self) -> bool {
         self.open_ended && self.segments.is_empty()
     }
 
-    /// Whether `id` is in the set.
+    /// True if `id` is in the set.
     pub fn matches(&self, id: &SpiffeId) -> bool {
         if id.trust_domain() != &*self.trust_domain {
             return false;

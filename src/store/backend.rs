@@ -34,7 +34,7 @@ impl Store {
     /// A store as `options` say. Called within a tokio runtime: connecting begins in the background, and never stops.
     ///
     /// # Errors
-    /// What is wrong with the options.
+    /// The options are wrong.
     pub fn start(options: &StoreOptions, clock: Arc<dyn Clock>) -> Result<Self, String> {
         let backend = match options {
             StoreOptions::Memory(options) => Backend::Memory(Box::new(Memory::new(options, clock))),
@@ -124,7 +124,7 @@ impl Store {
     /// on. Those that have expired may be missing.
     ///
     /// # Errors
-    /// Where they cannot be read; what was read before stays true.
+    /// They cannot be read; records that were read before stay true.
     pub async fn records_after(
         &self,
         after: Position,

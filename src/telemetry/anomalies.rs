@@ -74,7 +74,7 @@ impl Anomalies {
         Self { queue, tally }
     }
 
-    /// What was found until now.
+    /// The signals that were found until now.
     pub const fn tally(&self) -> &Arc<AnomalyCounts> {
         &self.tally
     }

@@ -1,4 +1,4 @@
-//! Whether the collector takes telemetry: failures are counted and logged, not ignored.
+//! The exports to a collector: failures are counted and logged, not ignored.
 
 use std::fmt::{self, Debug, Display, Formatter};
 use std::sync::atomic::{AtomicU64, Ordering};

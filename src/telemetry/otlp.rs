@@ -16,7 +16,7 @@ use super::Exports;
 use super::exports::WatchedExporter;
 use crate::document::HumanDuration;
 
-/// Where traces and metrics are sent, and how many. `OTEL_RESOURCE_ATTRIBUTES`, `OTEL_EXPORTER_OTLP_HEADERS` and the other
+/// The collector of traces and metrics, and how many it gets. `OTEL_RESOURCE_ATTRIBUTES`, `OTEL_EXPORTER_OTLP_HEADERS` and the other
 /// standard variables of an OTLP exporter are respected.
 #[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]

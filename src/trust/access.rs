@@ -124,7 +124,7 @@ impl ClientCredentials {
         Ok(Self { headers, certificate, hosts: hosts.collect::<Result<_, _>>()? })
     }
 
-    /// Whether there is nothing to show.
+    /// True if there is nothing to show.
     pub const fn is_empty(&self) -> bool {
         self.headers.is_empty() && self.certificate.is_none()
     }

@@ -158,7 +158,7 @@ impl VerificationKey {
         &self.thumbprint
     }
 
-    /// Whether it is a secret, of which nothing can be shown.
+    /// True if it is a secret, of which nothing can be shown.
     pub fn is_secret(&self) -> bool {
         self.verifiers.iter().any(|(_, key)| matches!(key, KeyVerifier::Secret(_)))
     }
@@ -168,7 +168,7 @@ impl VerificationKey {
         self.verifiers.iter().map(|(algorithm, _)| *algorithm)
     }
 
-    /// Whether `signature` is this key's signature of `message` with `algorithm`.
+    /// True if `signature` is this key's signature of `message` with `algorithm`.
     pub fn verifies(&self, algorithm: Algorithm, message: &[u8], signature: &[u8]) -> bool {
         self.verifiers
             .iter()
@@ -197,7 +197,7 @@ impl fmt::Debug for VerificationKey {
 }
 
 impl KeyFault {
-    /// Whether a secret is published: that concerns everyone who reads the set.
+    /// True if a secret is published: that concerns everyone who reads the set.
     pub const fn is_secret(self) -> bool {
         matches!(self, Self::Private(_) | Self::Symmetric)
     }

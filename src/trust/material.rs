@@ -42,7 +42,7 @@ impl Material {
         self.outdated.insert(issuer.to_owned(), why);
     }
 
-    /// Whether and why the issuer of the document called `issuer` may have other keys than those at hand.
+    /// The reason why the issuer of the document called `issuer` may have other keys than those at hand, if it may.
     pub fn outdated(&self, issuer: &str) -> Option<Outdated> {
         self.outdated.get(issuer).copied()
     }

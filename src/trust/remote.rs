@@ -1,4 +1,4 @@
-//! Where an issuer's keys are fetched from: an address and the rules for asking it. A value; `pdp` does the asking.
+//! The address of an issuer's keys, and the rules for asking it. A value; `pdp` does the asking.
 
 use std::fmt;
 use std::time::Duration;
@@ -29,7 +29,7 @@ pub struct RemoteKeys {
 }
 
 impl RemoteKeys {
-    /// Whether these are the same keys as `other`, however they are fetched: last good ones stay when that changes.
+    /// True if these are the same keys as `other`, however they are fetched: last good ones stay when that changes.
     pub fn are_those_of(&self, other: &Self) -> bool {
         let of = |keys: &Self| (keys.url.clone(), keys.discovery.clone(), keys.purpose);
         of(self) == of(other)
@@ -144,12 +144,12 @@ impl RemoteFile {
         stricter
     }
 
-    /// Whether both are fetched in the same way, whatever they are for.
+    /// True if both are fetched in the same way, whatever they are for.
     pub fn is_fetched_like(&self, other: &Self) -> bool {
         *self == Self { part: self.part, ..other.clone() }
     }
 
-    /// Whether a version that was fetched at `fetched` is too old at `now`.
+    /// True if a version that was fetched at `fetched` is too old at `now`.
     pub fn is_stale(&self, fetched: UnixTime, now: UnixTime) -> bool {
         self.max_stale.is_some_and(|most| now.since(fetched) > most)
     }
@@ -188,7 +188,7 @@ fn max_stale(
 }
 
 impl RemotePart {
-    /// Whether it may hold authorities.
+    /// True if it may hold authorities.
     pub const fn has_authorities(self) -> bool {
         matches!(self, Self::Bundle | Self::Authorities | Self::Intermediates)
     }

@@ -118,7 +118,7 @@ impl TrustStore {
         self.domains.get(position)
     }
 
-    /// Whether a revocation list of `issuer`, of any document, revokes the certificate.
+    /// True if a revocation list of `issuer`, of any document, revokes the certificate.
     pub fn is_listed(
         &self,
         certificate: &X509Certificate<'_>,

@@ -78,7 +78,7 @@ fn alerts_and_dashboard_are_about_metrics_that_there_are() {
     assert!(asked.len() >= 25, "{asked:?}");
 }
 
-/// What a legend or a sum is by is a label of the metric, or one that Prometheus adds.
+/// A legend or a sum is by a label of the metric, or by one that Prometheus adds.
 #[test]
 fn the_dashboard_sums_by_labels_that_there_are() {
     let added = ["instance", "le", "job", "namespace"];

@@ -217,7 +217,7 @@ fn an_opaque_token_is_revoked_by_what_its_issuer_says_of_it() {
     }
 }
 
-/// What can be matched is what was shown: less evidence matches less, and the SPIFFE ID always.
+/// Entries match what was shown: less evidence matches less, and the SPIFFE ID always.
 #[test]
 fn a_certificate_is_revoked_by_what_was_shown_of_it() {
     let props = Props::new();

@@ -177,7 +177,7 @@ impl<'a> CertificateVerifier<'a> {
         asked.into_iter().filter_map(|position| trust.domain(position))
     }
 
-    /// Whether a certificate that `domain` does not vouch for, for the reason of `rejection`, may be one of its own all the
+    /// True if a certificate that `domain` does not vouch for, for the reason of `rejection`, may be one of its own all the
     /// same: its authorities issued it and its pins do not exclude it. A rule that denies what is of this domain must not be
     /// got around by a certificate that breaks its rules.
     fn may_be_of(
@@ -355,7 +355,7 @@ fn check_pins(leaf: Leaf<'_>, pins: &[LeafPin]) -> Result<(), Rejection> {
     Err(Reason::CertPin.because("neither the certificate nor its key is pinned"))
 }
 
-/// What the certificate itself says.
+/// The facts that the certificate itself states.
 fn facts(decoded: &DecodedCertificate, leaf: &X509Certificate<'_>, names: Names) -> PeerFacts {
     PeerFacts {
         spiffe: names.spiffe,

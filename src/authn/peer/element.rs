@@ -23,14 +23,14 @@ pub(super) struct AssertedIdentity {
 }
 
 impl AssertedIdentity {
-    /// Whether Envoy would call the owner of this certificate `principal`: it takes the first URI, else the first DNS name,
+    /// True if Envoy would call the owner of this certificate `principal`: it takes the first URI, else the first DNS name,
     /// else the subject. A subject whose text is not certain never matches.
     pub(super) fn is_called(&self, principal: &str) -> bool {
         is_called(principal, &self.facts, self.envoy_subject.as_deref()) == Some(true)
     }
 }
 
-/// Whether Envoy would call the owner of these facts `principal`; nothing where that is not certain.
+/// True if Envoy would call the owner of these facts `principal`; nothing where that is not certain.
 pub(super) fn is_called(
     principal: &str,
     facts: &PeerFacts,

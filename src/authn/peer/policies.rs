@@ -21,7 +21,7 @@ struct PolicyState {
     valid: Option<BTreeSet<String>>,
     /// After how many certificates a policy is required; nothing where none is.
     explicit: Option<u32>,
-    /// Whether `anyPolicy` counts for nothing.
+    /// True if `anyPolicy` counts for nothing.
     inhibit_any: bool,
 }
 

@@ -33,7 +33,7 @@ pub(super) struct SignedChain<'a> {
 pub(super) struct Leaf<'a> {
     pub(super) der: &'a CertificateDer<'a>,
     pub(super) certificate: &'a X509Certificate<'a>,
-    /// What was shown above it and is signed.
+    /// The certificates shown above it that are signed.
     pub(super) chain: &'a SignedChain<'a>,
     pub(super) checks: &'a SignatureChecks,
 }

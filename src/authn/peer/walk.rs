@@ -259,7 +259,7 @@ impl<F: FnMut(Hop<'_>)> Walk<'_, '_, F> {
         farther: usize,
     ) -> Result<WalkStep, Rejection> {
         let place = HopPlace::Element(farther);
-        // Where another element may be the proxy's own, `Hash` and `Cert` prove nothing. The name is the principal's.
+        // If another element may be the proxy's own, `Hash` and `Cert` prove nothing. The name is the principal's.
         let level = match beginning {
             Beginning::Certain => spoken.level,
             Beginning::Open => EvidenceLevel::Asserted,

@@ -212,7 +212,7 @@ pub(in crate::authn) fn issuer_of<'a>(
     })
 }
 
-/// What is wrong with the `iss` of a token that no document names.
+/// The fault in the `iss` of a token that no document names.
 fn unknown(iss: Option<&str>, trust: &TrustStore) -> String {
     let Some(iss) = iss else {
         return String::from("token has no `iss` that is a text, so it names no issuer");

@@ -89,7 +89,7 @@ pub(super) struct RequestArgs {
     /// The server name (SNI) of the client's TLS handshake.
     #[arg(long, value_name = "NAME", requires = "host")]
     pub(super) sni: Option<String>,
-    /// What the proxy's configuration attaches to the route, as `name=value`; may be given more than once.
+    /// A context extension that the proxy's configuration attaches to the route, as `name=value`; may be given more than once.
     #[arg(long = "context", value_name = "NAME=VALUE", requires = "host")]
     pub(super) context: Vec<String>,
 }

@@ -17,7 +17,7 @@ pub(super) struct ExplainInput {
     pub(super) caller: ExplainedCaller,
     /// The moment that it came with.
     pub(super) at: Option<UnixTime>,
-    /// What was not recorded of it.
+    /// The parts of it that were not recorded.
     pub(super) missing: MissingData,
     pub(super) context: QuestionContext,
 }
@@ -35,20 +35,20 @@ pub(super) enum ExplainedCaller {
     Refused(Rejection),
 }
 
-/// What to tell beside the decision.
+/// The facts about a question to report beside the decision.
 #[derive(Debug, Default)]
 pub(super) struct QuestionContext {
-    /// Where the request is from.
+    /// The source of the request.
     pub(super) from: &'static str,
-    /// Whether the question vouches for the caller, in place of evidence.
+    /// True if the question vouches for the caller, in place of evidence.
     pub(super) vouched: bool,
-    /// Whether the proxy could say who the TLS peer is.
+    /// True if the proxy could say who the TLS peer is.
     pub(super) names_tls_peer: bool,
     pub(super) notes: Vec<String>,
     pub(super) recorded: Option<RecordedDecision>,
 }
 
-/// What was decided, as the record has it.
+/// The decision, as the record has it.
 #[derive(Debug, Serialize)]
 pub(super) struct RecordedDecision {
     pub(super) decision_id: String,

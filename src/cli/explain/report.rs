@@ -68,7 +68,7 @@ pub(super) struct HeaderReport {
 pub(super) struct ShadowReport {
     pub(super) rule: String,
     pub(super) effect: &'static str,
-    /// Whether the decision would be another, did this one rule count.
+    /// True if the decision would be another, did this one rule count.
     pub(super) changes: bool,
 }
 
@@ -98,7 +98,7 @@ pub(super) struct ConnectionReport {
     /// The other end of the connection to the proxy.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) source: Option<String>,
-    /// Where that connection went.
+    /// The address that the connection went to.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) destination: Option<String>,
     /// The server name of its TLS handshake.
@@ -110,9 +110,9 @@ pub(super) struct ConnectionReport {
 pub(super) struct RecordedReport {
     #[serde(flatten)]
     pub(super) recorded: RecordedDecision,
-    /// Whether the documents at hand are those that were in force.
+    /// True if the documents at hand are those that were in force.
     pub(super) same_documents: bool,
-    /// Whether the answer by the record's facts is the one that was given.
+    /// True if the answer by the record's facts is the one that was given.
     pub(super) same_answer: bool,
 }
 
@@ -205,7 +205,7 @@ impl ExplainReport {
         }
     }
 
-    /// Whether the request may pass; by the record, where there is one.
+    /// True if the request may pass; by the record, where there is one.
     pub(super) fn is_allow(&self) -> bool {
         let recorded = self.recorded.as_ref().map(|recorded| &*recorded.recorded.decision);
         recorded.unwrap_or(self.answer.decision) == "allow"

@@ -33,7 +33,7 @@ pub(super) struct RuleReport {
     pub(super) effect: Effect,
     pub(super) mode: Mode,
     pub(super) result: Truth,
-    /// Whether it is the rule that the answer names.
+    /// True if it is the rule that the answer names.
     pub(super) named: bool,
     /// The path template that the path matched; none where the rule is about every path.
     pub(super) path: Option<String>,
@@ -102,7 +102,7 @@ impl RulesReport {
         let named = outcome.decision.rule();
         let mut by_policy = BTreeMap::<String, PolicyReport>::new();
         for trace in &recorder.rules {
-            let RuleOutcome::Judged { effect, mode, host, template, satisfied, checks } =
+            let RuleOutcome::Judged { effect, mode, host, template, result, checks } =
                 &trace.outcome
             else {
                 continue;
@@ -111,7 +111,7 @@ impl RulesReport {
                 rule: trace.rule.rule.to_string(),
                 effect: *effect,
                 mode: *mode,
-                result: *satisfied,
+                result: *result,
                 named: named == Some(&trace.rule),
                 path: template.clone(),
                 checks: checks.iter().map(|own| RuleCheckReport::new(own, show_values)).collect(),

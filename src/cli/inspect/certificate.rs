@@ -66,7 +66,7 @@ pub(super) struct Description {
     pub(super) spki_sha256: String,
 }
 
-/// Whether the time is between the dates of a certificate.
+/// The state of a certificate's dates.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum ValidityState {
@@ -88,7 +88,7 @@ pub(super) struct VerdictReport {
     pub(super) until: Option<String>,
 }
 
-/// Whether a trust domain verifies a certificate.
+/// The verdict of a trust domain on a certificate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum DomainVerdictReport {

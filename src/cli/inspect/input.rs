@@ -33,7 +33,7 @@ pub(super) struct InspectInput {
     pub(super) kind: InputKind,
     pub(super) credentials: CredentialHeaders,
     pub(super) destination: Option<Text>,
-    /// Whether the TLS peer can be known: not if the input is a certificate or a header alone.
+    /// True if the TLS peer can be known: not if the input is a certificate or a header alone.
     pub(super) names_tls_peer: bool,
 }
 
@@ -62,7 +62,7 @@ impl InputKind {
         }
     }
 
-    /// Whether it is evidence without a request.
+    /// True if it is evidence without a request.
     pub(super) const fn is_certificate(self) -> bool {
         matches!(self, Self::Pem | Self::Der)
     }
@@ -204,7 +204,7 @@ impl InspectInput {
         Self { kind, credentials, destination, names_tls_peer: kind == InputKind::Json }
     }
 
-    /// Whether it is a header that came without anything about the connection.
+    /// True if it is a header that came without anything about the connection.
     pub(super) fn is_header_without_peer(&self) -> bool {
         self.kind == InputKind::Xfcc && !self.names_tls_peer
     }

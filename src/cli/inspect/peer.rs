@@ -29,7 +29,7 @@ pub(in crate::cli) struct RejectionReport {
     pub(in crate::cli) detail: String,
 }
 
-/// Whether a credential is verified.
+/// The result for a credential.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(in crate::cli) enum Verdict {

@@ -11,7 +11,7 @@ use crate::evidence::{PeerEvidence, PeerSources, Presented, PresentedCertificate
 #[derive(Debug, Serialize)]
 pub(super) struct InspectReport {
     pub(super) input: &'static str,
-    /// Whether it is a certificate alone, without a request.
+    /// True if it is a certificate alone, without a request.
     #[serde(skip)]
     pub(super) is_certificate: bool,
     /// The time of the verification.
@@ -121,7 +121,7 @@ impl InspectReport {
         self.peer = Some(PeerReport::new(&peer));
     }
 
-    /// Whether the peer is verified; without documents, whether everything that was shown can be read.
+    /// True if the peer is verified; without documents, whether everything that was shown can be read.
     pub(super) fn is_good(&self) -> bool {
         self.peer
             .as_ref()

@@ -29,7 +29,7 @@ struct IssuerReport {
     kept: Option<KeptReport>,
 }
 
-/// Where the keys of an issuer are from.
+/// The origin of an issuer's keys.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 enum KeyOrigin {
@@ -127,7 +127,7 @@ impl IssuerReport {
         }
     }
 
-    /// Whether the issuer's tokens can be verified with the keys that it publishes now.
+    /// True if the issuer's tokens can be verified with the keys that it publishes now.
     fn is_good(&self) -> bool {
         self.source == KeyOrigin::Introspection
             || self.error.is_none() && self.keys.iter().any(|key| key.usable)

@@ -22,7 +22,7 @@ pub(super) struct Obtained {
     pub(super) next_fetch: Option<UnixTime>,
 }
 
-/// Where keys came from.
+/// The place that keys came from.
 #[derive(Debug)]
 pub(super) enum KeyPlace {
     /// They are in the documents or beside them.

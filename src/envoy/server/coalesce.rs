@@ -27,7 +27,7 @@ pub(super) struct CoalescingWriter<S> {
 /// How much is read at a time. HTTP/2 itself asks for less, and so more often.
 const READ_BYTES: usize = 64 * 1024;
 
-/// Where the writing is.
+/// The state of the writing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum WriteState {
     /// Nothing is to be written.

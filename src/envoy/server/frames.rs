@@ -36,12 +36,12 @@ const HTTP2: u8 = 1;
 const CALLED: u8 = 2;
 
 impl TransferProgress {
-    /// Whether it speaks HTTP/2.
+    /// True if it speaks HTTP/2.
     pub(super) fn is_http2(&self) -> bool {
         self.0.load(Ordering::Relaxed) >= HTTP2
     }
 
-    /// Whether it has begun a call.
+    /// True if it has begun a call.
     pub(super) fn has_called(&self) -> bool {
         self.0.load(Ordering::Relaxed) >= CALLED
     }

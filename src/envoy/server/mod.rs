@@ -41,7 +41,7 @@ pub enum Stop {
 /// A listener with everything that is needed to serve on it.
 #[derive(Debug)]
 pub struct Server {
-    /// Where connections come from.
+    /// The listener that connections arrive at.
     pub listener: Listener,
     /// Mutual TLS, where there is any.
     pub tls: Option<Arc<Tls>>,

@@ -98,7 +98,7 @@ impl ElementKey {
         known.map_or(Self::Other, |(_, known)| *known)
     }
 
-    /// Whether Envoy puts its value in quotes. Nothing where that is not known.
+    /// True if Envoy puts its value in quotes. Nothing where that is not known.
     const fn is_quoted(self) -> Option<bool> {
         match self {
             Self::Cert | Self::Chain | Self::Subject | Self::Issuer => Some(true),

@@ -66,7 +66,7 @@ impl FetchOptions {
     /// The proxies that are set, or `else` those of the environment.
     ///
     /// # Errors
-    /// What contradicts itself.
+    /// Settings contradict each other.
     pub fn proxies(&self, environment: impl FnOnce() -> Proxies) -> Result<Proxies, String> {
         match &self.proxy {
             None if self.no_proxy.is_empty() => Ok(environment()),

@@ -96,7 +96,7 @@ impl FetchSchedule {
         self.next.since(now)
     }
 
-    /// Whether an answer may come soon: a look is under way or due.
+    /// True if an answer may come soon: a look is under way or due.
     pub(in crate::pdp) fn is_moving(&self, now: UnixTime) -> bool {
         self.begun != self.ended || self.wait(now).is_zero()
     }
@@ -107,7 +107,7 @@ impl FetchSchedule {
         self.begun = self.begun.wrapping_add(1);
     }
 
-    /// Whether the server may be asked: it did not ask to be left alone.
+    /// True if the server may be asked: it did not ask to be left alone.
     pub(in crate::pdp) fn permits(&self, now: UnixTime) -> bool {
         self.quiet_until.is_none_or(|until| until <= now)
     }

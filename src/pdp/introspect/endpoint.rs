@@ -251,7 +251,7 @@ impl IntrospectionEndpoint {
         Ok(answer)
     }
 
-    /// Whether there is a kept answer by which the token is active.
+    /// True if there is a kept answer by which the token is active.
     pub(super) fn knows(&self, print: &Fingerprint) -> bool {
         self.kept(print).is_some_and(|kept| kept.answer.claims().is_some())
     }
@@ -283,7 +283,7 @@ impl fmt::Debug for IntrospectionEndpoint {
     }
 }
 
-/// Whether this error suggests that the endpoint answers no question. An error that one token may cause does not count:
+/// True if this error suggests that the endpoint answers no question. An error that one token may cause does not count:
 /// otherwise a caller with such a token could shut every caller out.
 const fn is_down(error: &FetchError) -> bool {
     match error {
@@ -304,7 +304,7 @@ const fn is_down(error: &FetchError) -> bool {
     }
 }
 
-/// Whether one token may be the cause of this error, such as one that the endpoint cannot look up.
+/// True if one token may be the cause of this error, such as one that the endpoint cannot look up.
 const fn token_may_be(error: &FetchError) -> bool {
     matches!(
         error,

@@ -119,7 +119,7 @@ impl House {
         Self { clock, server, introspector, trust }
     }
 
-    /// Whether the token is active; or why that is not known.
+    /// True if the token is active; or why that is not known.
     async fn ask(&self, text: &str) -> Result<bool, String> {
         self.ask_for(text, LONG).await
     }

@@ -12,7 +12,7 @@ use crate::limits::MAX_INTROSPECTION_QUEUE;
 use crate::slots::Shares;
 use crate::sync::lock;
 
-/// Where questions come from: the address of a client, or its IPv6 network.
+/// The source of a question: the address of a client, or its IPv6 network.
 pub(super) type ClientNetwork = Option<IpAddr>;
 
 /// The questions of one endpoint.

@@ -27,11 +27,11 @@ pub(super) struct Asks {
 #[derive(Debug)]
 struct Absent {
     since: UnixTime,
-    /// Whether a fetch was made for it.
+    /// True if a fetch was made for it.
     fetched: bool,
 }
 
-/// What a token that needs other keys may do.
+/// The permission of a token that needs other keys.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Permission {
     /// Have the keys fetched.
@@ -84,7 +84,7 @@ impl Asks {
         }
     }
 
-    /// Whether the issuer was not asked for the key `id`, as far as is known.
+    /// True if the issuer was not asked for the key `id`, as far as is known.
     pub(super) fn is_unasked(&self, id: &str) -> bool {
         let absent = self.absent.get(&Fingerprint::of(id.as_bytes()));
         absent.is_none_or(|absent| !absent.fetched)
@@ -119,7 +119,7 @@ impl Asks {
 }
 
 impl Absent {
-    /// Whether it is remembered. A clock that goes back makes it forgotten (P82).
+    /// True if it is remembered. A clock that goes back makes it forgotten (P82).
     fn counts(&self, now: UnixTime) -> bool {
         self.since <= now && now.since(self.since) < ABSENT_KEY_LIFETIME
     }

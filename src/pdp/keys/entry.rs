@@ -46,7 +46,7 @@ pub(super) struct Shared {
     pub(super) refresh_state: Arc<RefreshState>,
 }
 
-/// What a token lacks.
+/// The key that a token needs.
 #[derive(Clone, Copy)]
 pub(super) enum Need<'a> {
     /// The key that it names, or any.
@@ -55,7 +55,7 @@ pub(super) enum Need<'a> {
     Change,
 }
 
-/// What a request does that needs other keys.
+/// The next step of a request that needs other keys.
 enum WaitStep {
     Done,
     /// Without an answer of the issuer, which was not asked.
@@ -91,7 +91,7 @@ impl Shared {
         Self { source, issuers, files, state, refresh_state }
     }
 
-    /// Whether the keys are those of `source`.
+    /// True if the keys are those of `source`.
     pub(super) fn serves(&self, source: &Arc<RemoteKeys>) -> bool {
         Arc::ptr_eq(&self.source, source) || self.source == *source
     }
@@ -165,7 +165,7 @@ impl Shared {
         }
     }
 
-    /// Whether the issuer did not answer when it was last asked.
+    /// True if the issuer did not answer when it was last asked.
     pub(super) fn is_failing(&self) -> bool {
         self.refresh_state.schedule().failures() > 0
     }

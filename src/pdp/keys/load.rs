@@ -110,7 +110,7 @@ pub async fn load(
     };
     let before = known.keys.as_ref().filter(|(before, _)| *before == url);
     let before = before.and_then(|(_, known)| known.if_any());
-    // Where the metadata leads to another host, that one does not see the credentials of this one.
+    // If the metadata leads to another host, that one does not see the credentials of this one.
     let access = source.access.led_from(&source.url, &url);
     let fetched = fetcher.fetch(ask(&url, &access, before)).await?;
     let Fetched { body, max_age, validators } = fetched;

@@ -18,9 +18,9 @@ pub(super) struct TrackedList {
     in_force: Option<InForce>,
     /// The mark that the next list is compared with. It is reset if the document names another place or another signer.
     pub(super) mark: Option<ListMark>,
-    /// Whether it was there when the server started, so that nothing was decided before it.
+    /// True if it was there when the server started, so that nothing was decided before it.
     from_start: bool,
-    /// Whether it could not be put in force when it was last looked at.
+    /// True if it could not be put in force when it was last looked at.
     failed: bool,
     pub(super) refresh_state: Arc<RefreshState>,
     task: Option<RefreshTask>,
@@ -53,9 +53,9 @@ pub struct ListStatus {
     pub as_of: Option<i64>,
     /// How old it is.
     pub age_seconds: Option<u64>,
-    /// Whether it is past what its document allows, whatever follows from that.
+    /// True if it is past what its document allows, whatever follows from that.
     pub stale: bool,
-    /// Whether requests are refused for it.
+    /// True if requests are refused for it.
     pub refuses: bool,
     /// How often in a row it could not be read or put in force.
     pub failures: u32,
@@ -165,7 +165,7 @@ impl TrackedList {
         aged.filter(|aged| !aged.is_zero()).max(missed)
     }
 
-    /// Whether requests are refused without it. A list that a reload adds comes into force when it is first read. If it
+    /// True if requests are refused without it. A list that a reload adds comes into force when it is first read. If it
     /// cannot be read, requests are refused.
     pub(super) fn refuses(&self, now: UnixTime) -> bool {
         let grace = match self.source.on_stale {

@@ -32,9 +32,9 @@ pub struct RevocationRegister {
 pub struct SharingStatus {
     /// `memory` or `redis`.
     pub store: String,
-    /// Whether all of it was read at least once.
+    /// True if all of it was read at least once.
     pub synced: bool,
-    /// Whether requests with a credential are refused because it was not.
+    /// True if requests with a credential are refused because it was not.
     #[serde(default)]
     pub refuses: bool,
     /// When it was read last: seconds since 1970.

@@ -27,7 +27,7 @@ pub(super) struct RegisterShared {
     pub(super) changed: watch::Sender<()>,
     /// The issuers of the documents.
     pub(super) known: ArcSwap<KnownIssuers>,
-    /// Where what is known outlives a restart.
+    /// The folder in which known revocations outlive a restart.
     pub(super) kept: Option<RevocationFolder>,
 }
 
@@ -49,7 +49,7 @@ pub(super) struct StoreExchange {
     pub(super) store: Arc<Store>,
     pub(super) before_first_sync: BeforeFirstSync,
     pub(super) position: Position,
-    /// Whether all of it was read at least once.
+    /// True if all of it was read at least once.
     pub(super) synced: bool,
     /// When it was read last.
     pub(super) synced_at: Option<UnixTime>,
@@ -80,7 +80,7 @@ impl RegisterShared {
 }
 
 impl StoreExchange {
-    /// Whether requests are refused because the store was never read.
+    /// True if requests are refused because the store was never read.
     pub(super) fn refuses(&self) -> bool {
         !self.synced && self.before_first_sync != BeforeFirstSync::Allow
     }

@@ -34,7 +34,7 @@ pub(super) struct RevocationFolder {
 pub(super) struct SavedMark {
     pub(super) mark: ListMark,
     pub(super) as_of: UnixTime,
-    /// Whether a server confirms it, or a file has its own time.
+    /// True if a server confirms it, or a file has its own time.
     pub(super) confirmed: bool,
 }
 
@@ -52,7 +52,7 @@ pub(super) struct SavedChanges {
     /// When it was read from the store last.
     pub(super) synced_at: Option<UnixTime>,
     pub(super) changes: Vec<RevocationChange>,
-    /// Whether none of the file's changes is missing.
+    /// True if none of the file's changes is missing.
     pub(super) is_whole: bool,
 }
 

@@ -51,7 +51,7 @@ impl Snapshot {
         &self.policies
     }
 
-    /// Where tokens may be.
+    /// The places of tokens.
     pub fn token_places(&self) -> &[TokenPlace] {
         &self.places
     }

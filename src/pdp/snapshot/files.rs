@@ -43,7 +43,7 @@ impl FileSet {
         &self.attached
     }
 
-    /// Whether the files in `paths`, and those that they pointed to, are as they were. Does blocking I/O.
+    /// True if the files in `paths`, and those that they pointed to, are as they were. Does blocking I/O.
     pub fn is_there(&self, paths: &[PathBuf]) -> bool {
         let mut problems = Vec::new();
         let found = find(paths, &mut problems);
@@ -117,7 +117,7 @@ fn find_in(path: &Path, named: bool, found: &mut Vec<PathBuf>) -> std::io::Resul
     Ok(())
 }
 
-/// Whether a folder of documents is read with the file at `path`, by its name.
+/// True if a folder of documents is read with the file at `path`, by its name.
 pub fn is_document(path: &Path) -> bool {
     let is_yaml = |extension: &OsStr| {
         extension.eq_ignore_ascii_case("yaml") || extension.eq_ignore_ascii_case("yml")

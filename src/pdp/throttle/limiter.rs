@@ -89,7 +89,7 @@ impl Limiter {
         of(&self.sources, key).held_until.store(until, Ordering::Relaxed);
     }
 
-    /// Whether some source is out of verifications. Without an attack it costs a look at one number.
+    /// True if some source is out of verifications. Without an attack it costs a look at one number.
     pub(super) fn is_any_spent(&self) -> bool {
         let until = self.some_spent_until.load(Ordering::Relaxed);
         if until == 0 {
@@ -103,7 +103,7 @@ impl Limiter {
         !is_over
     }
 
-    /// Whether `key` is out of verifications.
+    /// True if `key` is out of verifications.
     pub(super) fn is_spent(&self, key: &StoreKey) -> bool {
         let source = self.sources.get(key);
         let until = source.map_or(0, |source| source.spent_until.load(Ordering::Relaxed));

@@ -58,7 +58,7 @@ impl<'a> PolicyCompiler<'a, '_> {
         compiled.ok()
     }
 
-    /// Whether a condition that is right by itself speaks of nothing that this rule does not have.
+    /// Checks that a condition that is right by itself speaks of nothing that this rule does not have.
     fn fits(&mut self, name: &Spanned<String>, text: &str, scope: ConditionScope<'_>) {
         let Err(faults) = Condition::compile(text, scope) else { return };
         for fault in faults {

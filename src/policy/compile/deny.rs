@@ -186,7 +186,7 @@ impl PolicyCompiler<'_, '_> {
     }
 }
 
-/// Whether a text has a template, but for what every denial tells anyway.
+/// True if a text has a template, but for what every denial tells anyway.
 fn quotes_something(text: &str) -> bool {
     let told = CustomAnswer::TOLD.iter().fold(text.to_owned(), |text, own| text.replace(own, ""));
     ["{token.", "{peer.", "{request.", "{decision."].iter().any(|start| told.contains(start))

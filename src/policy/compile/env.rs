@@ -45,7 +45,7 @@ impl<'a> CompileEnv<'a> {
         Fingerprint::of(rest.as_bytes())
     }
 
-    /// Whether tokens are in cookies.
+    /// True if tokens are in cookies.
     pub(in crate::policy) fn has_cookies(&self) -> bool {
         !self.cookies.is_empty()
     }

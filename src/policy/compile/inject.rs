@@ -40,7 +40,7 @@ type CheckName<'c> = &'c dyn Fn(&str) -> Result<String, (String, Option<&'static
 struct Within<'w> {
     spec: &'w RuleSpec,
     paths: &'w [PathTemplate],
-    /// Whether the values are members of JSON, which may have any text.
+    /// True if the values are members of JSON, which may have any text.
     json: bool,
 }
 

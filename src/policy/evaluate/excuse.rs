@@ -46,8 +46,8 @@ pub(super) fn excuse<T: PolicyTrace>(
             // The token that it looks at was refused, so whether it denies cannot be determined.
             (Mode::Enforce, Effect::Deny) if is_about(rule) => return None,
             (Mode::Shadow, Effect::Deny) if is_about(rule) => {
-                let (satisfied, obligations) = (Truth::Unknown, None);
-                tally.shadows.push(Shadow { fit, satisfied, obligations });
+                let (result, obligations) = (Truth::Unknown, None);
+                tally.shadows.push(Shadow { fit, result, obligations });
             }
             (_, Effect::Allow) if is_about(rule) || !passes(rule) => {}
             (_, _) => tally.add(fit, &question, trace),

@@ -21,7 +21,7 @@ pub(in crate::policy) struct Index {
     any: HostRules,
     /// The paths that some rule accepts although they are not canonical.
     leniency: PathLeniency,
-    /// Whether some target ignores tokens.
+    /// True if some target ignores tokens.
     ignores: bool,
 }
 
@@ -41,7 +41,7 @@ struct HostRules {
     open: Vec<At>,
     /// The responses to requests that no rule is about, ordered by the policies' names.
     answers: Vec<HostAnswer>,
-    /// Whether there is a policy, and whether one of them says nothing of tokens.
+    /// True if there is a policy; `counts_all` if one of them says nothing of tokens.
     has_policies: bool,
     counts_all: bool,
     /// The issuers whose tokens count, where others are ignored.
@@ -181,7 +181,7 @@ impl Index {
         self.policies.iter().flat_map(|policy| &policy.rules)
     }
 
-    /// Whether there is no rule.
+    /// True if there is no rule.
     pub(in crate::policy) fn is_empty(&self) -> bool {
         self.policies.iter().all(|policy| policy.rules.is_empty())
     }
@@ -202,7 +202,7 @@ impl Index {
 }
 
 impl Counting<'_> {
-    /// Whether tokens of the issuer document called `issuer` count.
+    /// True if tokens of the issuer document called `issuer` count.
     pub fn has(&self, issuer: &str) -> bool {
         self.0.iter().any(|own| own.iter().any(|own| **own == *issuer))
     }

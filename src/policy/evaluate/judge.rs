@@ -18,7 +18,7 @@ pub(super) enum RuleResult<'r> {
     Holds,
     /// This requirement does not hold.
     Fails(FailedCheck<'r>),
-    /// Whether this requirement holds cannot be determined, and no other one settles it.
+    /// This requirement is unknown, and no other one settles the rule.
     Unknown(FailedCheck<'r>),
 }
 
@@ -106,7 +106,7 @@ impl<'r> RuleResult<'r> {
         }
     }
 
-    /// Whether no further check can change it.
+    /// True if no further check can change it.
     const fn is_settled(self) -> bool {
         matches!(self, Self::Fails(_))
     }

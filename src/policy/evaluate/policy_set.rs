@@ -81,7 +81,7 @@ struct LocatedPolicy<'a> {
 const WORTH_A_THREAD: usize = 32;
 
 impl PolicySet {
-    /// Whether a rule asks for a signed assertion.
+    /// True if a rule asks for a signed assertion.
     pub fn asserts(&self) -> bool {
         self.index.rules().any(|rule| rule.obligations.assertion.is_some())
     }
@@ -245,7 +245,7 @@ fn each<T: Sync, R: Send>(
     let Some(own) = parts.next() else { return Vec::new() };
     thread::scope(|scope| {
         let all = &all;
-        // Where the system has no thread to give, the work is done here.
+        // If the system has no thread to give, the work is done here.
         let started: Vec<_> = parts
             .map(|part| (part, thread::Builder::new().spawn_scoped(scope, move || all(part)).ok()))
             .collect();

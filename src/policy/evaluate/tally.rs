@@ -32,7 +32,7 @@ pub(super) struct RuleResults<'r> {
 #[derive(Debug)]
 pub(super) struct Shadow<'r> {
     pub(super) fit: RuleMatch<'r>,
-    pub(super) satisfied: Truth,
+    pub(super) result: Truth,
     /// Of an allow rule that is satisfied.
     pub(super) obligations: Option<Obligations>,
 }
@@ -49,13 +49,13 @@ impl<'r> RuleResults<'r> {
         let mut verdict = judge(rule, &cx, trace);
         match (rule.mode, rule.effect) {
             (Mode::Shadow, effect) => {
-                let satisfied = Truth::from(verdict);
-                let allows = effect == Effect::Allow && satisfied == Truth::Holds;
+                let result = Truth::from(verdict);
+                let allows = effect == Effect::Allow && result == Truth::Holds;
                 let obligations = allows.then(|| rule.obligations.render(&cx).ok()).flatten();
                 // As of a rule that counts: a value that must not be sent keeps it from allowing.
                 let unsure = allows && obligations.is_none();
-                let satisfied = if unsure { Truth::Unknown } else { satisfied };
-                self.shadows.push(Shadow { fit, satisfied, obligations });
+                let result = if unsure { Truth::Unknown } else { result };
+                self.shadows.push(Shadow { fit, result, obligations });
             }
             (Mode::Enforce, Effect::Deny) => self.add_deny(fit, verdict),
             (Mode::Enforce, Effect::Allow) => {
@@ -132,21 +132,21 @@ impl<'r> RuleResults<'r> {
         question: &DecisionRequest<'_>,
     ) -> Decision {
         let mut shadows = std::mem::take(&mut self.shadows);
-        shadows.retain(|shadow| shadow.satisfied != Truth::Fails);
+        shadows.retain(|shadow| shadow.result != Truth::Fails);
         let would_allow: Vec<_> =
             shadows.iter().map(|shadow| self.would_allow(shadow, strip, question)).collect();
         let decision = self.combine(index, strip, question);
         let allows = matches!(decision, Decision::Allow(_));
-        let outcome = |(Shadow { fit, satisfied, .. }, would_allow): (Shadow<'_>, Option<bool>)| {
+        let outcome = |(Shadow { fit, result, .. }, would_allow): (Shadow<'_>, Option<bool>)| {
             let (rule, effect) = (fit.rule.name.clone(), fit.rule.effect);
             let changes = would_allow.is_some_and(|would_allow| would_allow != allows);
-            ShadowOutcome { rule, effect, satisfied, changes }
+            ShadowOutcome { rule, effect, result, changes }
         };
         let shadows = shadows.into_iter().zip(would_allow).map(outcome).collect();
         decision.with_shadows(shadows)
     }
 
-    /// Whether the decision would be an allow if the rule counted. Nothing where the other rules decide all the same.
+    /// True if the decision would be an allow if the rule counted. Nothing where the other rules decide all the same.
     fn would_allow(
         &self,
         shadow: &Shadow<'_>,
@@ -162,7 +162,7 @@ impl<'r> RuleResults<'r> {
             || self.doubted.is_some()
             || self.allowed.as_ref().is_some_and(narrower);
         let obligations = shadow.obligations.as_ref().filter(|_| !others_decide)?;
-        // What must not go upstream and cannot be removed keeps it from allowing (P221).
+        // A value that must not go upstream and cannot be removed keeps it from allowing (P221).
         Some(strip.from(fit.rule, obligations, question.request).is_ok())
     }
 

@@ -10,7 +10,7 @@ use crate::policy::requirement::requirement::Requirement;
 
 /// Watches an evaluation.
 pub trait PolicyTrace {
-    /// Whether it wants checks that cannot change a rule's verdict any more.
+    /// True if it wants checks that cannot change a rule's verdict any more.
     const WANTS_EVERY_CHECK: bool;
 
     /// The data that the record of the request lacks.
@@ -25,7 +25,7 @@ pub trait PolicyTrace {
     fn check(&mut self, check: &EvaluatedCheck<'_>, truth: Truth);
 
     /// All requirements of the rule were checked.
-    fn judged(&mut self, rule: &RuleMatch<'_>, satisfied: Truth);
+    fn judged(&mut self, rule: &RuleMatch<'_>, result: Truth);
 }
 
 /// One requirement beside one request.

@@ -42,8 +42,8 @@ pub enum RuleOutcome {
         host: HostFit,
         /// The path template that the path matches; none if it is about every path.
         template: Option<String>,
-        /// Whether everything that it requires holds.
-        satisfied: Truth,
+        /// The result of all its requirements.
+        result: Truth,
         /// Each check, in order.
         checks: Vec<CheckTrace>,
     },
@@ -54,7 +54,7 @@ pub enum RuleOutcome {
 pub struct CheckTrace {
     /// The thing that is looked at, such as `token.scopes`.
     pub check: String,
-    /// Whether it holds.
+    /// Its result.
     pub truth: Truth,
     /// The values that the rule wants there, as its document says them.
     pub wanted: Vec<String>,
@@ -115,13 +115,13 @@ impl PolicyTrace for TraceRecorder {
         self.pending.push(CheckTrace::new(check, truth));
     }
 
-    fn judged(&mut self, fit: &RuleMatch<'_>, satisfied: Truth) {
+    fn judged(&mut self, fit: &RuleMatch<'_>, result: Truth) {
         let outcome = RuleOutcome::Judged {
             effect: fit.rule.effect,
             mode: fit.rule.mode,
             host: fit.host,
             template: fit.template.map(|own| own.as_str().to_owned()),
-            satisfied,
+            result,
             checks: std::mem::take(&mut self.pending),
         };
         self.rules.push(RuleTrace { rule: fit.rule.name.clone(), outcome });

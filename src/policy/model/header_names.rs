@@ -97,7 +97,7 @@ pub(in crate::policy) fn check_injected(
     Ok(lower)
 }
 
-/// Whether `-` and `_` can be mixed in it in more ways than can be listed.
+/// True if `-` and `_` can be mixed in it in more ways than can be listed.
 pub(in crate::policy) fn has_many_spellings(name: &str) -> bool {
     name.bytes().filter(|b| matches!(b, b'-' | b'_')).count() > MAX_INJECTED_NAME_HYPHENS
 }

@@ -11,9 +11,9 @@ use crate::request::{CanonicalPath, PathLeniency, Text};
 pub(in crate::policy) struct PathTemplate {
     text: Box<str>,
     segments: Box<[PathSegment]>,
-    /// Whether it ends in `**`: whatever follows the last `/`, also nothing.
+    /// True if it ends in `**`: whatever follows the last `/`, also nothing.
     open_ended: bool,
-    /// Whether it has a `**` with something after it.
+    /// True if it has a `**` with something after it.
     deep: bool,
     /// The leniency that a path in the set needs.
     leniency: PathLeniency,
@@ -87,7 +87,7 @@ impl PathTemplate {
         self.leniency
     }
 
-    /// Whether `path` is in the set. Linear in its segments, without a `**` inside; with one, bounded by both lengths.
+    /// True if `path` is in the set. Linear in its segments, without a `**` inside; with one, bounded by both lengths.
     pub(in crate::policy) fn matches(&self, path: &CanonicalPath) -> bool {
         let found = path.segments();
         if self.deep {
@@ -133,7 +133,7 @@ impl PathTemplate {
         }
     }
 
-    /// Whether every path that `other` matches is matched by this one; with a `**` inside, as far as that is easily told.
+    /// True if every path that `other` matches is matched by this one; with a `**` inside, as far as that is easily told.
     pub(in crate::policy) fn covers(&self, other: &Self) -> bool {
         if self.deep {
             let found = || self.matches_deep(&other.segments, PathSegment::covers);
@@ -171,7 +171,7 @@ impl PathTemplate {
         each.chain(self.open_ended.then_some(Narrowness::Rest))
     }
 
-    /// Whether the parts between the `**` are in `found`, in their order: the first from the start, the last up to the end, and
+    /// True if the parts between the `**` are in `found`, in their order: the first from the start, the last up to the end, and
     /// each in between as early as it fits.
     fn matches_deep<T>(&self, found: &[T], fits: impl Fn(&PathSegment, &T) -> bool) -> bool {
         let all = |part: &[PathSegment], found: &[T]| {
@@ -203,7 +203,7 @@ impl PathTemplate {
         !self.open_ended || !rest.is_empty()
     }
 
-    /// Whether every path is matched that `other`, which has a `**` inside, matches.
+    /// True if every path is matched that `other`, which has a `**` inside, matches.
     fn covers_deep(&self, other: &Self) -> bool {
         let least = other.segments.iter().filter(|segment| **segment != PathSegment::Deep).count();
         let before = other.segments.iter().take_while(|segment| **segment != PathSegment::Deep);

@@ -78,12 +78,12 @@ impl ObligationTemplate {
         })
     }
 
-    /// Whether the override header `name` goes upstream, spelled as it is.
+    /// True if the override header `name` goes upstream, spelled as it is.
     pub(in crate::policy) fn keeps_header(&self, name: &str) -> bool {
         self.keep.as_deref().is_some_and(|keep| keep.headers.iter().any(|own| own == name))
     }
 
-    /// Whether the override parameter `name` goes upstream, spelled as it is.
+    /// True if the override parameter `name` goes upstream, spelled as it is.
     pub(in crate::policy) fn keeps_parameter(&self, name: &str) -> bool {
         self.keep.as_deref().is_some_and(|keep| keep.query.iter().any(|own| own == name))
     }

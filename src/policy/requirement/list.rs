@@ -166,7 +166,7 @@ impl Requirements {
         self.first::<T>().is_some()
     }
 
-    /// Whether anything is required of the caller.
+    /// True if anything is required of the caller.
     pub(in crate::policy) fn ask_for_identity(&self) -> bool {
         self.has::<PeerPresent>() || self.has::<TokenPresent>()
     }

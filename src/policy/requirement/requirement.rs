@@ -11,7 +11,7 @@ use crate::reason::{Reason, Rejection};
 
 /// Something that a rule requires, with the data from its document.
 pub(in crate::policy) trait Requirement: fmt::Debug {
-    /// Whether it holds. None if the thing it is about is not there, which an earlier requirement of the rule has said.
+    /// Its result. None if the thing it is about is not there, which an earlier requirement of the rule has said.
     fn holds(&self, cx: &CheckContext<'_>) -> Option<Truth>;
 
     /// The denial that follows if it does not hold.
@@ -21,7 +21,7 @@ pub(in crate::policy) trait Requirement: fmt::Debug {
     /// serving does not call it.
     fn explain(&self, cx: &CheckContext<'_>) -> Explanation;
 
-    /// Whether a record that lacks `missing` holds what it looks at.
+    /// True if a record that lacks `missing` holds what it looks at.
     fn is_recorded(&self, _missing: MissingData) -> bool {
         true
     }

@@ -24,7 +24,7 @@ fn plain(name: &str) -> Option<Host> {
     Host::parse(name).ok().filter(|_| !name.ends_with('.'))
 }
 
-/// Whether the name of the handshake `fits`; no name does not.
+/// Holds if the name of the handshake `fits`; no name does not.
 fn fits(name: &ServerName, fits: impl FnOnce(&str) -> Truth) -> Option<Truth> {
     Some(match name {
         ServerName::Unknown => Truth::Unknown,

@@ -115,7 +115,7 @@ impl Template {
         })
     }
 
-    /// Whether a space is at one of its ends, where no value is sent with one.
+    /// True if a space is at one of its ends, where no value is sent with one.
     pub(in crate::policy) fn is_untrimmed(&self) -> bool {
         let space = |part: Option<&TemplatePart>, at: fn(&str) -> bool| matches!(part, Some(TemplatePart::Text(text)) if at(text));
         space(self.0.first(), |text| text.starts_with(' '))
@@ -130,7 +130,7 @@ impl Template {
         })
     }
 
-    /// Whether a record that lacks `missing` holds the value of every variable.
+    /// True if a record that lacks `missing` holds the value of every variable.
     pub(in crate::policy) fn is_recorded(&self, missing: MissingData) -> bool {
         !self
             .variables()
@@ -199,7 +199,7 @@ impl Template {
     }
 }
 
-/// Whether Envoy sets a part in a query as it is. One that is percent-encoded on purpose is, and no other one may have a `%`: the
+/// True if Envoy sets a part in a query as it is. One that is percent-encoded on purpose is, and no other one may have a `%`: the
 /// upstream would decode it (P216).
 fn is_settable_part(part: &TemplatePart, cx: &CheckContext<'_>) -> bool {
     match part {
@@ -216,7 +216,7 @@ fn is_plain(text: &str) -> bool {
     !text.chars().any(|c| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}'))
 }
 
-/// Whether every text in it is plain, names of members included, and every number what the token said.
+/// True if every text in it is plain, names of members included, and every number what the token said.
 fn is_plain_value(value: &Value) -> bool {
     match value {
         Value::String(text) => is_plain(text),

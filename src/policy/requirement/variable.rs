@@ -102,7 +102,7 @@ impl TemplateVariable {
         PLAIN.iter().find(|(_, own)| own == self).map_or("", |(name, _)| *name).to_owned()
     }
 
-    /// Whether it is about the token.
+    /// True if it is about the token.
     pub(in crate::policy) const fn needs_token(&self) -> bool {
         matches!(
             self,
@@ -114,7 +114,7 @@ impl TemplateVariable {
         )
     }
 
-    /// Whether it is about the peer.
+    /// True if it is about the peer.
     pub(in crate::policy) const fn needs_peer(&self) -> bool {
         matches!(self, Self::PeerSpiffe | Self::PeerDns | Self::PeerIps | Self::PeerTrustDomain)
     }
@@ -160,7 +160,7 @@ impl TemplateVariable {
         }
     }
 
-    /// Whether it has several values of which one is meant, and which cannot be determined.
+    /// True if it has several values, and the one that is meant cannot be determined.
     pub(in crate::policy) fn is_ambiguous(&self, cx: &CheckContext<'_>) -> bool {
         *self == Self::PeerTrustDomain && matches!(self.find(cx), VariableValue::Formless)
     }

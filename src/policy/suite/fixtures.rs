@@ -224,7 +224,7 @@ impl<'a> SuiteCompiler<'a> {
         None
     }
 
-    /// Where the client is; none at all where its address is wrong.
+    /// The client's address; none at all where it is wrong.
     pub(super) fn client(&mut self, address: Option<&Spanned<String>>) -> Option<Client> {
         let Some(text) = address else { return Some(Client::Connection) };
         if text.value == "unknown" {

@@ -112,7 +112,7 @@ pub(in crate::policy) fn allowed(
 }
 
 /// A caller without credentials.
-pub(in crate::policy) fn nobody() -> Subject {
+pub(in crate::policy) fn anonymous() -> Subject {
     Subject::assertion(Credential::Absent, Credential::Absent)
 }
 

@@ -90,7 +90,7 @@ fn an_allow_rule_behind_a_wall_is_found() {
 }
 
 #[test]
-fn a_pattern_that_nobody_vouches_for_is_found() {
+fn a_pattern_that_no_trust_domain_vouches_for_is_found() {
     let rule = |peer: &str| {
         of_rules(
             "{ hosts: [a.example.com] }",

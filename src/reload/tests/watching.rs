@@ -74,7 +74,7 @@ fn a_change_is_heard_however_the_folder_is_reached() {
     hear(&told, "a file in the folder that took the place");
 }
 
-/// What happens beside the documents in folders above them is no reason to read them.
+/// Changes beside the documents in folders above them are no reason to read them.
 #[test]
 fn neighbours_are_not_heard() {
     let root = tempfile::tempdir().unwrap();

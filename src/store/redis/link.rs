@@ -1,4 +1,4 @@
-//! Whether the server is there: one task connects, looks for news and connects again; requests only ever use what it holds up.
+//! The link to the server: one task connects, looks for news and connects again; requests only ever use what it holds up.
 
 use std::fmt;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -145,7 +145,7 @@ impl Link {
         Ok(Arc::new(Live { connection, failures: AtomicU32::new(0) }))
     }
 
-    /// Whether the server keeps what was written: an error where it may not, and is not to be used then.
+    /// Checks that the server keeps what was written: an error where it may not, and is not to be used then.
     async fn examine(&self, connection: &mut RedisConnection) -> Result<(), String> {
         let asked =
             tokio::time::timeout(self.timeout.saturating_mul(2), forgetful::why(connection));

@@ -33,7 +33,7 @@ pub(super) struct Redis {
     link: Arc<Link>,
     keys: Keys,
     clock: Arc<dyn Clock>,
-    /// Where claims are made too, so that this replica knows its own when the server is lost.
+    /// A local copy of the claims, so that this replica knows its own when the server is lost.
     local: Option<Memory>,
     supervisor: JoinHandle<()>,
 }

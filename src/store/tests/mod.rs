@@ -1,4 +1,4 @@
-//! What the store promises, in memory and of its settings. `tests/e2e/store.rs` has a real Redis.
+//! The promises of the store, in memory and of its settings. `tests/e2e/store.rs` has a real Redis.
 
 mod replay;
 pub(crate) mod scripted;

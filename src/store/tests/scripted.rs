@@ -15,7 +15,7 @@ use crate::store::{
 };
 use crate::sync::lock;
 
-/// What the replicas share.
+/// The state that the replicas share.
 #[derive(Debug, Default)]
 pub(crate) struct Server {
     at: Position,
@@ -111,7 +111,7 @@ impl Scripted {
         calls.remove(place).end.send(end).is_ok()
     }
 
-    /// What `call` gives, once the test ends it.
+    /// The result of `call`, once the test ends it.
     async fn ask<T>(&self, call: impl FnOnce(&mut Server) -> T) -> Result<T, StoreError> {
         let (end, ended) = oneshot::channel();
         lock(&self.calls).push(Call { task: try_id(), end });

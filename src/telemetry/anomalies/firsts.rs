@@ -46,7 +46,7 @@ impl Firsts {
         }
     }
 
-    /// Whether `key` had other values until now, and not this one.
+    /// True if `key` had other values until now, and not this one.
     fn is_new(&self, key: (Signal, Fingerprint), value: &str) -> bool {
         let value = Fingerprint::of(value.as_bytes());
         let mut known = self.values.get(&key).unwrap_or_default();

@@ -26,7 +26,7 @@ use crate::trust::{KeySet, RemoteFile, RemotePart};
 struct DomainCompiler<'a> {
     document: &'a Document,
     files: &'a Attachments,
-    /// Where given, certificates that are out of date are reported.
+    /// If given, certificates that are out of date are reported.
     now: Option<UnixTime>,
     problems: &'a mut Vec<Diagnostic>,
     /// Everything that was read: what was verified with it is worth nothing once it changes.

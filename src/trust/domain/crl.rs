@@ -148,7 +148,7 @@ impl Crl {
         self.revoked.len()
     }
 
-    /// Whether it revokes none.
+    /// True if it revokes none.
     pub fn is_empty(&self) -> bool {
         self.revoked.is_empty()
     }
@@ -158,18 +158,18 @@ impl Crl {
         self.scope.reasons_for(certificate)
     }
 
-    /// Whether it revokes this certificate, which must be one of its issuer's.
+    /// True if it revokes this certificate, which must be one of its issuer's.
     pub(super) fn revokes(&self, certificate: &X509Certificate<'_>) -> bool {
         self.revoked.contains(significant(certificate.raw_serial()))
             && self.scope.may_revoke(certificate)
     }
 
-    /// Whether it has the same issuer and scope as `other`, so that only one of the two is up to date.
+    /// True if it has the same issuer and scope as `other`, so that only one of the two is up to date.
     pub(super) fn is_about_the_same_as(&self, other: &Self) -> bool {
         self.issuer == other.issuer && self.scope == other.scope
     }
 
-    /// Whether it was issued after `other`: neither its number nor its time goes back (RFC 5280 section 5.2.3), and one of
+    /// True if it was issued after `other`: neither its number nor its time goes back (RFC 5280 section 5.2.3), and one of
     /// them goes on.
     pub(super) fn follows(&self, other: &Self) -> bool {
         let number = self.cmp_number(other);
@@ -189,13 +189,13 @@ impl Crl {
         length.then_with(|| self.number.cmp(&other.number))
     }
 
-    /// Whether it may be used at `now`, and `grace` after its next update is due.
+    /// True if it may be used at `now`, and `grace` after its next update is due.
     pub(super) fn is_usable(&self, now: UnixTime, grace: Duration) -> bool {
         let Validity { not_before, not_after } = self.validity;
         not_before.as_secs() <= now.as_secs() && now.as_secs() <= not_after.plus(grace).as_secs()
     }
 
-    /// Whether it is `other`, byte by byte.
+    /// True if it is `other`, byte by byte.
     pub(super) fn is(&self, other: &Self) -> bool {
         self.digest == other.digest
     }

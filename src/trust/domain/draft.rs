@@ -28,7 +28,7 @@ pub(super) struct Lists {
     spec: RevocationSpec,
     /// The lists that its files and servers have now.
     pub(super) given: Vec<Given>,
-    /// Where they come from.
+    /// Their sources.
     pub(super) origins: BTreeSet<String>,
     /// Lists of its authorities that are known from before.
     known: Vec<KnownCrl>,
@@ -40,7 +40,7 @@ pub(super) struct Lists {
 #[derive(Debug)]
 pub(super) struct Given {
     pub(super) origin: String,
-    /// Whether it was fetched: then its age is no mistake of the documents, and readiness reports it.
+    /// True if it was fetched: then its age is no mistake of the documents, and readiness reports it.
     pub(super) fetched: bool,
     pub(super) name: String,
     pub(super) place: Span,

@@ -18,7 +18,7 @@ pub struct LeafRules {
     pub min_remaining: Duration,
     /// Smallest RSA modulus, in bits.
     pub min_rsa_bits: usize,
-    /// Where there are any, the certificate must match one.
+    /// If there are any, the certificate must match one.
     pub pins: Vec<LeafPin>,
     /// The alternatives to `clientAuth`.
     pub extended_key_usage: ExtendedKeyUsageRules,

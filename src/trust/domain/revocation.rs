@@ -1,4 +1,4 @@
-//! Whether a certificate is revoked, by the lists of its trust domain and by those of every other that trusts its issuer.
+//! The revocation of certificates, by the lists of their trust domain and by those of every other that trusts their issuer.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -53,7 +53,7 @@ impl Revocation {
         self.lists.values().flatten().filter_map(last).min()
     }
 
-    /// Whether issuers are checked too.
+    /// True if issuers are checked too.
     pub fn covers_chain(&self) -> bool {
         self.depth == RevocationDepth::Chain
     }
@@ -145,7 +145,7 @@ impl RevokedSerials {
         }
     }
 
-    /// Whether a list of `issuer` revokes the certificate, whatever kind it is of.
+    /// True if a list of `issuer` revokes the certificate, whatever kind it is of.
     pub(super) fn has(
         &self,
         certificate: &X509Certificate<'_>,

@@ -69,7 +69,7 @@ impl SignatureChecks {
         self.algorithms.iter().map(|once| -> &dyn SignatureVerificationAlgorithm { once }).collect()
     }
 
-    /// Whether the key, a SubjectPublicKeyInfo, has signed the certificate.
+    /// True if the key, a SubjectPublicKeyInfo, has signed the certificate.
     ///
     /// # Errors
     /// The check was not made before, it fails, and the budget is spent.

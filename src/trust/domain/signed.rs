@@ -29,7 +29,7 @@ impl<'a> Signed<'a> {
         complete.then_some(Self { content, algorithm: algorithm.data, signature })
     }
 
-    /// Whether this key has signed it, with an algorithm that is accepted.
+    /// True if this key has signed it, with an algorithm that is accepted.
     pub(super) fn verifies(&self, key: &[u8]) -> bool {
         self.check(key).is_some_and(|check| {
             let SignatureCheck { algorithm, key, message, signature } = &check;

@@ -17,14 +17,14 @@ use crate::secret::Fingerprint;
 pub(super) struct KnownCrl {
     pub(super) origins: BTreeSet<String>,
     pub(super) list: Arc<Crl>,
-    /// Whether it was the one in force of its issuer and scope. Lists that contradict each other do not show it themselves.
+    /// True if it was the one in force of its issuer and scope. Lists that contradict each other do not show it themselves.
     pub(super) in_force: bool,
 }
 
 /// The bytes of a list that was in force before a restart: it counts once an authority of the documents has signed it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct StoredCrl {
-    /// Where it came from.
+    /// The address that it came from.
     pub origins: BTreeSet<String>,
     /// The list, DER.
     pub der: Arc<[u8]>,
@@ -102,7 +102,7 @@ impl CurrentList {
         self.all().any(|own| own.is(list))
     }
 
-    /// Whether `list` counts although it contradicts the newest one.
+    /// True if `list` counts although it contradicts the newest one.
     pub(super) fn contradicts(&self, list: &Crl) -> bool {
         self.beside.iter().any(|own| own.is(list))
     }
@@ -113,7 +113,7 @@ impl CurrentList {
         lists.map(|list| &**list).find(|list| list.is_usable(now, grace))
     }
 
-    /// Whether the certificate, which must be one of its issuer's, is revoked. The newest list decides for as long as it may be used. When
+    /// True if the certificate, which must be one of its issuer's, is revoked. The newest list decides for as long as it may be used. When
     /// it may not, everything counts that any list has revoked: a stale list still knows what was revoked before.
     pub(super) fn revokes(
         &self,

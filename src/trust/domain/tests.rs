@@ -1,4 +1,4 @@
-//! What a trust domain document may say, and what is said of one that may not.
+//! Trust domain documents that are accepted, and the messages about those that are not.
 
 use rcgen::{BasicConstraints, CustomExtension, IsCa};
 

@@ -86,7 +86,7 @@ impl TrustDomain {
         self.revoked.has(certificate, issuer, now)
     }
 
-    /// Whether the workload speaks for the caller it was called by.
+    /// True if the workload speaks for the caller it was called by.
     pub fn is_forwarder(&self, id: &SpiffeId) -> bool {
         self.forwarders.iter().any(|pattern| pattern.matches(id))
     }

@@ -247,7 +247,7 @@ impl IssuerCompiler<'_> {
     }
 }
 
-/// Whether an endpoint may mean by this status that it does not know the token. Others are about us, or about the endpoint.
+/// True if an endpoint may mean by this status that it does not know the token. Others are about us, or about the endpoint.
 const fn may_mean_inactive(status: u16) -> bool {
     matches!(status, 400..=499) && !matches!(status, 401 | 403 | 407 | 408 | 429)
 }

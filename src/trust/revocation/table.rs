@@ -13,7 +13,7 @@ use super::target::{RevocationKind, RevocationMark, RevocationTarget, ShortKey};
 pub struct RevocationTable {
     list: Arc<str>,
     slots: Vec<TableSlot>,
-    /// Where the keys that begin with each two bytes start in `slots`, and where the last ones end; nothing for a short table,
+    /// The start in `slots` of the keys that begin with each two bytes, and the end of the last ones; nothing for a short table,
     /// which is searched whole.
     starts: Vec<u32>,
     notes: Vec<RevocationNote>,
@@ -87,7 +87,7 @@ impl RevocationTable {
         self.slots.iter().filter(|slot| !slot.is_over(now)).count()
     }
 
-    /// Whether it has none.
+    /// True if it has none.
     pub const fn is_empty(&self) -> bool {
         self.slots.is_empty()
     }

@@ -50,7 +50,7 @@ impl RevocationView {
         self.tables.iter().map(|table| table.in_force(now)).sum()
     }
 
-    /// Whether there are none.
+    /// True if there are none.
     pub const fn is_empty(&self) -> bool {
         self.tables.is_empty()
     }

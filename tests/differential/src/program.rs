@@ -82,7 +82,7 @@ impl Program {
             answer.set("rule", rule);
         }
         for shadow in decision.shadows() {
-            let unknown = shadow.satisfied == Truth::Unknown;
+            let unknown = shadow.result == Truth::Unknown;
             answer.set(format!("shadow {}", shadow.rule), format!("unknown={unknown} changes={}", shadow.changes));
         }
         answer

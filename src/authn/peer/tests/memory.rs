@@ -1,4 +1,4 @@
-//! What was verified before: relied on within its time and its revision, and no further.
+//! Earlier verifications are relied on within their time and their revision, and no further.
 
 use crate::authn::{CertificateKey, VerifiedCertificate};
 use std::collections::HashMap;

@@ -4,7 +4,7 @@
 //! that was Huffman-coded counts for less there than the sender thinks, and nothing leaves the table before the sender
 //! believes it gone.
 
-/// Where the walk is.
+/// The position of the walk.
 #[derive(Clone, Copy, Debug, Default)]
 enum HeaderPlace {
     /// Before a field.

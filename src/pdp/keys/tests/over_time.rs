@@ -20,7 +20,7 @@ impl Clock for Wall {
     }
 }
 
-/// What a provider does with a request: how long it takes, and its answer.
+/// The behaviour of a provider: how long it takes, and its answer.
 type Habit =
     Box<dyn FnMut(&FetchRequest<'_>, Duration) -> (Duration, Result<Fetched, FetchError>) + Send>;
 
@@ -98,7 +98,7 @@ fn cache(provider: &Arc<Provider>) -> KeyCache {
     KeyCache::new(Arc::new(Wall(provider.began)), provider.clone())
 }
 
-/// Whether a token of the issuer `a` with this key id finds its key within the patience of a check.
+/// True if a token of the issuer `a` with this key id finds its key within the patience of a check.
 async fn finds(cache: &KeyCache, trust: &TrustStore, kid: &str) -> bool {
     let material = cache.gather(&token("a", kid), trust, &NoCache, millis(135)).await;
     material.keys("a").is_some_and(|keys| keys.has(kid))

@@ -1,4 +1,4 @@
-//! What a restart does not lose.
+//! Revocations that a restart does not lose.
 
 use super::*;
 #[cfg(feature = "redis")]
@@ -197,7 +197,7 @@ async fn of_running_revocations_a_part_is_not_taken_for_all() {
     let text = std::fs::read_to_string(&path).unwrap();
     std::fs::write(&path, text.replace("spiffe://a/x", "of a later version")).unwrap();
     assert_eq!(kept(), (false, 1));
-    // What cannot be read is kept for a person, once, and the rest is written without it.
+    // A file that cannot be read is kept for a person, once, and the rest is written without it.
     std::fs::remove_file(folder.path().join("running.json.damaged-1")).unwrap();
     for _ in 0..2 {
         let none = TrustStore::default();
@@ -209,7 +209,7 @@ async fn of_running_revocations_a_part_is_not_taken_for_all() {
     }
 }
 
-/// What a restart goes by was read to its end: one page of several is not when the store was read last.
+/// A restart goes by a store that was read to its end: one page of several is not when the store was read last.
 #[tokio::test]
 async fn a_store_counts_as_read_when_it_was_read_to_its_end() {
     let clock = Arc::new(FixedClock::at(NOW));

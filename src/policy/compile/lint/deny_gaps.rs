@@ -125,7 +125,7 @@ impl<'a> SameHostRules<'a> {
         Some(RelativeDiagnostic::warning(Code::DenyLeavesOpen, place, message).help(help))
     }
 
-    /// Whether a deny rule is about this path in large and small letters.
+    /// True if a deny rule is about this path in large and small letters.
     fn minds_no_case(&self, rule: &Rule, path: &PathTemplate) -> bool {
         let literal = path.first_literal().unwrap_or_default().to_ascii_lowercase();
         self.denies.iter().filter(|other| share_a_method(other, rule)).any(|other| {
@@ -168,7 +168,7 @@ impl<'a> SameHostRules<'a> {
     }
 }
 
-/// Whether a deny rule that is about a path is meant for it: a rule for every path that requires more may be about something
+/// True if a deny rule that is about a path is meant for it: a rule for every path that requires more may be about something
 /// else.
 fn is_meant(rule: &Rule) -> bool {
     !rule.paths.is_empty() || (rule.mode == Mode::Enforce && rule.requires_nothing())

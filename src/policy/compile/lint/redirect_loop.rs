@@ -96,12 +96,12 @@ fn covers(wide: &PolicyTarget, narrow: &PolicyTarget) -> bool {
     wide.hosts.is_empty() || (!narrow.hosts.is_empty() && narrow.hosts.iter().all(covered))
 }
 
-/// Whether `wide` is about all that `narrow` is about at one of its hosts.
+/// True if `wide` is about all that `narrow` is about at one of its hosts.
 fn takes_in(wide: &PolicyTarget, narrow: &PolicyTarget) -> bool {
     wide.hosts.is_empty() || narrow.hosts.iter().any(|host| is_among(host, wide))
 }
 
-/// Whether `target` is about every host that `host` names, in whatever form.
+/// True if `target` is about every host that `host` names, in whatever form.
 fn is_among(host: &AuthorityPattern, target: &PolicyTarget) -> bool {
     target.hosts.iter().any(|own| own.host == host.host || own.host.covers(&host.host))
 }

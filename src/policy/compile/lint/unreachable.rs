@@ -124,7 +124,7 @@ impl<'a> UnconditionalRules<'a> {
     }
 }
 
-/// Whether the rule counts for every request that it is about.
+/// True if the rule counts for every request that it is about.
 fn counts_always(rule: &Rule) -> bool {
     rule.mode == Mode::Enforce && rule.requires_nothing()
 }
@@ -148,7 +148,7 @@ impl UnconditionalRule<'_> {
     }
 }
 
-/// Whether each of `narrow` is covered by one of `wide`. An empty list means everything.
+/// True if each of `narrow` is covered by one of `wide`. An empty list means everything.
 fn subset<T>(narrow: &[T], wide: &[T], covers: impl Fn(&T, &T) -> bool) -> bool {
     let covered = |item: &T| wide.iter().any(|wide| covers(wide, item));
     wide.is_empty() || (!narrow.is_empty() && narrow.iter().all(covered))

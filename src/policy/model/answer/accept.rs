@@ -70,7 +70,7 @@ impl MediaForm {
     }
 }
 
-/// Whether a person sits in front of it, who can be sent somewhere else: a page was asked for by name, and not by a script.
+/// True if a person sits in front of it, who can be sent somewhere else: a page was asked for by name, and not by a script.
 pub(super) fn is_navigation(request: &RequestView) -> bool {
     let asks_for_a_page = || {
         let html = |(range, quality): &(&str, Quality)| {

@@ -97,7 +97,7 @@ fn challenge_for(status: u16, answer: ClientAnswer, denial: &Denial) -> Option<S
     }
 }
 
-/// Whether Envoy takes the request for gRPC, as it does by the content type alone.
+/// True if Envoy takes the request for gRPC, as it does by the content type alone.
 fn is_grpc(request: &RequestView) -> bool {
     let content_type = request.headers.single("content-type").ok().flatten();
     content_type.and_then(|text| text.strip_prefix("application/grpc")).is_some_and(|rest| {

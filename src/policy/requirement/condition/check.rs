@@ -56,7 +56,7 @@ struct Checker<'s> {
 pub(super) struct Checked {
     pub(super) slots: Vec<VariableSlot>,
     pub(super) faults: Vec<Fault>,
-    /// Whether a caller with long lists makes it run out of steps.
+    /// True if a caller with long lists makes it run out of steps.
     pub(super) costly: bool,
 }
 
@@ -346,7 +346,7 @@ fn uncounted(node: &mut IdedExpr) {
     }
 }
 
-/// Whether a value is made that is longer than those that it is made of. The library recognises how `map` and `filter` add to their
+/// True if a value is made that is longer than those that it is made of. The library recognises how `map` and `filter` add to their
 /// result, which has an element for each turn.
 fn grows(call: &CallExpr, kind: ValueKind) -> bool {
     let adds_turn = |arg: &IdedExpr| matches!(&arg.expr, Expr::Ident(name) if name.starts_with('@') && VariableSlot::position(name).is_none());

@@ -15,10 +15,10 @@ use crate::json::is_exact_double;
 /// How deep values are compared: as deep as tokens and expressions can nest together.
 const MAX_LEVELS: usize = 64;
 
-/// Whether two values are equal, element by element.
+/// True if two values are equal, element by element.
 ///
 /// # Errors
-/// Where the values, or two of their elements that belong together, are of different kinds, or where a number is not known
+/// The values, or two of their elements that belong together, are of different kinds, or a number is not known
 /// exactly. Null is a kind of its own: whether a claim that is null equals a text cannot be determined.
 pub(super) fn are_equal(a: &dyn Val, b: &dyn Val) -> Result<bool, ExecutionError> {
     equal_to(a, b, MAX_LEVELS)
@@ -27,7 +27,7 @@ pub(super) fn are_equal(a: &dyn Val, b: &dyn Val) -> Result<bool, ExecutionError
 /// How two numbers or two texts are ordered.
 ///
 /// # Errors
-/// Where there is no order between them, or where a number is not known exactly.
+/// There is no order between them, or a number is not known exactly.
 pub(super) fn order(a: &dyn Val, b: &dyn Val) -> Result<Ordering, ExecutionError> {
     match (ComparisonKind::of(a), ComparisonKind::of(b)) {
         (ComparisonKind::Number, ComparisonKind::Number) => numbers(a, b),

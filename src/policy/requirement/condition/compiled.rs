@@ -55,13 +55,13 @@ impl Condition {
         self.slots.iter().filter_map(|slot| slot.source()?.header())
     }
 
-    /// Whether it, or a part of it, is the same for every request.
+    /// True if it, or a part of it, is the same for every request.
     pub(in crate::policy) fn is_constant(&self) -> bool {
         self.slots.iter().all(|slot| matches!(slot, VariableSlot::Pattern(_)))
             || constant::is_constant(&self.expression)
     }
 
-    /// Whether a caller with long lists makes it run out of steps.
+    /// True if a caller with long lists makes it run out of steps.
     pub(in crate::policy) const fn is_costly(&self) -> bool {
         self.costly
     }
@@ -93,7 +93,7 @@ impl Condition {
         self.parts().into_iter().filter_map(demand).collect()
     }
 
-    /// Whether it has a regular expression that is not about the whole text.
+    /// True if it has a regular expression that is not about the whole text.
     pub(in crate::policy) fn has_open_pattern(&self) -> bool {
         self.slots.iter().any(|slot| matches!(slot, VariableSlot::Pattern(p) if !p.is_anchored()))
     }
@@ -169,7 +169,7 @@ fn plain_syntax(message: &str) -> String {
     }
 }
 
-/// Whether it is a variable that does not depend on who asks.
+/// True if it is a variable that does not depend on who asks.
 fn is_of_request(name: &str) -> bool {
     ["request.", "connection.", "client."].iter().any(|root| name.starts_with(root))
 }

@@ -29,14 +29,14 @@ enum OperandForm {
     Choice(Vec<Self>),
 }
 
-/// What distinguishes an operand: its shape, and of `variable == literal` the variable.
+/// The identity of an operand: its shape, and of `variable == literal` the variable.
 #[derive(PartialEq)]
 struct ShapeOperand {
     shape: String,
     variable: Option<String>,
 }
 
-/// Whether `expression` is the same for every request, or a part of it that operators put together.
+/// True if `expression` is the same for every request, or a part of it that operators put together.
 pub(super) fn is_constant(expression: &IdedExpr) -> bool {
     let mut operands = Vec::new();
     let form = read(expression, &mut operands);

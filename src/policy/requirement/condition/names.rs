@@ -8,7 +8,7 @@
 use cel::common::ast::{Expr, IdedExpr, LiteralValue, operators};
 
 use super::fault::ConditionScope;
-use super::source::{ConditionSource, FIELDS, MAPS};
+use super::source::{FIELDS, MAPS, Variable};
 use crate::document::closest;
 use crate::policy::model::header_names::check_header_name;
 use crate::request::SealedNames;
@@ -37,7 +37,7 @@ impl Path {
     }
 }
 
-/// Whether `name` is a variable of every condition.
+/// True if `name` is a variable of every condition.
 pub(super) fn is_root(name: &str) -> bool {
     ROOTS.contains(&name)
 }
@@ -85,7 +85,7 @@ fn text_of(node: &IdedExpr) -> Option<&str> {
 pub(super) fn resolve(
     path: &Path,
     scope: ConditionScope<'_>,
-) -> Result<ConditionSource, UnknownNameError> {
+) -> Result<Variable, UnknownNameError> {
     let segments: Vec<&str> = path.segments.iter().map(String::as_str).collect();
     let source = lookup(&segments, scope.sealed)?;
     let needs = |what: &str| {
@@ -95,7 +95,7 @@ pub(super) fn resolve(
     match (segments.first(), &source) {
         (Some(&"token"), _) if !scope.token => needs("token"),
         (Some(&"peer"), _) if !scope.peer => needs("peer"),
-        (_, ConditionSource::RequestPath(name)) if !scope.captures.contains(&&**name) => {
+        (_, Variable::RequestPath(name)) if !scope.captures.contains(&&**name) => {
             let message = format!("not every path of the rule captures `{{{name}}}`");
             let help = closest(name, scope.captures).map(|near| format!("did you mean `{near}`?"));
             Err((message, help))
@@ -104,15 +104,15 @@ pub(super) fn resolve(
     }
 }
 
-fn lookup(segments: &[&str], sealed: &SealedNames) -> Result<ConditionSource, UnknownNameError> {
+fn lookup(segments: &[&str], sealed: &SealedNames) -> Result<Variable, UnknownNameError> {
     match segments {
-        ["now"] => return Ok(ConditionSource::Now),
-        ["context", name] => return Ok(ConditionSource::Context((*name).into())),
-        ["request", "path", name] => return Ok(ConditionSource::RequestPath((*name).into())),
+        ["now"] => return Ok(Variable::Now),
+        ["context", name] => return Ok(Variable::Context((*name).into())),
+        ["request", "path", name] => return Ok(Variable::RequestPath((*name).into())),
         ["request", "headers", name] => return header(name, sealed),
         ["token", "claims", first, rest @ ..] => {
             let keys = std::iter::once(first).chain(rest).map(|key| (*key).into());
-            return Ok(ConditionSource::TokenClaim(keys.collect()));
+            return Ok(Variable::TokenClaim(keys.collect()));
         }
         _ => {}
     }
@@ -123,9 +123,9 @@ fn lookup(segments: &[&str], sealed: &SealedNames) -> Result<ConditionSource, Un
     Err(unknown(segments, &text))
 }
 
-fn header(name: &str, sealed: &SealedNames) -> Result<ConditionSource, UnknownNameError> {
+fn header(name: &str, sealed: &SealedNames) -> Result<Variable, UnknownNameError> {
     check_header_name(name, sealed).map_err(|(_, message, help)| (message, help))?;
-    Ok(ConditionSource::RequestHeader(name.to_ascii_lowercase().into()))
+    Ok(Variable::RequestHeader(name.to_ascii_lowercase().into()))
 }
 
 fn unknown(segments: &[&str], text: &str) -> UnknownNameError {

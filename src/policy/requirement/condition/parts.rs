@@ -8,7 +8,7 @@ use cel::{Context, Value};
 use super::compiled::Condition;
 use super::functions;
 use super::operands::{leaves, slots_in};
-use super::source::{ConditionSource, SourceValue};
+use super::source::{SourceValue, Variable};
 use super::steps;
 use super::values::Values;
 use crate::policy::model::truth::Truth;
@@ -16,7 +16,7 @@ use crate::policy::requirement::context::CheckContext;
 use crate::policy::requirement::observation::{Observation, ObservedValue, Operand};
 
 impl Condition {
-    /// Whether it holds. An error of any sort is unknown: the library's messages quote values, and are not kept.
+    /// Its result. An error of any sort is unknown: the library's messages quote values, and are not kept.
     pub(in crate::policy) fn holds(&self, cx: &CheckContext<'_>) -> Truth {
         let Some(environment) = functions::environment() else { return Truth::Unknown };
         let values = Values { slots: &self.slots, cx: *cx };
@@ -61,7 +61,7 @@ fn truth(node: &IdedExpr, context: &Context<'_, '_>) -> Truth {
 }
 
 impl Values<'_> {
-    fn show(&self, source: &ConditionSource) -> Observation {
+    fn show(&self, source: &Variable) -> Observation {
         let name = source.name();
         if source.record_field().is_some_and(|field| self.cx.missing.covers(field)) {
             return Observation::new(name, ObservedValue::NotRecorded);

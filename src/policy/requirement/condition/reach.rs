@@ -11,7 +11,7 @@ use cel::common::ast::{CallExpr, Expr, IdedExpr, LiteralValue, operators};
 
 use super::fault::{ConditionScope, Fault};
 use super::functions;
-use super::source::ConditionSource;
+use super::source::Variable;
 use super::values::VariableSlot;
 use crate::document::{closest, like_a_pattern};
 use crate::evidence_level::EvidenceLevel;
@@ -66,15 +66,12 @@ pub(super) fn never(
 fn order(node: &IdedExpr, other: &IdedExpr, slots: &[VariableSlot]) -> Option<Fault> {
     let source = source(node, slots)?;
     let help = match (source, text_in(other)) {
-        (ConditionSource::PeerEvidence, _) => String::from(
+        (Variable::PeerEvidence, _) => String::from(
             "write the least under the key `peer.evidence`, or list levels: `peer.evidence in [\"leaf\", \"full\"]`",
         ),
-        (
-            ConditionSource::ConnectionFrom
-            | ConditionSource::ConnectionTo
-            | ConditionSource::ClientAddress,
-            _,
-        ) => String::from("write a network under the key `source` or `destination`"),
+        (Variable::ConnectionFrom | Variable::ConnectionTo | Variable::ClientAddress, _) => {
+            String::from("write a network under the key `source` or `destination`")
+        }
         (_, Some(text)) if text.parse::<f64>().is_ok() => {
             format!("compare numbers: `int({})`, and `{text}` without quotes", source.name())
         }
@@ -84,7 +81,7 @@ fn order(node: &IdedExpr, other: &IdedExpr, slots: &[VariableSlot]) -> Option<Fa
     Some(Fault::new(node.id, message).help(help))
 }
 
-fn source<'s>(node: &IdedExpr, slots: &'s [VariableSlot]) -> Option<&'s ConditionSource> {
+fn source<'s>(node: &IdedExpr, slots: &'s [VariableSlot]) -> Option<&'s Variable> {
     let Expr::Ident(name) = &node.expr else { return None };
     match slots.get(VariableSlot::position(name)?)? {
         VariableSlot::Value(source) => Some(source),
@@ -99,20 +96,15 @@ fn text_in(node: &IdedExpr) -> Option<&str> {
     }
 }
 
-fn fault(node: &IdedExpr, source: &ConditionSource, text: &str, help: impl Into<String>) -> Fault {
+fn fault(node: &IdedExpr, source: &Variable, text: &str, help: impl Into<String>) -> Fault {
     let message = format!("`{}` is never `{}`", source.name(), text.escape_debug());
     Fault::new(node.id, message).help(help)
 }
 
 /// Why the whole of a variable is never this literal.
-fn whole(
-    source: Option<&ConditionSource>,
-    node: &IdedExpr,
-    scope: ConditionScope<'_>,
-) -> Option<Fault> {
+fn whole(source: Option<&Variable>, node: &IdedExpr, scope: ConditionScope<'_>) -> Option<Fault> {
     let source = source?;
-    let is_port =
-        matches!(source, ConditionSource::RequestAuthorityPort | ConditionSource::ConnectionPort);
+    let is_port = matches!(source, Variable::RequestAuthorityPort | Variable::ConnectionPort);
     if let (true, Expr::Literal(LiteralValue::Int(port))) = (is_port, &node.expr) {
         let possible = u16::try_from(*port.inner()).is_ok_and(|port| port > 0);
         let help = "ports are from 1 to 65535";
@@ -123,19 +115,17 @@ fn whole(
     Some(fault(node, source, text, help))
 }
 
-fn why_never(source: &ConditionSource, text: &str, scope: ConditionScope<'_>) -> Option<String> {
+fn why_never(source: &Variable, text: &str, scope: ConditionScope<'_>) -> Option<String> {
     match source {
-        ConditionSource::RequestMethod => why_no_method(text),
-        ConditionSource::RequestScheme => {
+        Variable::RequestMethod => why_no_method(text),
+        Variable::RequestScheme => {
             (!matches!(text, "http" | "https")).then(|| String::from("it is `http` or `https`"))
         }
-        ConditionSource::ConnectionSni
-            if text.trim_matches(['[', ']']).parse::<IpAddr>().is_ok() =>
-        {
+        Variable::ConnectionSni if text.trim_matches(['[', ']']).parse::<IpAddr>().is_ok() => {
             Some(String::from("a server name is no address: no handshake names one"))
         }
-        ConditionSource::RequestHost | ConditionSource::ConnectionSni => why_no_host(text),
-        ConditionSource::RequestFullPath => {
+        Variable::RequestHost | Variable::ConnectionSni => why_no_host(text),
+        Variable::RequestFullPath => {
             let path = CanonicalPath::parse(text.to_owned(), PathLeniency::ALL);
             let why = if text.contains('?') {
                 "it has no query"
@@ -144,45 +134,45 @@ fn why_never(source: &ConditionSource, text: &str, scope: ConditionScope<'_>) ->
             };
             (path.is_err() || text.contains('?')).then(|| String::from(why))
         }
-        ConditionSource::RequestPath(_) => {
+        Variable::RequestPath(_) => {
             text.is_empty().then(|| String::from("a segment that is captured is not empty"))
         }
-        ConditionSource::PeerSpiffe => {
+        Variable::PeerSpiffe => {
             let whole = text.parse::<SpiffeId>().is_ok_and(|id| !id.path().is_empty());
             let help = "it is a whole SPIFFE ID with a path: use `startsWith`, `matches` or the key `peer.spiffe`";
             (!whole).then(|| String::from(help))
         }
-        ConditionSource::PeerEvidence => {
+        Variable::PeerEvidence => {
             let known = EvidenceLevel::ALL.map(EvidenceLevel::as_str);
             (!known.contains(&text)).then(|| match closest(text, &known) {
                 Some(near) => format!("did you mean `{near}`?"),
                 None => format!("it is one of: {}", known.join(", ")),
             })
         }
-        ConditionSource::ConnectionTo
-        | ConditionSource::ConnectionFrom
-        | ConditionSource::ClientAddress => why_no_address(text),
-        ConditionSource::RequestHeader(name) => {
+        Variable::ConnectionTo | Variable::ConnectionFrom | Variable::ClientAddress => {
+            why_no_address(text)
+        }
+        Variable::RequestHeader(name) => {
             let is_one_line = headers_of_one_value().any(|own| own == &**name);
             let help = "one value, trimmed: with a comma it may be several, and is unknown; use the key `headers`";
             let never = text != text.trim() || (text.contains(',') && !is_one_line);
             never.then(|| String::from(help))
         }
-        ConditionSource::PeerTrustDomain => why_no_trust_domain(text, scope.domains),
-        ConditionSource::TokenIssuer => why_not_iss(scope.issuers, |iss| iss == text),
-        ConditionSource::TokenSubject | ConditionSource::TokenClient => stands_for_itself(text),
-        ConditionSource::RequestAuthorityPort
-        | ConditionSource::ConnectionPort
-        | ConditionSource::ConnectionTls
-        | ConditionSource::Context(_)
-        | ConditionSource::TokenId
-        | ConditionSource::TokenExpires
-        | ConditionSource::TokenScopes
-        | ConditionSource::TokenAudiences
-        | ConditionSource::TokenClaim(_)
-        | ConditionSource::PeerDns
-        | ConditionSource::PeerIps
-        | ConditionSource::Now => None,
+        Variable::PeerTrustDomain => why_no_trust_domain(text, scope.domains),
+        Variable::TokenIssuer => why_not_iss(scope.issuers, |iss| iss == text),
+        Variable::TokenSubject | Variable::TokenClient => stands_for_itself(text),
+        Variable::RequestAuthorityPort
+        | Variable::ConnectionPort
+        | Variable::ConnectionTls
+        | Variable::Context(_)
+        | Variable::TokenId
+        | Variable::TokenExpires
+        | Variable::TokenScopes
+        | Variable::TokenAudiences
+        | Variable::TokenClaim(_)
+        | Variable::PeerDns
+        | Variable::PeerIps
+        | Variable::Now => None,
     }
 }
 
@@ -245,28 +235,22 @@ fn why_no_address(text: &str) -> Option<String> {
 }
 
 /// Why no element of a list is this literal.
-fn element(source: &ConditionSource, node: &IdedExpr) -> Option<Fault> {
+fn element(source: &Variable, node: &IdedExpr) -> Option<Fault> {
     let text = text_in(node)?;
     let help = match source {
-        ConditionSource::TokenScopes if text.contains(' ') => {
-            "ask for each scope by itself, with `&&`"
-        }
-        ConditionSource::TokenScopes if text.contains('*') => {
+        Variable::TokenScopes if text.contains(' ') => "ask for each scope by itself, with `&&`",
+        Variable::TokenScopes if text.contains('*') => {
             "scopes are compared whole, and `*` stands for itself: list each scope"
         }
-        ConditionSource::TokenAudiences if like_a_pattern(text).is_some() => {
+        Variable::TokenAudiences if like_a_pattern(text).is_some() => {
             "audiences are compared whole, and nothing in them stands for other text"
         }
-        ConditionSource::TokenScopes if text.is_empty() || !text.is_ascii() => {
-            "a scope is visible ASCII"
-        }
-        ConditionSource::PeerDns if text.contains(['*', ':', '/', ' ']) => {
-            "names are compared whole"
-        }
-        ConditionSource::PeerDns if text.contains(char::is_uppercase) || text.ends_with('.') => {
+        Variable::TokenScopes if text.is_empty() || !text.is_ascii() => "a scope is visible ASCII",
+        Variable::PeerDns if text.contains(['*', ':', '/', ' ']) => "names are compared whole",
+        Variable::PeerDns if text.contains(char::is_uppercase) || text.ends_with('.') => {
             "names are in lower case, without a dot at the end"
         }
-        ConditionSource::PeerIps if why_no_address(text).is_some() => {
+        Variable::PeerIps if why_no_address(text).is_some() => {
             "it has single addresses in their shortest form: networks go under the key `peer.ips`"
         }
         _ => return None,
@@ -285,7 +269,7 @@ enum ConditionPart {
 
 /// Why a text is at no such place of a variable.
 fn part(
-    source: &ConditionSource,
+    source: &Variable,
     node: &IdedExpr,
     at: ConditionPart,
     scope: ConditionScope<'_>,
@@ -302,59 +286,51 @@ fn part(
 }
 
 fn why_no_part(
-    source: &ConditionSource,
+    source: &Variable,
     text: &str,
     at: ConditionPart,
     scope: ConditionScope<'_>,
 ) -> Option<String> {
     let is = |usual: fn(char) -> bool| text.chars().all(usual);
     let help = match source {
-        ConditionSource::RequestFullPath
-            if at == ConditionPart::Begin && !text.starts_with('/') =>
-        {
+        Variable::RequestFullPath if at == ConditionPart::Begin && !text.starts_with('/') => {
             "it begins with `/`"
         }
-        ConditionSource::RequestFullPath if text.contains(['?', '#']) => "it has no query",
-        ConditionSource::RequestFullPath
-            if at == ConditionPart::Begin && text.contains(['*', '{']) =>
-        {
+        Variable::RequestFullPath if text.contains(['?', '#']) => "it has no query",
+        Variable::RequestFullPath if at == ConditionPart::Begin && text.contains(['*', '{']) => {
             "nothing in it stands for other text"
         }
-        ConditionSource::RequestHost if !could_be_in_host(text, at) => {
+        Variable::RequestHost if !could_be_in_host(text, at) => {
             "it is a host in lower case, without a port"
         }
-        ConditionSource::ConnectionSni
+        Variable::ConnectionSni
             if text.contains([':', '[', ']']) || !could_be_in_host(text, at) =>
         {
             "it is a name in lower case, without a port"
         }
-        ConditionSource::RequestMethod if text.contains(char::is_lowercase) => "methods mind case",
-        ConditionSource::RequestScheme
-            if !["http", "https"].iter().any(|own| is_part(own, text, at)) =>
-        {
+        Variable::RequestMethod if text.contains(char::is_lowercase) => "methods mind case",
+        Variable::RequestScheme if !["http", "https"].iter().any(|own| is_part(own, text, at)) => {
             "it is `http` or `https`"
         }
-        ConditionSource::PeerSpiffe if !could_be_in_spiffe(text, at) => {
+        Variable::PeerSpiffe if !could_be_in_spiffe(text, at) => {
             "it is a SPIFFE ID, `spiffe://trust-domain/path`, whose trust domain is in lower case"
         }
-        ConditionSource::PeerTrustDomain
+        Variable::PeerTrustDomain
             if !scope.domains.is_empty()
                 && !scope.domains.iter().any(|own| is_part(own, text, at)) =>
         {
             "it is the name of a TrustDomain document"
         }
-        ConditionSource::TokenIssuer => {
+        Variable::TokenIssuer => {
             return why_not_iss(scope.issuers, |iss| is_part(iss, text, at));
         }
-        ConditionSource::ConnectionTo
-        | ConditionSource::ConnectionFrom
-        | ConditionSource::ClientAddress
+        Variable::ConnectionTo | Variable::ConnectionFrom | Variable::ClientAddress
             if !is(|c| matches!(c, '0'..='9' | 'a'..='f' | '.' | ':'))
                 || (text.contains('.') && text.contains(':')) =>
         {
             "it is one address in its shortest form, without a port: networks go under the key `source` or `destination`"
         }
-        ConditionSource::RequestHeader(name) => {
+        Variable::RequestHeader(name) => {
             let is_one_line = headers_of_one_value().any(|own| own == &**name);
             let spaced = (at == ConditionPart::Begin && text.starts_with(char::is_whitespace))
                 || (at == ConditionPart::End && text.ends_with(char::is_whitespace));
@@ -376,7 +352,7 @@ fn is_part(whole: &str, text: &str, at: ConditionPart) -> bool {
     }
 }
 
-/// Whether a host may have this text at such a place: labels, or an IPv6 address in brackets.
+/// True if a host may have this text at such a place: labels, or an IPv6 address in brackets.
 fn could_be_in_host(text: &str, at: ConditionPart) -> bool {
     let name = |c: char| matches!(c, 'a'..='z' | '0'..='9' | '-' | '_' | '.');
     let open = match at {
@@ -392,7 +368,7 @@ fn could_be_in_host(text: &str, at: ConditionPart) -> bool {
     is_name || is_address
 }
 
-/// Whether a SPIFFE ID may have this text at such a place.
+/// True if a SPIFFE ID may have this text at such a place.
 fn could_be_in_spiffe(text: &str, at: ConditionPart) -> bool {
     const SCHEME: &str = "spiffe://";
     let usual = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | '/');

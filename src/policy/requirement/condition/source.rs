@@ -1,4 +1,4 @@
-//! Where the values of a condition come from: the documented variables, each with its kind.
+//! The sources of a condition's values: the documented variables, each with its kind.
 
 use std::net::IpAddr;
 
@@ -12,7 +12,7 @@ use crate::request::Target;
 
 /// One variable that a condition reads, with its parameter.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum ConditionSource {
+pub(super) enum Variable {
     RequestMethod,
     RequestScheme,
     RequestHost,
@@ -69,36 +69,36 @@ pub(super) enum SourceValue<'a> {
 }
 
 /// Fields without a parameter, by their whole names.
-pub(super) const FIELDS: [(&str, ConditionSource); 23] = [
-    ("request.method", ConditionSource::RequestMethod),
-    ("request.scheme", ConditionSource::RequestScheme),
-    ("request.host", ConditionSource::RequestHost),
-    ("request.authorityPort", ConditionSource::RequestAuthorityPort),
-    ("request.fullPath", ConditionSource::RequestFullPath),
-    ("connection.port", ConditionSource::ConnectionPort),
-    ("connection.destination", ConditionSource::ConnectionTo),
-    ("connection.source", ConditionSource::ConnectionFrom),
-    ("connection.sni", ConditionSource::ConnectionSni),
-    ("connection.tls", ConditionSource::ConnectionTls),
-    ("client.address", ConditionSource::ClientAddress),
-    ("token.sub", ConditionSource::TokenSubject),
-    ("token.client", ConditionSource::TokenClient),
-    ("token.iss", ConditionSource::TokenIssuer),
-    ("token.jti", ConditionSource::TokenId),
-    ("token.exp", ConditionSource::TokenExpires),
-    ("token.scopes", ConditionSource::TokenScopes),
-    ("token.audiences", ConditionSource::TokenAudiences),
-    ("peer.spiffe", ConditionSource::PeerSpiffe),
-    ("peer.dns", ConditionSource::PeerDns),
-    ("peer.ips", ConditionSource::PeerIps),
-    ("peer.trustDomain", ConditionSource::PeerTrustDomain),
-    ("peer.evidence", ConditionSource::PeerEvidence),
+pub(super) const FIELDS: [(&str, Variable); 23] = [
+    ("request.method", Variable::RequestMethod),
+    ("request.scheme", Variable::RequestScheme),
+    ("request.host", Variable::RequestHost),
+    ("request.authorityPort", Variable::RequestAuthorityPort),
+    ("request.fullPath", Variable::RequestFullPath),
+    ("connection.port", Variable::ConnectionPort),
+    ("connection.destination", Variable::ConnectionTo),
+    ("connection.source", Variable::ConnectionFrom),
+    ("connection.sni", Variable::ConnectionSni),
+    ("connection.tls", Variable::ConnectionTls),
+    ("client.address", Variable::ClientAddress),
+    ("token.sub", Variable::TokenSubject),
+    ("token.client", Variable::TokenClient),
+    ("token.iss", Variable::TokenIssuer),
+    ("token.jti", Variable::TokenId),
+    ("token.exp", Variable::TokenExpires),
+    ("token.scopes", Variable::TokenScopes),
+    ("token.audiences", Variable::TokenAudiences),
+    ("peer.spiffe", Variable::PeerSpiffe),
+    ("peer.dns", Variable::PeerDns),
+    ("peer.ips", Variable::PeerIps),
+    ("peer.trustDomain", Variable::PeerTrustDomain),
+    ("peer.evidence", Variable::PeerEvidence),
 ];
 
 /// Fields that have fields of their own, with free names.
 pub(super) const MAPS: [&str; 4] = ["request.path", "request.headers", "token.claims", "context"];
 
-impl ConditionSource {
+impl Variable {
     /// The kind of its value, the data that a record must hold so that it can be determined, and whether `explain` may show
     /// its value: the values that callers put into headers and claims may be about people, or secret.
     fn row(&self) -> (ValueKind, Option<RecordField>, bool) {
@@ -147,7 +147,7 @@ impl ConditionSource {
         self.row().1
     }
 
-    /// Whether `explain` may show its value.
+    /// True if `explain` may show its value.
     pub(super) fn is_open(&self) -> bool {
         self.row().2
     }
@@ -225,10 +225,10 @@ impl ConditionSource {
         }
     }
 
-    /// Whether there is a value, readable or not; none if that cannot be determined either.
+    /// True if there is a value, readable or not; none if that cannot be determined either.
     pub(super) fn is_there(&self, cx: &CheckContext<'_>) -> Option<bool> {
         if *self == Self::ConnectionSni {
-            // Where the proxy tells of no handshake, there may be a name all the same.
+            // Without a handshake by the proxy's word, there may be a name all the same.
             return cx.request.sni.is_known().then(|| cx.request.sni.name().is_some());
         }
         if let Self::RequestHeader(name) = self {

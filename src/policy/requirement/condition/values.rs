@@ -10,7 +10,7 @@ use cel::context::VariableResolver;
 use serde_json::Value;
 
 use super::functions::Pattern;
-use super::source::{ConditionSource, SourceValue};
+use super::source::{SourceValue, Variable};
 use super::steps;
 use crate::json::is_exact_number;
 use crate::limits::MAX_CONDITION_ITEMS;
@@ -20,9 +20,9 @@ use crate::policy::requirement::context::CheckContext;
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum VariableSlot {
     /// The value of a variable.
-    Value(ConditionSource),
-    /// Whether a variable has one.
-    Presence(ConditionSource),
+    Value(Variable),
+    /// True if a variable has one.
+    Presence(Variable),
     /// A compiled regular expression.
     Pattern(Pattern),
 }
@@ -40,7 +40,7 @@ impl VariableSlot {
     }
 
     /// The variable that it is about.
-    pub(super) const fn source(&self) -> Option<&ConditionSource> {
+    pub(super) const fn source(&self) -> Option<&Variable> {
         match self {
             Self::Value(source) | Self::Presence(source) => Some(source),
             Self::Pattern(_) => None,
@@ -57,7 +57,7 @@ impl VariableResolver for Values<'_> {
         let slot = self.slots.get(VariableSlot::position(identifier)?)?;
         if slot
             .source()
-            .and_then(ConditionSource::record_field)
+            .and_then(Variable::record_field)
             .is_some_and(|field| self.cx.missing.covers(field))
         {
             return None;
