@@ -226,7 +226,7 @@ pub const MAX_ABSENT_KEYS: usize = 1024;
 
 /// For how long a request whose key id may not be fetched for waits for a second one that names it, and how many do between two
 /// fetches.
-pub const COMPANY: (Duration, u32) = (Duration::from_millis(100), 16);
+pub const SECOND_TOKEN_WAIT: (Duration, u32) = (Duration::from_millis(100), 16);
 
 /// Most requests that wait for one key set at a time; the others go on with what is there (P61).
 pub const MAX_KEY_WAITERS: usize = 256;

@@ -18,7 +18,7 @@ use crate::words::words;
 pub struct Rejection {
     reason: Reason,
     detail: Cow<'static, str>,
-    /// Whether it is no fault of the credential's.
+    /// True if it is no fault of the credential's.
     blameless: bool,
     refused: Option<Arc<RefusedCredential>>,
 }
@@ -95,7 +95,7 @@ macro_rules! reasons {
                 match self { $($(Self::$variant => ClientAnswer::$answer,)+)+ }
             }
 
-            /// Whether it is a failed attempt to authenticate, which throttling counts: something was shown that no one we trust
+            /// True if it is a failed attempt to authenticate, which throttling counts: something was shown that no one we trust
             /// vouches for, or that is not its presenter's. Where only the time of a token is over, or has not come, its owner
             /// has to see the 401 to renew it.
             pub const fn is_failed_attempt(self) -> bool {
@@ -266,7 +266,7 @@ impl Rejection {
         if self.blameless { ClientAnswer::Unavailable } else { self.reason.client_answer() }
     }
 
-    /// Whether a failed attempt to authenticate is behind it, and not the issuer's trouble or our own.
+    /// True if a failed attempt to authenticate is behind it, and not the issuer's trouble or our own.
     pub const fn is_failed_attempt(&self) -> bool {
         !self.blameless && self.reason.is_failed_attempt()
     }

@@ -32,7 +32,7 @@ pub(super) struct Args {
     /// Settings of a server: checks its documents, and prints what the settings assume about the proxies.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Explain a code, such as `never-satisfied`: what is wrong, what to do, and an example.
+    /// Explain a code, such as `never-reached`: what is wrong, what to do, and an example.
     #[arg(long, value_name = "CODE", conflicts_with_all = ["paths", "config"])]
     explain: Option<String>,
     /// End with exit code 4 also where there are warnings alone.

@@ -96,7 +96,7 @@ impl RawDocument {
         self.kind
     }
 
-    /// Where it is.
+    /// Its place.
     pub const fn origin(&self) -> &Origin {
         &self.origin
     }

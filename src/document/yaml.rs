@@ -89,7 +89,7 @@ pub(super) fn quoted(words: &[&str]) -> String {
 const SECRETS_ARE_IN_FILES: &str =
     "a secret is never in a document: write it to a file, and name that with `file`";
 
-/// Whether it looks like the name of a field, and not like a value that stands where one is expected.
+/// True if it looks like the name of a field, and not like a value that stands where one is expected.
 fn is_word(text: &str) -> bool {
     text.len() <= 24 && text.bytes().all(|b| b.is_ascii_alphabetic())
 }
@@ -216,7 +216,7 @@ fn expected_shape(expected: &str) -> String {
     }
 }
 
-/// Where to look for a mistake that YAML's parser stops at.
+/// A hint at how to find the mistake that YAML's parser stops at.
 fn how_to_find(place: &Span) -> &'static str {
     match place.is_indented_with_tabs() {
         true => "indent with spaces: YAML allows no tabs there",

@@ -81,13 +81,13 @@ impl KeyUrl {
         self.0.port_u16().unwrap_or(if self.is_plaintext() { 80 } else { 443 })
     }
 
-    /// Whether it is `http`.
+    /// True if it is `http`.
     pub fn is_plaintext(&self) -> bool {
         self.0.scheme() == Some(&Scheme::HTTP)
     }
 }
 
-/// Whether `host` is a number that some resolvers take for an IPv4 address, such as `0x7f000001`, `127.1` or `169.254.169.254.`
+/// True if `host` is a number that some resolvers take for an IPv4 address, such as `0x7f000001`, `127.1` or `169.254.169.254.`
 /// (URL standard, "ends in a number"), and is not one as it is usually written.
 fn is_odd_number(host: &str) -> bool {
     let bare = host.strip_suffix('.').unwrap_or(host);

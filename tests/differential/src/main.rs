@@ -29,7 +29,7 @@ use crate::run::{Tier, Wanted};
 struct Args {
     #[command(subcommand)]
     command: Option<Command>,
-    /// Where cases begin: with identities that suites state, or with the bytes that Envoy sends.
+    /// The beginning of cases: identities that suites state, or the bytes that Envoy sends.
     #[arg(long, value_enum, default_value_t = Wanting::Both)]
     tier: Wanting,
     /// How many cases to compare in each tier, at least.

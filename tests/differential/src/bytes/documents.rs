@@ -54,12 +54,12 @@ fn some(random: &mut Random, items: &[(&str, u32)]) -> Vec<String> {
 
 /// The parts of a world that stay the same when its documents change.
 pub struct Frame {
-    /// Whether there are credentials that are good for one request.
+    /// True if there are credentials that are good for one request.
     pub once: bool,
     /// The list of each authority: of one authority there is one list, which does not go back.
     prod: &'static str,
     corp: &'static str,
-    /// Whether there is an issuer that shares a secret.
+    /// True if there is an issuer that shares a secret.
     hooks: bool,
 }
 
