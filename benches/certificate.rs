@@ -1,4 +1,4 @@
-//! What does it cost to learn who is on the wire: reading XFCC, verifying a certificate cold, recalling it warm?
+//! The cost of learning who is on the wire: reading XFCC, verifying a certificate cold, looking it up warm.
 
 #![expect(clippy::expect_used, reason = "a benchmark that cannot be set up must fail")]
 
@@ -30,7 +30,7 @@ use x509_parser::prelude::{FromDer as _, X509Certificate};
 struct Everything(Mutex<HashMap<CertificateKey, Arc<VerifiedCertificate>>>);
 
 impl CertificateCache for Everything {
-    fn recall(&self, key: &CertificateKey) -> Option<Arc<VerifiedCertificate>> {
+    fn lookup(&self, key: &CertificateKey) -> Option<Arc<VerifiedCertificate>> {
         self.0.lock().expect("no panic inside").get(key).cloned()
     }
 

@@ -20,6 +20,14 @@ pub const MAX_GRPC_HEADER_BYTES: u32 = 9 * 1024 * 1024;
 /// that there can be at a time, several times over (P162).
 pub const MAX_RESETS_WAITING: usize = 64 * 1024;
 
+/// Most calls that one connection begins before they are looked at, and other connections have their turn. A client that resets
+/// its calls at once would otherwise have thousands in memory at a time (P490).
+pub const MAX_CALLS_READ_AT_ONCE: usize = 128;
+
+/// Most calls that one connection resets in a time before its bytes wait: 10,000 a second, more than the callers of one Envoy give
+/// up and its own timeouts (P490).
+pub const MAX_RESETS_IN: (Duration, usize) = (Duration::from_millis(13), 128);
+
 /// Most calls at a time on one connection: as many as one Envoy cluster sends by default. Envoy opens another
 /// connection for more.
 pub const MAX_STREAMS_PER_CONNECTION: u32 = 1024;
@@ -222,7 +230,7 @@ pub const MAX_ABSENT_KEYS: usize = 1024;
 
 /// For how long a request whose key id may not be fetched for waits for a second one that names it, and how many do between two
 /// fetches.
-pub const COMPANY: (Duration, u32) = (Duration::from_millis(100), 16);
+pub const SECOND_TOKEN_WAIT: (Duration, u32) = (Duration::from_millis(100), 16);
 
 /// Most requests that wait for one key set at a time; the others go on with what is there (P61).
 pub const MAX_KEY_WAITERS: usize = 256;

@@ -97,7 +97,7 @@ macro_rules! reasons {
                 match self { $($(Self::$variant => ClientAnswer::$answer,)+)+ }
             }
 
-            /// Whether it is a failed attempt to authenticate, which throttling counts: something was shown that no one we trust
+            /// True if it is a failed attempt to authenticate, which throttling counts: something was shown that no one we trust
             /// vouches for, or that is not its presenter's. Where only the time of a token is over, or has not come, its owner
             /// has to see the 401 to renew it.
             pub const fn is_failed_attempt(self) -> bool {
@@ -280,7 +280,7 @@ impl Rejection {
         if self.blameless { ClientAnswer::Unavailable } else { self.reason.client_answer() }
     }
 
-    /// Whether a failed attempt to authenticate is behind it, and not the issuer's trouble or our own.
+    /// True if a failed attempt to authenticate is behind it, and not the issuer's trouble or our own.
     pub const fn is_failed_attempt(&self) -> bool {
         match self.counts {
             Some(counts) => counts,

@@ -1,7 +1,7 @@
 //! Enumerations whose values are called by a word in documents, records and output.
 
 /// A number and its noun.
-pub fn counted(count: usize, noun: &str) -> String {
+pub(crate) fn counted(count: usize, noun: &str) -> String {
     match (count, noun.strip_suffix('y')) {
         (1, _) => format!("1 {noun}"),
         (_, Some(stem)) => format!("{count} {stem}ies"),

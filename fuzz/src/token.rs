@@ -83,7 +83,7 @@ pub fn introspection(bytes: &[u8]) -> bool {
     !accepted.is_empty()
 }
 
-/// What holds of every verified token.
+/// Properties of every verified token.
 fn check(token: &TokenIdentity, issuer: &str) {
     assert_eq!(token.issuer(), issuer);
     assert!(token.audiences().iter().any(|audience| audience == "orders"));

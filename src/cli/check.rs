@@ -38,7 +38,7 @@ pub(super) struct Args {
     /// Settings of a server: checks its documents, and prints what the settings assume about the proxies.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Explain a code, such as `never-satisfied`, or the reason of a denial, such as `throttled`: what is wrong, what to do, and an
+    /// Explain a code, such as `never-reached`, or the reason of a denial, such as `throttled`: what is wrong, what to do, and an
     /// example.
     #[arg(long, value_name = "CODE", conflicts_with_all = ["paths", "config"])]
     explain: Option<String>,

@@ -10,7 +10,7 @@ use std::thread::sleep;
 use std::time::Duration;
 
 use super::style::{BAD, GOOD, Output, QUIET, out, visible};
-use super::{CommandError, Exit, moment};
+use super::{CommandError, Exit, time};
 use crate::audit::{DecisionRecord, put_aside};
 use crate::clock::{Clock as _, SystemClock, UnixTime};
 use crate::config::{Config, Overrides};
@@ -86,7 +86,7 @@ pub(super) struct Args {
     output: Output,
 }
 
-/// What decisions are counted by.
+/// The field by which decisions are counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 enum By {
     /// The reason of a denial.
@@ -125,7 +125,7 @@ pub(super) fn run(args: &Args) -> Result<Exit, CommandError> {
     let mut newest =
         Newest { limit: args.limit, listed: VecDeque::new(), wanted: 0, counts: BTreeMap::new() };
     if path.as_os_str() == "-" {
-        let mut lines = Lines::new(io::stdin().lock());
+        let mut lines = RecordLines::new(io::stdin().lock());
         lines.each(|line| newest.take(args, line)).map_err(failed)?;
         newest.write(args)?;
         return Ok(Exit::Ok);
@@ -133,7 +133,7 @@ pub(super) fn run(args: &Args) -> Result<Exit, CommandError> {
     let mut older: Vec<_> = put_aside(path).collect();
     older.reverse();
     for file in &older {
-        let mut lines = Lines::new(BufReader::new(File::open(file).map_err(failed)?));
+        let mut lines = RecordLines::new(BufReader::new(File::open(file).map_err(failed)?));
         lines.each(|line| newest.take(args, line)).map_err(failed)?;
     }
     let mut log = Log::open(path).map_err(failed)?;
@@ -158,7 +158,7 @@ impl Args {
         if self.since.is_none() && self.until.is_none() {
             return true;
         }
-        moment::parse(&record.time).is_ok_and(|at| {
+        time::parse(&record.time).is_ok_and(|at| {
             self.since.is_none_or(|since| at >= since) && self.until.is_none_or(|until| at < until)
         })
     }
@@ -301,7 +301,7 @@ impl Listed {
 }
 
 /// The lines of a log, also while it is written.
-struct Lines<R> {
+struct RecordLines<R> {
     reader: R,
     /// The beginning of a line whose end is not there yet.
     begun: Vec<u8>,
@@ -309,7 +309,7 @@ struct Lines<R> {
     overlong: bool,
 }
 
-impl<R: BufRead> Lines<R> {
+impl<R: BufRead> RecordLines<R> {
     const fn new(reader: R) -> Self {
         Self { reader, begun: Vec::new(), overlong: false }
     }
@@ -339,13 +339,13 @@ impl<R: BufRead> Lines<R> {
 struct Log<'a> {
     path: &'a Path,
     file: Metadata,
-    lines: Lines<BufReader<File>>,
+    lines: RecordLines<BufReader<File>>,
 }
 
 impl<'a> Log<'a> {
     fn open(path: &'a Path) -> io::Result<Self> {
         let file = File::open(path)?;
-        Ok(Self { path, file: file.metadata()?, lines: Lines::new(BufReader::new(file)) })
+        Ok(Self { path, file: file.metadata()?, lines: RecordLines::new(BufReader::new(file)) })
     }
 
     /// Lists what is written, until the process is stopped.
@@ -396,7 +396,7 @@ fn when(text: &str) -> Result<UnixTime, String> {
             Err(format!("`{text}` has no unit, expected how long ago, such as `10m`"))
         }
         Ok(ago) => Ok(SystemClock.now().minus(ago.get())),
-        Err(_) => moment::parse(text).map_err(|_| {
+        Err(_) => time::parse(text).map_err(|_| {
             String::from(
                 "expected how long ago, such as `10m`, or a time such as `2026-11-22T03:00:00Z`",
             )
@@ -428,7 +428,7 @@ mod tests {
             let long = format!("{{\"decision\":\"allow\",{}\"x\":1}}", " ".repeat(filling));
             let text = format!("{good}\n{long}\n{good}\n{good}");
             let mut found = Vec::new();
-            Lines::new(text.as_bytes()).each(|line| found.push(line.to_owned())).unwrap();
+            RecordLines::new(text.as_bytes()).each(|line| found.push(line.to_owned())).unwrap();
             let is_record = long.len() <= LONGEST;
             let expected = if is_record { vec![good, &long, good] } else { vec![good, good] };
             assert!(found == expected, "{filling}");

@@ -51,7 +51,7 @@ pub(super) struct Args {
 }
 
 /// The signals that ask the process to end.
-struct Signals {
+struct StopSignals {
     terminate: Signal,
     interrupt: Signal,
 }
@@ -103,7 +103,7 @@ async fn serve(config: &Config, log_level: LogLevel) -> Result<Exit, CommandErro
     let no_signals = |error: io::Error| {
         CommandError::failure(format_args!("cannot listen for signals: {error}"))
     };
-    let mut signals = Signals::listen().map_err(no_signals)?;
+    let mut signals = StopSignals::listen().map_err(no_signals)?;
     let mut hangups = signal(SignalKind::hangup()).map_err(no_signals)?;
     let reopen = bound.audit_reopener();
     let reopening = async {
@@ -168,7 +168,7 @@ impl From<StartError> for CommandError {
     }
 }
 
-impl Signals {
+impl StopSignals {
     fn listen() -> io::Result<Self> {
         let (terminate, interrupt) =
             (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);

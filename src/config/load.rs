@@ -138,13 +138,13 @@ fn checked(path: &Path) -> Result<String, ConfigError> {
 }
 
 /// One variable as a layer, so that a mistake names it.
-struct Variable {
+struct EnvironmentVariable {
     name: String,
     setting: String,
     text: String,
 }
 
-impl Provider for Variable {
+impl Provider for EnvironmentVariable {
     fn metadata(&self) -> Metadata {
         Metadata::named(self.name.clone())
     }
@@ -163,12 +163,12 @@ fn value(text: &str) -> Value {
 }
 
 /// `COUNTERSIGN_LISTENER__PEER_SOURCES__XFCC` sets `listener.peerSources.xfcc`.
-fn variables() -> impl Iterator<Item = Variable> {
+fn variables() -> impl Iterator<Item = EnvironmentVariable> {
     let env = Env::prefixed(PREFIX)
         .filter(|key| !NOT_SETTINGS.iter().any(|other| key == *other))
         .filter(|key| !is_service_link(key.as_str()));
     let all: Vec<_> = env.iter().collect();
-    all.into_iter().map(|(key, text)| Variable {
+    all.into_iter().map(|(key, text)| EnvironmentVariable {
         name: variable(&key),
         // Or `maxAge` would be `maxage`, which is no setting.
         setting: setting_name(&key).to_string(),
@@ -191,7 +191,7 @@ pub fn service_links() -> Vec<String> {
     names
 }
 
-/// Whether Kubernetes sets this variable for a service whose name begins with `countersign` (`enableServiceLinks`): such as
+/// True if Kubernetes sets this variable for a service whose name begins with `countersign` (`enableServiceLinks`): such as
 /// `COUNTERSIGN_PORT=tcp://10.0.0.1:9001`. The name has lost its prefix. No setting looks like that.
 pub(super) fn is_service_link(name: &str) -> bool {
     let name = name.to_ascii_uppercase();

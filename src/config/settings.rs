@@ -24,21 +24,21 @@ pub struct Config {
     pub documents: Vec<PathBuf>,
     /// When changed files are put in force.
     pub reload: ReloadOptions,
-    /// Where decision records go; `None` keeps none.
+    /// The targets of decision records; `None` keeps none.
     pub audit: Option<AuditOptions>,
-    /// Where operators reach us; `None` where they do not.
+    /// The addresses at which operators reach us; `None` where they do not.
     pub admin: Option<AdminOptions>,
     /// When a server that has just started is ready.
     pub readiness: ReadinessOptions,
     /// How logs are written.
     pub log: LogOptions,
-    /// Where what was fetched outlives a restart; `None` where it does not.
+    /// The folder in which fetched files outlive a restart; `None` where they do not.
     pub state_folder: Option<PathBuf>,
     /// How servers are asked for keys, lists and files.
     pub fetch: FetchOptions,
     /// The proxies that they are asked through.
     pub proxies: Arc<Proxies>,
-    /// Where the replicas' shared state is.
+    /// The store of the replicas' shared state.
     pub store: StoreOptions,
     /// How revocation while servers run works.
     pub revocations: RevocationOptions,
@@ -48,7 +48,7 @@ pub struct Config {
     pub anomalies: Option<AnomalyOptions>,
     /// How assertions for upstreams are signed; `None` where no rule may ask for any.
     pub assertion: Option<AssertionOptions>,
-    /// Where traces and metrics are sent; `None` where they are not.
+    /// The collector of traces and metrics; `None` where there is none.
     pub otlp: Option<OtlpOptions>,
     /// How the decision point works.
     pub pdp: PdpOptions,

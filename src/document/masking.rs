@@ -79,9 +79,9 @@ const STRUCTURE: [char; 13] = [' ', '\t', '\r', '{', '}', '[', ']', ',', '-', '|
 /// The parts of a text that are not shown.
 #[derive(Debug, Default)]
 pub(super) struct Masks {
-    /// What is replaced, in order.
+    /// The ranges to replace, in order.
     hidden: Vec<Range<usize>>,
-    /// What is below the keys of secrets, in order: no message quotes it.
+    /// The values below the keys of secrets, in order: no message quotes them.
     secret: Vec<Range<usize>>,
 }
 
@@ -93,7 +93,7 @@ struct Value {
 }
 
 /// A word before a colon.
-struct Key<'a> {
+struct MaskedKey<'a> {
     name: &'a str,
     start: usize,
     /// Behind the colon.
@@ -129,7 +129,7 @@ pub(super) fn masks(text: &str) -> Masks {
         let part = |part: Range<usize>| line.get(part).unwrap_or_default();
         let mut own = open_part(part(0..from), &mut harmless);
         let shown = shown.get_or_insert_with(|| Value::below(line));
-        let ends_outside = |key: &Key<'_>| !is_quoted(part(0..key.end.saturating_sub(1)));
+        let ends_outside = |key: &MaskedKey<'_>| !is_quoted(part(0..key.end.saturating_sub(1)));
         if let Some(key) = keys_in_place(line).filter(ends_outside).last() {
             *shown = Value::below(line);
             shown.read(part(key.end..line.len()));
@@ -200,7 +200,7 @@ pub(super) fn quiet(message: &str, text: &str, masks: &Masks, at: usize) -> Stri
     })
 }
 
-/// Whether the text at `at` may be a secret.
+/// True if the text at `at` may be a secret.
 pub(super) fn may_be_secret(masks: &Masks, at: usize) -> bool {
     part_at(&masks.secret, at).or_else(|| part_at(&masks.hidden, at)).is_some()
 }
@@ -221,7 +221,7 @@ fn is_harmless(key: &str) -> bool {
     HARMLESS.split(' ').any(|own| own == key)
 }
 
-/// Whether values of this key may be secrets, or lead to some.
+/// True if values of this key may be secrets, or lead to some.
 pub(crate) fn holds_credentials(key: &str) -> bool {
     let bare = key.to_ascii_lowercase().replace(['-', '_'], "");
     SECRETS.contains(&key) || LIKE_SECRETS.iter().any(|part| bare.contains(part))
@@ -251,19 +251,19 @@ fn after_secret_key(line: &str) -> Option<usize> {
 }
 
 /// Each word before a colon.
-fn keys(text: &str) -> impl Iterator<Item = Key<'_>> {
+fn keys(text: &str) -> impl Iterator<Item = MaskedKey<'_>> {
     let word = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
     text.match_indices(':').filter_map(move |(at, _)| {
         let before = text.get(..at)?.trim_end().trim_end_matches(['"', '\'']);
         let start = before.rfind(|c| !word(c)).map_or(0, |end| end.saturating_add(1));
         let name = before.get(start..)?.trim_start_matches('-');
         let start = before.len().saturating_sub(name.len());
-        Some(Key { name, start, end: at.saturating_add(1) })
+        Some(MaskedKey { name, start, end: at.saturating_add(1) })
     })
 }
 
 /// Those of them that stand where YAML has keys: at the beginning of a line, or of an entry in brackets.
-fn keys_in_place(line: &str) -> impl Iterator<Item = Key<'_>> {
+fn keys_in_place(line: &str) -> impl Iterator<Item = MaskedKey<'_>> {
     keys(line).filter(|key| {
         let before = line.get(..key.start).unwrap_or_default();
         let before = before.trim_end_matches(['"', '\'', ' ', '\t', '-', '?', '#']);
@@ -277,7 +277,7 @@ fn keys_in_place(line: &str) -> impl Iterator<Item = Key<'_>> {
     })
 }
 
-/// Whether a quote is open where `line` ends.
+/// True if a quote is open where `line` ends.
 fn is_quoted(line: &str) -> bool {
     let mut open = None;
     let mut before = ' ';
@@ -298,7 +298,7 @@ fn open_part(line: &str, harmless: &mut bool) -> Vec<Range<usize>> {
     let hidden = users_of_urls(line).chain(queries_of_urls(line)).chain(parameters(line));
     let mut hidden: Vec<_> = hidden.collect();
     let mut from = 0;
-    for Key { name, start, end } in keys_in_place(line) {
+    for MaskedKey { name, start, end } in keys_in_place(line) {
         if !*harmless {
             hidden.extend(trimmed(line, from..start));
         }
@@ -318,7 +318,7 @@ fn open_part(line: &str, harmless: &mut bool) -> Vec<Range<usize>> {
     hidden
 }
 
-/// Whether the line begins with something that is a key to YAML, or was meant to be one, and is no plain word: `db.pass: x`,
+/// True if the line begins with something that is a key to YAML, or was meant to be one, and is no plain word: `db.pass: x`,
 /// `"pass word": x`, `pass:x`, `password=x`.
 fn has_odd_key(line: &str) -> bool {
     let text = line.trim_start_matches([' ', '-', '\t']);
@@ -354,7 +354,7 @@ fn secret_part(line: &str) -> impl Iterator<Item = Range<usize>> {
 }
 
 /// The end of what is shown of a key below a secret: of its value, where that is plain.
-fn plain_end(line: &str, key: &Key<'_>) -> usize {
+fn plain_end(line: &str, key: &MaskedKey<'_>) -> usize {
     let rest = line.get(key.end..).unwrap_or_default();
     let value = rest.trim_start();
     let word = value.split([' ', ',', '}', ']']).next().unwrap_or_default();
@@ -399,7 +399,7 @@ fn users_of_urls(line: &str) -> impl Iterator<Item = Range<usize>> {
     })
 }
 
-/// What follows `?` or `#` in each URL.
+/// The text behind `?` or `#` in each URL.
 fn queries_of_urls(line: &str) -> impl Iterator<Item = Range<usize>> {
     line.match_indices("://").filter_map(move |(at, mark)| {
         let start = at.saturating_add(mark.len());

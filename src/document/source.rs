@@ -1,4 +1,4 @@
-//! Where the material a document needs comes from, and the credentials that a server is shown for it.
+//! The sources of the material that a document needs, and the credentials that a server sees for it.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer};
@@ -36,7 +36,7 @@ pub struct RemoteSource {
     pub timeout: Option<Spanned<HumanDuration>>,
     /// The credentials that the server is shown. Default: none.
     pub client: Option<ClientSpec>,
-    /// Whether `http://` will do: revocation lists are signed and often published so.
+    /// True if `http://` will do: revocation lists are signed and often published so.
     #[serde(default)]
     pub allow_plaintext: bool,
 }

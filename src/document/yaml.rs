@@ -220,7 +220,7 @@ fn expected_shape(expected: &str) -> String {
     }
 }
 
-/// Where to look for a mistake that YAML's parser stops at.
+/// A hint at how to find the mistake that YAML's parser stops at.
 fn how_to_find(place: &Span) -> &'static str {
     match place.is_indented_with_tabs() {
         true => "indent with spaces: YAML allows no tabs there",

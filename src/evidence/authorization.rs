@@ -1,4 +1,4 @@
-//! Where tokens are found: the `Authorization` header (RFC 9110 section 11.6.2), a named header, a named cookie, a named
+//! The places of tokens: the `Authorization` header (RFC 9110 section 11.6.2), a named header, a named cookie, a named
 //! query parameter (RFC 6750 section 2.3).
 
 use base64::Engine as _;
@@ -131,7 +131,7 @@ fn whole(value: &HeaderValue) -> Result<SealedText, Rejection> {
     if text.contains(',') { Err(several()) } else { Ok(value.seal(text)) }
 }
 
-/// What `line` holds behind one of the `known` schemes, which a space follows (RFC 9110 section 11.4).
+/// The text of `line` behind one of the `known` schemes, which a space follows (RFC 9110 section 11.4).
 ///
 /// # Errors
 /// `token_malformed` where something else stands around the scheme that readers may take for white space, or nothing between it and

@@ -28,7 +28,7 @@ use super::fetch_error::FetchError;
 use super::proxy::{Proxies, Proxy};
 use crate::limits::MAX_CREDENTIAL_BYTES;
 use crate::secret::{Fingerprint, Secret};
-use crate::trust::{Client, HeaderText, KeyUrl, client_certificate, secret_line};
+use crate::trust::{ClientCredentials, HeaderText, KeyUrl, client_certificate, secret_line};
 
 /// A connection, over which requests go one after the other.
 #[derive(Debug)]
@@ -42,7 +42,7 @@ pub(super) struct Connection {
 
 /// The credentials for one request, as they are now.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Shown {
+pub(super) struct RequestCredentials {
     pub(super) headers: HeaderMap,
     certificate: Option<(Fingerprint, Arc<CertifiedKey>)>,
 }
@@ -54,9 +54,9 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Stream for T {}
 
 const REFUSED_BY_PROXY: StatusCode = StatusCode::PROXY_AUTHENTICATION_REQUIRED;
 
-impl Shown {
+impl RequestCredentials {
     /// Reads the files of `client`.
-    pub(super) async fn read(client: &Client) -> Result<Self, FetchError> {
+    pub(super) async fn read(client: &ClientCredentials) -> Result<Self, FetchError> {
         if client.is_empty() {
             return Ok(Self::default());
         }
@@ -65,7 +65,7 @@ impl Shown {
         read.map_err(|_| FetchError::Credentials(String::from("reading them failed")))?
     }
 
-    fn read_files(client: &Client) -> Result<Self, FetchError> {
+    fn read_files(client: &ClientCredentials) -> Result<Self, FetchError> {
         let mut headers = HeaderMap::new();
         for (name, text) in &client.headers {
             let mut value = match text {
@@ -116,7 +116,7 @@ fn unusable(path: &Path, why: &str) -> FetchError {
 /// restart.
 pub(super) async fn tls(
     authorities: Option<&[u8]>,
-    shown: &Shown,
+    shown: &RequestCredentials,
 ) -> Result<Arc<ClientConfig>, FetchError> {
     let failed = |message: &str| FetchError::Tls(message.to_owned());
     let authorities = authorities.map(<[u8]>::to_vec);
@@ -209,7 +209,7 @@ impl Connection {
         }
     }
 
-    /// Whether another request can be sent, once the answer to the last one was read.
+    /// True if another request can be sent, once the answer to the last one was read.
     pub(super) async fn is_ready(&mut self) -> bool {
         // Twice, so that bytes that no question was asked for are seen, and end the connection.
         tokio::task::yield_now().await;
@@ -225,7 +225,7 @@ async fn reach(proxy: &Proxy) -> Result<Box<dyn Stream>, FetchError> {
     if !proxy.encrypted {
         return Ok(Box::new(stream));
     }
-    let config = tls(None, &Shown::default()).await?;
+    let config = tls(None, &RequestCredentials::default()).await?;
     encrypt(host, &config, Box::new(stream)).await
 }
 

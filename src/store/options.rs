@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::document::HumanDuration;
 use crate::limits::{DEFAULT_FIRST_USES, MAX_STORE_TIMEOUT};
 
-/// Where the replicas' shared state is.
+/// The store of the replicas' shared state.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum StoreOptions {
@@ -76,7 +76,7 @@ pub struct SentinelOptions {
     pub password: Option<PasswordSource>,
 }
 
-/// Where a password is. Never in the settings themselves.
+/// The file or variable that has a password. Never the settings themselves.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct PasswordSource {
@@ -132,10 +132,10 @@ impl StoreOptions {
         self
     }
 
-    /// Whether the settings can stand together.
+    /// Checks that the settings can stand together.
     ///
     /// # Errors
-    /// What cannot.
+    /// An option that cannot be used.
     pub fn check(&self) -> Result<(), String> {
         match self {
             Self::Memory(memory) => memory.check(),

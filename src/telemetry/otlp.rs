@@ -13,10 +13,10 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::Exports;
-use super::exports::Watched;
+use super::exports::WatchedExporter;
 use crate::document::HumanDuration;
 
-/// Where traces and metrics are sent, and how many. `OTEL_RESOURCE_ATTRIBUTES`, `OTEL_EXPORTER_OTLP_HEADERS` and the other
+/// The collector of traces and metrics, and how many it gets. `OTEL_RESOURCE_ATTRIBUTES`, `OTEL_EXPORTER_OTLP_HEADERS` and the other
 /// standard variables of an OTLP exporter are respected.
 #[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -78,7 +78,7 @@ impl OtlpOptions {
             .with_endpoint(&self.endpoint)
             .build()
             .map_err(|error| error.to_string())?;
-        let exporter = Watched::new(exporter, "traces", Arc::clone(&exports.traces));
+        let exporter = WatchedExporter::new(exporter, "traces", Arc::clone(&exports.traces));
         let root = Sampler::TraceIdRatioBased(self.sample);
         Ok(SdkTracerProvider::builder()
             .with_batch_exporter(exporter)
@@ -103,13 +103,13 @@ impl OtlpOptions {
     pub(super) fn metrics(
         &self,
         exports: &Exports,
-    ) -> Result<(PeriodicReader<Watched<MetricExporter>>, Resource), String> {
+    ) -> Result<(PeriodicReader<WatchedExporter<MetricExporter>>, Resource), String> {
         let exporter = MetricExporter::builder()
             .with_tonic()
             .with_endpoint(&self.endpoint)
             .build()
             .map_err(|error| error.to_string())?;
-        let exporter = Watched::new(exporter, "metrics", Arc::clone(&exports.metrics));
+        let exporter = WatchedExporter::new(exporter, "metrics", Arc::clone(&exports.metrics));
         let interval = self.metrics_interval.get();
         let reader = PeriodicReader::builder(exporter).with_interval(interval).build();
         Ok((reader, self.resource()))

@@ -26,12 +26,12 @@ pub struct Access {
     /// Longest wait for an answer.
     pub timeout: Duration,
     /// The credentials that it is shown.
-    pub client: Client,
+    pub client: ClientCredentials,
 }
 
 /// Credentials, by the files that hold them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Client {
+pub struct ClientCredentials {
     /// Headers of each request.
     pub headers: Vec<(HeaderName, HeaderText)>,
     /// The files of a client certificate with its intermediates, and of its key, PEM.
@@ -72,7 +72,7 @@ const FRAMING: [HeaderName; 14] = [
 impl Access {
     /// Asks with the system's authorities, and shows nothing.
     pub fn plain(timeout: Duration) -> Self {
-        Self { authorities: None, timeout, client: Client::default() }
+        Self { authorities: None, timeout, client: ClientCredentials::default() }
     }
 
     /// The same for `other`, to which something at `own` led: another host sees no credentials, unless it was named.
@@ -83,12 +83,12 @@ impl Access {
         let is_safe = own.is_plaintext() || !other.is_plaintext();
         match is_safe && (place_of(own.uri()) == place || named()) {
             true => self.clone(),
-            false => Self { client: Client::default(), ..self.clone() },
+            false => Self { client: ClientCredentials::default(), ..self.clone() },
         }
     }
 }
 
-impl Client {
+impl ClientCredentials {
     /// The credentials that `spec` names, for an address that is `plaintext` or not.
     ///
     /// # Errors
@@ -124,7 +124,7 @@ impl Client {
         Ok(Self { headers, certificate, hosts: hosts.collect::<Result<_, _>>()? })
     }
 
-    /// Whether there is nothing to show.
+    /// True if there is nothing to show.
     pub const fn is_empty(&self) -> bool {
         self.headers.is_empty() && self.certificate.is_none()
     }

@@ -44,7 +44,7 @@ pub enum ClientAuthentication {
     Post(Secret<String>),
     /// A signed assertion.
     PrivateKeyJwt(ClientAssertion),
-    /// What the endpoint is shown beside the question, or nothing.
+    /// The credentials that the endpoint sees beside the question, or none.
     Shown,
 }
 

@@ -26,11 +26,11 @@ use crate::trust::Algorithm;
 pub struct VerificationKey {
     id: Option<String>,
     thumbprint: String,
-    verifiers: Vec<(Algorithm, Verifier)>,
+    verifiers: Vec<(Algorithm, KeyVerifier)>,
 }
 
 #[derive(Clone)]
-enum Verifier {
+enum KeyVerifier {
     Public(ParsedPublicKey),
     Secret(Box<hmac::Key>),
 }
@@ -176,9 +176,9 @@ impl VerificationKey {
         &self.thumbprint
     }
 
-    /// Whether it is a secret, of which nothing can be shown.
+    /// True if it is a secret, of which nothing can be shown.
     pub fn is_secret(&self) -> bool {
-        self.verifiers.iter().any(|(_, key)| matches!(key, Verifier::Secret(_)))
+        self.verifiers.iter().any(|(_, key)| matches!(key, KeyVerifier::Secret(_)))
     }
 
     /// The algorithms it is good for.
@@ -186,7 +186,7 @@ impl VerificationKey {
         self.verifiers.iter().map(|(algorithm, _)| *algorithm)
     }
 
-    /// Whether `signature` is this key's signature of `message` with `algorithm`.
+    /// True if `signature` is this key's signature of `message` with `algorithm`.
     pub fn verifies(&self, algorithm: Algorithm, message: &[u8], signature: &[u8]) -> bool {
         self.verifiers
             .iter()
@@ -195,7 +195,7 @@ impl VerificationKey {
     }
 }
 
-impl Verifier {
+impl KeyVerifier {
     fn verifies(&self, message: &[u8], signature: &[u8]) -> bool {
         match self {
             Self::Public(key) => key.verify_sig(message, signature).is_ok(),
@@ -215,7 +215,7 @@ impl fmt::Debug for VerificationKey {
 }
 
 impl KeyFault {
-    /// Whether a secret is published: that concerns everyone who reads the set.
+    /// True if a secret is published: that concerns everyone who reads the set.
     pub const fn is_secret(self) -> bool {
         matches!(self, Self::Private(_) | Self::Symmetric)
     }
@@ -277,13 +277,13 @@ fn algorithms(members: &Map<String, Value>, kty: &str) -> Result<Vec<Algorithm>,
 }
 
 /// The numbers of a key in the form of RFC 7518, by their members, with what verifies.
-type Read = (Vec<(&'static str, Vec<u8>)>, Vec<(Algorithm, Verifier)>);
+type Read = (Vec<(&'static str, Vec<u8>)>, Vec<(Algorithm, KeyVerifier)>);
 
 fn parsed(
     algorithms: &[Algorithm],
     parse: impl Fn(Algorithm) -> Result<ParsedPublicKey, KeyFault>,
-) -> Result<Vec<(Algorithm, Verifier)>, KeyFault> {
-    algorithms.iter().map(|own| Ok((*own, Verifier::Public(parse(*own)?)))).collect()
+) -> Result<Vec<(Algorithm, KeyVerifier)>, KeyFault> {
+    algorithms.iter().map(|own| Ok((*own, KeyVerifier::Public(parse(*own)?)))).collect()
 }
 
 /// The modulus and the exponent (RFC 7518 section 6.3.1).

@@ -87,7 +87,7 @@ impl KeyUrl {
         self.0.port_u16().unwrap_or(if self.is_plaintext() { 80 } else { 443 })
     }
 
-    /// Whether it is `http`.
+    /// True if it is `http`.
     pub fn is_plaintext(&self) -> bool {
         self.0.scheme() == Some(&Scheme::HTTP)
     }

@@ -69,7 +69,7 @@ impl KeySet {
     /// Reads a JWK Set. Keys that cannot be used are skipped and listed in [`KeySet::skipped`].
     ///
     /// # Errors
-    /// What was found instead of a key set.
+    /// Something was found instead of a key set.
     pub fn parse(text: &[u8], purpose: KeyPurpose) -> Result<Self, KeySetError> {
         if text.len() > MAX_KEY_SET_BYTES {
             return Err(KeySetError::TooLarge);
@@ -165,7 +165,7 @@ impl KeySet {
         &self.revision
     }
 
-    /// Whether a key has the id `kid`.
+    /// True if a key has the id `kid`.
     pub fn has(&self, kid: &str) -> bool {
         self.keys.iter().any(|key| key.id() == Some(kid))
     }
@@ -249,7 +249,7 @@ impl VerificationKey {
         self.algorithms().any(|own| own == algorithm)
     }
 
-    /// Whether a token could mean this key and also `other`, which is not the same.
+    /// True if a token could mean this key and also `other`, which is not the same.
     fn is_ambiguous_beside(&self, other: &Self) -> bool {
         self.id().is_some()
             && self.id() == other.id()

@@ -1,4 +1,4 @@
-//! Where an issuer's keys are fetched from: an address and the rules for asking it. A value; `pdp` does the asking.
+//! The address of an issuer's keys, and the rules for asking it. A value; `pdp` does the asking.
 
 use std::fmt;
 use std::time::Duration;
@@ -8,7 +8,7 @@ use crate::document::{
     Attachments, Code, Diagnostic, HumanDuration, Origin, RemoteSource, remote_name,
 };
 use crate::limits::{REMOTE_FILE_TIMEOUT, REVOCATION_LIST_TIMEOUT};
-use crate::trust::access::{self, Access, Client};
+use crate::trust::access::{self, Access, ClientCredentials};
 use crate::trust::{KeyPurpose, KeyUrl};
 
 /// Keys behind an address.
@@ -29,7 +29,7 @@ pub struct RemoteKeys {
 }
 
 impl RemoteKeys {
-    /// Whether these are the same keys as `other`, however they are fetched: last good ones stay when that changes.
+    /// True if these are the same keys as `other`, however they are fetched: last good ones stay when that changes.
     pub fn are_those_of(&self, other: &Self) -> bool {
         let of = |keys: &Self| (keys.url.clone(), keys.discovery.clone(), keys.purpose);
         of(self) == of(other)
@@ -127,7 +127,8 @@ impl RemoteFile {
         };
         let timeout = access::timeout(spec.timeout.as_ref(), wait, origin)?;
         let client = spec.client.as_ref();
-        let client = client.map(|client| Client::read(client, url.is_plaintext(), origin));
+        let client =
+            client.map(|client| ClientCredentials::read(client, url.is_plaintext(), origin));
         let client = client.transpose()?.unwrap_or_default();
         let access = Access { authorities, timeout, client };
         Ok(Self { url, name, access, refresh, max_stale, part })
@@ -143,12 +144,12 @@ impl RemoteFile {
         stricter
     }
 
-    /// Whether both are fetched in the same way, whatever they are for.
+    /// True if both are fetched in the same way, whatever they are for.
     pub fn is_fetched_like(&self, other: &Self) -> bool {
         *self == Self { part: self.part, ..other.clone() }
     }
 
-    /// Whether a version that was fetched at `fetched` is too old at `now`.
+    /// True if a version that was fetched at `fetched` is too old at `now`.
     pub fn is_stale(&self, fetched: UnixTime, now: UnixTime) -> bool {
         self.max_stale.is_some_and(|most| now.since(fetched) > most)
     }
@@ -187,7 +188,7 @@ fn max_stale(
 }
 
 impl RemotePart {
-    /// Whether it may hold authorities.
+    /// True if it may hold authorities.
     pub const fn has_authorities(self) -> bool {
         matches!(self, Self::Bundle | Self::Authorities | Self::Intermediates)
     }

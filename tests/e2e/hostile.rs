@@ -172,7 +172,7 @@ async fn an_open_quote_makes_the_whole_header_malformed() {
 /// P83: Envoy does not escape the names that it writes into XFCC, so a name can spell a second key or element. The CA is
 /// the pinned one: an attacker got it to sign this.
 #[tokio::test]
-async fn a_name_that_spells_another_element_is_nobody() {
+async fn a_name_that_spells_another_element_is_no_peer() {
     let Some(meshes) = meshes() else { return };
     for props in &meshes {
         let folder = Folder::temporary().unwrap();

@@ -63,7 +63,7 @@ struct House {
     caller: Key,
 }
 
-/// What a request is decided as: `Ok`, or the reason and the headers of the answer.
+/// The decision about a request: `Ok`, or the reason and the headers of the answer.
 type Judged = Result<(), (Reason, Vec<(String, String)>)>;
 
 impl House {

@@ -6,11 +6,11 @@ use serde_json::{Value, json};
 
 use crate::app::component::Component;
 use crate::clock::UnixTime;
-use crate::telemetry::{Measurement, Tally, instruments};
+use crate::telemetry::{AnomalyCounts, Measurement, instruments};
 
-pub(in crate::app) struct Signals(pub(in crate::app) Option<Arc<Tally>>);
+pub(in crate::app) struct AnomalyComponent(pub(in crate::app) Option<Arc<AnomalyCounts>>);
 
-impl Component for Signals {
+impl Component for AnomalyComponent {
     fn status(&self, _now: UnixTime) -> Value {
         let Some(tally) = &self.0 else { return json!({}) };
         let last = tally.last().into_iter().map(|own| {

@@ -167,7 +167,7 @@ fn a_token_without_an_end_ends_with_its_answer() {
 }
 
 #[test]
-fn a_token_that_nobody_was_asked_about_is_refused() {
+fn a_token_without_an_introspection_answer_is_refused() {
     let trust = trust("");
     let refused = judge(&trust, &TokenPlace::Authorization, TOKEN, None).map(|_| ());
     assert_eq!(refused, Err(Reason::IntrospectionUnavailable));

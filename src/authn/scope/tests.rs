@@ -67,7 +67,7 @@ fn bearer(counts: &[&str], token: &str) -> (Option<Reason>, usize) {
 
 /// P142: what is certainly of no issuer that counts is nothing; what may be of one stays refused, however broken it is.
 #[test]
-fn only_what_is_certainly_of_nobody_who_counts_is_passed_over() {
+fn only_tokens_that_certainly_do_not_count_are_passed_over() {
     let of = |iss: &str| jws(&json!({ "iss": iss }));
     let corp = of("https://corp.example");
     let (head, _) = corp.rsplit_once('.').unwrap();

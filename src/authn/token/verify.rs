@@ -23,7 +23,7 @@ use crate::trust::{Issuer, KeySet, KeySource, Material, Outdated, TrustStore};
 
 /// Everything that the verification of tokens uses.
 #[derive(Clone, Copy)]
-pub(in crate::authn) struct Verifier<'a> {
+pub(in crate::authn) struct TokenVerifier<'a> {
     pub(in crate::authn) by: Presenter<'a>,
     pub(in crate::authn) trust: &'a TrustStore,
     pub(in crate::authn) material: &'a Material,
@@ -32,7 +32,7 @@ pub(in crate::authn) struct Verifier<'a> {
 }
 
 /// The result for all tokens of a request.
-pub(in crate::authn) struct Shown {
+pub(in crate::authn) struct TokenResults {
     /// Those that were verified; not all of them where one was refused.
     pub(in crate::authn) verified: Vec<TokenIdentity>,
     /// The cookies whose tokens were refused.
@@ -57,7 +57,7 @@ pub fn verify_all(
     now: UnixTime,
     passed: &mut impl FnMut(TokenCheck),
 ) -> Result<Vec<TokenIdentity>, Rejection> {
-    let verifier = Verifier { by, trust, material, memory, now };
+    let verifier = TokenVerifier { by, trust, material, memory, now };
     let mut verified: Vec<TokenIdentity> = Vec::with_capacity(presented.len());
     for token in presented {
         verifier.add(token, presented, &mut verified, passed)?;
@@ -70,9 +70,9 @@ pub fn verify_all(
 /// verified all the same: a rule may say that it does without.
 pub(in crate::authn) fn verify_shown(
     evidence: &Evidence,
-    verifier: Verifier<'_>,
+    verifier: TokenVerifier<'_>,
     passed: &mut impl FnMut(TokenCheck),
-) -> Shown {
+) -> TokenResults {
     let presented = evidence.presented();
     let mut verified: Vec<TokenIdentity> = Vec::with_capacity(presented.len());
     let mut cookies: Vec<RejectedCookie> = Vec::new();
@@ -85,7 +85,7 @@ pub(in crate::authn) fn verify_shown(
             }
             match cookie_at_fault(place, rejection, verifier.trust) {
                 Some(cookie) => cookies.push(cookie),
-                None => return Shown::refused(rejection.clone()),
+                None => return TokenResults::refused(rejection.clone()),
             }
         }
         for token in presented.iter().filter(|token| is_wanted(&token.place)) {
@@ -93,12 +93,12 @@ pub(in crate::authn) fn verify_shown(
             let Err(rejection) = added else { continue };
             match cookie_at_fault(&token.place, &rejection, verifier.trust) {
                 Some(cookie) => cookies.push(cookie),
-                None => return Shown::refused(rejection),
+                None => return TokenResults::refused(rejection),
             }
         }
     }
     note_copies(&mut verified, presented, &evidence.ignored);
-    Shown { verified, cookies, refused: None }
+    TokenResults { verified, cookies, refused: None }
 }
 
 /// Notes the other places of each token, whatever issuer has its tokens there, and also where the host ignores them: where it is taken
@@ -131,7 +131,7 @@ fn cookie_at_fault(
     RejectedCookie::at(place, why, trust).filter(|_| is_own)
 }
 
-impl Verifier<'_> {
+impl TokenVerifier<'_> {
     /// Verifies `token`, one of `presented`, beside those that are `verified` already. The very same token in another place is no second
     /// one (P412).
     fn add(
@@ -142,7 +142,7 @@ impl Verifier<'_> {
         passed: &mut impl FnMut(TokenCheck),
     ) -> Result<(), Rejection> {
         let Self { by, trust, material, memory, now } = *self;
-        let known = memory.recall(&token.fingerprint).filter(|known| known.is(token));
+        let known = memory.lookup(&token.fingerprint).filter(|known| known.is(token));
         let issuer = match known.as_ref().and_then(|known| trust.issuer(known.issuer_name())) {
             Some(issuer) => issuer,
             None => issuer_of(token, trust)?,
@@ -206,7 +206,7 @@ fn unreadable_answer(why: Rejection) -> Rejection {
     Reason::IntrospectionUnavailable.because(detail)
 }
 
-impl Shown {
+impl TokenResults {
     const fn refused(rejection: Rejection) -> Self {
         Self { verified: Vec::new(), cookies: Vec::new(), refused: Some(rejection) }
     }
@@ -236,7 +236,7 @@ pub(in crate::authn) fn issuer_of<'a>(
     })
 }
 
-/// What is wrong with the `iss` of a token that no document names.
+/// The fault in the `iss` of a token that no document names.
 fn unknown(iss: Option<&str>, trust: &TrustStore) -> String {
     let Some(iss) = iss else {
         return String::from("token has no `iss` that is a text, so it names no issuer");

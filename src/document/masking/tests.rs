@@ -1,4 +1,4 @@
-//! What is shown of lines that may hold a secret.
+//! Lines that may hold a secret are shown without it.
 
 use std::collections::BTreeSet;
 

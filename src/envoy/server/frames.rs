@@ -5,8 +5,12 @@
 //!   configuration has no `authority`, such as `auth|countersign` or `securitypolicy/shop/countersign/extauth/0`. Nothing here
 //!   reads the value, so each is overwritten with letters before the library sees it.
 //! - What the library refuses all the same is counted, and logged once a minute.
+//! - The library reads for as long as bytes come, before it looks at what it has read. A client that begins calls and resets them
+//!   at once never lets it, and each call stays in memory until then. So reading pauses after some calls, and is slowed down where
+//!   more calls are reset than callers of an Envoy give up.
 
 mod headers;
+mod pace;
 
 use std::io;
 use std::pin::Pin;
@@ -19,10 +23,11 @@ use tonic::transport::server::Connected;
 
 use crate::envoy::ListenerStatus;
 use headers::HeaderBlock;
+use pace::Pace;
 
 /// A connection whose frames are looked at.
 #[derive(Debug)]
-pub(super) struct Watched<S> {
+pub(super) struct WatchedConnection<S> {
     stream: S,
     inbound: Inbound,
     outbound: Outbound,
@@ -30,18 +35,18 @@ pub(super) struct Watched<S> {
 
 /// How far a client has come.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Progress(Arc<AtomicU8>);
+pub(super) struct TransferProgress(Arc<AtomicU8>);
 
 const HTTP2: u8 = 1;
 const CALLED: u8 = 2;
 
-impl Progress {
-    /// Whether it speaks HTTP/2.
+impl TransferProgress {
+    /// True if it speaks HTTP/2.
     pub(super) fn is_http2(&self) -> bool {
         self.0.load(Ordering::Relaxed) >= HTTP2
     }
 
-    /// Whether it has begun a call.
+    /// True if it has begun a call.
     pub(super) fn has_called(&self) -> bool {
         self.0.load(Ordering::Relaxed) >= CALLED
     }
@@ -88,7 +93,8 @@ struct Inbound {
     /// The next byte is the length of the padding.
     padded: bool,
     block: HeaderBlock,
-    progress: Progress,
+    pace: Pace,
+    progress: TransferProgress,
 }
 
 /// The HTTP/2 library's bytes.
@@ -102,19 +108,19 @@ struct Outbound {
     status: Arc<ListenerStatus>,
 }
 
-impl<S> Watched<S> {
+impl<S> WatchedConnection<S> {
     /// `client` is who is at the other end, for the log.
     pub(super) fn new(stream: S, client: String, status: Arc<ListenerStatus>) -> Self {
         let inbound = Inbound { preface: Some(0), ..Inbound::default() };
         Self { stream, inbound, outbound: Outbound::new(client, status) }
     }
 
-    pub(super) fn progress(&self) -> Progress {
+    pub(super) fn progress(&self) -> TransferProgress {
         self.inbound.progress.clone()
     }
 }
 
-impl<S: Connected> Connected for Watched<S> {
+impl<S: Connected> Connected for WatchedConnection<S> {
     type ConnectInfo = S::ConnectInfo;
 
     fn connect_info(&self) -> Self::ConnectInfo {
@@ -122,13 +128,14 @@ impl<S: Connected> Connected for Watched<S> {
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
+impl<S: AsyncRead + Unpin> AsyncRead for WatchedConnection<S> {
     fn poll_read(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let this = self.get_mut();
+        ready!(this.inbound.pace.poll(cx));
         let before = buffer.filled().len();
         ready!(Pin::new(&mut this.stream).poll_read(cx, buffer))?;
         this.inbound.pass(buffer.filled_mut().get_mut(before..).unwrap_or_default());
@@ -136,7 +143,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
+impl<S: AsyncWrite + Unpin> AsyncWrite for WatchedConnection<S> {
     fn poll_write(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -218,8 +225,13 @@ impl Inbound {
         if self.progress.0.load(Ordering::Relaxed) < reached {
             self.progress.0.store(reached, Ordering::Relaxed);
         }
-        if kind == HEADERS {
-            self.block = HeaderBlock::default();
+        match kind {
+            HEADERS => {
+                self.block = HeaderBlock::default();
+                self.pace.call_begins();
+            }
+            RST_STREAM => self.pace.call_is_reset(),
+            _ => {}
         }
     }
 

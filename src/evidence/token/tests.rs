@@ -102,7 +102,7 @@ fn a_token_is_found_behind_a_word_of_its_own() {
         ("jwt", &[("authorization", "jwt   x.y.z ")], Ok("Bearer x.y.z")),
         ("jwt", &[("authorization", "Bearer x.y.z")], Ok("")),
         ("jwt", &[("authorization", "JWTx.y.z")], Ok("")),
-        // What some readers take for a space.
+        // A tab is a space to some readers.
         ("jwt", &[("authorization", "JWT\tx.y.z")], Err(Reason::TokenMalformed)),
         ("jwt", &[("authorization", "JWT\u{a0}x.y.z")], Err(Reason::TokenMalformed)),
         ("jwt", &[("authorization", "JWT=x.y.z")], Err(Reason::TokenMalformed)),

@@ -60,7 +60,7 @@ impl fmt::Debug for Server {
     }
 }
 
-impl Ask for Line {
+impl IntrospectionClient for Line {
     fn ask<'a>(&'a self, token: &'a SealedText) -> BoxFuture<'a, Result<Bytes, FetchError>> {
         Box::pin(async move {
             self.0.asked.fetch_add(1, Ordering::SeqCst);
@@ -119,7 +119,7 @@ impl House {
         Self { clock, server, introspector, trust }
     }
 
-    /// Whether the token is active; or why that is not known.
+    /// True if the token is active; or why that is not known.
     async fn ask(&self, text: &str) -> Result<bool, String> {
         self.ask_for(text, LONG).await
     }

@@ -4,23 +4,23 @@ use std::collections::{BTreeMap, VecDeque};
 
 use crate::clock::UnixTime;
 use crate::limits::{
-    ABSENT_KEY_LIFETIME, ABSENT_KEY_REPEATS, CHANGED_KEY_FETCHES, COMPANY, MAX_ABSENT_KEYS,
-    REPEATED_KEY_FETCHES, UNKNOWN_KEY_FETCHES,
+    ABSENT_KEY_LIFETIME, ABSENT_KEY_REPEATS, CHANGED_KEY_FETCHES, MAX_ABSENT_KEYS,
+    REPEATED_KEY_FETCHES, SECOND_TOKEN_WAIT, UNKNOWN_KEY_FETCHES,
 };
-use crate::pdp::follow::Bucket;
+use crate::pdp::follow::TokenBucket;
 use crate::secret::Fingerprint;
 
 /// The budgets of one key set.
 #[derive(Debug)]
 pub(super) struct Asks {
-    unknown: Bucket,
-    repeated: Bucket,
-    changed: Bucket,
+    unknown: TokenBucket,
+    repeated: TokenBucket,
+    changed: TokenBucket,
     /// Key ids that are not in the set.
     absent: BTreeMap<Fingerprint, Absent>,
     /// Those, the first to be named at the front: it makes room for another.
     order: VecDeque<(UnixTime, Fingerprint)>,
-    lonely: u32,
+    single_waits: u32,
 }
 
 /// A key id that a token names and that is not in the set.
@@ -32,13 +32,13 @@ struct Absent {
     times: u32,
 }
 
-/// What a token that needs other keys may do.
+/// The permission of a token that needs other keys.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Permission {
     /// Have the keys fetched.
     Fetch,
     /// Wait a moment for a second token that needs the same.
-    Company,
+    SecondToken,
     /// Go on with what is there: the issuer was asked.
     None,
     /// Go on with what is there, although the issuer was not asked: others have used the budget up.
@@ -50,12 +50,12 @@ impl Asks {
         let [unknown, repeated, changed] =
             [UNKNOWN_KEY_FETCHES, REPEATED_KEY_FETCHES, CHANGED_KEY_FETCHES];
         Self {
-            unknown: Bucket::full(unknown.0, unknown.1, unknown.2),
-            repeated: Bucket::full(repeated.0, repeated.1, repeated.2),
-            changed: Bucket::full(changed.0, changed.1, changed.2),
+            unknown: TokenBucket::full(unknown.0, unknown.1, unknown.2),
+            repeated: TokenBucket::full(repeated.0, repeated.1, repeated.2),
+            changed: TokenBucket::full(changed.0, changed.1, changed.2),
             absent: BTreeMap::new(),
             order: VecDeque::new(),
-            lonely: 0,
+            single_waits: 0,
         }
     }
 
@@ -76,15 +76,15 @@ impl Asks {
         self.remember(id, Absent { since: now, asked, times: fetched.into() }, now);
         match fetched {
             true => Permission::Fetch,
-            false if self.lonely < COMPANY.1 => {
-                self.lonely = self.lonely.saturating_add(1);
-                Permission::Company
+            false if self.single_waits < SECOND_TOKEN_WAIT.1 => {
+                self.single_waits = self.single_waits.saturating_add(1);
+                Permission::SecondToken
             }
             false => Permission::Unasked,
         }
     }
 
-    /// Whether the issuer was not asked for the key `id`, as far as is known.
+    /// True if the issuer was not asked for the key `id`, as far as is known.
     pub(super) fn is_unasked(&self, id: &str) -> bool {
         let absent = self.absent.get(&Fingerprint::of(id.as_bytes()));
         absent.is_none_or(|absent| absent.times == 0)
@@ -98,7 +98,7 @@ impl Asks {
     /// A fetch has ended. Where it says nothing about the key ids that are absent, or brought another set, they may be asked for
     /// again.
     pub(super) fn end(&mut self, forget: bool) {
-        self.lonely = 0;
+        self.single_waits = 0;
         if forget {
             self.absent.clear();
             self.order.clear();
@@ -119,7 +119,7 @@ impl Asks {
 }
 
 impl Absent {
-    /// Whether it is remembered. A clock that goes back makes it forgotten (P82).
+    /// True if it is remembered. A clock that goes back makes it forgotten (P82).
     fn counts(&self, now: UnixTime) -> bool {
         let last = self.asked.unwrap_or(self.since);
         last <= now && now.since(last) < ABSENT_KEY_LIFETIME.saturating_mul(2)
@@ -152,7 +152,7 @@ mod tests {
                     fetches += 1;
                     asks.end(false);
                 }
-                Permission::Company => waits += 1,
+                Permission::SecondToken => waits += 1,
                 Permission::None | Permission::Unasked => {}
             }
         }
@@ -161,7 +161,7 @@ mod tests {
         // P260: a new key is named by a second request, and a token whose key was replaced has a budget of its own.
         assert_eq!(asks.unknown_key("new", at(60_000)), Permission::Fetch);
         asks.end(false);
-        assert_eq!(asks.unknown_key("newer", at(60_010)), Permission::Company);
+        assert_eq!(asks.unknown_key("newer", at(60_010)), Permission::SecondToken);
         assert_eq!(asks.unknown_key("newer", at(60_020)), Permission::Fetch);
         assert_eq!(asks.changed_key(at(60_030)), Permission::Fetch);
     }

@@ -23,7 +23,7 @@ pub struct FileSet {
 
 /// The documents of a set of files.
 #[derive(Debug)]
-pub(super) struct Documents {
+pub(super) struct DocumentFiles {
     /// The policies, which are by far the most, and are read one at a time as they are compiled.
     pub(super) policies: Vec<RawDocument>,
     /// Everything else.
@@ -71,7 +71,7 @@ impl FileSet {
         &self.attached
     }
 
-    /// Whether the files in `paths`, and those that they pointed to, are as they were. Does blocking I/O.
+    /// True if the files in `paths`, and those that they pointed to, are as they were. Does blocking I/O.
     pub fn is_there(&self, paths: &[PathBuf]) -> bool {
         let mut problems = Vec::new();
         let found = find(paths, &mut problems);
@@ -82,7 +82,7 @@ impl FileSet {
     }
 }
 
-impl Documents {
+impl DocumentFiles {
     /// Finds the policies in `files`, and reads everything else.
     pub(super) fn find(files: &[Arc<SourceFile>], problems: &mut Vec<Diagnostic>) -> Self {
         let found = files.iter().flat_map(|file| document::find(file, problems));
@@ -154,7 +154,7 @@ fn find_in(path: &Path, named: bool, found: &mut Vec<PathBuf>) -> std::io::Resul
     Ok(())
 }
 
-/// Whether a folder of documents is read with the file at `path`, by its name.
+/// True if a folder of documents is read with the file at `path`, by its name.
 pub fn is_document(path: &Path) -> bool {
     let is_yaml = |extension: &OsStr| {
         extension.eq_ignore_ascii_case("yaml") || extension.eq_ignore_ascii_case("yml")

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::compiled::{MadeFrom, Snapshot};
 use super::files::{
-    Documents, FileSet, files_revision, find, read_attachments, read_document_file, revision,
+    DocumentFiles, FileSet, files_revision, find, read_attachments, read_document_file, revision,
     with_credentials,
 };
 use crate::document::{self, Attachments, Code, Diagnostic, RemoteContents};
@@ -88,7 +88,7 @@ impl Load {
                 read_document_file(path).map_err(|problem| problems.push(problem)).ok()
             })
             .collect();
-        let documents = Documents::find(&sources, &mut problems);
+        let documents = DocumentFiles::find(&sources, &mut problems);
         let others = &documents.others;
         let (attachments, attached) = read_attachments(&Attachments::paths_in(others), remote);
         let attachments = with_credentials(attachments, &Attachments::credentials_in(others));

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::context::CheckContext;
 use super::missing::MissingData;
-use super::variable::{FORMS, Found, Variable};
+use super::variable::{FORMS, TemplateVariable, VariableValue};
 use crate::document::closest;
 use crate::json::is_exact_number;
 use crate::limits::MAX_INJECTED_VALUE_BYTES;
@@ -18,12 +18,12 @@ use crate::policy::model::parameters::is_settable;
 /// Text with variables in braces, such as `user={token.sub}`; `{{` and `}}` stand for single braces. A variable may be
 /// encoded, as in `{token.sub|base64url}`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(in crate::policy) struct Template(Box<[Part]>);
+pub(in crate::policy) struct Template(Box<[TemplatePart]>);
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Part {
+enum TemplatePart {
     Text(Box<str>),
-    Variable(Variable, Option<Encoding>),
+    Variable(TemplateVariable, Option<Encoding>),
 }
 
 /// An encoding of a value that cannot be sent as it is.
@@ -46,7 +46,7 @@ const NOT_UNRESERVED: &AsciiSet =
     &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// An error in a template, and what to do.
-type Wrong = (String, Option<String>);
+type TemplateError = (String, Option<String>);
 
 /// A value cannot be sent: it is too long, or has a character that could end the header or mean something else to
 /// another reader.
@@ -55,7 +55,7 @@ pub(in crate::policy) struct Unsafe;
 
 impl Template {
     /// Reads a template; the error says what is wrong with it and what to do.
-    pub(in crate::policy) fn parse(text: &str) -> Result<Self, Wrong> {
+    pub(in crate::policy) fn parse(text: &str) -> Result<Self, TemplateError> {
         let mut parts = Vec::new();
         let mut literal = String::new();
         let mut rest = text;
@@ -71,7 +71,7 @@ impl Template {
             } else {
                 let (variable, encoding, after) = take_variable(from)?;
                 parts.extend(take_literal(&mut literal));
-                parts.push(Part::Variable(variable, encoding));
+                parts.push(TemplatePart::Variable(variable, encoding));
                 after
             };
         }
@@ -89,10 +89,10 @@ impl Template {
 
     /// Its text in the document, but for doubled braces.
     pub(in crate::policy) fn text(&self) -> String {
-        let part = |part: &Part| match part {
-            Part::Text(text) => text.to_string(),
-            Part::Variable(variable, None) => format!("{{{}}}", variable.name()),
-            Part::Variable(variable, Some(encoding)) => {
+        let part = |part: &TemplatePart| match part {
+            TemplatePart::Text(text) => text.to_string(),
+            TemplatePart::Variable(variable, None) => format!("{{{}}}", variable.name()),
+            TemplatePart::Variable(variable, Some(encoding)) => {
                 format!("{{{}|{}}}", variable.name(), encoding.name())
             }
         };
@@ -100,24 +100,24 @@ impl Template {
     }
 
     /// The variables in it.
-    pub(in crate::policy) fn variables(&self) -> impl Iterator<Item = &Variable> {
+    pub(in crate::policy) fn variables(&self) -> impl Iterator<Item = &TemplateVariable> {
         self.0.iter().filter_map(|part| match part {
-            Part::Variable(variable, _) => Some(variable),
-            Part::Text(_) => None,
+            TemplatePart::Variable(variable, _) => Some(variable),
+            TemplatePart::Text(_) => None,
         })
     }
 
     /// Those that are written as they are.
-    pub(in crate::policy) fn bare_variables(&self) -> impl Iterator<Item = &Variable> {
+    pub(in crate::policy) fn bare_variables(&self) -> impl Iterator<Item = &TemplateVariable> {
         self.0.iter().filter_map(|part| match part {
-            Part::Variable(variable, None) => Some(variable),
-            Part::Variable(_, Some(_)) | Part::Text(_) => None,
+            TemplatePart::Variable(variable, None) => Some(variable),
+            TemplatePart::Variable(_, Some(_)) | TemplatePart::Text(_) => None,
         })
     }
 
-    /// Whether a space is at one of its ends, where no value is sent with one.
+    /// True if a space is at one of its ends, where no value is sent with one.
     pub(in crate::policy) fn is_untrimmed(&self) -> bool {
-        let space = |part: Option<&Part>, at: fn(&str) -> bool| matches!(part, Some(Part::Text(text)) if at(text));
+        let space = |part: Option<&TemplatePart>, at: fn(&str) -> bool| matches!(part, Some(TemplatePart::Text(text)) if at(text));
         space(self.0.first(), |text| text.starts_with(' '))
             || space(self.0.last(), |text| text.ends_with(' '))
     }
@@ -125,14 +125,17 @@ impl Template {
     /// The text between them.
     pub(in crate::policy) fn literals(&self) -> impl Iterator<Item = &str> {
         self.0.iter().filter_map(|part| match part {
-            Part::Text(text) => Some(&**text),
-            Part::Variable(..) => None,
+            TemplatePart::Text(text) => Some(&**text),
+            TemplatePart::Variable(..) => None,
         })
     }
 
-    /// Whether a record that lacks `missing` holds the value of every variable.
+    /// True if a record that lacks `missing` holds the value of every variable.
     pub(in crate::policy) fn is_recorded(&self, missing: MissingData) -> bool {
-        !self.variables().filter_map(Variable::record_field).any(|field| missing.covers(field))
+        !self
+            .variables()
+            .filter_map(TemplateVariable::record_field)
+            .any(|field| missing.covers(field))
     }
 
     /// A value that was not recorded is not the same as none.
@@ -184,8 +187,10 @@ impl Template {
         self.check_recorded(cx)?;
         let value = match &*self.0 {
             // A mapping has a form here. The name of one of several does not.
-            [Part::Variable(variable, None)] if variable.is_ambiguous(cx) => return Err(Unsafe),
-            [Part::Variable(variable, None)] => variable.find_value(cx),
+            [TemplatePart::Variable(variable, None)] if variable.is_ambiguous(cx) => {
+                return Err(Unsafe);
+            }
+            [TemplatePart::Variable(variable, None)] => variable.find_value(cx),
             parts => text_of(parts, cx)?.map(Value::String),
         };
         let Some(value) = value else { return Ok(None) };
@@ -194,12 +199,12 @@ impl Template {
     }
 }
 
-/// Whether Envoy sets a part in a query as it is. One that is percent-encoded on purpose is, and no other one may have a `%`: the
+/// True if Envoy sets a part in a query as it is. One that is percent-encoded on purpose is, and no other one may have a `%`: the
 /// upstream would decode it (P216).
-fn is_settable_part(part: &Part, cx: &CheckContext<'_>) -> bool {
+fn is_settable_part(part: &TemplatePart, cx: &CheckContext<'_>) -> bool {
     match part {
-        Part::Text(_) | Part::Variable(_, Some(Encoding::Percent)) => true,
-        Part::Variable(..) => {
+        TemplatePart::Text(_) | TemplatePart::Variable(_, Some(Encoding::Percent)) => true,
+        TemplatePart::Variable(..) => {
             let own = text_of(std::slice::from_ref(part), cx);
             own.is_ok_and(|own| own.is_none_or(|own| own.bytes().all(is_settable)))
         }
@@ -211,7 +216,7 @@ fn is_plain(text: &str) -> bool {
     !text.chars().any(|c| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}'))
 }
 
-/// Whether every text in it is plain, names of members included, and every number what the token said.
+/// True if every text in it is plain, names of members included, and every number what the token said.
 fn is_plain_value(value: &Value) -> bool {
     match value {
         Value::String(text) => is_plain(text),
@@ -229,12 +234,12 @@ const fn is_sendable(byte: u8) -> bool {
     matches!(byte, 0x20..=0x7e)
 }
 
-fn text_of(parts: &[Part], cx: &CheckContext<'_>) -> Result<Option<String>, Unsafe> {
+fn text_of(parts: &[TemplatePart], cx: &CheckContext<'_>) -> Result<Option<String>, Unsafe> {
     let mut value = String::new();
     for part in parts {
         match part {
-            Part::Text(text) => value.push_str(text),
-            Part::Variable(variable, encoding) => match one_line(variable.find(cx))? {
+            TemplatePart::Text(text) => value.push_str(text),
+            TemplatePart::Variable(variable, encoding) => match one_line(variable.find(cx))? {
                 Some(text) => {
                     value.push_str(&encoding.map_or(text.clone(), |own| own.write(&text)))
                 }
@@ -245,30 +250,30 @@ fn text_of(parts: &[Part], cx: &CheckContext<'_>) -> Result<Option<String>, Unsa
     Ok(Some(value))
 }
 
-fn one_line(found: Found<'_>) -> Result<Option<Cow<'_, str>>, Unsafe> {
+fn one_line(found: VariableValue<'_>) -> Result<Option<Cow<'_, str>>, Unsafe> {
     match found {
-        Found::Nothing => Ok(None),
-        Found::One(text) => Ok(Some(text).filter(|text| !text.is_empty())),
+        VariableValue::Nothing => Ok(None),
+        VariableValue::One(text) => Ok(Some(text).filter(|text| !text.is_empty())),
         // An element with a comma would read as two.
-        Found::Several(texts)
+        VariableValue::Several(texts)
             if texts.iter().any(|text| text.contains(',') || text.trim().is_empty()) =>
         {
             Err(Unsafe)
         }
-        Found::Several(texts) => {
+        VariableValue::Several(texts) => {
             Ok(Some(texts.join(",").into()).filter(|text: &Cow<'_, str>| !text.is_empty()))
         }
-        Found::Formless => Err(Unsafe),
+        VariableValue::Formless => Err(Unsafe),
     }
 }
 
-fn take_literal(literal: &mut String) -> Option<Part> {
+fn take_literal(literal: &mut String) -> Option<TemplatePart> {
     let text = std::mem::take(literal);
-    (!text.is_empty()).then(|| Part::Text(text.into()))
+    (!text.is_empty()).then(|| TemplatePart::Text(text.into()))
 }
 
 /// Reads `{variable}` at the start of `text`; gives what follows it.
-fn take_variable(text: &str) -> Result<(Variable, Option<Encoding>, &str), Wrong> {
+fn take_variable(text: &str) -> Result<(TemplateVariable, Option<Encoding>, &str), TemplateError> {
     let Some((whole, after)) = text.strip_prefix('{').and_then(|text| text.split_once('}')) else {
         let help = String::from("write `{{` and `}}` for braces that are text");
         return Err((String::from("a brace is not closed, or was not opened"), Some(help)));
@@ -281,7 +286,7 @@ fn take_variable(text: &str) -> Result<(Variable, Option<Encoding>, &str), Wrong
         let help = "that of a denial is in the audit record and the proxy's metadata";
         return Err((String::from("an allow has no reason"), Some(String::from(help))));
     }
-    let Some(variable) = Variable::parse(name) else {
+    let Some(variable) = TemplateVariable::parse(name) else {
         // A claim is what most mean by a name after `token.`.
         let claim =
             name.strip_prefix("token.").map(|rest| rest.strip_prefix("claims.").unwrap_or(rest));
@@ -297,7 +302,7 @@ fn take_variable(text: &str) -> Result<(Variable, Option<Encoding>, &str), Wrong
 }
 
 impl Encoding {
-    fn parse(name: &str) -> Result<Self, Wrong> {
+    fn parse(name: &str) -> Result<Self, TemplateError> {
         let found = ENCODINGS.iter().find(|(own, _)| *own == name);
         found.map(|(_, encoding)| *encoding).ok_or_else(|| {
             let help = String::from("known are: base64url, hex, percent");

@@ -2,7 +2,7 @@
 
 use quick_cache::sync::Cache;
 
-use super::seen::Seen;
+use super::seen::ProvenDecision;
 use super::signal::Signal;
 use crate::clock::UnixTime;
 use crate::limits::{MAX_ANOMALY_NAMES, MAX_ANOMALY_VALUES};
@@ -22,7 +22,7 @@ impl Default for Firsts {
 }
 
 impl Firsts {
-    pub(super) fn look(&self, seen: &Seen, found: &mut impl FnMut(Signal, &str, String)) {
+    pub(super) fn look(&self, seen: &ProvenDecision, found: &mut impl FnMut(Signal, &str, String)) {
         let (Some(name), Some(peer)) = (seen.peer_name(), seen.peer.as_ref()) else { return };
         let own = Fingerprint::of(name.as_bytes());
         let mut value = |signal, value: &str| {
@@ -47,7 +47,7 @@ impl Firsts {
         }
     }
 
-    /// Whether `key` had other values until now, and not this one.
+    /// True if `key` had other values until now, and not this one.
     fn is_new(&self, key: (Signal, Fingerprint), value: &str) -> bool {
         let value = Fingerprint::of(value.as_bytes());
         let mut known = self.values.get(&key).unwrap_or_default();

@@ -15,7 +15,7 @@ use crate::secret::Fingerprint;
 use crate::slots::network;
 
 /// A decision about a caller who proved something.
-pub(super) struct Seen {
+pub(super) struct ProvenDecision {
     pub(super) at: UnixTime,
     pub(super) decision: DecisionId,
     pub(super) denied: bool,
@@ -25,7 +25,7 @@ pub(super) struct Seen {
     pub(super) network: Option<IpAddr>,
 }
 
-impl Seen {
+impl ProvenDecision {
     /// Nothing where the decision says nothing: the trouble was ours.
     pub(super) fn of(view: &RequestView, outcome: &Outcome) -> Option<Self> {
         let ours = matches!(&outcome.decision, Decision::Deny(denial)

@@ -17,7 +17,7 @@ const DEFAULT_CLOCK_SKEW: Duration = Duration::from_secs(30);
 const DEFAULT_MAX_LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// One document on its way to an issuer.
-pub(super) struct Compiler<'a> {
+pub(super) struct IssuerCompiler<'a> {
     pub(super) document: &'a Document,
     pub(super) spec: &'a TokenIssuerSpec,
     pub(super) files: &'a Attachments,
@@ -31,7 +31,7 @@ impl Issuer {
         files: &Attachments,
         problems: &mut Vec<Diagnostic>,
     ) -> Option<Self> {
-        Compiler { document, spec, files, problems }.issuer()
+        IssuerCompiler { document, spec, files, problems }.issuer()
     }
 }
 
@@ -65,7 +65,7 @@ pub(in crate::trust) fn refuse_ambiguous(documents: &[Document], problems: &mut 
     }
 }
 
-impl Compiler<'_> {
+impl IssuerCompiler<'_> {
     /// Checks every part even if an earlier one is wrong, so that all problems are reported at once.
     fn issuer(mut self) -> Option<Issuer> {
         let iss = self.iss();

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::compile::Compiler;
+use super::compile::IssuerCompiler;
 use super::token_issuer::KeySource;
 use crate::document::{
     Code, Diagnostic, HumanDuration, IntrospectionClientSpec, IntrospectionSpec, IssuerProfile,
@@ -23,7 +23,7 @@ const DEFAULT_CACHE_TTL: Duration = Duration::from_secs(30);
 /// A longer time would accept a revoked token for longer than operators expect.
 const MAX_CACHE_TTL: Duration = Duration::from_secs(5 * 60);
 
-impl Compiler<'_> {
+impl IssuerCompiler<'_> {
     /// An endpoint to ask, and no keys.
     pub(super) fn introspected(&mut self, spec: &Spanned<IntrospectionSpec>) -> Option<KeySource> {
         self.refuse_key_settings();
@@ -253,7 +253,7 @@ impl Compiler<'_> {
     }
 }
 
-/// Whether an endpoint may mean by this status that it does not know the token. Others are about us, or about the endpoint.
+/// True if an endpoint may mean by this status that it does not know the token. Others are about us, or about the endpoint.
 const fn may_mean_inactive(status: u16) -> bool {
     matches!(status, 400..=499) && !matches!(status, 401 | 403 | 407 | 408 | 429)
 }

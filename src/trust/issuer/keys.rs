@@ -6,14 +6,14 @@ use std::time::Duration;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 
-use super::compile::Compiler;
+use super::compile::IssuerCompiler;
 use super::token_issuer::KeySource;
 use crate::document::{
     ClientSpec, Code, Diagnostic, HumanDuration, IssuerProfile, KeysSpec, Source, Spanned,
     has_placeholder,
 };
 use crate::limits::KEY_FETCH_TIMEOUT;
-use crate::trust::access::{self, Access, Client};
+use crate::trust::access::{self, Access, ClientCredentials};
 use crate::trust::{Algorithm, KeyFault, KeyPurpose, KeySet, KeyUrl, KeyUrlError, RemoteKeys};
 
 const DEFAULT_REFRESH: Duration = Duration::from_secs(5 * 60);
@@ -22,7 +22,7 @@ const DEFAULT_MAX_STALE: Duration = Duration::from_secs(24 * 60 * 60);
 /// More often than this is an attack on the issuer, not a refresh.
 const MIN_REFRESH: Duration = Duration::from_secs(10);
 
-impl Compiler<'_> {
+impl IssuerCompiler<'_> {
     pub(super) fn keys(&mut self) -> Option<KeySource> {
         let spec = self.spec;
         match (&spec.keys, &spec.introspection) {
@@ -246,9 +246,13 @@ impl Compiler<'_> {
     }
 
     /// The credentials that a server is shown.
-    pub(super) fn shown(&mut self, spec: Option<&ClientSpec>, plaintext: bool) -> Option<Client> {
-        let Some(spec) = spec else { return Some(Client::default()) };
-        let client = Client::read(spec, plaintext, &self.document.origin);
+    pub(super) fn shown(
+        &mut self,
+        spec: Option<&ClientSpec>,
+        plaintext: bool,
+    ) -> Option<ClientCredentials> {
+        let Some(spec) = spec else { return Some(ClientCredentials::default()) };
+        let client = ClientCredentials::read(spec, plaintext, &self.document.origin);
         client.map_err(|problem| self.problems.push(problem)).ok()
     }
 
@@ -257,7 +261,7 @@ impl Compiler<'_> {
         &mut self,
         ca: Option<&Source>,
         timeout: Option<Duration>,
-        client: Option<Client>,
+        client: Option<ClientCredentials>,
     ) -> Option<Access> {
         let authorities = self.authorities(ca)?;
         Some(Access { authorities, timeout: timeout?, client: client? })

@@ -1,13 +1,13 @@
 //! The checks of `tokens` of a `TokenIssuer` document: places where a token can be.
 
-use super::compile::Compiler;
+use super::compile::IssuerCompiler;
 use super::places::places_of;
 use crate::document::{
     Code, Diagnostic, PrefixedPlaceSpec, ProtocolPlaceSpec, Spanned, TokenPlaceSpec,
 };
 use crate::request::TokenPlace;
 
-impl Compiler<'_> {
+impl IssuerCompiler<'_> {
     pub(super) fn places(&mut self) -> Option<Vec<TokenPlace>> {
         let Some(places) = &self.spec.tokens else { return Some(places_of(self.spec)) };
         if places.value.is_empty() {

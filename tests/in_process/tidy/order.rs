@@ -13,7 +13,7 @@ pub(super) const INNER_ORDER: &[(&str, &str)] = &[
     ),
     (
         "cli",
-        "exit moment sarif style files error admin_client documents watch completions decisions check \
+        "exit time sarif style files error admin_client documents watch completions decisions check \
          schema test demo serve revocations revoke inspect keys explain command",
     ),
     (

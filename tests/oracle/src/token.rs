@@ -20,17 +20,17 @@ pub struct Token {
     pub iss: String,
     /// Its claims.
     pub claims: Value,
-    /// What ties it to the caller.
+    /// Its tie to the caller.
     pub binding: Binding,
-    /// Where it was.
+    /// Its place.
     pub place: Place,
-    /// Where else the very same text was.
+    /// The other places of the very same text.
     pub copies: Vec<Place>,
-    /// What may be used only once.
+    /// The credentials of it that may be used only once.
     pub once: Vec<String>,
 }
 
-/// What ties a token to its caller.
+/// The tie of a token to its caller.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Binding {
     /// Nothing.
@@ -115,13 +115,13 @@ pub fn counting(world: &World, request: &Request) -> Option<BTreeSet<String>> {
 /// How tokens that count were shown.
 #[derive(Debug, Clone, Default)]
 pub struct Shown {
-    /// Whether there was any.
+    /// True if there was any.
     pub any: bool,
-    /// Whether one had the scheme `DPoP`, or a place had several and a proof came.
+    /// True if one had the scheme `DPoP`, or a place had several and a proof came.
     pub dpop: bool,
     /// The issuer document that the first one names.
     pub issuer: Option<String>,
-    /// Whether the proof is what is wrong.
+    /// True if the proof is what is wrong.
     pub faulty: bool,
 }
 

@@ -20,8 +20,9 @@ impl Clock for Wall {
     }
 }
 
-/// What a provider does with a request: how long it takes, and its answer.
-type Habit = Box<dyn FnMut(&Ask<'_>, Duration) -> (Duration, Result<Fetched, FetchError>) + Send>;
+/// The behaviour of a provider: how long it takes, and its answer.
+type Habit =
+    Box<dyn FnMut(&FetchRequest<'_>, Duration) -> (Duration, Result<Fetched, FetchError>) + Send>;
 
 /// A provider, and when it was asked for which path.
 struct Provider {
@@ -37,7 +38,7 @@ impl fmt::Debug for Provider {
 }
 
 impl Fetcher for Provider {
-    fn fetch<'a>(&'a self, ask: Ask<'a>) -> BoxFuture<'a, Result<Fetched, FetchError>> {
+    fn fetch<'a>(&'a self, ask: FetchRequest<'a>) -> BoxFuture<'a, Result<Fetched, FetchError>> {
         let at = self.began.elapsed();
         lock(&self.asked).push((at, ask.url.uri().path().to_owned()));
         let (takes, answer) = lock(&self.habit)(&ask, at);
@@ -50,7 +51,7 @@ impl Fetcher for Provider {
 
 impl Provider {
     fn new(
-        habit: impl FnMut(&Ask<'_>, Duration) -> (Duration, Result<Fetched, FetchError>)
+        habit: impl FnMut(&FetchRequest<'_>, Duration) -> (Duration, Result<Fetched, FetchError>)
         + Send
         + 'static,
     ) -> Arc<Self> {
@@ -97,7 +98,7 @@ fn cache(provider: &Arc<Provider>) -> KeyCache {
     KeyCache::new(Arc::new(Wall(provider.began)), provider.clone())
 }
 
-/// Whether a token of the issuer `a` with this key id finds its key within the patience of a check.
+/// True if a token of the issuer `a` with this key id finds its key within the patience of a check.
 async fn finds(cache: &KeyCache, trust: &TrustStore, kid: &str) -> bool {
     let material = cache.gather(&token("a", kid), trust, &NoCache, millis(135)).await;
     material.keys("a").is_some_and(|keys| keys.has(kid))
@@ -175,12 +176,15 @@ async fn a_waiting_request_goes_first() {
         let (paced, late) = (Arc::clone(&paced), late.clone());
         tokio::spawn(async move {
             let access = Access::plain(millis(100));
-            paced.fetch(Ask::keys(&late, &access)).await.map(drop)
+            paced.fetch(FetchRequest::keys(&late, &access)).await.map(drop)
         });
     }
     tokio::task::yield_now().await;
     let access = Access::plain(millis(100));
-    paced.fetch(Ask { urgent: true, ..Ask::keys(&urgent, &access) }).await.unwrap();
+    paced
+        .fetch(FetchRequest { urgent: true, ..FetchRequest::keys(&urgent, &access) })
+        .await
+        .unwrap();
     let place = lock(&provider.asked).iter().position(|(_, path)| path == "/urgent");
     assert!(place.unwrap() <= 2, "{place:?}");
 }

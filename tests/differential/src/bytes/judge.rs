@@ -1,6 +1,6 @@
 //! The oracle's side: the same documents, settings and requests.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use countersign_oracle::documents::Documents;
 use countersign_oracle::{ClientAddress, Evidence, Identity, Request, Sources, World, decide_with};
@@ -29,9 +29,16 @@ impl Judge {
     /// # Errors
     /// The thing that is out of the oracle's reach.
     pub fn of(text: &str, settings: &Value) -> Result<Self, String> {
+        Self::with(text, settings, pool::files().clone())
+    }
+
+    /// The same with these files.
+    ///
+    /// # Errors
+    /// As [`Self::of`].
+    pub fn with(text: &str, settings: &Value, files: BTreeMap<String, Vec<u8>>) -> Result<Self, String> {
         let mut documents = Documents::default();
         documents.read(text).map_err(|outside| outside.0)?;
-        let files = pool::files().clone();
         let (sources, client_address) = (sources(&settings["peerSources"]), client_address(&settings["clientAddress"]));
         Ok(Self { world: World { documents, files, sources, client_address, ..World::default() } })
     }
