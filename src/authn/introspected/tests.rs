@@ -28,6 +28,7 @@ fn trust(more: &str) -> TrustStore {
     let mut problems = Vec::new();
     let documents = document::parse(&SourceFile::new("a.yaml", text), &mut problems);
     let store = TrustStore::compile(&documents, &files, &mut problems);
+    problems.retain(|problem| problem.code != document::Code::SlowIntrospection);
     assert_eq!(problems, []);
     store
 }

@@ -257,8 +257,8 @@ mod tests {
             again.status().problem.unwrap()
         };
         let index = folder.path().join(INDEX_FILE);
-        assert!(problem(&|| fs::remove_file(&list).unwrap()).contains("1 lists"));
-        assert!(problem(&|| fs::write(&list, &whole[1..]).unwrap()).contains("1 lists"));
+        assert!(problem(&|| fs::remove_file(&list).unwrap()).contains("1 list missing"));
+        assert!(problem(&|| fs::write(&list, &whole[1..]).unwrap()).contains("1 list missing"));
         assert!(problem(&|| fs::remove_file(&index).unwrap()).contains(INDEX_FILE));
         assert!(problem(&|| fs::write(&index, "{").unwrap()).contains("cannot be read"));
         // P252: set aside each time, and seen after the next restart too.
