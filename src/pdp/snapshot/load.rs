@@ -118,7 +118,7 @@ mod tests {
             )
         };
         let policy = head("Policy", "orders")
-            + "  target: { hosts: [a.example] }\n  rules:\n  - name: a\n    token: { issuer: corp }\n    peer: { trustDomain: prod, spiffe: [spiffe://prod.example/a] }\n  - name: b\n    token: { issuer: other }\n    peer: { trustDomain: else, spiffe: [spiffe://prod.example/a] }\n";
+            + "  target: { hosts: [a.example] }\n  rules:\n  - name: a\n    effect: allow\n    token: { issuer: corp }\n    peer: { trustDomain: prod, spiffe: [spiffe://prod.example/a] }\n  - name: b\n    effect: allow\n    token: { issuer: other }\n    peer: { trustDomain: else, spiffe: [spiffe://prod.example/a] }\n";
         let (issuer, domain) = (head("TokenIssuer", "corp"), head("TrustDomain", "prod"));
         let codes = |documents: &[String]| {
             let folder = tempfile::tempdir().unwrap();
