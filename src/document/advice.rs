@@ -84,14 +84,17 @@ pub(super) fn key_at(place: &Span) -> &str {
     let text = place.file().text();
     let before = text.get(..place.bytes().start).unwrap_or_default();
     let own = key_before(before);
-    let listed = || before.rsplit_once('[').and_then(|(before, _)| key_before(before));
+    let line = before.rsplit('\n').next().unwrap_or_default();
+    let listed = || {
+        let (before, list) = line.rsplit_once('[')?;
+        key_before(before).filter(|_| !list.contains(']'))
+    };
     let above = || {
         let mut lines = before.lines().rev().map(str::trim);
         lines.find(|line| line.ends_with(':') && !line.starts_with('-')).and_then(key_before)
     };
     // Where the parser stops behind the value, it stands on the line.
     let on_line = || {
-        let line = before.rsplit('\n').next().unwrap_or_default();
         let (before, value) = line.rsplit_once(": ")?;
         Some(last_word(before)?).filter(|_| !value.contains(['{', '}', '[', ']']))
     };

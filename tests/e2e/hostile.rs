@@ -67,8 +67,7 @@ async fn two_authorization_headers_are_refused_in_both_encodings() {
         let folder = Folder::temporary().unwrap();
         let mut stage = envoy::raise(&props, &folder).await;
         let (pki, tokens) = (Arc::clone(&stage.pki), stage.tokens.clone());
-        for (one, other) in
-            [(&tokens.bearer, &tokens.no_scope), (&tokens.no_scope, &tokens.bearer)]
+        for (one, other) in [(&tokens.bearer, &tokens.no_scope), (&tokens.no_scope, &tokens.bearer)]
         {
             let request = Request::get(HOST, "/v1/orders").bearer(one).bearer(other);
             let (answer, record) = envoy::ask(&mut stage, Some(&pki.frontend), &request).await;
