@@ -305,7 +305,7 @@ struct RecordLines<R> {
     reader: R,
     /// The beginning of a line whose end is not there yet.
     begun: Vec<u8>,
-    /// Whether that line is longer than any record.
+    /// True if that line is longer than any record.
     overlong: bool,
 }
 

@@ -73,7 +73,7 @@ pub(super) fn scalar(key: &str) -> Option<&'static str> {
     }
 }
 
-/// Whether a text at `key` was meant as a secret.
+/// True if a text at `key` was meant as a secret.
 pub(super) fn is_secret(key: &str) -> bool {
     let leads_to = matches!(key, "keys" | "introspection");
     OF_SECRETS.contains(&key) || (masking::holds_credentials(key) && !leads_to)

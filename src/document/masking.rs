@@ -212,7 +212,7 @@ fn part_at(parts: &[Range<usize>], at: usize) -> Option<&Range<usize>> {
     before.find(|part| part.contains(&at))
 }
 
-/// Whether it is a name of the schema.
+/// True if it is a name of the schema.
 fn is_known(name: &str) -> bool {
     is_harmless(name) || SENSITIVE.contains(&name) || SECRETS.contains(&name)
 }

@@ -138,7 +138,7 @@ pub fn init(options: &LogOptions) -> Result<LogLevel, String> {
 }
 
 impl LogOptions {
-    /// Whether the settings can be used.
+    /// True if the settings can be used.
     ///
     /// # Errors
     /// What cannot.
