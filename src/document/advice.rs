@@ -1,4 +1,4 @@
-//! What to write instead, by the key whose value has another shape than it should.
+//! Advice, by the key whose value has another shape than it should.
 
 use super::{Span, masking};
 
@@ -22,7 +22,7 @@ const WITH_DEFAULTS: [&str; 9] = [
 /// Keys that name a secret by its file.
 const OF_SECRETS: [&str; 6] = ["basic", "bearer", "key", "post", "secrets", "token"];
 
-/// What to write where `key` has no mapping, or one without its entries.
+/// The advice where `key` has no mapping, or one without its entries.
 pub(super) fn mapping(key: &str) -> Option<String> {
     let text = match key {
         "discovery" => {
@@ -56,7 +56,7 @@ pub(super) fn mapping(key: &str) -> Option<String> {
 
 const CLIENT: &str = "say who asks, and how that is proved: `client: { id: NAME, basic: { file: PATH } }`; for an endpoint that wants no proof, `client: { none: {} }`";
 
-/// What to write for a field that is missing.
+/// The advice for a field that is missing.
 pub(super) fn missing(field: &str) -> Option<&'static str> {
     (field == "client").then_some(CLIENT)
 }

@@ -141,7 +141,7 @@ impl LogOptions {
     /// True if the settings can be used.
     ///
     /// # Errors
-    /// What cannot.
+    /// The setting that cannot.
     pub fn check(&self) -> Result<(), String> {
         filter(&self.level).map(drop).map_err(|why| format!("`log.level`: {why}"))
     }
