@@ -55,6 +55,24 @@ const HARMLESS: &str = "accessMarks acr address admin after algorithm algorithms
 const SENSITIVE: [&str; 9] =
     ["basic", "bearer", "headers", "inline", "key", "post", "secrets", "token", "url"];
 
+/// Keys below those of secrets whose values are shown where they are plain: a length of time, or a word that is no secret.
+const PLAIN_BELOW: [&str; 10] = [
+    "allowPlaintext",
+    "cacheTtl",
+    "client",
+    "discovery",
+    "maxConcurrent",
+    "maxStale",
+    "metadata",
+    "none",
+    "refresh",
+    "timeout",
+];
+
+/// Words that are no secrets.
+const PLAIN_WORDS: &str =
+    "false no none null oauth oauth2 off oidc on openid openid-configuration rfc8414 true yes";
+
 /// Characters that structure YAML. At the ends of a hidden text they are shown.
 const STRUCTURE: [char; 13] = [' ', '\t', '\r', '{', '}', '[', ']', ',', '-', '|', '>', '?', ':'];
 
@@ -174,7 +192,8 @@ pub(super) fn quiet(message: &str, text: &str, masks: &Masks, at: usize) -> Stri
     ['`', '"'].into_iter().fold(message.to_owned(), |message, quote| {
         let parts = message.split(quote).enumerate().map(|(at, part)| {
             let is_key = own.split_once(part).is_some_and(|(_, rest)| rest.starts_with(':'));
-            let quoted = at % 2 == 1 && part.len() > 2 && own.contains(part);
+            let is_named = is_known(part);
+            let quoted = at % 2 == 1 && part.len() > 2 && !is_named && own.contains(part);
             if quoted && !is_key && !is_file { HIDDEN } else { part }
         });
         parts.collect::<Vec<_>>().join(&quote.to_string())
@@ -191,6 +210,11 @@ fn part_at(parts: &[Range<usize>], at: usize) -> Option<&Range<usize>> {
     let after = parts.partition_point(|part| part.start <= at);
     let mut before = parts.get(..after).unwrap_or_default().iter().rev().take(2);
     before.find(|part| part.contains(&at))
+}
+
+/// Whether it is a name of the schema.
+fn is_known(name: &str) -> bool {
+    is_harmless(name) || SENSITIVE.contains(&name) || SECRETS.contains(&name)
 }
 
 fn is_harmless(key: &str) -> bool {
@@ -279,7 +303,10 @@ fn open_part(line: &str, harmless: &mut bool) -> Vec<Range<usize>> {
             hidden.extend(trimmed(line, from..start));
         }
         let listed = name == "headers"
-            && line.get(end..).is_some_and(|rest| rest.trim_start().starts_with('['));
+            && line.get(end..).is_some_and(|rest| {
+                // Names alone: a pair may be a credential.
+                rest.trim_start().starts_with('[') && !rest.contains(':')
+            });
         *harmless = is_harmless(name) || name == "url" || listed;
         from = end;
     }
@@ -315,15 +342,31 @@ fn is_pair(text: &str) -> bool {
 
 /// The hidden parts of a line below a secret: everything but known keys.
 fn secret_part(line: &str) -> impl Iterator<Item = Range<usize>> {
-    let known = |name: &str| is_harmless(name) || SENSITIVE.contains(&name);
-    let known = keys(line).filter(move |key| known(key.name));
-    let known = known.map(|key| (key.start, key.end)).chain([(line.len(), line.len())]);
+    let known = keys(line).filter(|key| is_known(key.name) || PLAIN_BELOW.contains(&key.name));
+    let known = known.map(|key| (key.start, plain_end(line, &key)));
+    let known = known.chain([(line.len(), line.len())]);
     let mut from = 0;
     known.filter_map(move |(start, end)| {
         let gap = trimmed(line, from..start);
         from = end;
         gap
     })
+}
+
+/// The end of what is shown of a key below a secret: of its value, where that is plain.
+fn plain_end(line: &str, key: &MaskedKey<'_>) -> usize {
+    let rest = line.get(key.end..).unwrap_or_default();
+    let value = rest.trim_start();
+    let word = value.split([' ', ',', '}', ']']).next().unwrap_or_default();
+    let is_time = word.len() <= 8
+        && word.starts_with(|c: char| c.is_ascii_digit())
+        && word.chars().all(|c| c.is_ascii_digit() || "mshd".contains(c));
+    let is_plain = is_time || PLAIN_WORDS.split_whitespace().any(|own| own == word);
+    if !is_plain || !PLAIN_BELOW.contains(&key.name) {
+        return key.end;
+    }
+    let blank = rest.len().saturating_sub(value.len());
+    key.end.saturating_add(blank).saturating_add(word.len())
 }
 
 /// `part` of a line without what only structures it, if there is more.

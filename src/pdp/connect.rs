@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::header::{HOST, PROXY_AUTHORIZATION, USER_AGENT};
-use http::{HeaderMap, HeaderValue, Method, Request, Response, Uri};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri};
 use http_body_util::{Empty, Full};
 use hyper::body::Incoming;
 use hyper::client::conn::http1::{SendRequest, handshake};
@@ -56,6 +56,8 @@ pub(super) struct RequestCredentials {
 trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
 
 impl<T: AsyncRead + AsyncWrite + Unpin + Send> Stream for T {}
+
+const REFUSED_BY_PROXY: StatusCode = StatusCode::PROXY_AUTHENTICATION_REQUIRED;
 
 impl RequestCredentials {
     /// Reads the files of `client`.
@@ -211,7 +213,12 @@ impl Connection {
                 .iter()
                 .for_each(|own| drop(headers.insert(PROXY_AUTHORIZATION, own.clone())));
         }
+        let is_forwarded = self.forwarded.is_some();
         match self.sender.send_request(request).await {
+            // RFC 9110 section 15.5.8: only a proxy answers so.
+            Ok(response) if is_forwarded && response.status() == REFUSED_BY_PROXY => {
+                Err(FetchError::ProxyStatus(REFUSED_BY_PROXY.as_u16()))
+            }
             Ok(response) => Ok(response),
             // A task that panicked tells nothing.
             Err(_) if (&mut self.ended).await.unwrap_or(true) => Err(FetchError::Http),
@@ -221,7 +228,10 @@ impl Connection {
 
     /// True if another request can be sent, once the answer to the last one was read.
     pub(super) async fn is_ready(&mut self) -> bool {
-        self.sender.ready().await.is_ok()
+        // Twice, so that bytes that no question was asked for are seen, and end the connection.
+        tokio::task::yield_now().await;
+        tokio::task::yield_now().await;
+        self.sender.ready().await.is_ok() && !self.ended.is_finished()
     }
 }
 

@@ -35,6 +35,7 @@ pub use introspection::{AnswerError, ClientAuthentication, Introspection, Intros
 pub(crate) use issuer::canonical_type;
 pub use issuer::{Issuer, KeySource, TokenPeerBinding};
 pub use jwk::{KeyFault, KeyPurpose, VerificationKey};
+pub(crate) use key_url::is_odd_number;
 pub use key_url::{KeyUrl, KeyUrlError};
 pub use keys::{KeyMiss, KeySet, KeySetError, SkippedKey};
 pub use material::{Material, Outdated};

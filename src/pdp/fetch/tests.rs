@@ -450,4 +450,10 @@ async fn a_proxy_that_fails_is_named() {
         let error = fetcher.fetch(FetchRequest::keys(&url, &access)).await.unwrap_err().to_string();
         assert!(error.contains(expected), "{error}");
     }
+    // P450: also where it forwards, and the answer looks like the server's.
+    let text = crate::secret::Secret::new(format!("127.0.0.1:{refusing}"));
+    let fetcher = HttpsFetcher::through(&Arc::new(Proxies::new(Some(text), None, &[]).unwrap()));
+    let url = KeyUrl::parse("http://refused.invalid/", true).unwrap();
+    let error = fetcher.fetch(FetchRequest::keys(&url, &access())).await.unwrap_err();
+    assert!(matches!(error, FetchError::ProxyStatus(407)), "{error}");
 }

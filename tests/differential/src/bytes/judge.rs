@@ -7,6 +7,7 @@ use countersign_oracle::{ClientAddress, Evidence, Identity, Request, Sources, Wo
 use serde_json::Value;
 
 use super::pool;
+use crate::excused;
 use crate::answer::Answer;
 use crate::oracle;
 
@@ -161,6 +162,10 @@ pub fn told(mut program: Answer, oracle: &Answer) -> Answer {
     let faults: BTreeSet<&str> = oracle.get("reason").unwrap_or_default().split('|').collect();
     let one_of = faults.len() > 1 && program.get("decision") == Some("deny");
     if program.get("reason").is_some_and(|reason| one_of && faults.contains(reason)) {
+        return oracle.clone();
+    }
+    let reasons = program.get("reason").zip(oracle.get("reason"));
+    if reasons.is_some_and(|(program, oracle)| excused::reasons(program, oracle).is_some()) {
         return oracle.clone();
     }
     if let Some((challenge, _)) = program.get("answer www-authenticate").and_then(|own| own.split_once(", algs=")) {
