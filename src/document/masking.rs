@@ -47,7 +47,7 @@ const HARMLESS: &str = "accessMarks acr address admin after algorithm algorithms
     publish query queue queueBytes readiness reason redirect refresh rejected rejectedCookies reload remote removals \
     remove removed request requests requestsPerHost require requiredClaims revocation revocations rotation rule rules \
     sample sampleAllows scheme scopeForm scopes sentinel serial service serviceName settle shared sharedWith shownHeaders \
-    since sni socket source sourceCertificate spec spiffe spki stateFolder status stdout store sub subject subjects suffix \
+    since sni socket source sourceCertificate spec spiffe spiffeId spki stateFolder status stdout store sub subject subjects suffix \
     target text throttle timeout tls to tokenBytes tokenFile trustDomain trustedHops types until uris use wait \
     webSocketProtocol weekly when withoutAudience xEnvoyExternalAddress xfcc xfccWithoutTls xForwardedFor zone";
 

@@ -26,9 +26,14 @@ use tokio_rustls::TlsConnector;
 use super::dial;
 use super::fetch_error::FetchError;
 use super::proxy::{Proxies, Proxy};
+use super::spiffe_server::WorkloadVerifier;
+use crate::json;
 use crate::limits::MAX_CREDENTIAL_BYTES;
 use crate::secret::{Fingerprint, Secret};
-use crate::trust::{ClientCredentials, HeaderText, KeyUrl, client_certificate, secret_line};
+use crate::spiffe::SpiffeId;
+use crate::trust::{
+    ClientCredentials, HeaderText, KeyUrl, bundle_authorities, client_certificate, secret_line,
+};
 
 /// A connection, over which requests go one after the other.
 #[derive(Debug)]
@@ -116,6 +121,7 @@ fn unusable(path: &Path, why: &str) -> FetchError {
 /// restart.
 pub(super) async fn tls(
     authorities: Option<&[u8]>,
+    workload: Option<&SpiffeId>,
     shown: &RequestCredentials,
 ) -> Result<Arc<ClientConfig>, FetchError> {
     let failed = |message: &str| FetchError::Tls(message.to_owned());
@@ -127,10 +133,16 @@ pub(super) async fn tls(
         return Err(failed("there are no authorities to verify the server with"));
     }
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let algorithms = provider.signature_verification_algorithms;
     let config = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
-        .map_err(|error| failed(&error.to_string()))?
-        .with_root_certificates(roots);
+        .map_err(|error| failed(&error.to_string()))?;
+    let config = match workload.cloned() {
+        None => config.with_root_certificates(roots),
+        Some(id) => config
+            .dangerous()
+            .with_custom_certificate_verifier(Arc::new(WorkloadVerifier { id, roots, algorithms })),
+    };
     Ok(Arc::new(match &shown.certificate {
         None => config.with_no_client_auth(),
         Some((_, own)) => {
@@ -139,15 +151,20 @@ pub(super) async fn tls(
     }))
 }
 
-/// The given authorities and no others, or the system's.
+/// The given authorities and no others, in PEM or as a SPIFFE bundle; or the system's.
 fn roots(authorities: Option<&[u8]>) -> RootCertStore {
     let mut roots = RootCertStore::empty();
     match authorities {
+        Some(text) if is_json(text) => roots.add_parsable_certificates(bundle_authorities(text)),
         Some(pem) => roots
             .add_parsable_certificates(CertificateDer::pem_slice_iter(pem).filter_map(Result::ok)),
         None => roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs),
     };
     roots
+}
+
+fn is_json(text: &[u8]) -> bool {
+    json::unmarked(text).trim_ascii_start().first() == Some(&b'{')
 }
 
 impl Connection {
@@ -225,7 +242,7 @@ async fn reach(proxy: &Proxy) -> Result<Box<dyn Stream>, FetchError> {
     if !proxy.encrypted {
         return Ok(Box::new(stream));
     }
-    let config = tls(None, &RequestCredentials::default()).await?;
+    let config = tls(None, None, &RequestCredentials::default()).await?;
     encrypt(host, &config, Box::new(stream)).await
 }
 

@@ -16,6 +16,7 @@ use crate::document::{
 };
 use crate::limits::MAX_FETCH_TIMEOUT;
 use crate::secret::Secret;
+use crate::spiffe::SpiffeId;
 use crate::trust::KeyUrl;
 
 /// How a server is asked.
@@ -23,6 +24,8 @@ use crate::trust::KeyUrl;
 pub struct Access {
     /// Authorities (PEM) that the server's certificate must lead to; the system's where there are none.
     pub authorities: Option<Vec<u8>>,
+    /// The workload that the server's certificate must name, instead of the host. The authorities may then be a SPIFFE bundle.
+    pub spiffe: Option<SpiffeId>,
     /// Longest wait for an answer.
     pub timeout: Duration,
     /// The credentials that it is shown.
@@ -72,7 +75,7 @@ const FRAMING: [HeaderName; 14] = [
 impl Access {
     /// Asks with the system's authorities, and shows nothing.
     pub fn plain(timeout: Duration) -> Self {
-        Self { authorities: None, timeout, client: ClientCredentials::default() }
+        Self { authorities: None, spiffe: None, timeout, client: ClientCredentials::default() }
     }
 
     /// The same for `other`, to which something at `own` led: another host sees no credentials, unless it was named.

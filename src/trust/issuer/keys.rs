@@ -264,7 +264,7 @@ impl IssuerCompiler<'_> {
         client: Option<ClientCredentials>,
     ) -> Option<Access> {
         let authorities = self.authorities(ca)?;
-        Some(Access { authorities, timeout: timeout?, client: client? })
+        Some(Access { authorities, spiffe: None, timeout: timeout?, client: client? })
     }
 
     /// `Some(None)` where the system's authorities are to be used.
