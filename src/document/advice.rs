@@ -93,7 +93,7 @@ pub(super) fn key_at(place: &Span) -> &str {
         let mut lines = before.lines().rev().map(str::trim);
         lines.find(|line| line.ends_with(':') && !line.starts_with('-')).and_then(key_before)
     };
-    // Where the parser stops behind the value, it stands on the line.
+    // The parser may stop behind the value, on its line.
     let on_line = || {
         let (before, value) = line.rsplit_once(": ")?;
         Some(last_word(before)?).filter(|_| !value.contains(['{', '}', '[', ']']))

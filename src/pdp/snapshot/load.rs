@@ -138,7 +138,7 @@ mod tests {
             unknown.iter().all(|code| count(&found, *code) == 1),
             "those of rule `b`: {found:?}"
         );
-        // Where not even the name can be read, or the kind, nothing is called unknown.
+        // Nothing is called unknown where the name, or even the kind, cannot be read.
         let found = codes(&[
             policy.clone(),
             "apiVersion: countersign.dev/v1alpha1\nkind: TokenIsuer\n".to_owned(),
