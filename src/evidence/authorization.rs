@@ -181,8 +181,7 @@ fn cookie(credentials: &CredentialHeaders, name: &str) -> Result<Option<SealedTe
                 continue;
             }
             // A comma is no cookie octet: here a proxy joined two lines.
-            let first = found.get_or_insert_with(|| line.seal(value));
-            if first.expose() != value || value.contains(',') {
+            if found.replace(line.seal(value)).is_some() || value.contains(',') {
                 return Err(several());
             }
         }
