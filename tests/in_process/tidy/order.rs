@@ -19,7 +19,7 @@ pub(super) const INNER_ORDER: &[(&str, &str)] = &[
     (
         "document",
         "code kind duration plain masking spanned entries source span diagnostic origin \
-         relative suggest yaml bind during answers introspection token_issuer trust_domain \
+         relative suggest advice yaml bind during answers introspection token_issuer trust_domain \
          revocation_list policy fragments policy_suite spec attachments read schema",
     ),
     (
@@ -39,7 +39,7 @@ pub(super) const INNER_ORDER: &[(&str, &str)] = &[
          single_use failed fulfil",
     ),
     ("admin", "api health readiness local connections key_set revocations"),
-    ("config", "error raw load schema settings"),
+    ("config", "error raw place load schema settings"),
     ("policy", "model requirement compile evaluate explain suite"),
     (
         "request",
