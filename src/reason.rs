@@ -18,8 +18,8 @@ use crate::words::words;
 pub struct Rejection {
     reason: Reason,
     detail: Cow<'static, str>,
-    /// Whether it is no fault of the credential's.
-    /// Whether it counts as a failed attempt, where that is not as its reason says.
+    /// True if it is no fault of the credential's.
+    /// True if it counts as a failed attempt, where that is not as its reason says.
     counts: Option<bool>,
     blameless: bool,
     refused: Option<Arc<RefusedCredential>>,

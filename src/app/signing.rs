@@ -15,7 +15,7 @@ use crate::signer::Signer;
 /// A signer, with where its keys are published beside the admin listener.
 pub(super) type Publisher = (Arc<Signer>, Option<TcpListener>);
 
-/// Whether there are settings for assertions, where rules ask for some.
+/// True if there are settings for assertions, where rules ask for some.
 ///
 /// # Errors
 /// There are none.

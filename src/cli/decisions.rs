@@ -305,7 +305,7 @@ struct RecordLines<R> {
     reader: R,
     /// The beginning of a line whose end is not there yet.
     begun: Vec<u8>,
-    /// Whether that line is longer than any record.
+    /// True if that line is longer than any record.
     overlong: bool,
 }
 
@@ -371,7 +371,7 @@ impl<'a> Log<'a> {
         // Between being put aside and made again there is none.
         let Ok(now) = fs::metadata(self.path) else { return Ok(()) };
         if (now.dev(), now.ino()) != (self.file.dev(), self.file.ino()) {
-            // Whether the old one has a rest that was written meanwhile is seen first.
+            // A rest of the old one that was written meanwhile is read first.
             if !self.lines.reader.fill_buf()?.is_empty() {
                 return Ok(());
             }

@@ -1,4 +1,4 @@
-//! Where the settings file has a setting: for problems that are found after it was read.
+//! The place of a setting in its file: for problems that are found after it was read.
 
 use std::fmt;
 use std::sync::Arc;

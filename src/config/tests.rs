@@ -140,7 +140,7 @@ fn a_wrong_setting_is_refused_at_its_place() {
         ),
         (
             "fetch: { proxy: 'http://a', noProxy: ['10.*'] }",
-            "1:39",
+            "1:38",
             "`10.*`, which no host can match",
         ),
     ] {

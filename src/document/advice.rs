@@ -1,4 +1,4 @@
-//! What to write instead, by the key whose value has another shape than it should.
+//! Advice, by the key whose value has another shape than it should.
 
 use super::{Span, masking};
 
@@ -22,7 +22,7 @@ const WITH_DEFAULTS: [&str; 9] = [
 /// Keys that name a secret by its file.
 const OF_SECRETS: [&str; 6] = ["basic", "bearer", "key", "post", "secrets", "token"];
 
-/// What to write where `key` has no mapping, or one without its entries.
+/// The advice where `key` has no mapping, or one without its entries.
 pub(super) fn mapping(key: &str) -> Option<String> {
     let text = match key {
         "discovery" => {
@@ -56,7 +56,7 @@ pub(super) fn mapping(key: &str) -> Option<String> {
 
 const CLIENT: &str = "say who asks, and how that is proved: `client: { id: NAME, basic: { file: PATH } }`; for an endpoint that wants no proof, `client: { none: {} }`";
 
-/// What to write for a field that is missing.
+/// The advice for a field that is missing.
 pub(super) fn missing(field: &str) -> Option<&'static str> {
     (field == "client").then_some(CLIENT)
 }
@@ -73,7 +73,7 @@ pub(super) fn scalar(key: &str) -> Option<&'static str> {
     }
 }
 
-/// Whether a text at `key` was meant as a secret.
+/// True if a text at `key` was meant as a secret.
 pub(super) fn is_secret(key: &str) -> bool {
     let leads_to = matches!(key, "keys" | "introspection");
     OF_SECRETS.contains(&key) || (masking::holds_credentials(key) && !leads_to)
@@ -84,14 +84,17 @@ pub(super) fn key_at(place: &Span) -> &str {
     let text = place.file().text();
     let before = text.get(..place.bytes().start).unwrap_or_default();
     let own = key_before(before);
-    let listed = || before.rsplit_once('[').and_then(|(before, _)| key_before(before));
+    let line = before.rsplit('\n').next().unwrap_or_default();
+    let listed = || {
+        let (before, list) = line.rsplit_once('[')?;
+        key_before(before).filter(|_| !list.contains(']'))
+    };
     let above = || {
         let mut lines = before.lines().rev().map(str::trim);
         lines.find(|line| line.ends_with(':') && !line.starts_with('-')).and_then(key_before)
     };
-    // Where the parser stops behind the value, it stands on the line.
+    // The parser may stop behind the value, on its line.
     let on_line = || {
-        let line = before.rsplit('\n').next().unwrap_or_default();
         let (before, value) = line.rsplit_once(": ")?;
         Some(last_word(before)?).filter(|_| !value.contains(['{', '}', '[', ']']))
     };

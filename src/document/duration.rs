@@ -61,7 +61,7 @@ impl<'de> Deserialize<'de> for HumanDuration {
     }
 }
 
-/// What stands where a length of time belongs: also a number, which gets the same message.
+/// The text or number that stands where a length of time belongs. A number gets the same message.
 struct Written;
 
 impl Visitor<'_> for Written {

@@ -212,7 +212,7 @@ fn part_at(parts: &[Range<usize>], at: usize) -> Option<&Range<usize>> {
     before.find(|part| part.contains(&at))
 }
 
-/// Whether it is a name of the schema.
+/// True if it is a name of the schema.
 fn is_known(name: &str) -> bool {
     is_harmless(name) || SENSITIVE.contains(&name) || SECRETS.contains(&name)
 }
@@ -305,7 +305,7 @@ fn open_part(line: &str, harmless: &mut bool) -> Vec<Range<usize>> {
         let listed = name == "headers"
             && line.get(end..).is_some_and(|rest| {
                 // Names alone: a pair may be a credential.
-                rest.trim_start().starts_with('[') && !rest.contains(':')
+                rest.trim_start().strip_prefix('[').is_some_and(|list| !has_pair(list))
             });
         *harmless = is_harmless(name) || name == "url" || listed;
         from = end;
@@ -316,6 +316,14 @@ fn open_part(line: &str, harmless: &mut bool) -> Vec<Range<usize>> {
         hidden.extend(trimmed(line, comment.saturating_add(2)..line.len()));
     }
     hidden
+}
+
+/// True if an entry of the list that `rest` begins with has a colon within, as `name: value` has, and not as `:path`.
+fn has_pair(rest: &str) -> bool {
+    let list = rest.split(']').next().unwrap_or_default();
+    let inner =
+        |entry: &str| entry.trim_matches([' ', '"', '\'']).trim_start_matches(':').contains(':');
+    list.split(',').any(inner)
 }
 
 /// True if the line begins with something that is a key to YAML, or was meant to be one, and is no plain word: `db.pass: x`,
@@ -342,7 +350,10 @@ fn is_pair(text: &str) -> bool {
 
 /// The hidden parts of a line below a secret: everything but known keys.
 fn secret_part(line: &str) -> impl Iterator<Item = Range<usize>> {
-    let known = keys(line).filter(|key| is_known(key.name) || PLAIN_BELOW.contains(&key.name));
+    let known = keys(line).filter(|key| {
+        let name = key.name;
+        is_harmless(name) || SENSITIVE.contains(&name) || PLAIN_BELOW.contains(&name)
+    });
     let known = known.map(|key| (key.start, plain_end(line, &key)));
     let known = known.chain([(line.len(), line.len())]);
     let mut from = 0;

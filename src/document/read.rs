@@ -110,7 +110,7 @@ impl RawDocument {
         Some(named.metadata.name)
     }
 
-    /// Where it is.
+    /// Its place.
     pub const fn origin(&self) -> &Origin {
         &self.origin
     }

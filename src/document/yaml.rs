@@ -86,7 +86,7 @@ pub(super) fn quoted(words: &[&str]) -> String {
     words.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", ")
 }
 
-/// Whether it looks like the name of a field, and not like a value that stands where one is expected.
+/// True if it looks like the name of a field, and not like a value that stands where one is expected.
 fn is_word(text: &str) -> bool {
     text.len() <= 24 && text.bytes().all(|b| b.is_ascii_alphabetic())
 }

@@ -96,7 +96,7 @@ fn bare(value: &HeaderValue) -> Result<Option<SealedText>, Rejection> {
     Ok(None)
 }
 
-/// Whether `text` begins as a JOSE header in compact form does.
+/// True if `text` begins as a JOSE header in compact form does.
 fn begins_as_jose(text: &str) -> bool {
     text.starts_with("eyJ")
 }
@@ -156,7 +156,7 @@ fn scheme<'a>(
     Ok(Some((*scheme, token.trim_start_matches(' '))))
 }
 
-/// Whether `name` is the scheme `own` with a JWT right behind it, or behind a mark.
+/// True if `name` is the scheme `own` with a JWT right behind it, or behind a mark.
 fn is_glued(name: &str, own: &str) -> bool {
     let rest = name.split_at_checked(own.len());
     let rest = rest.filter(|(word, _)| word.eq_ignore_ascii_case(own)).map(|(_, rest)| rest);
@@ -181,8 +181,7 @@ fn cookie(credentials: &CredentialHeaders, name: &str) -> Result<Option<SealedTe
                 continue;
             }
             // A comma is no cookie octet: here a proxy joined two lines.
-            let first = found.get_or_insert_with(|| line.seal(value));
-            if first.expose() != value || value.contains(',') {
+            if found.replace(line.seal(value)).is_some() || value.contains(',') {
                 return Err(several());
             }
         }

@@ -138,10 +138,10 @@ pub fn init(options: &LogOptions) -> Result<LogLevel, String> {
 }
 
 impl LogOptions {
-    /// Whether the settings can be used.
+    /// True if the settings can be used.
     ///
     /// # Errors
-    /// What cannot.
+    /// The setting that cannot.
     pub fn check(&self) -> Result<(), String> {
         filter(&self.level).map(drop).map_err(|why| format!("`log.level`: {why}"))
     }

@@ -188,7 +188,7 @@ fn further_header<'a>(
     Ok((header, (text, name)))
 }
 
-/// Whether a header with this word in its name holds a secret.
+/// True if a header with this word in its name holds a secret.
 fn is_secret_word(word: &str) -> bool {
     let is_author = word.starts_with("author") && !word.starts_with("authori");
     let begins = ["auth", "jwt", "session", "token"].iter().any(|part| word.starts_with(part));

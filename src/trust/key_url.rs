@@ -93,12 +93,12 @@ impl KeyUrl {
     }
 }
 
-/// Whether a part of `host` is empty: resolvers differ about such names. A dot at the end is part of a name.
+/// True if a part of `host` is empty: resolvers differ about such names. A dot at the end is part of a name.
 fn has_empty_label(host: &str) -> bool {
     host.strip_suffix('.').unwrap_or(host).split('.').any(str::is_empty)
 }
 
-/// Whether `host` is a number that some resolvers take for an IPv4 address, such as `0x7f000001`, `127.1` or `169.254.169.254.`
+/// True if `host` is a number that some resolvers take for an IPv4 address, such as `0x7f000001`, `127.1` or `169.254.169.254.`
 /// (URL standard, "ends in a number"), and is not one as it is usually written.
 pub(crate) fn is_odd_number(host: &str) -> bool {
     let bare = host.trim_end_matches('.');

@@ -53,7 +53,7 @@ pub(super) fn all(
     changes
 }
 
-/// What to do where no other request helps, or what is wrong with this one.
+/// The advice where no other request helps, or what is wrong with this one.
 fn instead_of(rejection: &Rejection) -> String {
     let reason = rejection.reason();
     let what = match rejection.client_answer() {

@@ -133,7 +133,6 @@ fn the_very_same_token_in_one_place_counts_once() {
         vec![("authorization", format!("{bearer} , {bearer}, {bearer}"))],
         vec![("x-token", own.clone()), ("x-token", own.clone())],
         vec![("x-token", format!("{own},{own}"))],
-        vec![("cookie", format!("session={own}; a=b; session={own}"))],
     ] {
         assert_eq!(issuers_in(&lines), Ok(vec![String::from("a")]), "{lines:?}");
     }
@@ -246,7 +245,7 @@ fn several_tokens_in_one_place_are_refused() {
         vec![("authorization", format!("{bearer}, {basic}"))],
         vec![("x-token", token("a")), ("x-token", token("b"))],
         vec![("x-token", format!("{},{}", token("a"), token("b")))],
-        vec![("cookie", format!("session={}; session={}", token("a"), token("b")))],
+        vec![("cookie", format!("session={0}; session={0}", token("a")))],
         vec![
             ("cookie", format!("session={}", token("a"))),
             ("cookie", format!("session={}", token("b"))),

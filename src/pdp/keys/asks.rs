@@ -125,7 +125,7 @@ impl Absent {
         last <= now && now.since(last) < ABSENT_KEY_LIFETIME.saturating_mul(2)
     }
 
-    /// Whether a fetch may be made for it: its key may have been published since the last one.
+    /// True if a fetch may be made for it: its key may have been published since the last one.
     fn is_due(&self, now: UnixTime) -> bool {
         let (soon, times) = ABSENT_KEY_REPEATS;
         let gap = if self.times <= times { soon } else { ABSENT_KEY_LIFETIME };

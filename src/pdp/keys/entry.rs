@@ -165,12 +165,12 @@ impl Shared {
         }
     }
 
-    /// Whether there were keys at any time.
+    /// True if there were keys at any time.
     pub(super) fn was_fetched(&self) -> bool {
         lock(&self.state).held().is_some()
     }
 
-    /// Whether the issuer did not answer when it was last asked.
+    /// True if the issuer did not answer when it was last asked.
     pub(super) fn is_failing(&self) -> bool {
         self.refresh_state.schedule().failures() > 0
     }

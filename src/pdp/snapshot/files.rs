@@ -38,12 +38,12 @@ pub(super) struct DocumentFiles {
 pub(super) struct Unread {
     /// By kind, and name where that can be read.
     named: Vec<(Kind, Option<String>)>,
-    /// Whether there are some of unknown kinds.
+    /// True if there are some of unknown kinds.
     others: bool,
 }
 
 impl Unread {
-    /// Whether `problem` is that a document is missing which could not be read.
+    /// True if `problem` is that a document is missing which could not be read.
     pub(super) fn explains(&self, problem: &Diagnostic) -> bool {
         let missing = match problem.code {
             Code::UnknownIssuer => Kind::TokenIssuer,

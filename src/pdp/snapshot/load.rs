@@ -118,7 +118,7 @@ mod tests {
             )
         };
         let policy = head("Policy", "orders")
-            + "  target: { hosts: [a.example] }\n  rules:\n  - name: a\n    token: { issuer: corp }\n    peer: { trustDomain: prod, spiffe: [spiffe://prod.example/a] }\n  - name: b\n    token: { issuer: other }\n    peer: { trustDomain: else, spiffe: [spiffe://prod.example/a] }\n";
+            + "  target: { hosts: [a.example] }\n  rules:\n  - name: a\n    effect: allow\n    token: { issuer: corp }\n    peer: { trustDomain: prod, spiffe: [spiffe://prod.example/a] }\n  - name: b\n    effect: allow\n    token: { issuer: other }\n    peer: { trustDomain: else, spiffe: [spiffe://prod.example/a] }\n";
         let (issuer, domain) = (head("TokenIssuer", "corp"), head("TrustDomain", "prod"));
         let codes = |documents: &[String]| {
             let folder = tempfile::tempdir().unwrap();
@@ -138,7 +138,7 @@ mod tests {
             unknown.iter().all(|code| count(&found, *code) == 1),
             "those of rule `b`: {found:?}"
         );
-        // Where not even the name can be read, or the kind, nothing is called unknown.
+        // Nothing is called unknown where the name, or even the kind, cannot be read.
         let found = codes(&[
             policy.clone(),
             "apiVersion: countersign.dev/v1alpha1\nkind: TokenIsuer\n".to_owned(),

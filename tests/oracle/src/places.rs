@@ -131,9 +131,7 @@ pub(crate) fn credentials(request: &Request, place: &Place) -> Vec<(String, bool
         Place::Cookie(name) => {
             let all = lines("cookie");
             let pairs = all.iter().flat_map(|l| l.split(';')).filter_map(|p| p.split_once('='));
-            let mut found: Vec<_> = pairs.filter(|(n, _)| n.trim() == name).map(|(_, v)| (v.trim().to_owned(), false)).collect();
-            found.dedup();
-            found
+            pairs.filter(|(n, _)| n.trim() == name).map(|(_, v)| (v.trim().to_owned(), false)).collect()
         }
         Place::Query(name) => {
             let pairs = request.split_path().1.split('&').map(|p| p.split_once('=').unwrap_or((p, "")));

@@ -42,7 +42,7 @@ pub struct Field {
     pub asks: Mutex<Arc<Vec<Value>>>,
     /// What was seen.
     pub seen: Mutex<Seen>,
-    /// Whether it is over.
+    /// True if it is over.
     pub over: AtomicBool,
 }
 

@@ -74,7 +74,7 @@ impl Issuer {
         self.state(|state| (state.keys, state.given) = (keys, 0));
     }
 
-    /// Whether the present keys were given out.
+    /// True if the present keys were given out.
     pub fn was_read(&self) -> bool {
         self.state(|state| state.given > 0)
     }

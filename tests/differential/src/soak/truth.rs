@@ -27,7 +27,7 @@ pub struct Window {
     pub first: usize,
     /// The newest.
     pub last: usize,
-    /// Whether the server may be away.
+    /// True if the server may be away.
     pub away: bool,
 }
 
@@ -102,7 +102,7 @@ impl Bench {
     }
 }
 
-/// Whether the program's answer is the oracle's.
+/// True if the program's answer is the oracle's.
 pub fn same(program: &Answer, oracle: &Answer) -> bool {
     judge::told(program.clone(), oracle).differences(oracle).is_empty()
 }
