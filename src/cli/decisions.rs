@@ -15,6 +15,7 @@ use crate::audit::{DecisionRecord, put_aside};
 use crate::clock::{Clock as _, SystemClock, UnixTime};
 use crate::config::{Config, Overrides};
 use crate::document::HumanDuration;
+use crate::policy::Effect;
 use crate::reason::Reason;
 
 const EXAMPLES: &str = "\
@@ -164,7 +165,7 @@ impl Args {
     fn is_about(&self, record: &DecisionRecord) -> bool {
         let is = |wanted: &Option<String>, own: &str| wanted.as_ref().is_none_or(|w| w == own);
         let request = record.request.as_ref();
-        let is_denied = record.decision == "deny";
+        let is_denied = record.effect() == Some(Effect::Deny);
         let is_peer = self.peer.as_deref().is_none_or(|text| {
             let marks =
                 record.peer.iter().flat_map(|own| [&own.spiffe, &own.subject, &own.fingerprint]);
@@ -217,7 +218,8 @@ impl Newest {
         }
         self.listed.iter().try_for_each(|listed| listed.write(args.output))?;
         if args.output == Output::Human && !args.tail {
-            let denied = self.listed.iter().filter(|own| own.record.decision == "deny").count();
+            let denied =
+                self.listed.iter().filter(|own| own.record.effect() == Some(Effect::Deny)).count();
             let all = counted(self.listed.len(), "decision");
             let cut = self.limit > 0 && self.listed.len() >= self.limit;
             let more = if cut { "; `--limit 0` lists all" } else { "" };
@@ -276,7 +278,7 @@ impl Listed {
         }
         let request = record.request.clone().unwrap_or_default();
         let or_none = |text: String| if text.is_empty() { "-".to_owned() } else { visible(&text) };
-        let style = if record.decision == "deny" { BAD } else { GOOD };
+        let style = if record.effect() == Some(Effect::Allow) { GOOD } else { BAD };
         writeln!(
             out(),
             "{}  {style}{:<5}{style:#}  {:<22}  {:<28}  {}  {} {}{}  {QUIET}{}{QUIET:#}",
