@@ -30,6 +30,7 @@ use self::core::Core;
 use self::observers::Observers;
 
 pub use self::error::StartError;
+pub use self::signing::judge_assertions;
 
 /// A server that is bound and has everything that it decides by, and does not serve yet.
 pub struct Bound {

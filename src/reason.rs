@@ -19,6 +19,8 @@ pub struct Rejection {
     reason: Reason,
     detail: Cow<'static, str>,
     /// True if it is no fault of the credential's.
+    /// True if it counts as a failed attempt, where that is not as its reason says.
+    counts: Option<bool>,
     blameless: bool,
     refused: Option<Arc<RefusedCredential>>,
 }
@@ -241,13 +243,25 @@ impl Rejection {
     /// A refusal for `reason`. `detail` is cut at [`MAX_DETAIL_BYTES`] and its control characters are replaced, since
     /// it may quote what the caller sent; it must never hold a credential.
     pub fn new(reason: Reason, detail: impl Into<Cow<'static, str>>) -> Self {
-        Self { reason, detail: printable(detail.into()), blameless: false, refused: None }
+        Self {
+            reason,
+            detail: printable(detail.into()),
+            counts: None,
+            blameless: false,
+            refused: None,
+        }
     }
 
     /// The same where it is the issuer's trouble or our own: the credential may be good, and its owner must not throw it away.
     #[must_use]
     pub fn without_blame(self) -> Self {
         Self { blameless: true, ..self }
+    }
+
+    /// The same where a credential that no one vouches for has cost something: it counts as a failed attempt.
+    #[must_use]
+    pub fn counted(self) -> Self {
+        Self { counts: Some(true), ..self }
     }
 
     /// The same with the credential that it refuses.
@@ -268,7 +282,10 @@ impl Rejection {
 
     /// True if a failed attempt to authenticate is behind it, and not the issuer's trouble or our own.
     pub const fn is_failed_attempt(&self) -> bool {
-        !self.blameless && self.reason.is_failed_attempt()
+        match self.counts {
+            Some(counts) => counts,
+            None => !self.blameless && self.reason.is_failed_attempt(),
+        }
     }
 
     /// Why.

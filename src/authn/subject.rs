@@ -145,13 +145,18 @@ impl Subject {
         let foreign_of = |token: &TokenIdentity| IgnoredToken {
             place: token.place().clone(),
             rejection: scope::foreign(),
+            fingerprint: None,
         };
         ignored.extend(others.iter().map(foreign_of));
         let (cookies, others): (Vec<_>, Vec<_>) =
             cookies.into_iter().partition(|cookie| cookie.issuers.iter().any(|own| counts(own)));
         ignored.extend(others.iter().map(RejectedCookie::ignored));
         let place = TokenPlace::Authorization;
-        ignored.extend(foreign.map(|rejection| IgnoredToken { place, rejection }));
+        ignored.extend(foreign.map(|rejection| IgnoredToken {
+            place,
+            rejection,
+            fingerprint: None,
+        }));
         Self { ignored, ..Self::assertion_beside(self.peer, verified, cookies, None) }
     }
 }

@@ -14,6 +14,7 @@ use crate::clock::{Clock as _, SystemClock, UnixTime};
 use crate::pdp::{ListStatus, SharingStatus};
 use crate::store::StoreKind;
 use crate::trust::RevocationKind;
+use crate::words::counted;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -158,8 +159,8 @@ fn write_list(list: &ListStatus, out: &mut dyn Write) -> io::Result<()> {
     let age = age
         .map_or_else(|| String::from("never loaded"), |age| format!("{} old", time::lasting(age)));
     let (name, place) = (visible(&list.name), visible(&list.place));
-    let entries = list.entries.unwrap_or_default();
-    writeln!(out, "{HEADING}list {name}{HEADING:#} {entries} entries from {place}, {age}")?;
+    let entries = counted(list.entries.unwrap_or_default(), "entry");
+    writeln!(out, "{HEADING}list {name}{HEADING:#} {entries} from {place}, {age}")?;
     if list.stale {
         let then = match list.refuses {
             true => "every request with a credential is refused",

@@ -8,13 +8,13 @@ use futures_util::FutureExt as _;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 
-use super::style::counted;
 use super::{CommandError, Exit, documents, style};
-use crate::app::{Bound, StartError};
+use crate::app::{Bound, StartError, judge_assertions};
 use crate::config::{Config, ListenerOverrides, LogOverrides, Overrides, service_links};
 use crate::envoy::{Stop, Tls};
 use crate::evidence::PeerSources;
 use crate::telemetry::{self, LogLevel};
+use crate::words::counted;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -84,6 +84,7 @@ fn check(config: &Config) -> Result<Exit, CommandError> {
     if let Some(tls) = &config.listener.tls {
         Tls::load(tls.clone()).map_err(StartError::Tls)?;
     }
+    judge_assertions(config, &snapshot)?;
     let rules = counted(snapshot.policies().rules().count(), "rule");
     writeln!(
         style::out(),

@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use super::style::counted;
 use super::{CommandError, Exit, style, watch};
 use crate::document::{Diagnostic, any_error};
 use crate::json::is_shown;
@@ -13,6 +12,7 @@ use crate::pdp::{Load, Snapshot};
 use crate::policy::{
     CaseReport, Coverage, CoverageReport, Difference, PolicySet, SuiteReport, UntriedPart,
 };
+use crate::words::counted;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\

@@ -10,8 +10,9 @@ use serde::Serialize;
 use serde_saphyr::figment::Yaml;
 
 use super::error::ConfigError;
+use super::place::place_of;
 use super::raw::RawConfig;
-use crate::document::{self, SourceFile};
+use crate::document::{self, Code, Diagnostic, SourceFile};
 use crate::pdp::Proxies;
 
 /// The settings from flags; unset ones leave the layers below alone.
@@ -52,10 +53,8 @@ const NOT_SETTINGS: [&str; 4] = ["config", "vectors", "bless", "cache"];
 /// The prefix of environment variables that are settings.
 pub(super) const PREFIX: &str = "COUNTERSIGN_";
 
-pub(super) fn layered(
-    file: Option<&Path>,
-    overrides: &Overrides,
-) -> Result<RawConfig, ConfigError> {
+/// The layers, lowest first.
+pub(super) fn layered(file: Option<&Path>, overrides: &Overrides) -> Result<Figment, ConfigError> {
     let mut figment = Figment::new();
     if let Some(path) = file {
         figment = figment.merge(Yaml::string(&checked(path)?));
@@ -63,8 +62,42 @@ pub(super) fn layered(
     let layered = variables().fold(figment, Figment::merge);
     let layered = layered.merge(Serialized::defaults(overrides));
     let standard = Env::raw().only(&["OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_SERVICE_NAME"]);
+    Ok(with_standard(layered, &Figment::from(standard)))
+}
+
+/// The settings in `layers`, and with a problem that only all of them show, where it comes from.
+pub(super) fn read<T>(
+    layers: &Figment,
+    file: Option<&Path>,
+    judge: impl FnOnce(RawConfig) -> Result<T, ConfigError>,
+) -> Result<T, ConfigError> {
     // Lossy for the environment, where everything is text. The file was read strictly, on its own.
-    Ok(with_standard(layered, &Figment::from(standard)).extract_lossy()?)
+    judge(layers.extract_lossy()?).map_err(|error| match error {
+        ConfigError::Contradiction(message) => located(layers, file, message),
+        error => error,
+    })
+}
+
+/// The problem of a setting, which `message` begins with, at the line of the file or the variable that has it.
+fn located(layers: &Figment, file: Option<&Path>, message: String) -> ConfigError {
+    let setting = message.strip_prefix('`').and_then(|rest| rest.split('`').next());
+    let from = setting.and_then(|setting| Some((setting, layers.find_metadata(setting)?)));
+    let Some((setting, from)) = from else { return ConfigError::Contradiction(message) };
+    // The layer of the flags has the name of a Rust type.
+    if from.name.contains("::") {
+        return ConfigError::Contradiction(message);
+    }
+    if from.name.starts_with(PREFIX) {
+        return ConfigError::Contradiction(format!("{}: {message}", from.name));
+    }
+    let text =
+        file.and_then(|path| Some(SourceFile::new(path, std::fs::read_to_string(path).ok()?)));
+    match text.and_then(|text| place_of(&text, setting)) {
+        Some(place) => {
+            ConfigError::File(Box::new(Diagnostic::error(Code::InvalidValue, place, message)))
+        }
+        None => ConfigError::Contradiction(message),
+    }
 }
 
 /// The two standard variables that every program of a mesh is given, where nothing else says it: below all other layers,

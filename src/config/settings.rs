@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::error::ConfigError;
-use super::load::{Overrides, layered, standard_proxies};
+use super::load::{Overrides, layered, read, standard_proxies};
 use super::raw::RawConfig;
 use crate::admin::{AdminOptions, ReadinessOptions};
 use crate::audit::AuditOptions;
@@ -60,9 +60,8 @@ impl Config {
     /// # Errors
     /// The first problem, with the place or the variable it comes from; never with a value.
     pub fn load(file: Option<&Path>, overrides: &Overrides) -> Result<Self, ConfigError> {
-        let raw = layered(file, overrides)?;
         let base = file.and_then(Path::parent).unwrap_or(Path::new(""));
-        Self::from_raw(raw, base)
+        read(&layered(file, overrides)?, file, |raw| Self::from_raw(raw, base))
     }
 
     /// Relative paths are relative to `base`, the folder of the settings file.

@@ -47,13 +47,31 @@ const HARMLESS: &str = "accessMarks acr address admin after algorithm algorithms
     publish query queue queueBytes readiness reason redirect refresh rejected rejectedCookies reload remote removals \
     remove removed request requests requestsPerHost require requiredClaims revocation revocations rotation rule rules \
     sample sampleAllows scheme scopeForm scopes sentinel serial service serviceName settle shared sharedWith shownHeaders \
-    since sni socket source sourceCertificate spec spiffe spki stateFolder status stdout store sub subject subjects suffix \
+    since sni socket source sourceCertificate spec spiffe spiffeId spki stateFolder status stdout store sub subject subjects suffix \
     target text throttle timeout tls to tokenBytes tokenFile trustDomain trustedHops types until uris use wait \
     webSocketProtocol weekly when withoutAudience xEnvoyExternalAddress xfcc xfccWithoutTls xForwardedFor zone";
 
 /// Keys whose values are hidden, and whose names are shown below the keys of secrets. The harmless ones are, too.
 const SENSITIVE: [&str; 9] =
     ["basic", "bearer", "headers", "inline", "key", "post", "secrets", "token", "url"];
+
+/// Keys below those of secrets whose values are shown where they are plain: a length of time, or a word that is no secret.
+const PLAIN_BELOW: [&str; 10] = [
+    "allowPlaintext",
+    "cacheTtl",
+    "client",
+    "discovery",
+    "maxConcurrent",
+    "maxStale",
+    "metadata",
+    "none",
+    "refresh",
+    "timeout",
+];
+
+/// Words that are no secrets.
+const PLAIN_WORDS: &str =
+    "false no none null oauth oauth2 off oidc on openid openid-configuration rfc8414 true yes";
 
 /// Characters that structure YAML. At the ends of a hidden text they are shown.
 const STRUCTURE: [char; 13] = [' ', '\t', '\r', '{', '}', '[', ']', ',', '-', '|', '>', '?', ':'];
@@ -174,7 +192,8 @@ pub(super) fn quiet(message: &str, text: &str, masks: &Masks, at: usize) -> Stri
     ['`', '"'].into_iter().fold(message.to_owned(), |message, quote| {
         let parts = message.split(quote).enumerate().map(|(at, part)| {
             let is_key = own.split_once(part).is_some_and(|(_, rest)| rest.starts_with(':'));
-            let quoted = at % 2 == 1 && part.len() > 2 && own.contains(part);
+            let is_named = is_known(part);
+            let quoted = at % 2 == 1 && part.len() > 2 && !is_named && own.contains(part);
             if quoted && !is_key && !is_file { HIDDEN } else { part }
         });
         parts.collect::<Vec<_>>().join(&quote.to_string())
@@ -191,6 +210,11 @@ fn part_at(parts: &[Range<usize>], at: usize) -> Option<&Range<usize>> {
     let after = parts.partition_point(|part| part.start <= at);
     let mut before = parts.get(..after).unwrap_or_default().iter().rev().take(2);
     before.find(|part| part.contains(&at))
+}
+
+/// True if it is a name of the schema.
+fn is_known(name: &str) -> bool {
+    is_harmless(name) || SENSITIVE.contains(&name) || SECRETS.contains(&name)
 }
 
 fn is_harmless(key: &str) -> bool {
@@ -279,7 +303,10 @@ fn open_part(line: &str, harmless: &mut bool) -> Vec<Range<usize>> {
             hidden.extend(trimmed(line, from..start));
         }
         let listed = name == "headers"
-            && line.get(end..).is_some_and(|rest| rest.trim_start().starts_with('['));
+            && line.get(end..).is_some_and(|rest| {
+                // Names alone: a pair may be a credential.
+                rest.trim_start().strip_prefix('[').is_some_and(|list| !has_pair(list))
+            });
         *harmless = is_harmless(name) || name == "url" || listed;
         from = end;
     }
@@ -289,6 +316,14 @@ fn open_part(line: &str, harmless: &mut bool) -> Vec<Range<usize>> {
         hidden.extend(trimmed(line, comment.saturating_add(2)..line.len()));
     }
     hidden
+}
+
+/// True if an entry of the list that `rest` begins with has a colon within, as `name: value` has, and not as `:path`.
+fn has_pair(rest: &str) -> bool {
+    let list = rest.split(']').next().unwrap_or_default();
+    let inner =
+        |entry: &str| entry.trim_matches([' ', '"', '\'']).trim_start_matches(':').contains(':');
+    list.split(',').any(inner)
 }
 
 /// True if the line begins with something that is a key to YAML, or was meant to be one, and is no plain word: `db.pass: x`,
@@ -315,15 +350,34 @@ fn is_pair(text: &str) -> bool {
 
 /// The hidden parts of a line below a secret: everything but known keys.
 fn secret_part(line: &str) -> impl Iterator<Item = Range<usize>> {
-    let known = |name: &str| is_harmless(name) || SENSITIVE.contains(&name);
-    let known = keys(line).filter(move |key| known(key.name));
-    let known = known.map(|key| (key.start, key.end)).chain([(line.len(), line.len())]);
+    let known = keys(line).filter(|key| {
+        let name = key.name;
+        is_harmless(name) || SENSITIVE.contains(&name) || PLAIN_BELOW.contains(&name)
+    });
+    let known = known.map(|key| (key.start, plain_end(line, &key)));
+    let known = known.chain([(line.len(), line.len())]);
     let mut from = 0;
     known.filter_map(move |(start, end)| {
         let gap = trimmed(line, from..start);
         from = end;
         gap
     })
+}
+
+/// The end of what is shown of a key below a secret: of its value, where that is plain.
+fn plain_end(line: &str, key: &MaskedKey<'_>) -> usize {
+    let rest = line.get(key.end..).unwrap_or_default();
+    let value = rest.trim_start();
+    let word = value.split([' ', ',', '}', ']']).next().unwrap_or_default();
+    let is_time = word.len() <= 8
+        && word.starts_with(|c: char| c.is_ascii_digit())
+        && word.chars().all(|c| c.is_ascii_digit() || "mshd".contains(c));
+    let is_plain = is_time || PLAIN_WORDS.split_whitespace().any(|own| own == word);
+    if !is_plain || !PLAIN_BELOW.contains(&key.name) {
+        return key.end;
+    }
+    let blank = rest.len().saturating_sub(value.len());
+    key.end.saturating_add(blank).saturating_add(word.len())
 }
 
 /// `part` of a line without what only structures it, if there is more.

@@ -23,6 +23,11 @@ pub struct RelativeSpan {
 }
 
 impl Origin {
+    /// The start of `file`, which is not a list of documents.
+    pub fn of(file: &Arc<SourceFile>) -> Self {
+        Self { file: Arc::clone(file), base: 0 }
+    }
+
     /// The span of a value that was read from this document.
     pub fn span<T>(&self, value: &Spanned<T>) -> Span {
         self.locate(value.place)

@@ -25,6 +25,10 @@ pub struct RemoteSource {
     pub url: Spanned<String>,
     /// A file with the authorities that the server's certificate must lead to, instead of the system's.
     pub ca: Option<Spanned<String>>,
+    /// For a bundle endpoint whose certificate names a workload and no host (SPIFFE Federation section 5.2.2, `https_spiffe`): the
+    /// workload. `ca` then holds the first bundle, or its authorities in PEM. Unset: the certificate names the host (`https_web`).
+    #[schemars(extend("examples" = ["spiffe://partner.example/spire/server"]))]
+    pub spiffe_id: Option<Spanned<String>>,
     /// How often it is fetched. Default: every 10 minutes.
     #[schemars(extend("default" = "10m"))]
     pub refresh: Option<Spanned<HumanDuration>>,

@@ -52,6 +52,8 @@ pub struct IgnoredToken {
     pub place: TokenPlace,
     /// Why it does not count.
     pub rejection: Rejection,
+    /// The fingerprint of its text, where it is one that was not verified: the same text may count elsewhere.
+    pub fingerprint: Option<Fingerprint>,
 }
 
 /// Finds the tokens in `places`, and the places that hold something else: `token_multiple` where one holds more than one token,

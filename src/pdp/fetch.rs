@@ -136,7 +136,9 @@ async fn exchange(ask: FetchRequest<'_>, proxies: &Proxies) -> Result<Fetched, F
     let shown = RequestCredentials::read(&access.client).await?;
     let config = match url.is_plaintext() {
         true => None,
-        false => Some(connect::tls(access.authorities.as_deref(), &shown).await?),
+        false => {
+            Some(connect::tls(access.authorities.as_deref(), access.spiffe.as_ref(), &shown).await?)
+        }
     };
     let request = ask.request(shown).ok_or(FetchError::Http)?;
     let mut connection = Connection::open(url, proxies, config.as_ref()).await?;

@@ -213,7 +213,12 @@ fn take(
     key_id: Option<&str>,
     pending: bool,
 ) {
-    let Some(keys) = shared.keys() else { return };
+    let Some(keys) = shared.keys() else {
+        if !shared.was_fetched() {
+            material.note_outdated(&issuer.name, Outdated::Missing);
+        }
+        return;
+    };
     if pending {
         material.note_outdated(&issuer.name, Outdated::Pending);
     } else if !has(&keys, key_id) && shared.is_failing() {

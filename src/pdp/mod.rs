@@ -26,6 +26,7 @@ mod sealed;
 mod shared_headers;
 mod single_use;
 mod snapshot;
+mod spiffe_server;
 mod throttle;
 mod trace;
 mod verification_cache;

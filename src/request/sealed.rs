@@ -71,7 +71,11 @@ impl fmt::Display for TokenPlace {
         match self {
             Self::Cookie(name) => write!(f, "cookie {name}"),
             Self::Query(name) => write!(f, "query parameter {name}"),
-            Self::Authorization | Self::Header(_) | Self::Prefixed(..) | Self::Protocol(_) => {
+            Self::Prefixed(name, word) if word.is_empty() => {
+                write!(f, "header {name} without a word")
+            }
+            Self::Prefixed(name, word) => write!(f, "header {name} behind {word}"),
+            Self::Authorization | Self::Header(_) | Self::Protocol(_) => {
                 write!(f, "header {}", self.header().unwrap_or_default())
             }
         }

@@ -245,6 +245,9 @@ fn check_url(url: &str) -> Result<(), String> {
     if rest.contains('@') {
         return Err("`store.redis` has a URL with a user or a password: use `username` and `password: { file: PATH }`".into());
     }
+    if redis::IntoConnectionInfo::into_connection_info(url).is_err() {
+        return Err("`store.redis` has a URL that cannot be read, expected one such as `redis://redis.example.com:6379`".into());
+    }
     if rest.contains(['#', '?']) {
         return Err("`store.redis` has a URL with `?` or `#`: what could be set there is set elsewhere, or not at all".into());
     }

@@ -52,7 +52,11 @@ impl OtlpOptions {
     /// # Errors
     /// A message that says what is wrong and what to do.
     pub fn check(&self) -> Result<(), String> {
-        if !["http://", "https://"].iter().any(|scheme| self.endpoint.starts_with(scheme)) {
+        let uri = self.endpoint.parse::<http::Uri>().ok();
+        let has_host = uri.is_some_and(|uri| uri.host().is_some_and(|host| !host.is_empty()));
+        let has_scheme =
+            ["http://", "https://"].iter().any(|scheme| self.endpoint.starts_with(scheme));
+        if !has_scheme || !has_host {
             return Err("`otlp.endpoint`, or `OTEL_EXPORTER_OTLP_ENDPOINT` for it, needs a URL such as `http://127.0.0.1:4317`".into());
         }
         if !(0.0..=1.0).contains(&self.sample) {
@@ -126,6 +130,8 @@ mod tests {
         assert_eq!(check(r#"{"endpoint": "https://collector:4317", "sample": 0.5}"#), Ok(()));
         for (json, shown) in [
             (r#"{"endpoint": "collector:4317"}"#, "otlp.endpoint"),
+            (r#"{"endpoint": "http://"}"#, "otlp.endpoint"),
+            (r#"{"endpoint": "http://a b"}"#, "otlp.endpoint"),
             (r#"{"sample": 1}"#, "OTEL_EXPORTER_OTLP_ENDPOINT"),
             (r#"{"endpoint": "http://c", "sample": 1.5}"#, "otlp.sample"),
             (r#"{"endpoint": "http://c", "metricsInterval": "0s"}"#, "otlp.metricsInterval"),

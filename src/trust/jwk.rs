@@ -148,6 +148,24 @@ impl VerificationKey {
         })
     }
 
+    /// The thumbprint of a key that may be unfit for use, where it has the members for one.
+    pub(in crate::trust) fn thumbprint_of(value: &Value) -> Option<String> {
+        let members = value.as_object()?;
+        let kty = members.get("kty")?.as_str()?;
+        let (names, length): (&[&'static str], usize) =
+            match (kty, members.get("crv").and_then(Value::as_str)) {
+                ("RSA", _) => (&["n", "e"], 0),
+                ("EC", Some("P-256")) => (&["x", "y"], 32),
+                ("EC", Some("P-384")) => (&["x", "y"], 48),
+                ("EC", Some("P-521")) => (&["x", "y"], 66),
+                ("OKP", Some(_)) => (&["x"], 32),
+                _ => return None,
+            };
+        let read = |name: &&'static str| Some((*name, padded(number(members, name).ok()?, length)));
+        let numbers: Option<Vec<_>> = names.iter().map(read).collect();
+        Some(thumbprint(kty, members, &numbers?))
+    }
+
     /// Its `kid`.
     pub fn id(&self) -> Option<&str> {
         self.id.as_deref()
@@ -324,11 +342,11 @@ fn ec_key(members: &Map<String, Value>, algorithms: &[Algorithm]) -> Result<Read
         _ => return Err(KeyFault::Contradiction),
     };
     let coordinate = |member| {
-        let mut bytes = number(members, member)?;
-        let missing = expected.checked_sub(bytes.len());
-        let missing = missing.ok_or(KeyFault::Length { member, found: bytes.len(), expected })?;
-        bytes.splice(..0, std::iter::repeat_n(0, missing));
-        Ok(bytes)
+        let bytes = number(members, member)?;
+        if bytes.len() > expected {
+            return Err(KeyFault::Length { member, found: bytes.len(), expected });
+        }
+        Ok(padded(bytes, expected))
     };
     let (x, y) = (coordinate("x")?, coordinate("y")?);
     // SEC 1 section 2.3.4: an uncompressed point. The library checks that it is on the curve.
@@ -358,6 +376,13 @@ fn number(members: &Map<String, Value>, name: &'static str) -> Result<Vec<u8>, K
     let zeros = bytes.iter().take_while(|byte| **byte == 0).count();
     bytes.drain(..zeros);
     Ok(bytes)
+}
+
+/// A number with zeros before it, up to `length`.
+fn padded(mut bytes: Vec<u8>, length: usize) -> Vec<u8> {
+    let missing = length.saturating_sub(bytes.len());
+    bytes.splice(..0, std::iter::repeat_n(0, missing));
+    bytes
 }
 
 /// Base64url. With padding, or in the other alphabet, a text stands for the same bytes.

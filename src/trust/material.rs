@@ -29,6 +29,8 @@ pub enum Outdated {
     Failing,
     /// It was asked because of this request, and the answer has not arrived.
     Pending,
+    /// Its keys were never fetched.
+    Missing,
 }
 
 impl Material {

@@ -27,14 +27,15 @@ pub use assertion::ClientAssertion;
 pub use domain::{
     Authority, BudgetSpent, Crl, CurrentList, ExtendedKeyUsageRules, IssuerId, IssuerKey,
     IssuerKeys, KnownLists, LeafPin, LeafRules, LifePhase, Revocation, SignatureBudget,
-    SignatureChecks, StoredCrl, TrustDomain, Validity, authority_key_id, extension_fault,
-    issues_clients, key_weakness, refresh_hint, subject_key_id,
+    SignatureChecks, StoredCrl, TrustDomain, Validity, authority_key_id, bundle_authorities,
+    extension_fault, issues_clients, key_weakness, refresh_hint, subject_key_id,
 };
 pub use dpop::{DpopRules, NonceRules};
 pub use introspection::{AnswerError, ClientAuthentication, Introspection, IntrospectionAnswer};
 pub(crate) use issuer::canonical_type;
 pub use issuer::{Issuer, KeySource, TokenPeerBinding};
 pub use jwk::{KeyFault, KeyPurpose, VerificationKey};
+pub(crate) use key_url::is_odd_number;
 pub use key_url::{KeyUrl, KeyUrlError};
 pub use keys::{KeyMiss, KeySet, KeySetError, SkippedKey};
 pub use material::{Material, Outdated};

@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use crate::clock::UnixTime;
 use crate::document::{
-    Attachments, Code, Diagnostic, HumanDuration, Origin, RemoteSource, remote_name,
+    Attachments, Code, Diagnostic, HumanDuration, Origin, RemoteSource, Spanned, remote_name,
 };
 use crate::limits::{REMOTE_FILE_TIMEOUT, REVOCATION_LIST_TIMEOUT};
+use crate::spiffe::{SpiffeError, SpiffeId, TrustDomainName};
 use crate::trust::access::{self, Access, ClientCredentials};
 use crate::trust::{KeyPurpose, KeyUrl};
 
@@ -51,6 +52,8 @@ pub struct RemoteFile {
     pub max_stale: Option<Duration>,
     /// The key of the document that names it.
     pub part: RemotePart,
+    /// True if the file has the authorities of its own server: the newest of them count for the next fetch.
+    pub own_endpoint: bool,
 }
 
 /// A key of a document that may name a remote file.
@@ -76,6 +79,36 @@ const MIN_REFRESH: Duration = Duration::from_secs(10);
 
 /// A bundle server that was away for longer has nothing that is still valid: the same as for keys.
 const DEFAULT_BUNDLE_MAX_STALE: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// The workload that a bundle endpoint is.
+fn endpoint(
+    id: &Spanned<String>,
+    part: RemotePart,
+    url: &KeyUrl,
+    spec: &RemoteSource,
+    origin: &Origin,
+) -> Result<SpiffeId, Diagnostic> {
+    let wrong = |message: String, help: &str| {
+        Diagnostic::error(Code::BundleEndpoint, origin.span(id), message).help(help)
+    };
+    if part != RemotePart::Bundle {
+        let message = format!("`spiffeId` is for `bundle`, not for {part}");
+        return Err(wrong(message, "remove it: the server's certificate must name the host"));
+    }
+    if url.is_plaintext() {
+        let message = String::from("`spiffeId` is verified in TLS, and the address is `http`");
+        return Err(wrong(message, "use `https://`"));
+    }
+    if spec.ca.is_none() {
+        let message = String::from("`spiffeId` without `ca`: nothing vouches for the server");
+        let help = "add `ca`, a file with the first bundle of its trust domain: `spire-server bundle show -format spiffe`";
+        return Err(wrong(message, help));
+    }
+    id.value.parse().map_err(|why: SpiffeError| {
+        let message = format!("`{}` is no SPIFFE ID: {why}", id.value);
+        wrong(message, "expected an ID such as `spiffe://partner.example/spire/server`")
+    })
+}
 
 impl RemoteFile {
     /// The file that `spec` names.
@@ -130,8 +163,18 @@ impl RemoteFile {
         let client =
             client.map(|client| ClientCredentials::read(client, url.is_plaintext(), origin));
         let client = client.transpose()?.unwrap_or_default();
-        let access = Access { authorities, timeout, client };
-        Ok(Self { url, name, access, refresh, max_stale, part })
+        let spiffe = spec.spiffe_id.as_ref();
+        let spiffe = spiffe.map(|id| endpoint(id, part, &url, spec, origin)).transpose()?;
+        let access = Access { authorities, spiffe, timeout, client };
+        Ok(Self { url, name, access, refresh, max_stale, part, own_endpoint: false })
+    }
+
+    /// The same for a document of the trust domain `name`.
+    #[must_use]
+    pub(super) fn of_trust_domain(self, name: Option<&TrustDomainName>) -> Self {
+        let server = self.access.spiffe.as_ref().map(SpiffeId::trust_domain);
+        let own_endpoint = server.is_some() && server == name.map(TrustDomainName::as_str);
+        Self { own_endpoint, ..self }
     }
 
     /// The same for two documents: fetched as often, and used as short, as the stricter of them says.

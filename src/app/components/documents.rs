@@ -12,6 +12,7 @@ use crate::clock::UnixTime;
 use crate::pdp::{Pdp, Snapshot};
 use crate::reload::ReloadStatus;
 use crate::telemetry::{Measurement, instruments};
+use crate::words::counted;
 
 pub(in crate::app) struct DocumentsComponent {
     pub(in crate::app) pdp: Arc<Pdp>,
@@ -42,7 +43,7 @@ impl Component for DocumentsComponent {
         } else {
             (HealthState::Good, String::new())
         };
-        let detail = format!("{rules} rules, revision {revision}{note}");
+        let detail = format!("{}, revision {revision}{note}", counted(rules, "rule"));
         vec![ComponentHealth::new("policies", condition, detail)]
     }
 

@@ -12,6 +12,7 @@ use crate::document::HumanDuration;
 use crate::pdp::{ListStatus, RevocationRegister, SharingStatus};
 use crate::store::StoreKind;
 use crate::telemetry::{Measurement, instruments};
+use crate::words::counted;
 
 pub(in crate::app) struct RevocationsComponent(pub(in crate::app) Arc<RevocationRegister>);
 
@@ -50,16 +51,17 @@ impl Component for RevocationsComponent {
 
 fn list(list: &ListStatus) -> ComponentHealth {
     let why = list.error.as_ref().map(|error| format!("; {error}")).unwrap_or_default();
+    let of = |entries| counted(entries, "entry");
     let (condition, detail) = match (list.entries, list.age_seconds.map(duration)) {
         (Some(entries), Some(age)) if !list.stale && list.failures == 0 => {
-            (HealthState::Good, format!("{entries} entries, {age} old"))
+            (HealthState::Good, format!("{}, {age} old", of(entries)))
         }
         (Some(entries), Some(age)) if list.refuses => (
             HealthState::Degraded,
-            format!("{entries} entries, {age} old, too old to be used (revocations_stale){why}"),
+            format!("{}, {age} old, too old to be used (revocations_stale){why}", of(entries)),
         ),
         (Some(entries), Some(age)) => {
-            (HealthState::Degraded, format!("last good, {entries} entries, {age} old{why}"))
+            (HealthState::Degraded, format!("last good, {}, {age} old{why}", of(entries)))
         }
         _ if list.refuses => {
             (HealthState::Required, format!("never read, every credential is refused{why}"))

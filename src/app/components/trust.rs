@@ -11,6 +11,7 @@ use crate::clock::UnixTime;
 use crate::pdp::{KeptLists, KeptListsStatus, KeyCache, KeyStatus, Pdp};
 use crate::telemetry::{Measurement, instruments};
 use crate::trust::{Authority, Issuer, KeySource, LifePhase, TrustDomain, Validity};
+use crate::words::counted;
 
 pub(in crate::app) struct Trust {
     pub(in crate::app) pdp: Arc<Pdp>,
@@ -140,7 +141,7 @@ fn kept_lists(KeptListsStatus { lists, problem }: KeptListsStatus) -> Option<Com
     let name = "kept revocation lists";
     match problem {
         None if lists == 0 => None,
-        None => Some(ComponentHealth::new(name, HealthState::Good, format!("{lists} lists"))),
+        None => Some(ComponentHealth::new(name, HealthState::Good, counted(lists, "list"))),
         Some(problem) => Some(ComponentHealth::new(name, HealthState::Degraded, problem)),
     }
 }

@@ -14,7 +14,7 @@ use crate::authn::signed::{Content, SignedToken};
 use crate::authn::token_check::TokenCheck;
 use crate::authn::{binding, identity, introspected, kind, profile, revoked, signature};
 use crate::clock::UnixTime;
-use crate::evidence::{Evidence, PresentedToken, UnreadableToken};
+use crate::evidence::{Evidence, IgnoredToken, PresentedToken, UnreadableToken};
 use crate::identity_map::claim_at;
 use crate::limits::MAX_PROOF_ID_BYTES;
 use crate::reason::{Reason, Rejection};
@@ -62,6 +62,7 @@ pub fn verify_all(
     for token in presented {
         verifier.add(token, presented, &mut verified, passed)?;
     }
+    note_copies(&mut verified, presented, &[]);
     Ok(verified)
 }
 
@@ -96,7 +97,26 @@ pub(in crate::authn) fn verify_shown(
             }
         }
     }
+    note_copies(&mut verified, presented, &evidence.ignored);
     TokenResults { verified, cookies, refused: None }
+}
+
+/// Notes the other places of each token, whatever issuer has its tokens there, and also where the host ignores them: where it is taken
+/// out, it is taken out of all (P449).
+fn note_copies(
+    verified: &mut [TokenIdentity],
+    presented: &[PresentedToken],
+    ignored: &[IgnoredToken],
+) {
+    let sent = presented.iter().map(|own| (&own.place, own.fingerprint));
+    let ignored = ignored.iter().filter_map(|own| Some((&own.place, own.fingerprint?)));
+    let all = sent.clone().chain(ignored);
+    for token in verified {
+        let own = sent.clone().find(|(place, _)| **place == token.place).map(|(_, print)| print);
+        let same =
+            all.clone().filter(|(place, print)| Some(*print) == own && **place != token.place);
+        token.copies = same.map(|(place, _)| place.clone()).collect();
+    }
 }
 
 /// The cookie that was refused for a fault of its own. A second token of one issuer, in one cookie or in two places, is no cookie's
@@ -127,10 +147,9 @@ impl TokenVerifier<'_> {
             Some(issuer) => issuer,
             None => issuer_of(token, trust)?,
         };
-        if let Some(other) = verified.iter_mut().find(|own| own.issuer_name() == issuer.name) {
+        if let Some(other) = verified.iter().find(|own| own.issuer_name() == issuer.name) {
             let first = presented.iter().find(|own| own.place == other.place);
             if first.is_some_and(|first| first.fingerprint == token.fingerprint) {
-                other.copies.push(token.place.clone());
                 return Ok(());
             }
             return Err(Reason::TokenMultiple
@@ -143,7 +162,7 @@ impl TokenVerifier<'_> {
                 (verified?, Some(keys))
             }
             KeySource::Remote(_) => {
-                let keys = material.keys(&issuer.name).ok_or_else(|| stale(issuer))?;
+                let keys = material.keys(&issuer.name).ok_or_else(|| stale(issuer, material))?;
                 let verified = verify(token, (issuer, keys), known, by, memory, now, passed);
                 (verified.map_err(|why| unasked(why, issuer, material))?, Some(keys))
             }
@@ -173,13 +192,18 @@ fn unasked(why: Rejection, issuer: &Issuer, material: &Material) -> Rejection {
             Reason::KeysPending.because(detail)
         }
         Some(Outdated::Failing) if why.reason() == Reason::KeyUnknown => why.without_blame(),
-        Some(Outdated::Failing) | None => why,
+        Some(Outdated::Failing | Outdated::Missing) | None => why,
     }
 }
 
-/// An answer that cannot be read is the issuer's mistake.
+/// An answer that cannot be read is the endpoint's mistake, and not the caller's.
 fn unreadable_answer(why: Rejection) -> Rejection {
-    if why.reason() == Reason::TokenMalformed { why.without_blame() } else { why }
+    if why.reason() != Reason::TokenMalformed {
+        return why;
+    }
+    let said = why.detail().strip_prefix("token has ").unwrap_or(why.detail());
+    let detail = format!("the answer of the introspection endpoint cannot be used: it has {said}");
+    Reason::IntrospectionUnavailable.because(detail)
 }
 
 impl TokenResults {
@@ -222,8 +246,12 @@ fn unknown(iss: Option<&str>, trust: &TrustStore) -> String {
     format!("token's issuer {} is not configured{near}", shown(iss))
 }
 
-fn stale(issuer: &Issuer) -> Rejection {
-    Reason::KeysStale.because(format!("no current keys of the issuer `{}`", &issuer.name))
+fn stale(issuer: &Issuer, material: &Material) -> Rejection {
+    let name = &issuer.name;
+    Reason::KeysStale.because(match material.outdated(name) {
+        Some(Outdated::Missing) => format!("the keys of the issuer `{name}` were never fetched"),
+        _ => format!("no current keys of the issuer `{name}`: the last ones are too old"),
+    })
 }
 
 /// Verifies a JWT. `known` is what is remembered of it.

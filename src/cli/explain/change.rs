@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::rules::{NonMatchingRuleReport, PolicyReport, RuleCheckReport, RuleReport, RulesReport};
 use crate::document::closest;
 use crate::policy::{Decision, Effect, Mode, PolicySet, Truth};
-use crate::reason::Reason;
+use crate::reason::{ClientAnswer, Reason, Rejection};
 use crate::request::RequestView;
 
 /// A change that would allow the request.
@@ -32,10 +32,7 @@ pub(super) fn all(
     let Decision::Deny(denial) = decision else { return Vec::new() };
     if denial.rule.as_ref().is_none() && denial.rejection.reason() != Reason::NoRule {
         // It was refused before any rule was asked.
-        return vec![SuggestedChange {
-            rule: None,
-            needs: vec![denial.rejection.detail().to_owned()],
-        }];
+        return vec![SuggestedChange { rule: None, needs: vec![instead_of(&denial.rejection)] }];
     }
     let about = || rules.policies.iter().flat_map(|p| p.rules.iter().map(move |rule| (p, rule)));
     let mut changes: Vec<_> = about().filter_map(|(p, rule)| must_not_deny(p, rule)).collect();
@@ -54,6 +51,21 @@ pub(super) fn all(
         changes.extend(no_rule_about(view, policies));
     }
     changes
+}
+
+/// The advice where no other request helps, or what is wrong with this one.
+fn instead_of(rejection: &Rejection) -> String {
+    let reason = rejection.reason();
+    let what = match rejection.client_answer() {
+        ClientAnswer::Throttled => {
+            "wait as `retry-after` says, and find out why its earlier attempts failed"
+        }
+        ClientAnswer::Unavailable => {
+            "ask again in a moment; where that does not help, the trouble is here or at the issuer, and not in the request"
+        }
+        _ => return rejection.detail().to_owned(),
+    };
+    format!("{what}: `countersign check --explain {reason}` says more")
 }
 
 fn named(policy: &PolicyReport, rule: &RuleReport) -> Option<String> {

@@ -3,7 +3,10 @@
 use std::io::{self, Write as _};
 use std::sync::Mutex;
 
-use rustls::pki_types::PrivateKeyDer;
+use base64::Engine as _;
+use rcgen::SanType;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 
@@ -131,13 +134,19 @@ async fn metadata_addresses_are_refused() {
 
 /// An authority, and a server with a certificate of it for `localhost`.
 async fn serve_tls() -> (u16, String) {
+    serve_tls_as(SanType::DnsName("localhost".try_into().unwrap())).await
+}
+
+/// The same with a certificate of this name.
+async fn serve_tls_as(name: SanType) -> (u16, String) {
     let key = rcgen::KeyPair::generate().unwrap();
     let mut params = rcgen::CertificateParams::default();
     params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
     let ca = params.self_signed(&key).unwrap();
     let issuer = rcgen::Issuer::from_params(&params, &key);
     let leaf_key = rcgen::KeyPair::generate().unwrap();
-    let leaf = rcgen::CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+    let mut leaf = rcgen::CertificateParams::default();
+    leaf.subject_alt_names = vec![name];
     let leaf = leaf.signed_by(&leaf_key, &issuer).unwrap();
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let config = rustls::ServerConfig::builder_with_provider(provider)
@@ -162,6 +171,39 @@ async fn serve_tls() -> (u16, String) {
         }
     });
     (port, ca.pem())
+}
+
+/// P491: a bundle endpoint whose certificate names a workload and no host, known by a bundle.
+#[tokio::test]
+async fn a_bundle_endpoint_is_a_workload() {
+    let id = "spiffe://partner.example/spire/server";
+    let (port, ca) = serve_tls_as(SanType::URI(id.try_into().unwrap())).await;
+    let url = KeyUrl::parse(&format!("https://localhost:{port}/"), false).unwrap();
+    let der = CertificateDer::from_pem_slice(ca.as_bytes()).unwrap();
+    let x5c = base64::engine::general_purpose::STANDARD.encode(der);
+    let key = serde_json::json!({ "kty": "EC", "use": "x509-svid", "x5c": [x5c] });
+    let bundle = serde_json::json!({ "keys": [key] }).to_string();
+    for (authorities, spiffe, expected) in [
+        (&bundle, Some(id), None),
+        (&ca, Some(id), None),
+        (
+            &bundle,
+            Some("spiffe://partner.example/other"),
+            Some("names `spiffe://partner.example/spire/server`, expected"),
+        ),
+        (&bundle, None, Some("not valid for name")),
+    ] {
+        let spiffe = spiffe.map(|id| id.parse().unwrap());
+        let access = Access { authorities: Some(authorities.clone().into()), spiffe, ..access() };
+        let fetched = HttpsFetcher::default().fetch(FetchRequest::keys(&url, &access)).await;
+        let error = fetched.err().map(|error| error.to_string());
+        let same = match (&error, expected) {
+            (None, None) => true,
+            (Some(error), Some(expected)) => error.contains(expected),
+            _ => false,
+        };
+        assert!(same, "{error:?}");
+    }
 }
 
 #[tokio::test]
@@ -408,4 +450,10 @@ async fn a_proxy_that_fails_is_named() {
         let error = fetcher.fetch(FetchRequest::keys(&url, &access)).await.unwrap_err().to_string();
         assert!(error.contains(expected), "{error}");
     }
+    // P450: also where it forwards, and the answer looks like the server's.
+    let text = crate::secret::Secret::new(format!("127.0.0.1:{refusing}"));
+    let fetcher = HttpsFetcher::through(&Arc::new(Proxies::new(Some(text), None, &[]).unwrap()));
+    let url = KeyUrl::parse("http://refused.invalid/", true).unwrap();
+    let error = fetcher.fetch(FetchRequest::keys(&url, &access())).await.unwrap_err();
+    assert!(matches!(error, FetchError::ProxyStatus(407)), "{error}");
 }

@@ -13,7 +13,7 @@ use tokio::time::{Interval, MissedTickBehavior, interval};
 
 use crate::limits::{DEFAULT_REQUESTS_PER_HOST, MAX_FOLLOWED_HOSTS};
 use crate::pdp::fetch::{FetchError, FetchRequest, Fetched, Fetcher};
-use crate::pdp::proxy::Proxies;
+use crate::pdp::proxy::{Proxies, ProxyError};
 use crate::secret::Secret;
 use crate::sync::lock;
 
@@ -71,8 +71,14 @@ impl FetchOptions {
         match &self.proxy {
             None if self.no_proxy.is_empty() => Ok(environment()),
             None => Err("`fetch.noProxy` is without `fetch.proxy`".into()),
+            Some(proxy) if !proxy.expose().contains("://") => {
+                Err("`fetch.proxy` has no scheme: write `http://` before its host, or `https://` where it is asked by TLS".into())
+            }
             Some(proxy) => Proxies::new(Some(proxy.clone()), Some(proxy.clone()), &self.no_proxy)
-                .map_err(|error| format!("`fetch.proxy` {error}")),
+                .map_err(|error| match error {
+                    ProxyError::Address => format!("`fetch.proxy` {error}"),
+                    ProxyError::Direct(_) => format!("`fetch.noProxy` {error}"),
+                }),
         }
     }
 }

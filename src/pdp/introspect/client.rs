@@ -138,7 +138,7 @@ impl HttpsClient {
         if let Some((_, made)) = lock(&self.tls).as_ref().filter(|(own, _)| *own == stamp) {
             return Ok(Some(Arc::clone(made)));
         }
-        let made = connect::tls(self.source.access.authorities.as_deref(), shown).await?;
+        let made = connect::tls(self.source.access.authorities.as_deref(), None, shown).await?;
         *lock(&self.tls) = Some((stamp, Arc::clone(&made)));
         Ok(Some(made))
     }

@@ -110,7 +110,9 @@ impl IntrospectionEndpoint {
         match shared.map(|verdict| verdict.ok().and_then(|verdict| verdict.clone())) {
             Ok(Some(verdict)) => verdict,
             Ok(None) => Err(unavailable("the question was lost")),
-            Err(_) => Err(unavailable("the endpoint did not answer within the request's deadline")),
+            Err(_) => {
+                Err(self.unjudged("the endpoint did not answer within the request's deadline"))
+            }
         }
     }
 
@@ -164,7 +166,7 @@ impl IntrospectionEndpoint {
     ) -> Introspected {
         turn.wait(self.source.access.timeout).await.map_err(|why| match why {
             NoTurn::Late => unavailable("the endpoint is busy with other questions"),
-            NoTurn::Displaced => unavailable("too many questions wait for the endpoint"),
+            NoTurn::Displaced => unavailable("too many questions wait for the endpoint").counted(),
         })?;
         if admission == Admission::Ordinary && lock(&self.breaker).is_open() {
             return Err(not_asked());
@@ -172,8 +174,15 @@ impl IntrospectionEndpoint {
         let asked_at = self.clock.now();
         let answered = self.exchange(token).await;
         *consequence = self.note(admission, answered.as_ref().err());
-        let body = answered.map_err(|error| unavailable(&format!("the endpoint {error}")))?;
+        let body = answered.map_err(|error| self.unjudged(&format!("the endpoint {error}")))?;
         self.read(print, &body, asked_at)
+    }
+
+    /// A token that an endpoint which is not down has not judged: it counts as a failed attempt of its source, or tokens that are made
+    /// up would cost nothing (P451).
+    fn unjudged(&self, why: &str) -> Rejection {
+        let why = unavailable(why);
+        if lock(&self.breaker).is_open() { why } else { why.counted() }
     }
 
     async fn exchange(&self, token: &SealedText) -> Result<Bytes, FetchError> {

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, VecDeque};
 
 use crate::clock::UnixTime;
 use crate::limits::{
-    ABSENT_KEY_LIFETIME, CHANGED_KEY_FETCHES, MAX_ABSENT_KEYS, REPEATED_KEY_FETCHES,
-    SECOND_TOKEN_WAIT, UNKNOWN_KEY_FETCHES,
+    ABSENT_KEY_LIFETIME, ABSENT_KEY_REPEATS, CHANGED_KEY_FETCHES, MAX_ABSENT_KEYS,
+    REPEATED_KEY_FETCHES, SECOND_TOKEN_WAIT, UNKNOWN_KEY_FETCHES,
 };
 use crate::pdp::follow::TokenBucket;
 use crate::secret::Fingerprint;
@@ -27,8 +27,9 @@ pub(super) struct Asks {
 #[derive(Debug)]
 struct Absent {
     since: UnixTime,
-    /// True if a fetch was made for it.
-    fetched: bool,
+    /// When the last fetch was made for it, and how many were.
+    asked: Option<UnixTime>,
+    times: u32,
 }
 
 /// The permission of a token that needs other keys.
@@ -63,17 +64,16 @@ impl Asks {
     pub(super) fn unknown_key(&mut self, id: &str, now: UnixTime) -> Permission {
         let id = Fingerprint::of(id.as_bytes());
         if let Some(absent) = self.absent.get_mut(&id).filter(|absent| absent.counts(now)) {
-            if absent.fetched {
-                return Permission::None;
+            // An empty budget means that another token had the keys fetched a moment ago.
+            if !absent.is_due(now) || !self.repeated.take(now) {
+                return if absent.times > 0 { Permission::None } else { Permission::Unasked };
             }
-            if !self.repeated.take(now) {
-                return Permission::Unasked;
-            }
-            absent.fetched = true;
+            (absent.asked, absent.times) = (Some(now), absent.times.saturating_add(1));
             return Permission::Fetch;
         }
         let fetched = self.unknown.take(now);
-        self.remember(id, Absent { since: now, fetched }, now);
+        let asked = fetched.then_some(now);
+        self.remember(id, Absent { since: now, asked, times: fetched.into() }, now);
         match fetched {
             true => Permission::Fetch,
             false if self.single_waits < SECOND_TOKEN_WAIT.1 => {
@@ -87,7 +87,7 @@ impl Asks {
     /// True if the issuer was not asked for the key `id`, as far as is known.
     pub(super) fn is_unasked(&self, id: &str) -> bool {
         let absent = self.absent.get(&Fingerprint::of(id.as_bytes()));
-        absent.is_none_or(|absent| !absent.fetched)
+        absent.is_none_or(|absent| absent.times == 0)
     }
 
     /// A token does not verify with the key of the set that it names, or with the only one.
@@ -121,7 +121,15 @@ impl Asks {
 impl Absent {
     /// True if it is remembered. A clock that goes back makes it forgotten (P82).
     fn counts(&self, now: UnixTime) -> bool {
-        self.since <= now && now.since(self.since) < ABSENT_KEY_LIFETIME
+        let last = self.asked.unwrap_or(self.since);
+        last <= now && now.since(last) < ABSENT_KEY_LIFETIME.saturating_mul(2)
+    }
+
+    /// True if a fetch may be made for it: its key may have been published since the last one.
+    fn is_due(&self, now: UnixTime) -> bool {
+        let (soon, times) = ABSENT_KEY_REPEATS;
+        let gap = if self.times <= times { soon } else { ABSENT_KEY_LIFETIME };
+        self.asked.is_none_or(|asked| now.since(asked) >= gap)
     }
 }
 
@@ -178,14 +186,18 @@ mod tests {
         assert!(asks.absent.len() <= MAX_ABSENT_KEYS && asks.order.len() <= MAX_ABSENT_KEYS);
     }
 
-    /// P261: a key id that no fetch brought is asked for again after a while, and at once when the set changes.
+    /// P261: a key id that no fetch brought is asked for again soon (P445), then after a while, and at once when the set changes.
     #[test]
     fn an_absent_key_is_asked_for_again() {
         let mut asks = Asks::new();
-        let asked: Vec<_> = (0..60)
-            .filter(|secs| asks.unknown_key("gone", at(secs * 1000)) == Permission::Fetch)
+        let asked: Vec<_> = (0..120)
+            .filter(|half| asks.unknown_key("gone", at(half * 500)) == Permission::Fetch)
+            .map(|half| half * 500)
             .collect();
-        assert_eq!(asked, [0, 10, 20, 30, 40, 50]);
+        assert_eq!(
+            asked,
+            [0, 1500, 3000, 4500, 6000, 7500, 17_500, 27_500, 37_500, 47_500, 57_500]
+        );
         assert_eq!(asks.unknown_key("gone", at(59_500)), Permission::None);
         asks.end(true);
         assert_eq!(asks.unknown_key("gone", at(59_600)), Permission::Fetch);

@@ -165,6 +165,11 @@ impl Shared {
         }
     }
 
+    /// True if there were keys at any time.
+    pub(super) fn was_fetched(&self) -> bool {
+        lock(&self.state).held().is_some()
+    }
+
     /// True if the issuer did not answer when it was last asked.
     pub(super) fn is_failing(&self) -> bool {
         self.refresh_state.schedule().failures() > 0

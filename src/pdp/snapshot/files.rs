@@ -30,6 +30,34 @@ pub(super) struct DocumentFiles {
     pub(super) others: Vec<Document>,
     /// The fingerprint of the `Fragments` documents among those.
     pub(super) fragments: Fingerprint,
+    pub(super) unread: Unread,
+}
+
+/// The documents that could not be read: that others name them is no mistake of those.
+#[derive(Debug, Default)]
+pub(super) struct Unread {
+    /// By kind, and name where that can be read.
+    named: Vec<(Kind, Option<String>)>,
+    /// True if there are some of unknown kinds.
+    others: bool,
+}
+
+impl Unread {
+    /// True if `problem` is that a document is missing which could not be read.
+    pub(super) fn explains(&self, problem: &Diagnostic) -> bool {
+        let missing = match problem.code {
+            Code::UnknownIssuer => Kind::TokenIssuer,
+            Code::UnknownTrustDomain | Code::UnknownWorkload | Code::UnknownCertificateIssuer => {
+                Kind::TrustDomain
+            }
+            Code::UnknownFragment => Kind::Fragments,
+            _ => return false,
+        };
+        let is_named = |name: &Option<String>| {
+            name.as_ref().is_none_or(|name| problem.message.contains(&format!("`{name}`")))
+        };
+        self.others || self.named.iter().any(|(kind, name)| *kind == missing && is_named(name))
+    }
 }
 
 impl FileSet {
@@ -63,10 +91,19 @@ impl DocumentFiles {
         let fragments = others.iter().filter(|document| document.kind() == Kind::Fragments);
         let fragments = fragments.flat_map(|document| *document.fingerprint().as_bytes());
         let fragments = Fingerprint::of(&fragments.collect::<Vec<_>>());
-        let read = others.iter().map(RawDocument::read);
-        let others =
-            read.filter_map(|read| read.map_err(|problem| problems.push(problem)).ok()).collect();
-        Self { policies, others, fragments }
+        let mut unread = Unread { named: Vec::new(), others: document::any_error(problems) };
+        let read = others.iter().filter_map(|document| match document.read() {
+            Ok(read) => Some(read),
+            Err(problem) => {
+                problems.push(problem);
+                // A fragment has a name of its own.
+                let name = document.name().filter(|_| document.kind() != Kind::Fragments);
+                unread.named.push((document.kind(), name));
+                None
+            }
+        });
+        let others = read.collect();
+        Self { policies, others, fragments, unread }
     }
 }
 

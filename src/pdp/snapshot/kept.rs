@@ -18,6 +18,7 @@ use crate::replace_file::replace_file;
 use crate::secret::Fingerprint;
 use crate::sync::lock;
 use crate::trust::{KnownLists, StoredCrl};
+use crate::words::counted;
 
 /// A folder of revocation lists.
 #[derive(Debug)]
@@ -107,10 +108,7 @@ impl KeptLists {
                 None => lost = lost.saturating_add(1),
             }
         }
-        (
-            found,
-            (lost > 0).then(|| format!("{lost} lists are missing or are not as they were written")),
-        )
+        (found, (lost > 0).then(|| format!("{} missing, or not as written", counted(lost, "list"))))
     }
 
     fn read_list(&self, entry: &StoredEntry) -> Option<StoredCrl> {
@@ -259,8 +257,8 @@ mod tests {
             again.status().problem.unwrap()
         };
         let index = folder.path().join(INDEX_FILE);
-        assert!(problem(&|| fs::remove_file(&list).unwrap()).contains("1 lists"));
-        assert!(problem(&|| fs::write(&list, &whole[1..]).unwrap()).contains("1 lists"));
+        assert!(problem(&|| fs::remove_file(&list).unwrap()).contains("1 list missing"));
+        assert!(problem(&|| fs::write(&list, &whole[1..]).unwrap()).contains("1 list missing"));
         assert!(problem(&|| fs::remove_file(&index).unwrap()).contains(INDEX_FILE));
         assert!(problem(&|| fs::write(&index, "{").unwrap()).contains("cannot be read"));
         // P252: set aside each time, and seen after the next restart too.

@@ -1,5 +1,7 @@
 //! Combining the rules that are about a request: default deny, deny overrides, and the narrowest rule speaks.
 
+use std::sync::Arc;
+
 use super::index::Index;
 use super::judge::{FailedCheck, RuleResult, judge};
 use super::rule_match::RuleMatch;
@@ -191,7 +193,11 @@ impl<'r> RuleResults<'r> {
         let Some((fit, verdict)) = self.closest else {
             let why = "no allow rule is about this host, method and path";
             let custom = index.answer_for(question.request);
-            return Decision::Deny(Denial { custom, ..Denial::new(Reason::NoRule.because(why)) });
+            let target = question.request.target.as_ref().ok();
+            let of_host = target.and_then(|target| index.of_host(&target.host).next());
+            let policy = of_host.map(|(_, rule)| Arc::clone(&rule.name.policy));
+            let denial = Denial::new(Reason::NoRule.because(why));
+            return Decision::Deny(Denial { custom, policy, ..denial });
         };
         let (why, needs) = verdict.explain(&fit.rule.requirements);
         Decision::Deny(Denial { needs, ..denial(fit, why) })

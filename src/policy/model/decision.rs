@@ -45,6 +45,8 @@ pub struct Denial {
     pub rejection: Rejection,
     /// The rule that denied, or the allow rule that came closest.
     pub rule: Option<RuleName>,
+    /// A policy of the host, where no rule of it came close.
+    pub policy: Option<Arc<str>>,
     /// The annotations of that rule.
     pub annotations: Annotations,
     /// The credentials that would have been needed.
@@ -102,6 +104,12 @@ impl Decision {
             Self::Allow(permit) => Some(permit.rule()),
             Self::Deny(denial) => denial.rule.as_ref(),
         }
+    }
+
+    /// The policy of that rule, or one of the host.
+    pub fn policy(&self) -> Option<&Arc<str>> {
+        let own = if let Self::Deny(denial) = self { denial.policy.as_ref() } else { None };
+        self.rule().map(|rule| &rule.policy).or(own)
     }
 
     /// The annotations of that rule.
@@ -213,6 +221,7 @@ impl Denial {
         Self {
             rejection,
             rule: None,
+            policy: None,
             annotations: Annotations::default(),
             needs: Needs::default(),
             custom: None,

@@ -39,7 +39,8 @@ impl Firsts {
         }
         if let (Some(key), Some(from), Some(until)) = (peer.spki, peer.not_before, peer.not_after) {
             let middle = from.plus(until.since(from) / 2);
-            if self.keys.get(&own).is_some_and(|(old, early)| old != key && seen.at < early) {
+            let is_new = self.is_new((Signal::CertificateKey, own), &key.to_hex());
+            if is_new && self.keys.get(&own).is_some_and(|(_, early)| seen.at < early) {
                 found(Signal::CertificateKey, &name, format!("the key {} is new", key.to_hex()));
             }
             self.keys.insert(own, (key, middle));

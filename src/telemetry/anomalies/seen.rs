@@ -31,7 +31,7 @@ impl ProvenDecision {
         let ours = matches!(&outcome.decision, Decision::Deny(denial)
             if denial.rejection.client_answer() == ClientAnswer::Unavailable);
         let subject = outcome.subject.as_ref().filter(|_| !ours)?;
-        let policy = outcome.decision.rule().map(|rule| Arc::clone(&rule.policy));
+        let policy = outcome.decision.policy().cloned();
         let is_known = subject.peer().verified().is_some() || subject.tokens().verified().is_some();
         if policy.is_none() && !is_known {
             return None;

@@ -35,6 +35,8 @@ struct DomainCompiler<'a> {
     remotes: Vec<Arc<RemoteFile>>,
     /// The key of the document that is being read.
     part: RemotePart,
+    /// The SPIFFE name of the trust domain.
+    spiffe: Option<TrustDomainName>,
 }
 
 /// Compiles one document, but for which of its revocation lists count: that depends on the other documents, and on what was
@@ -49,8 +51,10 @@ pub(in crate::trust) fn compile(
 ) -> Option<DomainDraft> {
     let before = problems.len();
     let (inputs, remotes, part) = (Vec::new(), Vec::new(), RemotePart::Authorities);
-    let mut compiler = DomainCompiler { document, files, now, problems, inputs, remotes, part };
+    let mut compiler =
+        DomainCompiler { document, files, now, problems, inputs, remotes, part, spiffe: None };
     let spiffe = spec.spiffe.as_ref().and_then(|name| compiler.spiffe_name(name));
+    compiler.spiffe.clone_from(&spiffe);
     let forwarders = compiler.forwarders(spec, spiffe.as_ref());
     let authorities = compiler.authorities(spec);
     let intermediates = compiler.intermediates(&spec.intermediates, &authorities);
@@ -376,7 +380,7 @@ impl DomainCompiler<'_> {
     fn remote(&mut self, spec: &RemoteSource) -> Option<()> {
         let file = RemoteFile::read(self.part, spec, &self.document.origin, self.files);
         let file = file.map_err(|problem| self.problems.push(problem)).ok()?;
-        self.remotes.push(Arc::new(file));
+        self.remotes.push(Arc::new(file.of_trust_domain(self.spiffe.as_ref())));
         Some(())
     }
 

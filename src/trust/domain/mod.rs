@@ -21,7 +21,7 @@ mod trust_domain;
 mod validity;
 
 pub use authorities::Authority;
-pub use bundle::refresh_hint;
+pub use bundle::{bundle_authorities, refresh_hint};
 pub(super) use compile::{check_distinct, compile};
 pub use crl::{Crl, IssuerId};
 pub(super) use draft::settle;

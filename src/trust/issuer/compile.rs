@@ -175,8 +175,7 @@ impl IssuerCompiler<'_> {
             }
         }
         let message = "tokens without an audience are accepted: any service that these clients send a token to can use it here";
-        let help =
-            "have the issuer write an audience for this service, and name it under `audiences`";
+        let help = "have the issuer write an audience for this service, name it under `audiences`, and remove `withoutAudience`; until then name only clients that send tokens to this service alone";
         let span = self.document.origin.span(spec);
         self.problems.push(Diagnostic::warning(Code::WithoutAudience, span, message).help(help));
         values(&clients.value)

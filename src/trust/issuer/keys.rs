@@ -71,6 +71,11 @@ impl IssuerCompiler<'_> {
                 let more = [url.is_some(), discovery.is_some(), secrets];
                 let more = more.into_iter().filter(|given| *given).count();
                 let count = sources.len().saturating_add(more);
+                if count == 0 {
+                    let message = "keys have no source: none of `file`, `inline`, `url`, `discovery` and `secrets` has a value";
+                    let help = "say where the keys are, such as `discovery: {}` or `url: ADDRESS`";
+                    return self.refuse(Code::KeySource, keys, message, help);
+                }
                 let message = format!(
                     "keys have {count} sources, expected exactly one of `file`, `inline`, `url`, `discovery` and `secrets`"
                 );
@@ -138,9 +143,8 @@ impl IssuerCompiler<'_> {
 
     /// Tells what is wrong with the keys; whether the set can be used.
     fn judge(&mut self, set: &KeySet, place: &Spanned<String>, what: &str) -> bool {
-        // A SPIFFE bundle has keys for other kinds of SVIDs beside ours.
-        let expected =
-            |fault| matches!(fault, KeyFault::OtherUse(_)) && self.purpose() == KeyPurpose::JwtSvid;
+        // A SPIFFE bundle has keys for other kinds of SVIDs beside ours, and a provider's set those for encryption.
+        let expected = |fault| matches!(fault, KeyFault::OtherUse(_)) && !set.keys().is_empty();
         let told: Vec<_> = set.skipped().iter().filter(|key| !expected(key.fault)).collect();
         for skipped in told {
             let message = format!("{what}: {skipped}");
@@ -206,6 +210,7 @@ impl IssuerCompiler<'_> {
             }
             KeyUrlError::NotAbsolute
             | KeyUrlError::OddAddress
+            | KeyUrlError::EmptyLabel
             | KeyUrlError::Scheme
             | KeyUrlError::UserInfo
             | KeyUrlError::Fragment
@@ -259,7 +264,7 @@ impl IssuerCompiler<'_> {
         client: Option<ClientCredentials>,
     ) -> Option<Access> {
         let authorities = self.authorities(ca)?;
-        Some(Access { authorities, timeout: timeout?, client: client? })
+        Some(Access { authorities, spiffe: None, timeout: timeout?, client: client? })
     }
 
     /// `Some(None)` where the system's authorities are to be used.

@@ -68,9 +68,10 @@ impl IssuerCompiler<'_> {
             let help = format!("write `header: {}`", header.value);
             return self.error(Code::InvalidPlace, &spec.prefix, message, &help);
         }
-        if !word.is_empty() && !is_name(&word) {
+        let is_word = is_name(&word) && word.starts_with(|c: char| c.is_ascii_alphanumeric());
+        if !word.is_empty() && !is_word {
             let message = format!("`{}` is not a word", spec.prefix.value.escape_debug());
-            let help = "write the word before the token without a space, such as `JWT`";
+            let help = "write the word before the token without a space, such as `JWT`; it begins with a letter or a digit";
             return self.error(Code::InvalidPlace, &spec.prefix, &message, help);
         }
         if !is_authorization {

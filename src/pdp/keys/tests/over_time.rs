@@ -227,7 +227,7 @@ async fn a_rotation_denies_no_good_token() {
     }
 }
 
-/// P260: junk with key ids that are named again and again has a bound too, and delays a new key by the gap of its budget.
+/// P445: junk with key ids that are named again and again has a bound too, and delays a new key by the gap of its budget.
 #[tokio::test(start_paused = true)]
 async fn repeated_junk_is_bounded() {
     let provider = Provider::publishing(&[(0, &["old"]), (91, &["new"])]);
@@ -249,9 +249,9 @@ async fn repeated_junk_is_bounded() {
     while !finds(&cache, &trust, "new").await {
         sleep(millis(20)).await;
     }
-    assert!(began.elapsed() <= secs(5), "{:?}", began.elapsed());
+    assert!(began.elapsed() <= millis(1600), "{:?}", began.elapsed());
     junk.abort();
-    assert!(provider.busiest(secs(60)) <= 27, "{}", provider.busiest(secs(60)));
+    assert!(provider.busiest(secs(60)) <= 58, "{}", provider.busiest(secs(60)));
 }
 
 /// P260: a provider that hung does not delay a new key after it is back.
@@ -278,17 +278,20 @@ async fn a_provider_that_hung_is_asked_again_at_once() {
     );
 }
 
-/// P261: a key id that is named before its key is published is not refused for long after.
+/// P445: a key id that is named before its key is published is not refused for long after.
 #[tokio::test(start_paused = true)]
 async fn a_key_that_is_used_before_it_is_published_is_found() {
-    let provider = Provider::publishing(&[(0, &["old"]), (12, &["old", "new"])]);
-    let (cache, trust) = (cache(&provider), trust(&[("a", "https://a.example/jwks")]));
-    cache.follow(&trust, None);
-    sleep(secs(10)).await;
-    while !finds(&cache, &trust, "new").await {
-        sleep(millis(100)).await;
+    for published in [11, 12, 16] {
+        let provider = Provider::publishing(&[(0, &["old"]), (published, &["old", "new"])]);
+        let (cache, trust) = (cache(&provider), trust(&[("a", "https://a.example/jwks")]));
+        cache.follow(&trust, None);
+        sleep(secs(10)).await;
+        while !finds(&cache, &trust, "new").await {
+            sleep(millis(100)).await;
+        }
+        let late = provider.began.elapsed() - secs(published);
+        assert!(late <= millis(1700), "{late:?}");
     }
-    assert!(provider.began.elapsed() <= secs(21), "{:?}", provider.began.elapsed());
 }
 
 /// P264: a fetch that a token caused and that comes too late is no verdict about the token.
@@ -338,7 +341,7 @@ async fn replaced_keys_are_noticed() {
         assert!(again().await.is_none());
         sleep(millis(10)).await;
     }
-    assert!(provider.busiest(secs(60)) <= 10, "{}", provider.busiest(secs(60)));
+    assert!(provider.busiest(secs(60)) <= 33, "{}", provider.busiest(secs(60)));
 }
 
 /// P266: keys stay through an outage of half an hour while everything about how they are fetched changes, also over a restart.
