@@ -12,7 +12,7 @@ use std::task::Poll;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use time::OffsetDateTime;
-use time::format_description::well_known::Rfc3339;
+use time::format_description::well_known::{Rfc2822, Rfc3339};
 
 /// A moment: milliseconds since 1970-01-01T00:00:00Z, leap seconds not counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -95,10 +95,19 @@ impl UnixTime {
         i64::try_from(at.unix_timestamp_nanos().div_euclid(1_000_000)).ok().map(Self)
     }
 
+    /// Reads a date of HTTP (RFC 9110 section 5.6.7).
+    pub fn from_http_date(text: &str) -> Option<Self> {
+        OffsetDateTime::parse(text, &Rfc2822).ok().map(|at| Self::from_secs(at.unix_timestamp()))
+    }
+
+    /// Its date and its time of day in UTC, to the second; none beyond the years that dates have.
+    pub fn in_utc(self) -> Option<OffsetDateTime> {
+        OffsetDateTime::from_unix_timestamp(self.as_secs()).ok()
+    }
+
     /// As RFC 3339 text in UTC, to the second.
     pub fn to_rfc3339(self) -> String {
-        let at = OffsetDateTime::from_unix_timestamp(self.as_secs()).ok();
-        let text = at.and_then(|at| at.format(&Rfc3339).ok());
+        let text = self.in_utc().and_then(|at| at.format(&Rfc3339).ok());
         text.unwrap_or_else(|| format!("{} s since 1970", self.as_secs()))
     }
 

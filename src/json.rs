@@ -5,6 +5,7 @@
 
 use std::cell::Cell;
 use std::fmt;
+use std::io::{self, Write};
 
 use serde::Serialize;
 use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
@@ -95,6 +96,35 @@ pub fn visible(text: &str) -> String {
         }
     }
     out
+}
+
+/// Writes `text` with everything that cannot be seen as `escape` writes it. The text that `kept` measures at such a place is left as
+/// it is.
+///
+/// # Errors
+/// Of `out`.
+pub(crate) fn write_visible(
+    text: &str,
+    out: &mut impl Write,
+    kept: impl Fn(&str) -> usize,
+    escape: impl Fn(char, &mut Vec<u8>),
+) -> io::Result<()> {
+    let mut rest = text;
+    while let Some(at) = rest.find(|c| !is_shown(c)) {
+        let (before, after) = rest.split_at_checked(at).unwrap_or((rest, ""));
+        let (kept, after) = after.split_at_checked(kept(after)).unwrap_or(("", after));
+        out.write_all(before.as_bytes())?;
+        out.write_all(kept.as_bytes())?;
+        rest = after;
+        let mut chars = after.chars();
+        if let Some(c) = chars.next().filter(|_| kept.is_empty()) {
+            let mut escaped = Vec::new();
+            escape(c, &mut escaped);
+            out.write_all(&escaped)?;
+            rest = chars.as_str();
+        }
+    }
+    out.write_all(rest.as_bytes())
 }
 
 /// `value` as JSON over several lines, in which everything can be seen, and which programs read as the same.

@@ -187,8 +187,8 @@ pub const MAX_CREDENTIAL_BYTES: u64 = 256 * 1024;
 /// Envoy gives up on us (P15).
 pub const DEFAULT_DEADLINE: Duration = Duration::from_millis(150);
 
-/// Least time until a key set, a list or a file is fetched again because the server asks for it (`Cache-Control`): some say
-/// `no-cache` and mean no harm.
+/// Least time until a key set, a list or a file is fetched again because the server asks for it (`Cache-Control`): some answer with
+/// `no-cache`, and would be asked all the time.
 pub const MIN_ASKED_REFRESH: Duration = Duration::from_secs(30);
 
 /// First and longest wait after a failed fetch.

@@ -164,7 +164,7 @@ impl Reloader {
                 }
             }
             if since.elapsed() > RESTLESS {
-                self.work.restless();
+                self.work.refuse(&[self.work.restless()], None);
             }
         }
     }
@@ -226,9 +226,9 @@ impl Work {
         lost.iter().map(shown).collect()
     }
 
-    fn restless(&self) {
+    fn restless(&self) -> Diagnostic {
         let message = "the files have kept changing for half a minute, and count once they rest";
-        self.refuse(&[Diagnostic::error(Code::FilesInMotion, self.place(), message)], None);
+        Diagnostic::error(Code::FilesInMotion, self.place(), message)
     }
 
     /// The place of the documents.

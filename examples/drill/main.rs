@@ -30,7 +30,7 @@ use std::time::Duration;
 
 use clap::Parser as _;
 use drills::{DRILLS, Ground};
-use testbed::envoy::{EnvoyBinary, Search};
+use testbed::envoy_binary::{EnvoyBinary, Search};
 
 /// Attacks countersign, or takes away what it depends on, while a caller with good credentials goes on through a real Envoy.
 #[derive(Debug, clap::Parser)]

@@ -6,7 +6,8 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use crate::testbed::Folder;
-use crate::testbed::envoy::{Bootstrap, Envoy, EnvoyBinary};
+use crate::testbed::envoy::{Bootstrap, Envoy};
+use crate::testbed::envoy_binary::EnvoyBinary;
 use crate::testbed::http1::{Connection, Request};
 use countersign::clock::Stopwatch;
 use tokio::net::{TcpListener, TcpStream};

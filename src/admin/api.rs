@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::pdp::{KnownRevocation, ListStatus, Published, SharingStatus};
 use crate::secret::hex;
+use crate::store::StoreKind;
 use crate::trust::RevocationEntry;
 
 /// Every revocation that has an entry, and the state of the lists.
@@ -41,8 +42,8 @@ pub struct Receipt {
     pub not_shared: Option<String>,
     /// The replicas that have it.
     pub replicas: Replicas,
-    /// `memory` or `redis`.
-    pub store: String,
+    /// The kind of the store.
+    pub store: StoreKind,
     /// Reasons why the entry may revoke less than it seems.
     pub warnings: Vec<String>,
 }
@@ -86,14 +87,14 @@ impl Receipt {
             )
         }));
         let replicas = match (published.store, &published.not_shared) {
-            ("memory", _) | (_, Some(_)) => Replicas::This,
-            _ => Replicas::All,
+            (StoreKind::Memory, _) | (_, Some(_)) => Replicas::This,
+            (StoreKind::Redis, None) => Replicas::All,
         };
         Self {
             id: hex(&published.id),
             not_shared: published.not_shared.clone(),
             replicas,
-            store: published.store.to_owned(),
+            store: published.store,
             warnings,
         }
     }

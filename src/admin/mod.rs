@@ -14,7 +14,7 @@ mod readiness;
 mod revocations;
 
 pub use health::{ComponentHealth, HealthState};
-pub use key_set::{KeySet, publish};
+pub use key_set::{KeySetSource, publish};
 pub use readiness::{Readiness, ReadinessOptions, RequiredAtStart};
 pub use revocations::{RevocationApi, RevocationApiOptions};
 
@@ -65,7 +65,7 @@ pub struct Pages {
     /// The revocation API, where it is configured.
     pub revocations: Option<RevocationApi>,
     /// The public keys of assertions, where there are any.
-    pub key_set: Option<KeySet>,
+    pub key_set: Option<KeySetSource>,
 }
 
 /// The pages, and who may make one that takes its time.

@@ -1,7 +1,6 @@
 //! A part of a running server, which reports itself.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
 
 use serde_json::{Value, json};
 
@@ -28,18 +27,14 @@ pub(super) trait Component: Send + Sync {
     }
 }
 
-/// `3m ago`, to the second.
+/// `3m ago`.
 pub(super) fn ago(moment: UnixTime, now: UnixTime) -> String {
-    format!("{} ago", whole_seconds(now.since(moment)))
+    format!("{} ago", HumanDuration::new(now.since(moment)).rounded())
 }
 
-/// `3m`, to the second.
+/// `3m`.
 pub(super) fn until(moment: UnixTime, now: UnixTime) -> String {
-    whole_seconds(moment.since(now)).to_string()
-}
-
-fn whole_seconds(duration: Duration) -> HumanDuration {
-    HumanDuration::new(Duration::from_secs(duration.as_secs()))
+    HumanDuration::new(moment.since(now)).rounded().to_string()
 }
 
 pub(super) fn count(count: &AtomicU64) -> u64 {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tokio::net::TcpListener;
 
 use super::error::StartError;
-use crate::admin::{self, KeySet};
+use crate::admin::{self, KeySetSource};
 use crate::clock::SystemClock;
 use crate::config::Config;
 use crate::envoy::ListenAddress;
@@ -39,7 +39,7 @@ pub(super) fn signer(
     Ok(Some(Arc::new(signer)))
 }
 
-pub(super) fn key_set_of(signer: &Arc<Signer>) -> KeySet {
+pub(super) fn key_set_of(signer: &Arc<Signer>) -> KeySetSource {
     let signer = Arc::clone(signer);
     Arc::new(move || signer.key_set())
 }

@@ -5,7 +5,6 @@ use std::net::SocketAddr;
 
 use bytes::Bytes;
 use serde_json::Value;
-use time::OffsetDateTime;
 
 use super::json::{Json, JsonScalar};
 use crate::authn::{PeerIdentity, Subject, TokenIdentity};
@@ -13,7 +12,7 @@ use crate::clock::UnixTime;
 use crate::evidence::IgnoredToken;
 use crate::json::is_exact;
 use crate::pdp::{CacheHits, Outcome};
-use crate::policy::{Decision, Denial, RuleName, ShadowOutcome, Throttling, Truth};
+use crate::policy::{Decision, Denial, Effect, RuleName, ShadowOutcome, Throttling, Truth};
 use crate::reason::{Reason, RefusedCredential, Rejection};
 use crate::request::{Client, PROTOCOLS, RequestView, TokenPlace, TraceParent};
 use crate::secret::{Fingerprint, Hex};
@@ -33,6 +32,13 @@ mod wire {
 pub use wire::{
     DecisionRecord, Event as RecordedEvent, Peer as RecordedPeer, Token as RecordedToken,
 };
+
+impl DecisionRecord {
+    /// The decision; none for a word that is neither `allow` nor `deny`.
+    pub fn effect(&self) -> Option<Effect> {
+        Effect::named(&self.decision)
+    }
+}
 
 /// The record of one decision: a line of JSON.
 #[derive(Clone, Debug)]
@@ -317,7 +323,7 @@ fn time(name: &str, moment: Option<UnixTime>, record: &mut Json) {
 
 /// RFC 3339 in UTC, always with three digits of milliseconds.
 fn rfc3339(moment: UnixTime) -> Option<[u8; 24]> {
-    let second = OffsetDateTime::from_unix_timestamp(moment.as_secs()).ok()?;
+    let second = moment.in_utc()?;
     let (date, time) = (second.date(), second.time());
     let [year, millis] = [i64::from(date.year()), moment.as_millis().rem_euclid(1000)];
     let mut text = *b"0000-00-00T00:00:00.000Z";

@@ -47,12 +47,12 @@ pub(super) struct Args {
     deny_warnings: bool,
     /// Output format.
     #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
-    output: Output,
+    output: CheckOutput,
 }
 
 /// Output format.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
-enum Output {
+enum CheckOutput {
     /// Text on standard error: the line, a caret, and what to do.
     #[default]
     Human,
@@ -86,11 +86,11 @@ pub(super) fn run(args: &Args) -> Result<Exit, CommandError> {
     }
     let (problems, files) = (&load.problems, load.files);
     let written = match args.output {
-        Output::Human => {
+        CheckOutput::Human => {
             let colour = io::stderr().is_terminal();
             report(problems, files, args.output, colour, &mut style::err())
         }
-        Output::Json | Output::Sarif => {
+        CheckOutput::Json | CheckOutput::Sarif => {
             report(problems, files, args.output, false, &mut io::stdout())
         }
     };
@@ -148,17 +148,17 @@ fn hint_at_peer_sources(sources: &PeerSources) {
 fn report(
     problems: &[Diagnostic],
     files: usize,
-    output: Output,
+    output: CheckOutput,
     colour: bool,
     out: &mut impl Write,
 ) -> io::Result<()> {
     match output {
-        Output::Json => {
+        CheckOutput::Json => {
             let problems: Vec<_> = problems.iter().map(Diagnostic::json).collect();
             style::json(&problems, out)
         }
-        Output::Sarif => style::json(&sarif::log(problems), out),
-        Output::Human => {
+        CheckOutput::Sarif => style::json(&sarif::log(problems), out),
+        CheckOutput::Human => {
             for problem in problems {
                 writeln!(out, "{}\n", problem.render(colour))?;
             }
@@ -194,7 +194,7 @@ mod tests {
         ]
     }
 
-    fn written(problems: &[Diagnostic], files: usize, output: Output) -> String {
+    fn written(problems: &[Diagnostic], files: usize, output: CheckOutput) -> String {
         let mut out = Vec::new();
         report(problems, files, output, false, &mut out).unwrap();
         String::from_utf8(out).unwrap()
@@ -202,7 +202,7 @@ mod tests {
 
     #[test]
     fn people_get_the_line_with_a_caret_and_a_summary() {
-        let text = written(&problems(), 3, Output::Human);
+        let text = written(&problems(), 3, CheckOutput::Human);
         for part in [
             "error[unknown-field]: unknown field `bb`",
             "p.yaml:2:1",
@@ -212,13 +212,13 @@ mod tests {
             assert!(text.contains(part), "{part}\n{text}");
         }
         assert!(text.ends_with("3 files: 1 error, 1 warning\n"), "{text}");
-        assert_eq!(written(&[], 1, Output::Human), "1 file: no problems\n");
+        assert_eq!(written(&[], 1, CheckOutput::Human), "1 file: no problems\n");
     }
 
     #[test]
     fn review_tools_get_sarif() {
         let log: serde_json::Value =
-            serde_json::from_str(&written(&problems(), 3, Output::Sarif)).unwrap();
+            serde_json::from_str(&written(&problems(), 3, CheckOutput::Sarif)).unwrap();
         let run = &log["runs"][0];
         assert_eq!(
             (&log["version"], &run["tool"]["driver"]["name"]),
@@ -241,13 +241,13 @@ mod tests {
     #[test]
     fn programs_get_one_object_for_each_problem() {
         let json: serde_json::Value =
-            serde_json::from_str(&written(&problems(), 3, Output::Json)).unwrap();
+            serde_json::from_str(&written(&problems(), 3, CheckOutput::Json)).unwrap();
         assert_eq!(json[0]["severity"], "error");
         assert_eq!(json[0]["code"], "unknown-field");
         assert_eq!((&json[0]["line"], &json[0]["column"]), (&2.into(), &1.into()));
         assert_eq!(json[0]["file"], "p.yaml");
         assert_eq!(json[0]["help"], "did you mean `b`?");
         assert_eq!(json[1]["severity"], "warning");
-        assert_eq!(written(&[], 0, Output::Json), "[]\n");
+        assert_eq!(written(&[], 0, CheckOutput::Json), "[]\n");
     }
 }

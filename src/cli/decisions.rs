@@ -15,6 +15,7 @@ use crate::audit::{DecisionRecord, put_aside};
 use crate::clock::{Clock as _, SystemClock, UnixTime};
 use crate::config::{Config, Overrides};
 use crate::document::HumanDuration;
+use crate::policy::Effect;
 use crate::reason::Reason;
 use crate::words::counted;
 
@@ -166,7 +167,7 @@ impl Args {
     fn is_about(&self, record: &DecisionRecord) -> bool {
         let is = |wanted: &Option<String>, own: &str| wanted.as_ref().is_none_or(|w| w == own);
         let request = record.request.as_ref();
-        let is_denied = record.decision == "deny";
+        let is_denied = record.effect() == Some(Effect::Deny);
         let is_peer = self.peer.as_deref().is_none_or(|text| {
             let marks =
                 record.peer.iter().flat_map(|own| [&own.spiffe, &own.subject, &own.fingerprint]);
@@ -222,7 +223,8 @@ impl Newest {
         }
         self.listed.iter().try_for_each(|listed| listed.write(args.output))?;
         if args.output == Output::Human && !args.tail {
-            let denied = self.listed.iter().filter(|own| own.record.decision == "deny").count();
+            let denied =
+                self.listed.iter().filter(|own| own.record.effect() == Some(Effect::Deny)).count();
             let (listed, all) = (self.listed.len(), counted(self.wanted, "decision"));
             let (all, more) = match listed < self.wanted {
                 true => (format!("the newest {listed} of {all}"), "; `--limit 0` lists all"),
@@ -283,7 +285,7 @@ impl Listed {
         }
         let request = record.request.clone().unwrap_or_default();
         let or_none = |text: String| if text.is_empty() { "-".to_owned() } else { visible(&text) };
-        let style = if record.decision == "deny" { BAD } else { GOOD };
+        let style = if record.effect() == Some(Effect::Allow) { GOOD } else { BAD };
         writeln!(
             out(),
             "{}  {style}{:<5}{style:#}  {:<22}  {:<28}  {}  {} {}{}  {QUIET}{}{QUIET:#}",

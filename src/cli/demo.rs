@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use tokio::runtime::Runtime;
 
 use super::{CommandError, Exit};
-use crate::demo::envoy::Search;
-use crate::demo::{self, DemoError, Options, Output};
+use crate::demo::envoy_binary::Search;
+use crate::demo::{self, DemoError, Options, TourOutput};
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
@@ -30,8 +30,8 @@ pub(super) struct Args {
     #[arg(long)]
     keep: bool,
     /// Output format.
-    #[arg(long, value_enum, default_value_t = Output::Text)]
-    output: Output,
+    #[arg(long, value_enum, default_value_t = TourOutput::Human)]
+    output: TourOutput,
 }
 
 pub(super) fn run(args: Args) -> Result<Exit, CommandError> {

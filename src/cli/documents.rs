@@ -16,15 +16,18 @@ pub(super) fn read(paths: &[PathBuf]) -> Result<Snapshot, CommandError> {
     checked(Load::from_paths(paths))
 }
 
-/// Reads the documents in `paths` and fetches the revocation lists, bundles and authorities that they get from servers. A file
-/// that cannot be fetched is reported and missing.
-pub(super) fn fetch(paths: &[PathBuf]) -> Result<Snapshot, CommandError> {
+/// Reads the documents in `paths` and, unless `offline`, fetches the revocation lists, bundles and authorities that they get from
+/// servers. Gives a message about each file that cannot be fetched, and is missing.
+pub(super) fn fetch(
+    paths: &[PathBuf],
+    offline: bool,
+) -> Result<(Snapshot, Vec<String>), CommandError> {
     let snapshot = read(paths)?;
-    if snapshot.trust().domains().iter().all(|domain| domain.remotes.is_empty()) {
-        return Ok(snapshot);
+    if offline || snapshot.trust().domains().iter().all(|domain| domain.remotes.is_empty()) {
+        return Ok((snapshot, Vec::new()));
     }
-    let contents = runtime()?.block_on(remote_files(&snapshot));
-    checked(Load::with_remote(paths, contents))
+    let (contents, missing) = runtime()?.block_on(remote_files(&snapshot));
+    Ok((checked(Load::with_remote(paths, contents))?, missing))
 }
 
 /// A runtime for network calls.
@@ -40,8 +43,8 @@ fn checked(load: Load) -> Result<Snapshot, CommandError> {
     }
 }
 
-async fn remote_files(snapshot: &Snapshot) -> RemoteContents {
-    let mut contents = RemoteContents::new();
+async fn remote_files(snapshot: &Snapshot) -> (RemoteContents, Vec<String>) {
+    let (mut contents, mut missing) = (RemoteContents::new(), Vec::new());
     let fetcher = HttpsFetcher::through(&Arc::new(standard_proxies()));
     let domains = snapshot.trust().domains().iter();
     for (domain, file) in
@@ -53,13 +56,13 @@ async fn remote_files(snapshot: &Snapshot) -> RemoteContents {
         drop(progress);
         match fetched {
             Ok(fetched) => contents.extend(fetched.body.map(|body| (file.name.clone(), body))),
-            Err(error) => style::error(format_args!(
+            Err(error) => missing.push(format!(
                 "a file of `{domain}` from {} was not fetched: {error}",
                 style::visible(&origin)
             )),
         }
     }
-    contents
+    (contents, missing)
 }
 
 /// A line on the terminal that disappears when the wait is over.

@@ -18,6 +18,8 @@ pub(super) enum CommandError {
     Settings(String),
     /// The settings file has an error.
     SettingsFile(Box<Diagnostic>),
+    /// The file of a question has errors. The text says which file.
+    Question(Vec<Diagnostic>, String),
     /// The documents have errors. The text says what was not done.
     Documents(Vec<Diagnostic>, &'static str),
     /// A document cannot be changed.
@@ -41,7 +43,7 @@ impl CommandError {
 
     const fn exit(&self) -> Exit {
         match self {
-            Self::Usage(_) => Exit::Usage,
+            Self::Usage(_) | Self::Question(..) => Exit::Usage,
             Self::Settings(_) | Self::SettingsFile(_) => Exit::Settings,
             Self::Documents(..) | Self::Document(_) => Exit::Documents,
             Self::Listen(_) => Exit::Listen,
@@ -53,7 +55,7 @@ impl CommandError {
     /// place. Nothing where standard output is what failed.
     pub(super) fn write(&self, output: Option<&str>) {
         let problems = match self {
-            Self::Documents(problems, _) => problems.as_slice(),
+            Self::Documents(problems, _) | Self::Question(problems, _) => problems.as_slice(),
             Self::SettingsFile(problem) => std::slice::from_ref(&**problem),
             Self::Usage(_) | Self::Settings(_) | Self::Document(_) | Self::Listen(_) => &[],
             Self::Failure(_) | Self::Output => return,
@@ -87,6 +89,10 @@ impl CommandError {
             | Self::Listen(message)
             | Self::Failure(message) => style::error(message),
             Self::SettingsFile(problem) => style::diagnostics(std::slice::from_ref(problem)),
+            Self::Question(problems, message) => {
+                style::diagnostics(problems);
+                style::error(message);
+            }
             Self::Documents(problems, consequence) => {
                 style::diagnostics(problems);
                 style::error(format_args!("{consequence}: the documents have errors"));

@@ -12,6 +12,7 @@ use super::{CommandError, Exit, documents, time};
 use crate::admin::api::{ListedRevocation, RevocationPage};
 use crate::clock::{Clock as _, SystemClock, UnixTime};
 use crate::pdp::{ListStatus, SharingStatus};
+use crate::store::StoreKind;
 use crate::trust::RevocationKind;
 use crate::words::counted;
 
@@ -176,9 +177,9 @@ fn write_sharing(sharing: &SharingStatus, out: &mut dyn Write) -> io::Result<()>
         || String::from("never read"),
         |at| format!("read {}", time::relative(at, SystemClock.now())),
     );
-    let where_ = match &*sharing.store {
-        "memory" => String::from("on this server only"),
-        store => format!("shared through {}", visible(store)),
+    let where_ = match sharing.store {
+        StoreKind::Memory => String::from("on this server only"),
+        StoreKind::Redis => format!("shared through {}", sharing.store),
     };
     writeln!(out, "{HEADING}running{HEADING:#} {where_}, {read}")?;
     write_error(sharing.error.as_deref(), out)

@@ -25,7 +25,7 @@ pub(super) struct Args {
     settings: bool,
     /// Output format.
     #[arg(long, value_enum, default_value_t, value_name = "FORMAT", conflicts_with = "kind")]
-    output: Output,
+    output: SchemaOutput,
     /// Write to this file instead of standard output.
     #[arg(long, value_name = "FILE")]
     output_file: Option<PathBuf>,
@@ -33,7 +33,7 @@ pub(super) struct Args {
 
 /// Output format.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
-enum Output {
+enum SchemaOutput {
     /// JSON Schema, draft 2020-12, for editors and other programs.
     #[default]
     Json,
@@ -43,11 +43,11 @@ enum Output {
 
 pub(super) fn run(args: &Args) -> Result<Exit, CommandError> {
     let text = match (args.output, args.kind) {
-        (Output::Markdown, _) if args.settings => config::schema::reference(),
-        (Output::Json, _) if args.settings => format!("{:#}\n", config::schema::schema()),
-        (Output::Markdown, _) => schema::reference(),
-        (Output::Json, None) => format!("{:#}\n", schema::schema()),
-        (Output::Json, Some(kind)) => format!("{:#}\n", schema::schema_of(kind)),
+        (SchemaOutput::Markdown, _) if args.settings => config::schema::reference(),
+        (SchemaOutput::Json, _) if args.settings => format!("{:#}\n", config::schema::schema()),
+        (SchemaOutput::Markdown, _) => schema::reference(),
+        (SchemaOutput::Json, None) => format!("{:#}\n", schema::schema()),
+        (SchemaOutput::Json, Some(kind)) => format!("{:#}\n", schema::schema_of(kind)),
     };
     match &args.output_file {
         Some(path) => std::fs::write(path, text).map_err(|error| {

@@ -7,8 +7,8 @@ use anstyle::{AnsiColor, Style};
 use serde::Serialize;
 
 use crate::document::Diagnostic;
-use crate::json::is_shown;
 pub(super) use crate::json::visible;
+use crate::json::write_visible;
 
 pub(super) const GOOD: Style = AnsiColor::Green.on_default();
 pub(super) const BAD: Style = AnsiColor::Red.on_default().bold();
@@ -78,22 +78,14 @@ struct Visible<W>(W);
 
 impl<W: Write> Write for Visible<W> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let text = String::from_utf8_lossy(bytes);
-        let mut rest = &*text;
-        while let Some(at) = rest.find(|c| c != '\n' && c != '\t' && !is_shown(c)) {
-            let (before, after) = rest.split_at_checked(at).unwrap_or((rest, ""));
-            self.0.write_all(before.as_bytes())?;
-            let colour = colour(after);
-            self.0.write_all(after.get(..colour).unwrap_or_default().as_bytes())?;
-            rest = after.get(colour..).unwrap_or_default();
-            if colour == 0 {
-                let mut chars = rest.chars();
-                let hidden = chars.next().map(|c| visible(&c.to_string())).unwrap_or_default();
-                self.0.write_all(hidden.as_bytes())?;
-                rest = chars.as_str();
-            }
-        }
-        self.0.write_all(rest.as_bytes())?;
+        let kept = |rest: &str| match rest.starts_with(['\n', '\t']) {
+            true => 1,
+            false => colour(rest),
+        };
+        let escape = |c: char, out: &mut Vec<u8>| {
+            out.extend_from_slice(visible(c.encode_utf8(&mut [0; 4])).as_bytes());
+        };
+        write_visible(&String::from_utf8_lossy(bytes), &mut self.0, kept, escape)?;
         Ok(bytes.len())
     }
 

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use super::{CommandError, Exit, style, watch};
-use crate::document::any_error;
+use crate::document::{Diagnostic, any_error};
 use crate::json::is_shown;
 use crate::pdp::{Load, Snapshot};
 use crate::policy::{
@@ -29,7 +29,7 @@ pub(super) struct Args {
     paths: Vec<PathBuf>,
     /// Output format.
     #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
-    output: Output,
+    output: TestOutput,
     /// Fail if a rule or a part of a condition is not tested.
     #[arg(long)]
     full_coverage: bool,
@@ -40,7 +40,7 @@ pub(super) struct Args {
 
 /// Output format, on standard output.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
-enum Output {
+enum TestOutput {
     /// Text: what failed and why, and which rules hold in no case.
     #[default]
     Human,
@@ -64,37 +64,51 @@ struct JsonCase<'a> {
 
 pub(super) fn run(args: &Args) -> Result<Exit, CommandError> {
     if !args.watch {
-        return judge(args, Load::from_paths(&args.paths));
+        return Tested::run(Load::from_paths(&args.paths))?.print(args);
     }
     Err(watch::run(&args.paths, || {
         let load = Load::from_paths(&args.paths);
         let files = load.snapshot.iter().flat_map(Snapshot::files).map(Path::to_owned).collect();
-        if let Err(error) = judge(args, load) {
+        if let Err(error) = Tested::run(load).and_then(|tested| tested.print(args)) {
             error.print();
         }
         files
     }))
 }
 
-fn judge(args: &Args, load: Load) -> Result<Exit, CommandError> {
-    let Some(snapshot) = load.snapshot.filter(|_| !any_error(&load.problems)) else {
-        return Err(CommandError::Documents(load.problems, "no case was run"));
-    };
-    style::diagnostics(&load.problems);
-    if load.suites.is_empty() {
-        return Err(CommandError::failure("no `kind: PolicySuite` document among the files"));
+/// The results of the suites of some documents.
+struct Tested {
+    snapshot: Snapshot,
+    warnings: Vec<Diagnostic>,
+    reports: Vec<SuiteReport>,
+}
+
+impl Tested {
+    fn run(load: Load) -> Result<Self, CommandError> {
+        let Load { snapshot, problems: warnings, suites, .. } = load;
+        let Some(snapshot) = snapshot.filter(|_| !any_error(&warnings)) else {
+            return Err(CommandError::Documents(warnings, "no case was run"));
+        };
+        let reports = suites.iter().map(|suite| suite.run(snapshot.policies())).collect();
+        Ok(Self { reports, snapshot, warnings })
     }
-    let policies = snapshot.policies();
-    let reports: Vec<_> = load.suites.iter().map(|suite| suite.run(policies)).collect();
-    let mut out = style::out();
-    match args.output {
-        Output::Human => human(&reports, policies, &mut out),
-        Output::Json => json(&reports, &mut out),
-        Output::Junit => junit(&reports, &mut out),
-    }?;
-    let passed = reports.iter().flat_map(|report| &report.cases).all(passed);
-    let covered = !args.full_coverage || coverage(&reports, policies).is_full();
-    Ok(Exit::ok_if(passed && covered))
+
+    fn print(&self, args: &Args) -> Result<Exit, CommandError> {
+        let (policies, reports) = (self.snapshot.policies(), self.reports.as_slice());
+        style::diagnostics(&self.warnings);
+        if reports.is_empty() {
+            return Err(CommandError::failure("no `kind: PolicySuite` document among the files"));
+        }
+        let mut out = style::out();
+        match args.output {
+            TestOutput::Human => human(reports, policies, &mut out),
+            TestOutput::Json => json(reports, &mut out),
+            TestOutput::Junit => junit(reports, &mut out),
+        }?;
+        let passed = reports.iter().flat_map(|report| &report.cases).all(passed);
+        let covered = !args.full_coverage || coverage(reports, policies).is_full();
+        Ok(Exit::ok_if(passed && covered))
+    }
 }
 
 fn coverage(reports: &[SuiteReport], policies: &PolicySet) -> CoverageReport {

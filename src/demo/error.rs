@@ -23,7 +23,7 @@ pub(crate) enum DemoError {
     #[error("the Envoy configuration cannot be filled in: {0}")]
     Bootstrap(String),
     #[error(transparent)]
-    NoEnvoy(#[from] super::envoy::FindError),
+    NoEnvoy(#[from] super::envoy_binary::FindEnvoyError),
     #[error("cannot start {name} (`{program}`): {source}")]
     Start { name: &'static str, program: PathBuf, source: io::Error },
     #[error("{name} ended with {status} before it was ready; its log `{log}` ends with:\n{tail}")]

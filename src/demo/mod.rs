@@ -12,6 +12,7 @@ mod stage;
 pub(crate) mod audit;
 pub(crate) mod client;
 pub(crate) mod envoy;
+pub(crate) mod envoy_binary;
 pub(crate) mod http1;
 pub(crate) mod mint;
 pub(crate) mod pki;
@@ -29,7 +30,7 @@ pub(crate) use folder::Folder;
 pub(crate) use pki::Pki;
 pub(crate) use stage::{Props, Stage};
 
-use envoy::{EnvoyBinary, Search};
+use envoy_binary::{EnvoyBinary, Search};
 use interrupt::Interrupt;
 use report::Report;
 
@@ -41,13 +42,13 @@ pub(crate) struct Options {
     pub(crate) folder: Option<PathBuf>,
     /// True if everything stays up after the tour, until Ctrl-C.
     pub(crate) keep: bool,
-    pub(crate) output: Output,
+    pub(crate) output: TourOutput,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-pub(crate) enum Output {
+pub(crate) enum TourOutput {
     /// A table.
-    Text,
+    Human,
     /// One JSON object.
     Json,
 }
@@ -67,7 +68,7 @@ pub(crate) async fn run(
     let look_into_it = !matches!(result, Ok(true) | Err(DemoError::Interrupted));
     if look_into_it && folder.is_temporary() {
         folder.keep();
-        if options.output == Output::Text {
+        if options.output == TourOutput::Human {
             writeln!(out, "the files are left in {}", folder.path().display())?;
         }
     }
@@ -81,7 +82,7 @@ async fn perform(
     interrupt: &mut Interrupt,
     out: &mut (dyn Write + Send),
 ) -> Result<bool, DemoError> {
-    if options.output == Output::Text {
+    if options.output == TourOutput::Human {
         writeln!(out, "Envoy {} ({})", envoy.version(), envoy.program().display())?;
         writeln!(out, "files in {}\n", folder.path().display())?;
     }
@@ -91,15 +92,15 @@ async fn perform(
     let rows = interrupt.or(async { Ok(tour(&mut stage).await) }).await?;
     let report = Report { envoy: version, folder: folder.path().to_owned(), rows };
     match options.output {
-        Output::Text => report.write_table(out)?,
-        Output::Json => report.write_json(out)?,
+        TourOutput::Human => report.write_table(out)?,
+        TourOutput::Json => report.write_json(out)?,
     }
     if options.keep {
-        if options.output == Output::Text {
+        if options.output == TourOutput::Human {
             invite(&stage, out)?;
         }
         interrupt.wait().await;
-    } else if options.output == Output::Text {
+    } else if options.output == TourOutput::Human {
         writeln!(
             out,
             "\nto send requests and change rules of your own: `countersign demo --keep`"

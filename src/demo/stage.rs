@@ -9,7 +9,8 @@ use tokio::net::TcpStream;
 
 use super::audit::AuditTail;
 use super::client::Client;
-use super::envoy::{Bootstrap, Envoy, EnvoyBinary};
+use super::envoy::{Bootstrap, Envoy};
+use super::envoy_binary::EnvoyBinary;
 use super::http1::{Connection, Request};
 use super::mint::{Issuer, Tokens};
 use super::pki::{Identity, Pki};

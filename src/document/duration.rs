@@ -28,6 +28,18 @@ impl HumanDuration {
         self.0
     }
 
+    /// Rounded down to whole seconds and to its two largest units, for people.
+    #[must_use]
+    pub fn rounded(self) -> Self {
+        let seconds = self.0.as_secs();
+        let least = match seconds {
+            86_400.. => 3_600,
+            3_600.. => 60,
+            _ => 1,
+        };
+        Self(Duration::from_secs(seconds.saturating_sub(seconds % least)))
+    }
+
     fn parse(text: &str) -> Option<Self> {
         let mut millis = 0u64;
         let mut smaller_than = u64::MAX;
@@ -146,6 +158,21 @@ mod tests {
             assert_eq!(HumanDuration::parse(&duration.to_string()), Some(duration), "{text}");
         }
         assert_eq!(HumanDuration::parse("1h30m").unwrap().get(), Duration::from_secs(5400));
+    }
+
+    #[test]
+    fn lengths_for_people_have_two_units() {
+        for (millis, text) in [
+            (999, "0s"),
+            (59_999, "59s"),
+            (60_000, "1m"),
+            (65_000, "1m5s"),
+            (43_199_000, "11h59m"),
+            (90_061_000, "1d1h"),
+        ] {
+            let duration = HumanDuration::new(Duration::from_millis(millis));
+            assert_eq!(duration.rounded().to_string(), text);
+        }
     }
 
     #[test]

@@ -9,12 +9,12 @@ pub fn not_plain(text: &str) -> Option<&'static str> {
     text.chars().any(unseen).then_some("has a character that is not seen")
 }
 
-/// Why a text that is compared as it stands looks as if it stood for several: another program's pattern or variable.
+/// The reason why a text that is compared exactly looks like a pattern or a variable of another program.
 pub fn like_a_pattern(text: &str) -> Option<&'static str> {
     if text.contains('*') {
-        return Some("has a `*`, which stands for itself");
+        return Some("has a `*`, which is no wildcard here");
     }
-    has_placeholder(text).then_some("has a placeholder, which stands for itself")
+    has_placeholder(text).then_some("has a placeholder, which no value replaces")
 }
 
 /// True if a text has a variable of another program that was not replaced: `{tenant}`, `${AUD}`, `$AUD`, `$(AUD)`, `<tenant>`, also

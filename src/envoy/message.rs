@@ -9,7 +9,7 @@ use crate::limits::MAX_CHECK_REQUEST_BYTES;
 use crate::reason::{Reason, Rejection};
 
 /// The message of a check, or why there is none to be decided.
-pub(in crate::envoy) type Received = Result<Bytes, Rejection>;
+pub(in crate::envoy) type ReceivedMessage = Result<Bytes, Rejection>;
 
 const PREFIX: usize = 5;
 
@@ -17,7 +17,7 @@ const PREFIX: usize = 5;
 const USUAL_ANSWER: usize = 1024;
 
 /// Reads the whole of `body` and keeps what is within the bounds. Nothing where the caller has gone.
-pub(super) async fn receive(body: tonic::body::Body, arrival: &Arrival) -> Option<Received> {
+pub(super) async fn receive(body: tonic::body::Body, arrival: &Arrival) -> Option<ReceivedMessage> {
     // A check that is not decided is not kept either, so that memory has a bound. It is read to its end: otherwise the
     // caller would still be sending when the answer comes.
     let most = if arrival.is_admitted() { MAX_CHECK_REQUEST_BYTES } else { 0 };
@@ -62,7 +62,7 @@ fn joined(first: Bytes, more: &[u8]) -> Bytes {
 }
 
 /// The message in the bytes of a call.
-pub(in crate::envoy) fn parse(mut bytes: Bytes) -> Received {
+pub(in crate::envoy) fn parse(mut bytes: Bytes) -> ReceivedMessage {
     let unreadable = |what| Err(Reason::EncodingInvalid.because(what));
     if bytes.len() < PREFIX {
         return unreadable("the call has no message");

@@ -9,7 +9,7 @@ use futures_util::FutureExt as _;
 
 use crate::clock::Deadline;
 use crate::envoy::arrival::Arrival;
-use crate::envoy::message::{Received, frame, parse};
+use crate::envoy::message::{ReceivedMessage, frame, parse};
 use crate::envoy::status::{LevelGuard, ListenerStatus};
 use crate::envoy::{ClientAddress, decode, encode};
 use crate::pdp::{AuditSink, Observer, Outcome, Pdp, Pinned};
@@ -90,7 +90,7 @@ impl CheckService {
     }
 
     /// The framed answer to a received message.
-    pub(super) async fn conclude(&self, arrival: Arrival, received: Received) -> Bytes {
+    pub(super) async fn conclude(&self, arrival: Arrival, received: ReceivedMessage) -> Bytes {
         let pinned = self.pdp.pin_until(arrival.deadline).recorded_by(self.audit.as_deref());
         let (view, outcome) = match received.and_then(|message| decode(message, pinned.sealed())) {
             Ok((mut view, credentials)) => {

@@ -15,12 +15,11 @@ use http::header::{
 use http::{HeaderMap, HeaderValue, Method, Request, Response};
 use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
 use hyper::body::Incoming;
-use time::OffsetDateTime;
-use time::format_description::well_known::Rfc2822;
 
 use super::connect::{self, Connection, RequestCredentials};
 pub use super::fetch_error::FetchError;
 use super::proxy::Proxies;
+use crate::clock::UnixTime;
 use crate::limits::{MAX_KEY_SET_BYTES, MAX_REMOTE_FILE_BYTES};
 use crate::trust::{Access, KeyUrl};
 
@@ -204,8 +203,8 @@ fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     if let Ok(seconds) = value.parse() {
         return Some(Duration::from_secs(seconds));
     }
-    let date = |text| OffsetDateTime::parse(text, &Rfc2822).ok();
-    Duration::try_from(date(value)? - date(text(DATE)?)?).ok()
+    let (at, now) = (UnixTime::from_http_date(value)?, UnixTime::from_http_date(text(DATE)?)?);
+    (at >= now).then(|| at.since(now))
 }
 
 /// RFC 9111 section 5.2.2: `no-store` and `no-cache` mean not at all.

@@ -3,6 +3,8 @@
 use std::io;
 use std::time::Duration;
 
+use crate::document::HumanDuration;
+
 /// Why nothing was got. Never holds a part of the address or of the answer.
 #[derive(Debug, thiserror::Error)]
 pub enum FetchError {
@@ -25,7 +27,7 @@ pub enum FetchError {
     #[error("answered {0}, expected 200")]
     Status(u16),
     /// Another status than 200, and not to be asked again before a while has passed (RFC 9110 section 10.2.3).
-    #[error("answered {0}, expected 200, and asks to be left alone for {1:?}")]
+    #[error("answered {0}, expected 200, and may be asked again after {after}", after = HumanDuration::new(*.1))]
     Busy(u16, Duration),
     /// Closed without any part of an answer.
     #[error("closed the connection without an answer")]
@@ -48,7 +50,7 @@ pub enum FetchError {
 }
 
 impl FetchError {
-    /// For how long the server asks to be left alone.
+    /// The time that the server wants to pass before the next request.
     pub const fn retry_after(&self) -> Option<Duration> {
         if let Self::Busy(_, wait) = self { Some(*wait) } else { None }
     }

@@ -157,7 +157,9 @@ impl Store {
             #[cfg(feature = "redis")]
             Backend::Redis(redis) => redis.health(),
             #[cfg(test)]
-            Backend::Scripted(_) => StoreHealth { kind: "redis", ..Memory::health() },
+            Backend::Scripted(_) => {
+                StoreHealth { kind: super::types::StoreKind::Redis, ..Memory::health() }
+            }
         }
     }
 }

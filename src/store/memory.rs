@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use tokio::sync::watch;
 
 use super::{
-    FirstUse, KeyPage, Position, StoreError, StoreHealth, StoreKey, StoreMemoryOptions,
+    FirstUse, KeyPage, Position, StoreError, StoreHealth, StoreKey, StoreKind, StoreMemoryOptions,
     StoredRecord,
 };
 use crate::clock::{Clock, UnixTime};
@@ -98,7 +98,7 @@ impl Memory {
 
     pub(super) const fn health() -> StoreHealth {
         StoreHealth {
-            kind: "memory",
+            kind: StoreKind::Memory,
             up: true,
             was_up: true,
             since: None,

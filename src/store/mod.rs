@@ -17,7 +17,9 @@ pub use options::{
     Forgetful, OnLoss, PasswordSource, RedisOptions, SentinelOptions, StoreMemoryOptions,
     StoreOptions,
 };
-pub use types::{FirstUse, KeyPage, Position, StoreError, StoreHealth, StoreKey, StoredRecord};
+pub use types::{
+    FirstUse, KeyPage, Position, StoreError, StoreHealth, StoreKey, StoreKind, StoredRecord,
+};
 
 #[cfg(test)]
 pub(crate) mod tests;

@@ -1,7 +1,10 @@
 //! The arguments and results of the store.
 
+use serde::{Deserialize, Serialize};
+
 use crate::clock::UnixTime;
 use crate::limits::MAX_SHARED_RECORD_BYTES;
+use crate::words::words;
 
 /// A name that does not reveal its object: a SHA-256, made by the caller.
 pub type StoreKey = [u8; 32];
@@ -48,11 +51,23 @@ pub struct KeyPage {
     pub restarted: bool,
 }
 
+words! {
+    /// The kind of a store.
+    #[derive(Serialize, Deserialize)]
+    #[serde(rename_all = "lowercase")]
+    pub enum StoreKind {
+        /// The memory of one replica.
+        Memory "memory",
+        /// Redis, which replicas share.
+        Redis "redis",
+    }
+}
+
 /// The state of the store.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoreHealth {
-    /// `memory` or `redis`.
-    pub kind: &'static str,
+    /// Its kind.
+    pub kind: StoreKind,
     /// True if it can be used now.
     pub up: bool,
     /// True if it could ever be used since the start.

@@ -11,7 +11,7 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{EnvFilter, fmt, reload};
 
 use super::panics;
-use crate::json::{is_shown, write_escape};
+use crate::json::{write_escape, write_visible};
 use crate::sync::lock;
 
 /// How logs are written.
@@ -46,7 +46,7 @@ pub struct LogLevel {
 const LEVELS: [&str; 5] = ["error", "warn", "info", "debug", "trace"];
 
 /// Writes lines in which everything can be seen. A line may hold what a caller wrote.
-struct Visible<W> {
+struct VisibleLines<W> {
     out: W,
     format: LogFormat,
 }
@@ -82,33 +82,22 @@ impl Debug for LogLevel {
     }
 }
 
-impl<W: Write> Visible<W> {
-    /// `line` with what cannot be seen as an escape. Colours are left: tracing itself escapes those in what is logged.
-    fn shown(&self, line: &str) -> Vec<u8> {
-        let mut out = Vec::with_capacity(line.len());
-        let mut chars = line.chars().peekable();
-        while let Some(c) = chars.next() {
-            let ends = c == '\n' && chars.peek().is_none();
-            if ends || c == '\u{1b}' || is_shown(c) {
-                out.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes());
-            } else if self.format == LogFormat::Json {
-                // JSON has them in texts only, where an escape is as good.
-                write_escape(c, &mut out);
-            } else {
-                out.extend_from_slice(c.escape_default().to_string().as_bytes());
-            }
-        }
-        out
-    }
-}
-
-impl<W: Write> Write for Visible<W> {
+impl<W: Write> Write for VisibleLines<W> {
     /// Takes a whole line, as tracing writes each event.
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
         let plain = |byte: &u8| matches!(byte, b' '..=b'~');
         match line.split_last() {
             Some((b'\n', rest)) if rest.iter().all(plain) => self.out.write_all(line)?,
-            _ => self.out.write_all(&self.shown(&String::from_utf8_lossy(line)))?,
+            _ => {
+                // Tracing itself escapes colours in what is logged. JSON has the others in texts only, where an escape is as good.
+                let kept = |rest: &str| usize::from(rest == "\n" || rest.starts_with('\u{1b}'));
+                let json = self.format == LogFormat::Json;
+                let escape = |c: char, out: &mut Vec<u8>| match json {
+                    true => write_escape(c, out),
+                    false => out.extend_from_slice(c.escape_default().to_string().as_bytes()),
+                };
+                write_visible(&String::from_utf8_lossy(line), &mut self.out, kept, escape)?;
+            }
         }
         Ok(line.len())
     }
@@ -125,7 +114,7 @@ impl<W: Write> Write for Visible<W> {
 pub fn init(options: &LogOptions) -> Result<LogLevel, String> {
     let (filter, handle) = reload::Layer::new(filter(&options.level)?);
     let format = options.format;
-    let lines = fmt::layer().with_writer(move || Visible { out: io::stderr(), format });
+    let lines = fmt::layer().with_writer(move || VisibleLines { out: io::stderr(), format });
     let lines = match format {
         LogFormat::Text => lines.with_ansi(io::stderr().is_terminal()).with_target(false).boxed(),
         LogFormat::Json => lines.json().flatten_event(true).boxed(),
@@ -186,6 +175,7 @@ fn refusal(item: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::json::is_shown;
 
     #[test]
     fn levels_are_read_and_everything_else_is_refused() {
@@ -231,7 +221,7 @@ mod tests {
     #[test]
     fn everything_in_a_line_can_be_seen() {
         let written = |format, line: &str| {
-            let mut visible = Visible { out: Vec::new(), format };
+            let mut visible = VisibleLines { out: Vec::new(), format };
             visible.write_all(line.as_bytes()).unwrap();
             String::from_utf8(visible.out).unwrap()
         };

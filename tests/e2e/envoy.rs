@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::OnceLock;
 
 use crate::testbed::audit::AuditRecord;
-use crate::testbed::envoy::{EnvoyBinary, Search};
+use crate::testbed::envoy_binary::{EnvoyBinary, Search};
 use crate::testbed::http1::{Request, Response};
 use crate::testbed::pki::Identity;
 use crate::testbed::{Folder, Props, Stage, server};

@@ -22,8 +22,6 @@ mod comparison;
 #[cfg(test)]
 mod demo;
 #[cfg(test)]
-mod differential;
-#[cfg(test)]
 mod docs;
 #[cfg(test)]
 #[path = "../in_process/drill.rs"]
@@ -99,5 +97,7 @@ mod throttle;
 mod tour;
 #[cfg(test)]
 mod under_load;
+#[cfg(test)]
+mod upstream_view;
 #[cfg(test)]
 mod wire;

@@ -69,7 +69,7 @@ struct Drill {
 }
 
 impl Drill {
-    async fn new(binary: &crate::testbed::envoy::EnvoyBinary, folder: &Folder) -> Self {
+    async fn new(binary: &crate::testbed::envoy_binary::EnvoyBinary, folder: &Folder) -> Self {
         countersign::cli::install_crypto();
         let start = SystemClock.now();
         let clock = FixedClock::at(start);

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
-use crate::testbed::envoy::EnvoyBinary;
+use crate::testbed::envoy_binary::EnvoyBinary;
 use crate::testbed::{Folder, Props, server};
 
 /// Settings of a listener with mutual TLS, for clients with the SPIFFE ID `ALLOWED`.

@@ -5,7 +5,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use crate::testbed::client::Client;
-use crate::testbed::envoy::{Bootstrap, EnvoyBinary, Search};
+use crate::testbed::envoy::Bootstrap;
+use crate::testbed::envoy_binary::{EnvoyBinary, Search};
 use crate::testbed::http1::Request;
 use crate::testbed::mint::ISSUER;
 use crate::testbed::pki::{FRONTEND, HOST};

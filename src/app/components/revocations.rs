@@ -10,6 +10,7 @@ use crate::app::component::Component;
 use crate::clock::UnixTime;
 use crate::document::HumanDuration;
 use crate::pdp::{ListStatus, RevocationRegister, SharingStatus};
+use crate::store::StoreKind;
 use crate::telemetry::{Measurement, instruments};
 use crate::words::counted;
 
@@ -74,10 +75,10 @@ fn duration(seconds: u64) -> HumanDuration {
     HumanDuration::new(Duration::from_secs(seconds))
 }
 
-fn shared(store: &str) -> String {
+fn shared(store: StoreKind) -> String {
     match store {
-        "memory" => String::from("on this server only (`store: memory`)"),
-        store => format!("shared through {store}"),
+        StoreKind::Memory => String::from("on this server only (`store: memory`)"),
+        StoreKind::Redis => format!("shared through {store}"),
     }
 }
 
@@ -90,7 +91,7 @@ fn sharing(sharing: &SharingStatus) -> ComponentHealth {
     let why = sharing.error.as_ref().map(|error| format!(": {error}")).unwrap_or_default();
     let unshared = sharing.unshared;
     let (condition, detail) = match (sharing.synced, &sharing.error) {
-        (true, None) if unshared == 0 => (HealthState::Good, shared(&sharing.store)),
+        (true, None) if unshared == 0 => (HealthState::Good, shared(sharing.store)),
         (true, _) => (
             HealthState::Degraded,
             format!("the last known stay in force, {unshared} wait to be shared{why}"),

@@ -26,7 +26,7 @@ impl Component for SharedStore {
         let (condition, detail) = match (up, since.map(|since| ago(since, now))) {
             (true, since) => {
                 let up = since
-                    .map_or_else(|| kind.to_owned(), |since| format!("{kind}, up since {since}"));
+                    .map_or_else(|| kind.to_string(), |since| format!("{kind}, up since {since}"));
                 match forgets {
                     Some(why) => (HealthState::Degraded, format!("{up}: {why}")),
                     None => (HealthState::Good, up),

@@ -52,7 +52,7 @@ struct PresentedDer<'a> {
 }
 
 /// The key that signed a certificate.
-enum Signer<'a> {
+enum PathSigner<'a> {
     /// That of a CA of the documents.
     Known(&'a IssuerKey),
     /// That of the presented intermediate at this place among the signed ones.
@@ -166,7 +166,7 @@ impl<'a> SignerSearch<'a> {
         &mut self,
         der: &CertificateDer<'_>,
         certificate: &X509Certificate<'_>,
-    ) -> Result<Vec<Signer<'a>>, Rejection> {
+    ) -> Result<Vec<PathSigner<'a>>, Rejection> {
         let mut found = Vec::new();
         for signer in self.candidates(certificate) {
             let Some((spki, role)) = self.key(&signer) else { continue };
@@ -185,51 +185,51 @@ impl<'a> SignerSearch<'a> {
 
     /// Those with the name of the certificate's issuer; first those with the key that it names. Identifiers of keys are hints: a CA
     /// may have changed its way of making them.
-    fn candidates(&self, certificate: &X509Certificate<'_>) -> Vec<Signer<'a>> {
+    fn candidates(&self, certificate: &X509Certificate<'_>) -> Vec<PathSigner<'a>> {
         let name = certificate.issuer().as_raw();
         let id = authority_key_id(certificate);
         let known = self.keys.named(name).iter().map(|key| {
             let is_meant = id.is_some_and(|id| key.is_called(id));
-            (!is_meant, Signer::Known(key))
+            (!is_meant, PathSigner::Known(key))
         });
         let shown = self.signed.iter().enumerate().filter_map(|(at, shown)| {
             let own = &shown.certificate;
             let is_meant = id.is_some() && subject_key_id(own) == id;
-            (own.subject().as_raw() == name).then_some((!is_meant, Signer::Shown(at)))
+            (own.subject().as_raw() == name).then_some((!is_meant, PathSigner::Shown(at)))
         });
         let mut candidates: Vec<_> = known.chain(shown).collect();
         candidates.sort_by_key(|(is_other, _)| *is_other);
         candidates.into_iter().map(|(_, signer)| signer).collect()
     }
 
-    fn key(&self, signer: &Signer<'a>) -> Option<(&[u8], Role)> {
+    fn key(&self, signer: &PathSigner<'a>) -> Option<(&[u8], Role)> {
         match signer {
-            Signer::Known(key) if key.is_authority() => Some((key.spki(), Role::Authority)),
-            Signer::Known(key) => Some((key.spki(), Role::Intermediate)),
-            Signer::Shown(at) => {
+            PathSigner::Known(key) if key.is_authority() => Some((key.spki(), Role::Authority)),
+            PathSigner::Known(key) => Some((key.spki(), Role::Intermediate)),
+            PathSigner::Shown(at) => {
                 let shown = self.signed.get(*at)?;
                 Some((shown.certificate.public_key().raw, Role::Intermediate))
             }
         }
     }
 
-    fn weakness(&self, signer: &Signer<'a>) -> Option<String> {
-        let Signer::Shown(at) = signer else { return None };
+    fn weakness(&self, signer: &PathSigner<'a>) -> Option<String> {
+        let PathSigner::Shown(at) = signer else { return None };
         let shown = self.signed.get(*at)?;
         key_weakness(shown.certificate.public_key(), MIN_RSA_BITS)
     }
 
     /// Collects the intermediates on the paths down to what `signers` have signed, and the trust domains at their heads. Who signed an
     /// intermediate is asked again, now that all that are signed are known; the checks are made.
-    fn collect(&mut self, mut signers: Vec<Signer<'a>>) -> Result<(), Rejection> {
+    fn collect(&mut self, mut signers: Vec<PathSigner<'a>>) -> Result<(), Rejection> {
         let mut seen = BTreeSet::new();
         while let Some(signer) = signers.pop() {
             let at = match signer {
-                Signer::Known(key) => {
+                PathSigner::Known(key) => {
                     self.chain.domains.extend(key.domains());
                     continue;
                 }
-                Signer::Shown(at) => at,
+                PathSigner::Shown(at) => at,
             };
             let Some(shown) = self.signed.get(at).filter(|_| seen.insert(at)).cloned() else {
                 continue;

@@ -39,14 +39,14 @@ struct Offline;
 pub(super) fn load(
     paths: &[PathBuf],
     offline: bool,
-) -> Result<(Snapshot, Vec<Suite>), CommandError> {
+) -> Result<(Snapshot, Vec<Suite>, Vec<String>), CommandError> {
     if paths.is_empty() {
         let message = "the settings name no documents: give `--documents`";
         return Err(CommandError::Usage(message.to_owned()));
     }
     let suites = crate::pdp::Load::from_paths(paths).suites;
-    let read = if offline { documents::read } else { documents::fetch };
-    Ok((read(paths)?, suites))
+    let (snapshot, missing) = documents::fetch(paths, offline)?;
+    Ok((snapshot, suites, missing))
 }
 
 /// Decides `input` and tells how.

@@ -8,7 +8,9 @@ use std::path::Path;
 
 use serde_json::{Map, Value, json};
 
-use super::question::{ExplainInput, ExplainedCaller, QuestionContext};
+use super::question::{
+    ExplainInput, ExplainedCaller, QuestionContext, QuestionSource, RecordedDecision,
+};
 use crate::audit::{DecisionRecord, RecordedPeer, RecordedToken, put_aside};
 use crate::authn::{Binding, Credential, PeerFacts, PeerIdentity, Subject, TokenIdentity};
 use crate::cli::style::visible;
@@ -126,6 +128,7 @@ fn is_whole(record: &DecisionRecord) -> Result<(), String> {
 fn put_again(record: DecisionRecord) -> Result<ExplainInput, String> {
     is_whole(&record)?;
     let rejection = refused_before_any_rule(&record);
+    let decision = record.effect().ok_or_else(|| unreadable("decision"))?;
     let view = view(&record, rejection.as_ref());
     let caller = caller(&record, rejection.as_ref())?;
     let at = time::parse(&record.time)
@@ -150,9 +153,9 @@ fn put_again(record: DecisionRecord) -> Result<ExplainInput, String> {
     });
     let context = QuestionContext {
         notes: ignored.chain(refused).chain(throttled).collect(),
-        from: "audit record",
+        from: QuestionSource::AuditRecord,
         vouched: true,
-        recorded: Some(record.into()),
+        recorded: Some(RecordedDecision::new(record, decision)),
         ..QuestionContext::default()
     };
     Ok(ExplainInput { view, caller, at: Some(at), missing: MissingData::AUDIT_RECORD, context })

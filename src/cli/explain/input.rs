@@ -8,11 +8,11 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::args::Args;
 use super::audit;
-use super::question::{ExplainInput, ExplainedCaller, QuestionContext};
+use super::question::{ExplainInput, ExplainedCaller, QuestionContext, QuestionSource};
 use crate::authn::{PeerFacts, PeerIdentity};
 use crate::cli::files::{self, shown};
 use crate::cli::keys::token_header;
-use crate::cli::style::{self, visible};
+use crate::cli::style::visible;
 use crate::cli::{CommandError, inspect};
 use crate::config::Config;
 use crate::document::{SourceFile, any_error, closest};
@@ -32,19 +32,19 @@ impl ExplainInput {
         snapshot: &Snapshot,
         suites: &[Suite],
     ) -> Result<Self, CommandError> {
-        let input = match (&args.decision, &args.case, &args.request.host, &args.file) {
-            (Some(id), ..) => audit::input(id, args.audit.as_deref(), config),
-            (None, Some(case), ..) => of_case(case, suites),
-            (None, None, Some(_), _) => by_flags(args, snapshot),
+        let usage = CommandError::Usage;
+        match (&args.decision, &args.case, &args.request.host, &args.file) {
+            (Some(id), ..) => audit::input(id, args.audit.as_deref(), config).map_err(usage),
+            (None, Some(case), ..) => of_case(case, suites).map_err(usage),
+            (None, None, Some(_), _) => by_flags(args, snapshot).map_err(usage),
             (None, None, None, Some(file)) => in_file(file, config, snapshot),
-            (None, None, None, None) => Err(String::from(
+            (None, None, None, None) => Err(usage(String::from(
                 "which request? give FILE, `--decision`, `--case`, or `--host` and `--path`",
-            )),
-        };
-        input.map_err(CommandError::Usage)
+            ))),
+        }
     }
 
-    fn vouched(question: Question, from: &'static str) -> Self {
+    fn vouched(question: Question, from: QuestionSource) -> Self {
         let Question { mut request, subject, now } = question;
         // A question has all the headers that there are.
         request.headers = request.headers.with_shown(Shown::Every);
@@ -58,7 +58,7 @@ fn of_case(name: &str, suites: &[Suite]) -> Result<ExplainInput, String> {
     let mut found: Vec<_> = suites.iter().flat_map(|suite| suite.questions(name)).collect();
     let variants: Vec<_> = found.iter().map(|(variant, _)| visible(variant)).collect();
     match (found.pop(), found.is_empty()) {
-        (Some((_, question)), true) => Ok(ExplainInput::vouched(question, "case")),
+        (Some((_, question)), true) => Ok(ExplainInput::vouched(question, QuestionSource::Case)),
         (Some(_), false) => Err(format!(
             "case `{}` is {} requests: name one of them:\n  {}",
             visible(name),
@@ -85,20 +85,24 @@ fn in_file(
     path: &Path,
     config: Option<&Config>,
     snapshot: &Snapshot,
-) -> Result<ExplainInput, String> {
-    let bytes = read(path)?;
+) -> Result<ExplainInput, CommandError> {
+    let usage = CommandError::Usage;
+    let bytes = read(path).map_err(usage)?;
     if let Some(recorded) = envoy::decode_recorded(&bytes, snapshot.sealed()) {
         let (view, credentials) =
-            recorded.map_err(|why| format!("cannot read `{}`: {why}", shown(path)))?;
+            recorded.map_err(|why| usage(format!("cannot read `{}`: {why}", shown(path))))?;
         let clients = config.map(|config| &config.listener.client_address);
         let view = clients.into_iter().fold(view, |view, clients| clients.placed(view));
-        let context =
-            QuestionContext { from: "check", names_tls_peer: true, ..QuestionContext::default() };
+        let context = QuestionContext {
+            from: QuestionSource::Check,
+            names_tls_peer: true,
+            ..QuestionContext::default()
+        };
         let caller = ExplainedCaller::Shown(credentials);
         return Ok(ExplainInput { view, caller, at: None, missing: MissingData::NONE, context });
     }
     let Ok(text) = String::from_utf8(bytes) else {
-        return Err(format!("`{}` is neither text nor a recorded check", shown(path)));
+        return Err(usage(format!("`{}` is neither text nor a recorded check", shown(path))));
     };
     let mut problems = Vec::new();
     let file: Arc<SourceFile> = SourceFile::new(path, text);
@@ -108,11 +112,13 @@ fn in_file(
         issuers.map(|own| KnownIssuer::of(&own.name, own.profile, &own.iss)).collect();
     let domains: Vec<_> = trust.domains().iter().map(|domain| domain.name.as_str()).collect();
     let question = Question::read(&file, &issuers, &domains, snapshot.sealed(), &mut problems);
-    style::diagnostics(&problems);
-    let question = question.filter(|_| !any_error(&problems));
-    let question =
-        question.ok_or_else(|| format!("`{}` is not a request to explain", shown(path)))?;
-    Ok(ExplainInput::vouched(question, "file"))
+    let Some(question) = question.filter(|_| !any_error(&problems)) else {
+        let message = format!("`{}` is not a request to explain", shown(path));
+        return Err(CommandError::Question(problems, message));
+    };
+    let mut input = ExplainInput::vouched(question, QuestionSource::File);
+    input.context.warnings = problems;
+    Ok(input)
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, String> {
@@ -142,7 +148,7 @@ fn by_flags(args: &Args, snapshot: &Snapshot) -> Result<ExplainInput, String> {
             name => headers.push(name, HeaderValue::new(value.into_bytes())),
         }
     }
-    let mut context = QuestionContext { from: "flags", ..QuestionContext::default() };
+    let mut context = QuestionContext { from: QuestionSource::Flags, ..QuestionContext::default() };
     let certificate =
         caller.certificate.as_deref().map(|path| leaf(path, &mut context)).transpose()?;
     context.names_tls_peer = certificate.is_some() || caller.principal.is_some();

@@ -14,7 +14,7 @@ mod watch;
 pub(super) use args::Args;
 
 use self::question::ExplainInput;
-use super::{CommandError, Exit};
+use super::{CommandError, Exit, style};
 use crate::config::{Config, Overrides};
 
 pub(super) fn run(args: &Args) -> Result<Exit, CommandError> {
@@ -25,8 +25,10 @@ pub(super) fn run(args: &Args) -> Result<Exit, CommandError> {
         Some(config) if args.documents.is_empty() => &config.documents,
         Some(_) | None => &args.documents,
     };
-    let (snapshot, suites) = ask::load(documents, args.offline)?;
+    let (snapshot, suites, missing) = ask::load(documents, args.offline)?;
+    missing.iter().for_each(style::error);
     let input = ExplainInput::read(args, config.as_ref(), &snapshot, &suites)?;
+    style::diagnostics(&input.context.warnings);
     let report = ask::ask(ask::ExplainSetup { args, config: config.as_ref(), snapshot }, input)?;
     args.output.write(&report, tree::write)?;
     Ok(Exit::ok_if(report.is_allow()))

@@ -7,7 +7,8 @@ use serde::Serialize;
 use crate::audit::DecisionRecord;
 use crate::authn::{PeerIdentity, Subject};
 use crate::clock::UnixTime;
-use crate::policy::MissingData;
+use crate::document::Diagnostic;
+use crate::policy::{Effect, MissingData};
 use crate::reason::Rejection;
 use crate::request::{CredentialHeaders, RequestView};
 
@@ -35,16 +36,36 @@ pub(super) enum ExplainedCaller {
     Refused(Rejection),
 }
 
+/// The source of a question.
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum QuestionSource {
+    /// Flags of the command.
+    #[default]
+    Flags,
+    /// A file with a request.
+    File,
+    /// A recorded check.
+    Check,
+    /// A case of a suite.
+    Case,
+    /// A record of the audit log.
+    #[serde(rename = "audit record")]
+    AuditRecord,
+}
+
 /// The facts about a question to report beside the decision.
 #[derive(Debug, Default)]
 pub(super) struct QuestionContext {
     /// The source of the request.
-    pub(super) from: &'static str,
+    pub(super) from: QuestionSource,
     /// True if the question vouches for the caller, in place of evidence.
     pub(super) vouched: bool,
     /// True if the proxy could say who the TLS peer is.
     pub(super) names_tls_peer: bool,
     pub(super) notes: Vec<String>,
+    /// The warnings about its file.
+    pub(super) warnings: Vec<Diagnostic>,
     pub(super) recorded: Option<RecordedDecision>,
 }
 
@@ -53,7 +74,7 @@ pub(super) struct QuestionContext {
 pub(super) struct RecordedDecision {
     pub(super) decision_id: String,
     pub(super) time: String,
-    pub(super) decision: String,
+    pub(super) decision: Effect,
     pub(super) reason: String,
     pub(super) detail: String,
     pub(super) policy: String,
@@ -62,10 +83,10 @@ pub(super) struct RecordedDecision {
     pub(super) revision: String,
 }
 
-impl From<DecisionRecord> for RecordedDecision {
-    fn from(record: DecisionRecord) -> Self {
-        let DecisionRecord { decision_id, time, decision, reason, detail, policy, rule, .. } =
-            record;
+impl RecordedDecision {
+    /// The decision of `record`, which is `decision`.
+    pub(super) fn new(record: DecisionRecord, decision: Effect) -> Self {
+        let DecisionRecord { decision_id, time, reason, detail, policy, rule, .. } = record;
         let DecisionRecord { annotations, revision, .. } = record;
         Self { decision_id, time, decision, reason, detail, policy, rule, annotations, revision }
     }

@@ -6,13 +6,17 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::change::{self, SuggestedChange};
-use super::question::{QuestionContext, RecordedDecision};
+use super::question::{QuestionContext, QuestionSource, RecordedDecision};
 use super::rules::{NonMatchingRuleReport, PolicyReport, RulesReport};
 use super::watch::ExplainWatch;
 use crate::authn::{Credential, PeerIdentity, Subject, TokenCheck, TokenIdentity};
-use crate::cli::inspect::{HopReport, PeerReport, RejectionReport};
+use crate::cli::inspect::{HopReport, PeerReport, RejectionReport, Verdict};
+use crate::cli::keys::CheckResult;
 use crate::pdp::Outcome;
-use crate::policy::{Answer, Decision, Denial, HeaderMutation, Obligations, Permit, PolicySet};
+use crate::policy::{
+    Answer, Decision, Denial, Effect, HeaderMutation, Obligations, Permit, PolicySet,
+};
+use crate::reason::Reason;
 use crate::request::{Client, Endpoint, RequestView};
 
 /// A decision and everything that led to it.
@@ -35,11 +39,10 @@ pub(super) struct ExplainReport {
     pub(super) elsewhere: Vec<NonMatchingRuleReport>,
 }
 
-#[derive(Debug, Default, Serialize)]
+#[derive(Debug, Serialize)]
 pub(super) struct AnswerReport {
-    /// `allow` or `deny`.
-    pub(super) decision: &'static str,
-    pub(super) reason: Option<&'static str>,
+    pub(super) decision: Effect,
+    pub(super) reason: Option<Reason>,
     pub(super) detail: Option<String>,
     /// `policy/rule`: which decides, or came closest.
     pub(super) rule: Option<String>,
@@ -67,15 +70,14 @@ pub(super) struct HeaderReport {
 #[derive(Debug, Serialize)]
 pub(super) struct ShadowReport {
     pub(super) rule: String,
-    pub(super) effect: &'static str,
+    pub(super) effect: Effect,
     /// True if the decision would be another, did this one rule count.
     pub(super) changes: bool,
 }
 
 #[derive(Debug, Serialize)]
 pub(super) struct QuestionReport {
-    /// `flags`, `file`, `check`, `case` or `audit record`.
-    pub(super) from: &'static str,
+    pub(super) from: QuestionSource,
     pub(super) method: String,
     pub(super) host: String,
     pub(super) path: String,
@@ -118,8 +120,7 @@ pub(super) struct RecordedReport {
 
 #[derive(Debug, Default, Serialize)]
 pub(super) struct TokensReport {
-    /// `verified`, `rejected` or `absent`.
-    pub(super) verdict: &'static str,
+    pub(super) verdict: Verdict,
     #[serde(flatten)]
     pub(super) rejection: Option<RejectionReport>,
     pub(super) tokens: Vec<TokenReport>,
@@ -135,7 +136,7 @@ pub(super) struct TokensReport {
 pub(super) struct IgnoredReport {
     /// Such as `cookie session`.
     pub(super) place: String,
-    pub(super) reason: &'static str,
+    pub(super) reason: Reason,
     pub(super) detail: String,
 }
 
@@ -157,8 +158,7 @@ pub(super) struct TokenReport {
 pub(super) struct CheckReport {
     pub(super) check: &'static str,
     pub(super) section: &'static str,
-    /// `passed`, `failed` or `not_reached`.
-    pub(super) result: &'static str,
+    pub(super) result: CheckResult,
 }
 
 impl ExplainReport {
@@ -179,7 +179,7 @@ impl ExplainReport {
         let recorded = context.recorded.map(|recorded| RecordedReport {
             same_documents: recorded.revision == outcome.revision.as_str(),
             same_answer: recorded.decision == answer.decision
-                && recorded.reason == answer.reason.unwrap_or_default(),
+                && recorded.reason == answer.reason.map_or("", Reason::as_str),
             recorded,
         });
         Self {
@@ -207,8 +207,8 @@ impl ExplainReport {
 
     /// True if the request may pass; by the record, where there is one.
     pub(super) fn is_allow(&self) -> bool {
-        let recorded = self.recorded.as_ref().map(|recorded| &*recorded.recorded.decision);
-        recorded.unwrap_or(self.answer.decision) == "allow"
+        let recorded = self.recorded.as_ref().map(|recorded| recorded.recorded.decision);
+        recorded.unwrap_or(self.answer.decision) == Effect::Allow
     }
 }
 
@@ -276,7 +276,7 @@ impl AnswerReport {
     fn new(view: &RequestView, outcome: &Outcome, show_values: bool) -> Self {
         let shadows = outcome.decision.shadows().iter().map(|shadow| ShadowReport {
             rule: shadow.rule.to_string(),
-            effect: shadow.effect.as_str(),
+            effect: shadow.effect,
             changes: shadow.changes,
         });
         let shadows = shadows.collect();
@@ -293,6 +293,21 @@ impl AnswerReport {
         Self { annotations: notes.collect(), ..answer }
     }
 
+    const fn by(decision: Effect, rule: Option<String>, shadows: Vec<ShadowReport>) -> Self {
+        Self {
+            decision,
+            reason: None,
+            detail: None,
+            rule,
+            annotations: BTreeMap::new(),
+            status: None,
+            headers: Vec::new(),
+            also: Vec::new(),
+            removed: Vec::new(),
+            shadows,
+        }
+    }
+
     fn allow(
         permit: &Permit,
         rule: Option<String>,
@@ -305,12 +320,9 @@ impl AnswerReport {
         });
         let set = |name: &str| permit.headers().iter().any(|header| *header.name == *name);
         Self {
-            decision: "allow",
-            rule,
             headers: headers.collect(),
             removed: permit.strip().iter().filter(|name| !set(name)).cloned().collect(),
-            shadows,
-            ..Self::default()
+            ..Self::by(Effect::Allow, rule, shadows)
         }
     }
 
@@ -328,14 +340,11 @@ impl AnswerReport {
             value: Some(value.clone()).filter(|value| !value.contains(&outcome.id.to_string())),
         });
         Self {
-            decision: "deny",
-            reason: Some(denial.rejection.reason().as_str()),
+            reason: Some(denial.rejection.reason()),
             detail: Some(denial.rejection.detail().to_owned()),
-            rule,
             status: Some(answer.status),
             headers: headers.collect(),
-            shadows,
-            ..Self::default()
+            ..Self::by(Effect::Deny, rule, shadows)
         }
     }
 }
@@ -357,9 +366,9 @@ impl TokensReport {
     fn new(subject: &Subject, passed: &[TokenCheck]) -> Self {
         let tokens = subject.tokens();
         let (verdict, rejection) = match tokens {
-            Credential::Absent => ("absent", None),
-            Credential::Rejected(rejection) => ("rejected", Some(rejection.into())),
-            Credential::Verified(_) => ("verified", None),
+            Credential::Absent => (Verdict::Absent, None),
+            Credential::Rejected(rejection) => (Verdict::Rejected, Some(rejection.into())),
+            Credential::Verified(_) => (Verdict::Verified, None),
         };
         let verified = tokens.verified().into_iter().flatten();
         // The token of a cookie that is passed over was refused as well.
@@ -368,7 +377,7 @@ impl TokensReport {
         let rejected = refused && !passed.is_empty();
         let ignored = subject.ignored().iter().map(|own| IgnoredReport {
             place: own.place.to_string(),
-            reason: own.rejection.reason().as_str(),
+            reason: own.rejection.reason(),
             detail: own.rejection.detail().to_owned(),
         });
         Self {
@@ -392,9 +401,9 @@ fn checks(passed: &[TokenCheck], rejected: bool) -> Vec<Vec<CheckReport>> {
         .map(|(own, number)| {
             let mut fails = rejected && number == last;
             let result = |check: &TokenCheck| match own.contains(check) {
-                true => "passed",
-                false if std::mem::take(&mut fails) => "failed",
-                false => "not_reached",
+                true => CheckResult::Passed,
+                false if std::mem::take(&mut fails) => CheckResult::Failed,
+                false => CheckResult::NotReached,
             };
             let results = TokenCheck::ALL.iter().map(result).collect::<Vec<_>>();
             let of = |(check, result): (&TokenCheck, _)| CheckReport {

@@ -67,11 +67,22 @@ pub(super) struct OperandReport {
 #[derive(Debug, Serialize)]
 pub(super) struct ObservationReport {
     pub(super) name: String,
-    /// `shown`, `masked`, `absent`, `unreadable` or `not_recorded`.
-    pub(super) state: &'static str,
+    pub(super) state: ObservedState,
     /// The kind of a masked value.
     pub(super) kind: Option<&'static str>,
     pub(super) value: Option<String>,
+}
+
+/// The form in which an observed value is reported.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum ObservedState {
+    Shown,
+    /// Of its kind alone, since it may be about people.
+    Masked,
+    Absent,
+    Unreadable,
+    NotRecorded,
 }
 
 /// A rule that is about other requests to the host.
@@ -163,14 +174,14 @@ impl OperandReport {
 impl ObservationReport {
     fn new(fact: &Observation, show_values: bool) -> Self {
         let (state, kind, value) = match &fact.value {
-            ObservedValue::Absent => ("absent", None, None),
-            ObservedValue::NotRecorded => ("not_recorded", None, None),
-            ObservedValue::Unreadable => ("unreadable", None, None),
-            ObservedValue::Open(value) => ("shown", None, Some(value.clone())),
+            ObservedValue::Absent => (ObservedState::Absent, None, None),
+            ObservedValue::NotRecorded => (ObservedState::NotRecorded, None, None),
+            ObservedValue::Unreadable => (ObservedState::Unreadable, None, None),
+            ObservedValue::Open(value) => (ObservedState::Shown, None, Some(value.clone())),
             ObservedValue::Masked { kind, value } if show_values => {
-                ("shown", Some(*kind), Some(value.expose().clone()))
+                (ObservedState::Shown, Some(*kind), Some(value.expose().clone()))
             }
-            ObservedValue::Masked { kind, .. } => ("masked", Some(*kind), None),
+            ObservedValue::Masked { kind, .. } => (ObservedState::Masked, Some(*kind), None),
         };
         Self { name: fact.name.clone(), state, kind, value }
     }

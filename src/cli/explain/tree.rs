@@ -7,9 +7,13 @@ use anstyle::Style;
 
 use super::change::SuggestedChange;
 use super::report::{AnswerReport, ExplainReport, IgnoredReport, RecordedReport, TokensReport};
-use super::rules::{ObservationReport, OperandReport, PolicyReport, RuleCheckReport, RuleReport};
+use super::rules::{
+    ObservationReport, ObservedState, OperandReport, PolicyReport, RuleCheckReport, RuleReport,
+};
 use crate::cli::inspect::{HopReport, RejectionReport, Verdict, write_hop};
+use crate::cli::keys::CheckResult;
 use crate::cli::style::{BAD, GOOD, HEADING, QUIET, visible};
+use crate::evidence_level::EvidenceLevel;
 use crate::policy::{Effect, HostFit, Mode, Truth};
 
 /// How many rules that are about other requests are named.
@@ -91,7 +95,7 @@ fn write_recorded(
 ) -> io::Result<()> {
     let RecordedReport { recorded, same_documents, same_answer } = recorded;
     let named = [&recorded.policy, &recorded.rule].map(|text| visible(text)).join("/");
-    if recorded.decision == "allow" {
+    if recorded.decision == Effect::Allow {
         writeln!(out, "{GOOD}allow{GOOD:#}  by {HEADING}{named}{HEADING:#}")?;
     } else {
         let (reason, detail) = (visible(&recorded.reason), visible(&recorded.detail));
@@ -150,10 +154,10 @@ fn write_peer(report: &ExplainReport, out: &mut dyn Write) -> io::Result<()> {
         return Ok(());
     }
     write!(out, "\n{HEADING}peer{HEADING:#}  ")?;
-    write_verdict(peer.verdict.as_str(), peer.rejection.as_ref(), out)?;
+    write_verdict(peer.verdict, peer.rejection.as_ref(), out)?;
     if let Some(name) = peer.spiffe.as_ref().or(peer.subject.as_ref()) {
         let domain = peer.trust_domain.as_deref().map(visible).unwrap_or_default();
-        let evidence = peer.evidence.unwrap_or_default();
+        let evidence = peer.evidence.map_or("", EvidenceLevel::as_str);
         write!(out, "{}, trust domain {domain}, evidence {evidence}", visible(name))?;
     }
     writeln!(out)?;
@@ -171,16 +175,16 @@ fn who(hop: &HopReport) -> String {
 }
 
 fn write_verdict(
-    verdict: &str,
+    verdict: Verdict,
     rejection: Option<&RejectionReport>,
     out: &mut dyn Write,
 ) -> io::Result<()> {
     let style = match verdict {
-        "verified" => GOOD,
-        "rejected" => BAD,
-        _ => QUIET,
+        Verdict::Verified => GOOD,
+        Verdict::Rejected => BAD,
+        Verdict::Absent | Verdict::NotReached => QUIET,
     };
-    write!(out, "{style}{verdict}{style:#}  ")?;
+    write!(out, "{style}{}{style:#}  ", verdict.as_str())?;
     match rejection {
         Some(RejectionReport { reason, detail }) => write!(out, "{reason}: {}", visible(detail)),
         None => Ok(()),
@@ -188,7 +192,7 @@ fn write_verdict(
 }
 
 fn write_tokens(tokens: &TokensReport, out: &mut dyn Write) -> io::Result<()> {
-    if tokens.verdict.is_empty() {
+    if tokens.verdict == Verdict::NotReached {
         return Ok(());
     }
     write!(out, "{HEADING}token{HEADING:#} ")?;
@@ -211,11 +215,11 @@ fn write_tokens(tokens: &TokensReport, out: &mut dyn Write) -> io::Result<()> {
     }
     for check in tokens.checks.iter().flatten() {
         let style = match check.result {
-            "passed" => GOOD,
-            "failed" => BAD,
-            _ => QUIET,
+            CheckResult::Passed => GOOD,
+            CheckResult::Failed => BAD,
+            CheckResult::NotReached => QUIET,
         };
-        let result = check.result.replace('_', " ");
+        let result = check.result.as_str();
         let (name, section) = (check.check, check.section);
         writeln!(out, "  {name:<18}  {style}{result:<11}{style:#}  {QUIET}{section}{QUIET:#}")?;
     }
@@ -302,12 +306,13 @@ fn write_observations(
 }
 
 fn seen(fact: &ObservationReport) -> String {
-    match (fact.state, &fact.value, fact.kind) {
-        (_, Some(value), _) => format!("is {}", visible(value)),
-        ("masked", _, Some(kind)) => format!("is {kind}"),
-        ("absent", ..) => String::from("is absent"),
-        ("unreadable", ..) => String::from("cannot be used"),
-        (..) => String::from("is not recorded"),
+    let is = |text: &str| format!("is {}", visible(text));
+    match fact.state {
+        ObservedState::Shown => is(fact.value.as_deref().unwrap_or_default()),
+        ObservedState::Masked => is(fact.kind.unwrap_or_default()),
+        ObservedState::Absent => String::from("is absent"),
+        ObservedState::Unreadable => String::from("cannot be used"),
+        ObservedState::NotRecorded => String::from("is not recorded"),
     }
 }
 

@@ -151,7 +151,7 @@ impl Description {
             not_after: not_after.to_rfc3339(),
             validity,
             seconds_left: not_after.since(now).as_secs(),
-            lifetime: time::lasting(not_after.since(not_before)),
+            lifetime: time::lasting(not_after.since(not_before)).to_string(),
             left,
             is_ca: found.is_ca,
             key: found.key.clone(),

@@ -76,8 +76,10 @@ enum EvidenceSource {
 pub(in crate::cli) fn run(args: &Args) -> Result<Exit, CommandError> {
     let input = args.input().map_err(CommandError::Usage)?;
     let input = input.with(args.principal.as_deref(), args.destination.as_deref());
-    let read = if args.offline { documents::read } else { documents::fetch };
-    let snapshot = (!args.documents.is_empty()).then(|| read(&args.documents)).transpose()?;
+    let read = || documents::fetch(&args.documents, args.offline);
+    let read = (!args.documents.is_empty()).then(read).transpose()?;
+    let (snapshot, missing) = read.unzip();
+    missing.iter().flatten().for_each(style::error);
     let nothing = TrustStore::default();
     let context = VerificationContext {
         trust: snapshot.as_ref().map_or(&nothing, |snapshot| snapshot.trust()),

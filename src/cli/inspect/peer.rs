@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use crate::authn::{Credential, Hop, HopFinding, HopPlace, PeerFacts, PeerIdentity};
 use crate::evidence_level::EvidenceLevel;
-use crate::reason::Rejection;
+use crate::reason::{Reason, Rejection};
 use crate::spiffe::SpiffeId;
 
 /// The caller, or why it is not verified.
@@ -16,8 +16,7 @@ pub(in crate::cli) struct PeerReport {
     pub(in crate::cli) spiffe: Option<String>,
     pub(in crate::cli) subject: Option<String>,
     pub(in crate::cli) trust_domain: Option<String>,
-    /// The level of evidence.
-    pub(in crate::cli) evidence: Option<&'static str>,
+    pub(in crate::cli) evidence: Option<EvidenceLevel>,
     pub(in crate::cli) source: Option<&'static str>,
     pub(in crate::cli) forwarders: Vec<String>,
 }
@@ -25,7 +24,7 @@ pub(in crate::cli) struct PeerReport {
 /// Why evidence or a token is refused.
 #[derive(Clone, Debug, Serialize)]
 pub(in crate::cli) struct RejectionReport {
-    pub(in crate::cli) reason: &'static str,
+    pub(in crate::cli) reason: Reason,
     pub(in crate::cli) detail: String,
 }
 
@@ -73,7 +72,7 @@ pub(in crate::cli) struct HopReport {
     pub(in crate::cli) rejection: Option<RejectionReport>,
     pub(in crate::cli) identity: Option<String>,
     pub(in crate::cli) trust_domain: Option<String>,
-    pub(in crate::cli) evidence: Option<&'static str>,
+    pub(in crate::cli) evidence: Option<EvidenceLevel>,
 }
 
 impl Verdict {
@@ -114,7 +113,7 @@ impl PeerReport {
                 spiffe: peer.spiffe.as_ref().map(SpiffeId::to_string),
                 subject: peer.subject.as_deref().map(str::to_owned),
                 trust_domain: Some(peer.trust_domain.to_owned()),
-                evidence: Some(peer.level().as_str()),
+                evidence: Some(peer.level()),
                 source: Some(peer.source().as_str()),
                 forwarders: peer.forwarders().iter().map(SpiffeId::to_string).collect(),
             },
@@ -124,7 +123,7 @@ impl PeerReport {
 
 impl From<&Rejection> for RejectionReport {
     fn from(rejection: &Rejection) -> Self {
-        Self { reason: rejection.reason().as_str(), detail: rejection.detail().to_owned() }
+        Self { reason: rejection.reason(), detail: rejection.detail().to_owned() }
     }
 }
 
@@ -152,7 +151,7 @@ impl HopReport {
             finding,
             identity: Some(identity(facts)),
             trust_domain: Some(facts.trust_domain.clone()),
-            evidence: Some(level.as_str()),
+            evidence: Some(level),
             ..self
         }
     }

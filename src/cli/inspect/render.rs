@@ -6,6 +6,7 @@ use super::certificate::{CertificateReport, Description, ValidityState, VerdictR
 use super::peer::{Finding, HopReport, PeerPlace, PeerReport, RejectionReport, Verdict};
 use super::report::{ElementReport, InspectReport, XfccReport};
 use crate::cli::style::{BAD, GOOD, HEADING, QUIET, visible};
+use crate::evidence_level::EvidenceLevel;
 
 pub(super) fn write(report: &InspectReport, out: &mut dyn Write) -> io::Result<()> {
     if let Some(peer) = &report.peer {
@@ -50,7 +51,7 @@ fn write_peer(peer: &PeerReport, out: &mut dyn Write) -> io::Result<()> {
             writeln!(out, "{style}{verdict}{style:#}  {name}")?;
             let of = |text: Option<&str>| text.map(visible).unwrap_or_default();
             line(out, "trust domain", &of(peer.trust_domain.as_deref()))?;
-            line(out, "evidence", &of(peer.evidence))?;
+            line(out, "evidence", &of(peer.evidence.map(EvidenceLevel::as_str)))?;
             lines(out, "source", peer.source.map(str::to_owned).as_slice())?;
             lines(out, "through", &peer.forwarders)
         }
@@ -89,7 +90,7 @@ fn write_walk(report: &InspectReport, out: &mut dyn Write) -> io::Result<()> {
 
 fn why(hop: &HopReport, report: &InspectReport) -> String {
     let name = hop.identity.as_deref().map(visible).unwrap_or_default();
-    let evidence = hop.evidence.unwrap_or_default();
+    let evidence = hop.evidence.map_or("", EvidenceLevel::as_str);
     match (hop.finding, &hop.rejection) {
         (_, Some(RejectionReport { reason, detail })) => format!("{reason}: {}", visible(detail)),
         (Finding::Caller, _) => format!("verified, by {evidence}: {name}"),

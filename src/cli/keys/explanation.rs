@@ -61,12 +61,23 @@ pub(super) struct KeyCheck {
     result: CheckResult,
 }
 
+/// The result of one check of a token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-enum CheckResult {
+pub(in crate::cli) enum CheckResult {
     Passed,
     Failed,
     NotReached,
+}
+
+impl CheckResult {
+    pub(in crate::cli) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Passed => "passed",
+            Self::Failed => "failed",
+            Self::NotReached => "not reached",
+        }
+    }
 }
 
 const FORMAT: &str = "format";

@@ -6,6 +6,7 @@ mod list;
 mod obtain;
 mod verify;
 
+pub(super) use explanation::CheckResult;
 pub(super) use verify::token_header;
 
 use self::common::Common;

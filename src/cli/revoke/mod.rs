@@ -13,6 +13,7 @@ use super::style::{BAD, GOOD, Output, visible};
 use super::{CommandError, Exit, documents, time};
 use crate::admin::api::{Receipt, Replicas, Withdrawn};
 use crate::clock::{Clock as _, SystemClock, UnixTime};
+use crate::store::StoreKind;
 use crate::trust::RevocationEntry;
 
 use self::target::TargetArgs;
@@ -115,12 +116,14 @@ impl Args {
 }
 
 fn write_receipt(verb: &str, receipt: &Receipt, out: &mut dyn Write) -> io::Result<()> {
-    let where_to = match (receipt.replicas, receipt.store.as_str()) {
+    let where_to = match (receipt.replicas, receipt.store) {
         (Replicas::All, _) => "on every replica within a second",
-        (Replicas::This, "memory") => {
+        (Replicas::This, StoreKind::Memory) => {
             "on this replica only: it has no shared store (`store: { redis: .. }`)"
         }
-        (Replicas::This, _) => "on this replica; the others follow when the shared store is back",
+        (Replicas::This, StoreKind::Redis) => {
+            "on this replica; the others follow when the shared store is back"
+        }
     };
     writeln!(out, "{GOOD}{verb}{GOOD:#} {where_to}")?;
     writeln!(out, "id {}", visible(&receipt.id))?;

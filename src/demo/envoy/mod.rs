@@ -1,7 +1,6 @@
-//! A real Envoy: finding one, configuring it with the shipped file, running it.
+//! A real Envoy: configuring it with the shipped file, running it.
 
 pub(crate) mod bootstrap;
-pub(crate) mod find;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -11,8 +10,8 @@ use tokio::net::TcpStream;
 use tokio::process::Command;
 
 pub(crate) use bootstrap::Bootstrap;
-pub(crate) use find::{EnvoyBinary, FindError, Search};
 
+use super::envoy_binary::EnvoyBinary;
 use super::http1::{Connection, Request, Response};
 use super::process::Process;
 use super::{DemoError, Folder};
@@ -28,11 +27,11 @@ pub(crate) struct Envoy {
 /// The part of `/listeners?format=json` that says which ports Envoy chose.
 #[derive(Deserialize)]
 struct Listeners {
-    listener_statuses: Vec<ListenerStatus>,
+    listener_statuses: Vec<EnvoyListenerStatus>,
 }
 
 #[derive(Deserialize)]
-struct ListenerStatus {
+struct EnvoyListenerStatus {
     local_address: Address,
 }
 

@@ -12,7 +12,7 @@ pub(in crate::pdp) struct FetchSchedule {
     refresh: Duration,
     last: Option<UnixTime>,
     next: UnixTime,
-    /// Until when the server asks to be left alone.
+    /// The server wants no request before this time.
     quiet_until: Option<UnixTime>,
     begun: u64,
     ended: u64,
@@ -27,7 +27,7 @@ pub(in crate::pdp) struct FetchSchedule {
 pub(in crate::pdp) struct FetchFailure {
     /// The reason, in lower case; no part of an address or an answer.
     pub(in crate::pdp) why: String,
-    /// For how long the server asks to be left alone.
+    /// The time that the server wants to pass before the next request.
     pub(in crate::pdp) retry_after: Option<Duration>,
 }
 
@@ -107,7 +107,7 @@ impl FetchSchedule {
         self.begun = self.begun.wrapping_add(1);
     }
 
-    /// True if the server may be asked: it did not ask to be left alone.
+    /// True if the server may be asked: no `Retry-After` of it forbids it.
     pub(in crate::pdp) fn permits(&self, now: UnixTime) -> bool {
         self.quiet_until.is_none_or(|until| until <= now)
     }

@@ -37,7 +37,7 @@ pub(super) enum Admission {
 }
 
 impl Breaker {
-    /// Permission to ask, or `None` while the endpoint is left alone. A probe that is never heard of again is followed by
+    /// Permission to ask, or `None` while the endpoint is not asked. A probe that is never heard of again is followed by
     /// another one a cool-down later.
     pub(super) fn admit(&mut self, now: UnixTime) -> Option<Admission> {
         let Some(open) = &mut self.open else { return Some(Admission::Ordinary) };
@@ -88,7 +88,7 @@ impl Breaker {
         self.doubted = None;
     }
 
-    /// True if the endpoint is being left alone.
+    /// True if the endpoint is not asked at present.
     pub(super) const fn is_open(&self) -> bool {
         self.open.is_some()
     }

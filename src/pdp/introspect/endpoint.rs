@@ -51,7 +51,7 @@ struct CachedAnswer {
 }
 
 /// Ends a flight however it ends: requests that wait for one that panicked must not wait forever, nor the next one.
-struct Landing<'a> {
+struct FlightGuard<'a> {
     endpoint: &'a IntrospectionEndpoint,
     token: Fingerprint,
 }
@@ -101,13 +101,13 @@ impl IntrospectionEndpoint {
         if let Some(kept) = self.kept(&print) {
             if kept.renew <= self.clock.now() {
                 // Until it is answered the answer that is here counts, to its end.
-                let _ = self.board(print, &token.text, origin);
+                let _ = self.join_or_ask(print, &token.text, origin);
             }
             return Ok(kept.answer);
         }
-        let mut flight = self.board(print, &token.text, origin)?;
-        let landed = timeout(patience, flight.wait_for(Option::is_some)).await;
-        match landed.map(|verdict| verdict.ok().and_then(|verdict| verdict.clone())) {
+        let mut flight = self.join_or_ask(print, &token.text, origin)?;
+        let shared = timeout(patience, flight.wait_for(Option::is_some)).await;
+        match shared.map(|verdict| verdict.ok().and_then(|verdict| verdict.clone())) {
             Ok(Some(verdict)) => verdict,
             Ok(None) => Err(unavailable("the question was lost")),
             Err(_) => {
@@ -117,7 +117,7 @@ impl IntrospectionEndpoint {
     }
 
     /// Joins the flight for the token, or starts one.
-    fn board(
+    fn join_or_ask(
         self: &Arc<Self>,
         print: Fingerprint,
         token: &SealedText,
@@ -132,25 +132,25 @@ impl IntrospectionEndpoint {
         if let Some(kept) = self.kept(&print).filter(|kept| now < kept.renew) {
             return Ok(watch::channel(Some(Ok(kept.answer))).1);
         }
-        let admission = lock(&self.breaker).admit(now).ok_or_else(left_alone)?;
+        let admission = lock(&self.breaker).admit(now).ok_or_else(not_asked)?;
         let (sender, receiver) = watch::channel(None);
         flights.insert(print, sender);
         let turn = self.turns.enter(origin);
-        tokio::spawn(Arc::clone(self).fly(print, token.clone(), admission, turn));
+        tokio::spawn(Arc::clone(self).ask_and_share(print, token.clone(), admission, turn));
         Ok(receiver)
     }
 
-    async fn fly(
+    async fn ask_and_share(
         self: Arc<Self>,
         print: Fingerprint,
         token: SealedText,
         admission: Admission,
         turn: Turn,
     ) {
-        let landing = Landing { endpoint: &self, token: print };
+        let guard = FlightGuard { endpoint: &self, token: print };
         let mut consequence = Consequence::Settled;
         let verdict = self.ask(&print, &token, admission, turn, &mut consequence).await;
-        landing.land(verdict);
+        guard.share(verdict);
         if consequence == Consequence::Doubt {
             self.settle().await;
         }
@@ -169,7 +169,7 @@ impl IntrospectionEndpoint {
             NoTurn::Displaced => unavailable("too many questions wait for the endpoint").counted(),
         })?;
         if admission == Admission::Ordinary && lock(&self.breaker).is_open() {
-            return Err(left_alone());
+            return Err(not_asked());
         }
         let asked_at = self.clock.now();
         let answered = self.exchange(token).await;
@@ -226,7 +226,7 @@ impl IntrospectionEndpoint {
         let (issuer, origin) = (self.source.issuer.as_str(), &self.source.url);
         match (was_open, is_open, error) {
             (false, true, Some(error)) => {
-                tracing::warn!(issuer, %origin, %error, "introspection endpoint is left alone for a while");
+                tracing::warn!(issuer, %origin, %error, "introspection endpoint does not answer, and is not asked for a while");
             }
             (true, false, _) => tracing::info!(issuer, %origin, "introspection endpoint is back"),
             (_, _, Some(error)) => tracing::debug!(issuer, %origin, %error, "introspection failed"),
@@ -288,7 +288,9 @@ impl IntrospectionEndpoint {
 
 impl fmt::Debug for IntrospectionEndpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Endpoint").field("issuer", &self.source.issuer).finish_non_exhaustive()
+        f.debug_struct("IntrospectionEndpoint")
+            .field("issuer", &self.source.issuer)
+            .finish_non_exhaustive()
     }
 }
 
@@ -329,8 +331,8 @@ fn unavailable(why: &str) -> Rejection {
     Reason::IntrospectionUnavailable.because(why.to_owned())
 }
 
-fn left_alone() -> Rejection {
-    unavailable("the endpoint has not answered several times and is left alone for a while")
+fn not_asked() -> Rejection {
+    unavailable("the endpoint has not answered several times, and is not asked for a while")
 }
 
 impl CachedAnswer {
@@ -340,15 +342,15 @@ impl CachedAnswer {
     }
 }
 
-impl Landing<'_> {
-    fn land(self, verdict: Introspected) {
+impl FlightGuard<'_> {
+    fn share(self, verdict: Introspected) {
         if let Some(flight) = lock(&self.endpoint.flights).remove(&self.token) {
             flight.send_replace(Some(verdict));
         }
     }
 }
 
-impl Drop for Landing<'_> {
+impl Drop for FlightGuard<'_> {
     fn drop(&mut self) {
         lock(&self.endpoint.flights).remove(&self.token);
     }

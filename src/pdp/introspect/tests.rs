@@ -218,7 +218,7 @@ async fn a_token_that_is_no_longer_active_is_found_out() {
     assert_eq!(house.ask("t").await, Ok(false));
 }
 
-/// An endpoint that is down is left alone; what it said before is still used, and one probe finds out that it is back.
+/// An endpoint that is down is not asked for a while; what it said before is still used, and one probe finds out that it is back.
 #[tokio::test]
 async fn an_endpoint_that_is_down_denies_at_once_and_comes_back() {
     let house = House::new();
@@ -231,14 +231,14 @@ async fn an_endpoint_that_is_down_denies_at_once_and_comes_back() {
     let before = house.server.asked();
     for n in 0..1000 {
         let why = house.ask(&format!("flood{n}")).await.unwrap_err();
-        assert!(why.contains("left alone"), "{why}");
+        assert!(why.contains("not asked for a while"), "{why}");
     }
     assert_eq!(house.server.asked(), before, "nothing was asked");
     assert_eq!(house.ask("known").await, Ok(true));
     // The longest that it can be open, and within the time that the known answer is kept.
     house.clock.advance(INTROSPECTION_COOLDOWN + INTROSPECTION_COOLDOWN / 4);
     assert!(house.ask("probe").await.is_err());
-    assert!(house.ask("after").await.unwrap_err().contains("left alone"));
+    assert!(house.ask("after").await.unwrap_err().contains("not asked for a while"));
     assert_eq!(house.server.asked(), before + 2, "one probe, and a question of ours");
     house.server.says(&active(&json!({})));
     house.clock.advance(INTROSPECTION_COOLDOWN + INTROSPECTION_COOLDOWN / 4);
@@ -259,7 +259,7 @@ async fn a_token_that_upsets_the_endpoint_does_not_keep_others_out() {
     for _ in 0..INTROSPECTION_FAILURES * 2 {
         for token in ["large", "bad", "garbage"] {
             let why = house.ask(token).await.unwrap_err();
-            assert!(!why.contains("left alone") && !why.contains("canary"), "{why}");
+            assert!(!why.contains("not asked for a while") && !why.contains("canary"), "{why}");
         }
     }
     assert_eq!(house.ask("good").await, Ok(true));
@@ -288,7 +288,7 @@ async fn an_endpoint_that_stalls_does_not_pile_up_questions() {
     for _ in 0..INTROSPECTION_FAILURES {
         why = house.ask("next").await.unwrap_err();
     }
-    assert!(why.contains("left alone"), "{why}");
+    assert!(why.contains("not asked for a while"), "{why}");
 }
 
 /// The question outlives the request that asked it first: its answer is there for the next one.
@@ -378,7 +378,7 @@ async fn tokens_that_break_the_endpoint_keep_no_other_out() {
         });
         for n in 0..10 * INTROSPECTION_FAILURES {
             let why = house.ask(&format!("bad{n}")).await.unwrap_err();
-            assert!(!why.contains("left alone"), "{why}");
+            assert!(!why.contains("not asked for a while"), "{why}");
         }
         assert_eq!(house.ask("good").await, Ok(true));
         house.server.becomes(move |_| Err(broken()));
@@ -386,7 +386,7 @@ async fn tokens_that_break_the_endpoint_keep_no_other_out() {
         for n in 0..=INTROSPECTION_FAILURES {
             why = house.ask(&format!("any{n}")).await.unwrap_err();
         }
-        assert!(why.contains("left alone"), "{why}");
+        assert!(why.contains("not asked for a while"), "{why}");
     }
 }
 

@@ -26,7 +26,7 @@ pub(super) struct ListReader {
 }
 
 /// The result of a look: `None` where it is the same as before, and for how long a server says that it is.
-pub(super) type Found = (Option<ListContent>, Option<Duration>);
+pub(super) type ReadList = (Option<ListContent>, Option<Duration>);
 
 /// A list that was read and not judged.
 #[derive(Clone, Debug)]
@@ -52,7 +52,7 @@ impl ListReader {
     ///
     /// # Errors
     /// The reason why it cannot be determined.
-    pub(super) async fn read(&mut self) -> Result<Found, FetchFailure> {
+    pub(super) async fn read(&mut self) -> Result<ReadList, FetchFailure> {
         if self.is_local() {
             let (source, stamp) = (Arc::clone(&self.source), self.stamp.clone());
             return self.take(apart(move || read_files(&source, stamp.as_ref())).await?);
@@ -76,7 +76,7 @@ impl ListReader {
     }
 
     /// The same for files on this machine, without waiting.
-    pub(super) fn read_now(&mut self) -> Option<Result<Found, FetchFailure>> {
+    pub(super) fn read_now(&mut self) -> Option<Result<ReadList, FetchFailure>> {
         if !self.is_local() {
             return None;
         }
@@ -96,7 +96,7 @@ impl ListReader {
         places.into_iter().all(|place| matches!(place, ListPlace::File(_)))
     }
 
-    fn take(&mut self, read: Option<(Stamp, ListContent)>) -> Result<Found, FetchFailure> {
+    fn take(&mut self, read: Option<(Stamp, ListContent)>) -> Result<ReadList, FetchFailure> {
         let Some((stamp, text)) = read else { return Ok((None, None)) };
         self.stamp = Some(stamp);
         Ok((Some(text), None))

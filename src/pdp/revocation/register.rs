@@ -19,6 +19,7 @@ use crate::clock::{Clock, UnixTime};
 use crate::pdp::fetch::Fetcher;
 use crate::pdp::kept_files::KeptFiles;
 use crate::secret::hex;
+use crate::store::StoreKind;
 use crate::trust::{RevocationEntry, RevocationView, TrustStore};
 
 /// All revocations, kept up to date. It has to be created within a tokio runtime.
@@ -31,7 +32,7 @@ pub struct RevocationRegister {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct SharingStatus {
     /// `memory` or `redis`.
-    pub store: String,
+    pub store: StoreKind,
     /// True if all of it was read at least once.
     pub synced: bool,
     /// True if requests with a credential are refused because it was not.
@@ -184,7 +185,7 @@ impl RevocationRegister {
         let state = self.shared.lock();
         let sharing = state.sharing.as_ref()?;
         Some(SharingStatus {
-            store: sharing.store.health().kind.to_owned(),
+            store: sharing.store.health().kind,
             synced: sharing.synced,
             refuses: sharing.refuses(),
             synced_at: sharing.synced_at.map(UnixTime::as_secs),

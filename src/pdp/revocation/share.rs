@@ -12,7 +12,7 @@ use super::state_folder::SavedChanges;
 use super::track::SAVE_AGAIN;
 use crate::clock::UnixTime;
 use crate::limits::MAX_SHARED_PAGE;
-use crate::store::{KeyPage, Position, Store, StoreError, StoreKey};
+use crate::store::{KeyPage, Position, Store, StoreError, StoreKey, StoreKind};
 use crate::trust::RevocationEntry;
 
 /// The result of a change.
@@ -21,7 +21,7 @@ pub struct Published {
     /// The id of the entry.
     pub id: StoreKey,
     /// `memory`: this replica alone knows it. `redis`: all of them do, within a second.
-    pub store: &'static str,
+    pub store: StoreKind,
     /// The reason why other replicas do not have it yet. It is retried until they do.
     pub not_shared: Option<String>,
     /// The reason why the state folder does not have it: a restart may lose it.
@@ -106,7 +106,7 @@ impl RevocationRegister {
         let not_kept = self.shared.save_changes().await.err();
         let id = change.entry.id();
         let Some(store) = store else {
-            return Published { id, store: "memory", not_shared: None, not_kept };
+            return Published { id, store: StoreKind::Memory, not_shared: None, not_kept };
         };
         let published = self.shared.share(&store, &change).await;
         let not_shared = published.err().map(|error| error.to_string());
@@ -289,10 +289,10 @@ impl RegisterShared {
 impl RegisterState {
     /// The time of the last read from the store before the start, and its age. A clock that was ahead then says nothing.
     /// State so old that a withdrawal may have been forgotten since is dropped if other replicas know better.
-    fn last_known(&mut self, store: &str, now: UnixTime) -> Option<(UnixTime, Duration)> {
+    fn last_known(&mut self, store: StoreKind, now: UnixTime) -> Option<(UnixTime, Duration)> {
         let at = self.saved_at.filter(|at| *at <= now.plus(SAVE_AGAIN))?;
         let age = now.since(at);
-        if store != "memory" && age > WITHDRAWN_LIFETIME {
+        if store != StoreKind::Memory && age > WITHDRAWN_LIFETIME {
             tracing::warn!("saved running revocations are too old to be used");
             self.live = LiveRevocations::default();
             return None;

@@ -13,7 +13,7 @@ use crate::clock::{Clock, FixedClock};
 use crate::document::{Attachments, SourceFile, any_error, parse};
 use crate::pdp::Fetcher;
 use crate::pdp::fetch::{FetchError, FetchRequest, Fetched, Validators};
-use crate::store::Store;
+use crate::store::{Store, StoreKind};
 use crate::trust::RevocationEntry;
 use crate::trust::RevocationTarget;
 use crate::trust::TrustStore;
@@ -194,7 +194,7 @@ async fn running_revocations_survive_reloads() {
     let spec = serde_json::from_str(r#"{"spiffe":"spiffe://a/x","reason":"r"}"#).unwrap();
     let entry = RevocationEntry::read(&spec).unwrap();
     let published = register.revoke(entry.clone()).await;
-    assert_eq!((published.store, published.not_shared), ("memory", None));
+    assert_eq!((published.store, published.not_shared), (StoreKind::Memory, None));
     assert!(revokes(&register, "a"));
     register.follow(&trust("{ entries: [{ spiffe: 'spiffe://b/x' }] }"));
     assert!(revokes(&register, "a") && revokes(&register, "b"));

@@ -173,7 +173,7 @@ pub(super) fn foreign_method(text: &str) -> Option<CompileProblem> {
     }
     let usual = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_');
     (!text.is_empty() && !text.bytes().all(usual)).then(|| {
-        let message = format!("`{text}` is not a method: no pattern stands for several");
+        let message = format!("`{text}` is not a method: methods have no wildcards");
         let help = String::from("list each method, as in `[GET, HEAD]`");
         (Code::InvalidMethod, message, Some(help))
     })

@@ -17,7 +17,8 @@ use crate::policy::model::claim::{ClaimMatcher, ClaimTest, Scalar};
 use crate::policy::model::host::HostPattern;
 use crate::policy::requirement::list::AnyRequirement;
 use crate::policy::requirement::peer::{
-    PeerDns, PeerEmails, PeerEvidence, PeerIps, PeerSpiffe, PeerSubjects, PeerTrustDomain, PeerUris,
+    PeerDns, PeerEmails, PeerEvidenceLevel, PeerIps, PeerSpiffe, PeerSubjects, PeerTrustDomain,
+    PeerUris,
 };
 use crate::policy::requirement::step_up::{TokenAcr, TokenMaxAge};
 use crate::policy::requirement::token::{
@@ -66,7 +67,7 @@ impl PolicyCompiler<'_, '_> {
         own.extend(self.named(emails.as_ref(), "emails", check_email, PeerEmails));
         own.extend(self.listed(ips.as_ref(), "ips", read_certificate_network, PeerIps));
         own.extend(self.named(subjects.as_ref(), "subjects", check_subject, PeerSubjects));
-        own.extend(evidence.as_ref().map(|level| PeerEvidence(level.value).into()));
+        own.extend(evidence.as_ref().map(|level| PeerEvidenceLevel(level.value).into()));
         match fragment {
             Some(name) => self.with_fragment(own, &self.fragments.peers, name, PEER),
             None => own,
@@ -177,7 +178,7 @@ impl PolicyCompiler<'_, '_> {
             check(text)?;
             if text.contains('*') {
                 let help = "list each value; values are compared whole";
-                let message = format!("`{text}` has a `*`, which stands for itself here");
+                let message = format!("`{text}` has a `*`, which is no wildcard here");
                 return Err(problem(Code::InvalidValue, message, help));
             }
             Ok(text.clone())
@@ -348,7 +349,7 @@ fn read_scope(text: &String) -> Result<String, CompileProblem> {
         return Err(problem(Code::InvalidScope, message, "list each scope as an entry of its own"));
     }
     if text.contains('*') {
-        let message = format!("scope `{text}` has a `*`, which stands for itself here");
+        let message = format!("scope `{text}` has a `*`, which is no wildcard here");
         let help = "list each scope; where a token may have `orders:*`, add `scopeForm: wildcard`";
         return Err(problem(Code::InvalidScope, message, help));
     }
@@ -407,7 +408,7 @@ pub(super) fn check_pointer(text: &str) -> Result<(), CompileProblem> {
         return never(&why, String::from("write the names of the members, as in `/realm/roles`"));
     }
     if let Some(part) = parts.find(|part| matches!(*part, "*" | "**" | "-") || part.contains('[')) {
-        let why = format!("`{part}` stands for itself");
+        let why = format!("`{part}` is the name of a member, and no wildcard");
         let help = "for an element of a list there is `contains`, and `/0` is the first one";
         return never(&why, help.to_owned());
     }

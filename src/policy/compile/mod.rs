@@ -14,6 +14,7 @@ mod identity;
 mod inject;
 pub(in crate::policy) mod lint;
 mod policy;
+pub(in crate::policy) mod policy_documents;
 mod request;
 mod rule;
 mod schedule;

@@ -5,9 +5,7 @@
 
 use std::collections::HashMap;
 use std::num::NonZeroUsize;
-use std::panic::resume_unwind;
 use std::sync::Arc;
-use std::thread;
 
 use super::decide;
 use super::index::{Counting, Index};
@@ -15,14 +13,13 @@ use super::strip::Strip;
 use super::trace::{NoPolicyTrace, PolicyTrace};
 use crate::clock::UnixTime;
 use crate::document::policy::{Effect, Mode};
-use crate::document::{
-    self, Diagnostic, Document, Kind, Origin, RawDocument, RelativeDiagnostic, Spec,
-};
+use crate::document::{self, Diagnostic, Document, Kind, RawDocument, RelativeDiagnostic, Spec};
 use crate::policy::compile::IssuerNames;
 use crate::policy::compile::compiled_policy::CompiledPolicy;
 use crate::policy::compile::compiled_rule::Rule;
 use crate::policy::compile::env::CompileEnv;
 use crate::policy::compile::lint;
+use crate::policy::compile::policy_documents::{self, LocatedPolicy};
 use crate::policy::model::decision::Decision;
 use crate::policy::model::decision_request::DecisionRequest;
 use crate::policy::model::rule_name::RuleName;
@@ -70,16 +67,6 @@ fn iss_of(document: &Document) -> Option<(&str, &str)> {
     Some((&document.metadata.name.value, &spec.issuer.value))
 }
 
-/// A policy of the set, and where its document is.
-struct LocatedPolicy<'a> {
-    key: Fingerprint,
-    policy: Arc<CompiledPolicy>,
-    origin: &'a Origin,
-}
-
-/// Fewest policies that are worth another thread.
-const WORTH_A_THREAD: usize = 32;
-
 impl PolicySet {
     /// True if a rule asks for a signed assertion.
     pub fn asserts(&self) -> bool {
@@ -123,7 +110,9 @@ impl PolicySet {
         let names = IssuerNames { issuers: sources.issuers, domains: sources.domains, iss: &iss };
         let env = CompileEnv::of(sources.others, names, problems);
         let key = env.fingerprint(sources.fragments);
-        let located = place(sources, (&env, &key), problems);
+        let before = sources.before.map(|set| set.by_key(&key)).unwrap_or_default();
+        let located =
+            policy_documents::compile(sources.policies, &before, &env, sources.threads, problems);
         let sound = problems.len() == none;
         let named = located.iter().map(|LocatedPolicy { policy, origin, .. }| {
             (Kind::Policy, &*policy.name, origin.at(policy.name_at))
@@ -189,71 +178,4 @@ impl PolicySet {
             false => HashMap::new(),
         }
     }
-}
-
-/// Each policy of `sources`, in their order, compiled now or before. Policies that cannot be read are not in it.
-fn place<'a>(
-    sources: &PolicySources<'a>,
-    (env, key): (&CompileEnv<'_>, &Fingerprint),
-    problems: &mut Vec<Diagnostic>,
-) -> Vec<LocatedPolicy<'a>> {
-    let before = sources.before.map(|set| set.by_key(key)).unwrap_or_default();
-    let known = |unread: &'a RawDocument| {
-        let key = unread.fingerprint();
-        let policy = before.get(&key).map(|policy| Arc::clone(policy));
-        (unread, key, policy)
-    };
-    let known: Vec<_> = sources.policies.iter().map(known).collect();
-    let missing = known.iter().filter(|(_, _, policy)| policy.is_none());
-    let missing: Vec<&RawDocument> = missing.map(|(unread, ..)| *unread).collect();
-    let mut made = each(&missing, sources.threads, |unread| make(unread, env)).into_iter();
-    let place =
-        |(unread, key, policy): (&'a RawDocument, Fingerprint, Option<Arc<CompiledPolicy>>)| {
-            let policy = policy.or_else(|| {
-                let (policy, found) = made.next()?;
-                problems.extend(found);
-                policy.map(Arc::new)
-            })?;
-            Some(LocatedPolicy { key, policy, origin: unread.origin() })
-        };
-    known.into_iter().filter_map(place).collect()
-}
-
-/// Reads and compiles one policy. Its document is dropped before the next one is read: it takes many times the memory of the
-/// compiled policy.
-fn make(unread: &RawDocument, env: &CompileEnv<'_>) -> (Option<CompiledPolicy>, Vec<Diagnostic>) {
-    // Checks that wait for this core go first.
-    thread::yield_now();
-    let mut problems = Vec::new();
-    let document = unread.read().map_err(|problem| problems.push(problem)).ok();
-    let policy = document.and_then(|document| {
-        let Spec::Policy(spec) = &document.spec else { return None };
-        Some(env.compile(&document, spec, &mut problems))
-    });
-    (policy, problems)
-}
-
-/// The results of `make` for each of `items`, in their order.
-fn each<T: Sync, R: Send>(
-    items: &[T],
-    threads: NonZeroUsize,
-    make: impl Fn(&T) -> R + Sync,
-) -> Vec<R> {
-    let threads = threads.get().min(items.len().div_ceil(WORTH_A_THREAD)).max(1);
-    let all = |items: &[T]| items.iter().map(&make).collect::<Vec<R>>();
-    let mut parts = items.chunks(items.len().div_ceil(threads).max(1));
-    let Some(own) = parts.next() else { return Vec::new() };
-    thread::scope(|scope| {
-        let all = &all;
-        // If the system has no thread to give, the work is done here.
-        let started: Vec<_> = parts
-            .map(|part| (part, thread::Builder::new().spawn_scoped(scope, move || all(part)).ok()))
-            .collect();
-        let mut made = all(own);
-        for (part, thread) in started {
-            let part = thread.map_or_else(|| Ok(all(part)), |thread| thread.join());
-            made.extend(part.unwrap_or_else(|panic| resume_unwind(panic)));
-        }
-        made
-    })
 }

@@ -157,7 +157,7 @@ pub(in crate::policy) fn check_header_name(
         other if sealed.contains(other) => "it carries credentials",
         other if other.starts_with("x-envoy-") => "proxies own it, and callers can forge it",
         other if other.contains('*') => {
-            let message = format!("`{name}` is not a header name: `*` stands for itself");
+            let message = format!("`{name}` is not a header name: `*` is no wildcard here");
             let help = String::from("list each header by itself");
             return Err((Code::InvalidHeaderName, message, Some(help)));
         }

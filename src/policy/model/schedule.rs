@@ -5,9 +5,8 @@
 use std::fmt;
 
 use jiff::Timestamp;
+use jiff::civil::Date;
 use jiff::tz::{Offset, TimeZone, TimeZoneDatabase};
-use time::format_description::well_known::Rfc3339;
-use time::{Date, OffsetDateTime};
 
 use crate::clock::UnixTime;
 use crate::document::closest;
@@ -68,8 +67,8 @@ impl Window {
 impl fmt::Display for Schedule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut parts = Vec::new();
-        parts.extend(self.from.map(|from| format!("from {}", moment(from))));
-        parts.extend(self.until.map(|until| format!("before {}", moment(until))));
+        parts.extend(self.from.map(|from| format!("from {}", from.to_rfc3339())));
+        parts.extend(self.until.map(|until| format!("before {}", until.to_rfc3339())));
         let windows: Vec<_> = self.weekly.iter().map(ToString::to_string).collect();
         if !windows.is_empty() {
             parts.push(format!("on {}", windows.join(" or ")));
@@ -146,17 +145,9 @@ pub(in crate::policy) fn fixed_zone(minutes: i64) -> Option<TimeZone> {
     Some(TimeZone::fixed(Offset::from_seconds(seconds).ok()?))
 }
 
-/// A moment as text.
-pub(in crate::policy) fn moment(at: UnixTime) -> String {
-    let moment = OffsetDateTime::from_unix_timestamp(at.as_secs()).ok();
-    let text = moment.and_then(|moment| moment.format(&Rfc3339).ok());
-    text.unwrap_or_else(|| format!("{} s since 1970", at.as_secs()))
-}
-
 /// A moment with its offset, as `2026-01-31T12:00:00Z`.
 pub(in crate::policy) fn read_moment(text: &str) -> Option<UnixTime> {
-    let moment = OffsetDateTime::parse(text, &Rfc3339).ok()?;
-    Some(UnixTime::from_secs(moment.unix_timestamp()))
+    UnixTime::from_rfc3339(text).map(|moment| UnixTime::from_secs(moment.as_secs()))
 }
 
 /// A day as `2026-01-31`: its first moment in UTC.
@@ -168,9 +159,10 @@ pub(in crate::policy) fn read_day(text: &str) -> Option<UnixTime> {
         plain.then(|| part.parse::<u16>().ok()).flatten()
     };
     let (year, month, day) = (number(4)?, number(2)?, number(2)?);
-    let month = time::Month::try_from(u8::try_from(month).ok()?).ok()?;
-    let date = Date::from_calendar_date(i32::from(year), month, u8::try_from(day).ok()?).ok()?;
-    Some(UnixTime::from_secs(date.midnight().assume_utc().unix_timestamp()))
+    let date =
+        Date::new(year.try_into().ok()?, month.try_into().ok()?, day.try_into().ok()?).ok()?;
+    let midnight = TimeZone::UTC.to_timestamp(date.at(0, 0, 0, 0)).ok()?;
+    Some(UnixTime::from_secs(midnight.as_second()))
 }
 
 #[cfg(test)]
@@ -178,8 +170,7 @@ mod tests {
     use super::*;
 
     fn at(text: &str) -> UnixTime {
-        let moment = OffsetDateTime::parse(text, &Rfc3339).unwrap();
-        UnixTime::from_millis(i64::try_from(moment.unix_timestamp_nanos() / 1_000_000).unwrap())
+        UnixTime::from_rfc3339(text).unwrap()
     }
 
     fn window(days: [bool; 7], from: i64, minutes: i64, offset: i64) -> Schedule {

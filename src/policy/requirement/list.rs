@@ -7,7 +7,7 @@ use super::condition::When;
 use super::context::CheckContext;
 use super::network::{DestinationNetworks, SourceNetworks};
 use super::peer::{
-    PeerDns, PeerEmails, PeerEvidence, PeerIps, PeerPresent, PeerSpiffe, PeerSubjects,
+    PeerDns, PeerEmails, PeerEvidenceLevel, PeerIps, PeerPresent, PeerSpiffe, PeerSubjects,
     PeerTrustDomain, PeerUris,
 };
 use super::requirement::{Requirement, RequirementFailure};
@@ -108,7 +108,7 @@ requirements! {
     PeerEmails "emails",
     PeerIps "ips",
     PeerSubjects "subjects",
-    PeerEvidence "evidence",
+    PeerEvidenceLevel "evidence",
     TokenPresent "issuer",
     TokenBinding "binding",
     PresenterKnown "bind",

@@ -34,7 +34,7 @@ pub(in crate::policy) struct PeerSubjects(pub(in crate::policy) Box<[String]>);
 
 /// The proxy passed on at least this much of the peer's certificate.
 #[derive(Clone, Debug)]
-pub(in crate::policy) struct PeerEvidence(pub(in crate::policy) EvidenceLevel);
+pub(in crate::policy) struct PeerEvidenceLevel(pub(in crate::policy) EvidenceLevel);
 
 /// The name that a peer is best known by.
 pub(super) fn best_name(peer: &PeerIdentity) -> String {
@@ -176,7 +176,7 @@ impl Requirement for PeerSubjects {
     }
 }
 
-impl Requirement for PeerEvidence {
+impl Requirement for PeerEvidenceLevel {
     fn holds(&self, cx: &CheckContext<'_>) -> Option<Truth> {
         Some((cx.peer?.level() >= self.0).into())
     }

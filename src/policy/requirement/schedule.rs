@@ -3,7 +3,7 @@
 use super::context::CheckContext;
 use super::observation::ObservedValue;
 use super::requirement::{Explanation, Requirement, RequirementFailure};
-use crate::policy::model::schedule::{Schedule, moment};
+use crate::policy::model::schedule::Schedule;
 use crate::policy::model::truth::Truth;
 use crate::reason::Reason;
 
@@ -19,7 +19,7 @@ impl Requirement for Schedule {
     }
 
     fn explain(&self, cx: &CheckContext<'_>) -> Explanation {
-        let found = ObservedValue::open(Some(moment(cx.now)));
+        let found = ObservedValue::open(Some(cx.now.to_rfc3339()));
         let suggestion = format!("the rule counts {self}");
         Explanation::new("now", vec![self.to_string()], found, suggestion)
     }

@@ -39,7 +39,7 @@ impl Requirement for TokenAcr {
 
     fn explain(&self, cx: &CheckContext<'_>) -> Explanation {
         let suggestion = format!("the user must authenticate with `acr` {}", one_of(&self.0));
-        Explanation::new("claim /acr", self.0.to_vec(), claim(cx, "/acr"), suggestion)
+        Explanation::new("token.acr", self.0.to_vec(), claim(cx, "/acr"), suggestion)
     }
 
     fn is_recorded(&self, missing: MissingData) -> bool {
@@ -73,7 +73,7 @@ impl Requirement for TokenMaxAge {
     fn explain(&self, cx: &CheckContext<'_>) -> Explanation {
         let age = format!("{} s", self.0.as_secs());
         let suggestion = format!("the user must have authenticated within the last {age}");
-        Explanation::new("claim /auth_time", vec![age], claim(cx, "/auth_time"), suggestion)
+        Explanation::new("token.maxAge", vec![age], claim(cx, "/auth_time"), suggestion)
     }
 
     fn is_recorded(&self, missing: MissingData) -> bool {

@@ -13,7 +13,7 @@ use crate::request::RequestView;
 const NO_ID: &str = "00000000000000000000000000000000";
 
 /// The value that was found, as text; `None` if there is none.
-type Found = Option<String>;
+type FoundAnswer = Option<String>;
 
 impl Expectation {
     /// The differences between the expected and the actual answer to `request`.
@@ -75,7 +75,7 @@ fn answer_to(denial: &Denial, request: &RequestView) -> Answer {
     Answer::of(denial, request, NO_ID)
 }
 
-fn value_of(headers: &[HeaderMutation], name: &str) -> Found {
+fn value_of(headers: &[HeaderMutation], name: &str) -> FoundAnswer {
     headers.iter().find(|header| *header.name == *name).map(|header| header.value.clone())
 }
 
@@ -90,7 +90,7 @@ fn removes(permit: &Permit, name: &str) -> bool {
 struct Differences(Vec<Difference>);
 
 impl Differences {
-    fn compare(&mut self, kind: &str, name: &str, expected: &str, found: Found, none: &str) {
+    fn compare(&mut self, kind: &str, name: &str, expected: &str, found: FoundAnswer, none: &str) {
         if found.as_deref() == Some(expected) {
             return;
         }

@@ -2,9 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use time::OffsetDateTime;
-use time::format_description::well_known::Rfc3339;
-
 use crate::authn::{Credential, PeerIdentity, RejectedCookie, TokenIdentity};
 use crate::clock::UnixTime;
 use crate::document::{Code, Diagnostic, IssuerProfile, Origin, Spanned, closest};
@@ -71,9 +68,9 @@ impl<'a> SuiteCompiler<'a> {
     }
 
     pub(super) fn moment(&mut self, text: &Spanned<String>) -> UnixTime {
-        match OffsetDateTime::parse(&text.value, &Rfc3339) {
-            Ok(moment) => UnixTime::from_secs(moment.unix_timestamp()),
-            Err(_) => {
+        match UnixTime::from_rfc3339(&text.value) {
+            Some(moment) => UnixTime::from_secs(moment.as_secs()),
+            None => {
                 let message = format!("`{}` is not a moment", text.value);
                 let help = String::from("write it as in `2026-01-31T12:00:00Z`");
                 self.error(Code::InvalidTime, text, message, Some(help));

@@ -9,7 +9,7 @@ use arc_swap::ArcSwapOption;
 use redis::{Cmd, FromRedisValue, RedisError};
 use tokio::sync::{Notify, watch};
 
-use super::super::{Forgetful, Position, RedisOptions, StoreError, StoreHealth};
+use super::super::{Forgetful, Position, RedisOptions, StoreError, StoreHealth, StoreKind};
 use super::connect::{RedisConnection, RedisTarget, plain};
 use super::forgetful;
 use super::script::Keys;
@@ -39,7 +39,7 @@ struct Live {
 impl Link {
     pub(super) fn new(options: &RedisOptions, clock: Arc<dyn Clock>) -> Self {
         let health = StoreHealth {
-            kind: "redis",
+            kind: StoreKind::Redis,
             up: false,
             was_up: false,
             since: None,

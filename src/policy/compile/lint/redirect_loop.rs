@@ -76,7 +76,7 @@ fn redirect_loop(
     Some(RelativeDiagnostic::warning(Code::RedirectCircle, place, message).help(help))
 }
 
-/// The widest door to `landing` at every host of `target`.
+/// The widest access to `landing` at every host of `target`.
 fn access(
     policies: &[Arc<CompiledPolicy>],
     target: &PolicyTarget,

@@ -120,10 +120,8 @@ fn captures_in_disguise(written: &SourceRule<'_>, rule: &Rule) -> Vec<Diagnostic
         let found = ["%7b", "%2a", "%3a", "%3c"]
             .into_iter()
             .find(|code| lower.contains(&format!("/{code}")))?;
-        let message = format!(
-            "`{found}` in `{}` is the character itself, and stands for nothing else",
-            path.as_str()
-        );
+        let message =
+            format!("`{found}` in `{}` is an ordinary character, and no wildcard", path.as_str());
         let help = "write `{name}` or `*` for a segment of any text";
         Some(warning(written, Code::LiteralPattern, text, message).help(help))
     };
@@ -191,7 +189,7 @@ fn values(written: &SourceRule<'_>, specs: &[Spanned<ValuesSpec>]) -> Vec<Diagno
 fn pattern(written: &SourceRule<'_>, text: &Spanned<String>) -> Option<Diagnostic> {
     let value = text.value.as_str();
     looks_like_a_pattern(value).then(|| {
-        let message = format!("`{value}` is compared as it stands, and stands for no other text");
+        let message = format!("`{value}` is compared exactly, and is no pattern");
         warning(written, Code::LiteralPattern, text, message).help(
             "write the bare text under `equals`, `prefix` or `suffix`, ask with `exists: true`, or write a condition with `matches`",
         )
@@ -322,7 +320,7 @@ fn odd_claim_text(
             "is a text here, and neither true nor false"
         }
         None if looks_like_a_pattern(text) || text.contains(['*']) => {
-            "is compared as it stands, and stands for no other text"
+            "is compared exactly, and is no pattern"
         }
         None => return None,
     };

@@ -30,9 +30,9 @@ fn foreign(written: &SourceRule<'_>, value: &Spanned<String>) -> Option<Diagnost
         Template::parse(&single).is_ok_and(|template| template.variables().next().is_some())
     };
     let message = match FOREIGN.iter().find(|(sign, _)| text.contains(sign)) {
-        _ if doubled => format!("`{text}` is sent with single braces, and nothing stands for them"),
+        _ if doubled => format!("`{text}` is sent with single braces, and no value replaces it"),
         Some((sign, who)) => {
-            format!("`{sign}` in `{text}` is sent as it stands: it is how {who} write variables")
+            format!("`{sign}` in `{text}` is sent unchanged: {who} write variables in this way")
         }
         None => return None,
     };

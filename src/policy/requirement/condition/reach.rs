@@ -240,10 +240,10 @@ fn element(source: &Variable, node: &IdedExpr) -> Option<Fault> {
     let help = match source {
         Variable::TokenScopes if text.contains(' ') => "ask for each scope by itself, with `&&`",
         Variable::TokenScopes if text.contains('*') => {
-            "scopes are compared whole, and `*` stands for itself: list each scope"
+            "scopes are compared whole, and `*` is no wildcard: list each scope"
         }
         Variable::TokenAudiences if like_a_pattern(text).is_some() => {
-            "audiences are compared whole, and nothing in them stands for other text"
+            "audiences are compared whole, and have no wildcards"
         }
         Variable::TokenScopes if text.is_empty() || !text.is_ascii() => "a scope is visible ASCII",
         Variable::PeerDns if text.contains(['*', ':', '/', ' ']) => "names are compared whole",
@@ -298,7 +298,7 @@ fn why_no_part(
         }
         Variable::RequestFullPath if text.contains(['?', '#']) => "it has no query",
         Variable::RequestFullPath if at == ConditionPart::Begin && text.contains(['*', '{']) => {
-            "nothing in it stands for other text"
+            "it has no wildcards"
         }
         Variable::RequestHost if !could_be_in_host(text, at) => {
             "it is a host in lower case, without a port"

@@ -19,7 +19,7 @@ use crate::random::Random;
 /// Most differences that are kept with their texts.
 const KEPT: usize = 20;
 
-/// What clients have seen.
+/// The answers that clients have seen.
 #[derive(Default)]
 pub struct Seen {
     /// Answers by decision and reason.

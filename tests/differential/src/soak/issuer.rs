@@ -44,7 +44,7 @@ impl Issuer {
     /// Serves these keys.
     ///
     /// # Errors
-    /// Where there is no port.
+    /// None where there is no port.
     pub fn serve(keys: Vec<u8>) -> std::io::Result<Self> {
         let listener = TcpListener::bind(("127.0.0.1", 0))?;
         let state = Arc::new(Mutex::new(State { mood: Mood::Good, keys, given: 0 }));

