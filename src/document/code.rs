@@ -120,6 +120,7 @@ codes! {
         ConstantCondition "constant-condition" Warning "a condition has the same value for every request" "remove it, or the rule if it is never true";
         CostlyCondition "costly-condition" Warning "loops in each other may take more steps than a condition has" "compare with `in` instead of a loop";
         OpenPattern "open-pattern" Warning "a regular expression is not anchored" "start it with `^` and end it with `$`, or use `contains`";
+        UnencodedName "unencoded-name" Warning "a header is set to a claim that is not plain ASCII for every user" "encode it, as in `{token.claims./name|percent}`";
         LiteralPattern "literal-pattern" Warning "a text looks like a pattern but is compared literally" "use the key for patterns, or write the exact text";
         LiteralTemplate "literal-template" Warning "a text looks like a template but is sent literally" "write a variable in braces";
         NeverMatches "never-matches" Warning "no value meets all requirements of the rule" "list alternatives under one key, or make two rules";

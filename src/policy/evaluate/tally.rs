@@ -102,8 +102,8 @@ impl<'r> Tally<'r> {
                 self.allowed = Some((fit, obligations));
                 verdict
             }
-            Err(injection) => {
-                let failed = FailedCheck::of_injection(injection);
+            Err(unsendable) => {
+                let failed = FailedCheck::of_injection(unsendable);
                 trace.check(&Check { requirement: failed.requirement(), cx }, Truth::Unknown);
                 let verdict = Verdict::Unknown(failed);
                 self.add_miss(fit, verdict);

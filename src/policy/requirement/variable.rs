@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use super::context::CheckContext;
 use super::missing::RecordField;
 use crate::authn::TokenIdentity;
-use crate::json::is_exact_number;
+use crate::json::is_exact;
 
 /// A variable, such as `token.sub`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,6 +41,10 @@ pub(in crate::policy) enum Found<'a> {
     Several(Vec<String>),
     /// Something that has no form as one line of text.
     Formless,
+    /// A number of which not every digit is known.
+    Rounded,
+    /// One of several, and which is meant cannot be determined.
+    Ambiguous,
 }
 
 /// Variables without a parameter.
@@ -162,7 +166,7 @@ impl Variable {
 
     /// Whether it has several values of which one is meant, and which cannot be determined.
     pub(in crate::policy) fn is_ambiguous(&self, cx: &CheckContext<'_>) -> bool {
-        *self == Self::PeerTrustDomain && matches!(self.find(cx), Found::Formless)
+        matches!(self.find(cx), Found::Ambiguous)
     }
 
     /// Its value as JSON: a claim as it is, everything else as text or a list of texts.
@@ -174,7 +178,12 @@ impl Variable {
         match self.find(cx) {
             Found::One(text) if !text.is_empty() => Some(Value::String(text.into_owned())),
             Found::Several(texts) if !texts.is_empty() => Some(texts.into()),
-            Found::Nothing | Found::Formless | Found::One(_) | Found::Several(_) => None,
+            Found::Nothing
+            | Found::Formless
+            | Found::Rounded
+            | Found::Ambiguous
+            | Found::One(_)
+            | Found::Several(_) => None,
         }
     }
 
@@ -200,7 +209,7 @@ impl Variable {
             }
             // Which of several is meant cannot be determined, so no value may take its place.
             Self::PeerTrustDomain if cx.peer.is_some() && cx.peer_trust_domain().is_none() => {
-                Found::Formless
+                Found::Ambiguous
             }
             Self::PeerTrustDomain => cx.peer_trust_domain().into(),
             Self::RequestMethod => Some(cx.request.method.as_str()).into(),
@@ -226,6 +235,7 @@ fn of_claim(claim: &Value) -> Found<'_> {
     match claim {
         Value::Null => Found::Nothing,
         Value::Object(_) => Found::Formless,
+        claim if !is_exact(claim) => Found::Rounded,
         Value::Array(elements) => elements
             .iter()
             .map(|element| scalar_text(element).map(Cow::into_owned))
@@ -240,8 +250,6 @@ fn of_claim(claim: &Value) -> Found<'_> {
 fn scalar_text(value: &Value) -> Option<Cow<'_, str>> {
     match value {
         Value::String(text) => Some(text.into()),
-        // `1e+20` is not what the token said.
-        Value::Number(number) if !is_exact_number(number) => None,
         Value::Number(number) => Some(number.to_string().into()),
         Value::Bool(bool) => Some(bool.to_string().into()),
         Value::Null | Value::Array(_) | Value::Object(_) => None,
