@@ -182,6 +182,8 @@ codes! {
         OtherKind "other-kind" Error "a mark of one kind of token contradicts the kinds that are accepted" "correct it as the message says";
         ClockSkew "clock-skew" Error "`clockSkew` is too long" "synchronise clocks instead";
         ZeroDuration "zero-duration" Error "a duration of zero would refuse every token" "write a duration such as `1h`";
+        Tenants "tenants" Error "the tenants of an issuer, its `issuer` and its keys do not fit each other" "write `{tenant}` as one segment of the path, and name its tenants";
+        EveryTenant "every-tenant" Warning "an issuer's tokens are accepted from each of its tenants" "name the tenants";
         KeySource "key-source" Error "an issuer has no source of keys, or several" "keep exactly one source";
         KeyRefresh "key-refresh" Error "a refresh interval is out of range" "write a duration in the range that the message names";
         InvalidKeyUrl "invalid-key-url" Error "the address of the keys is not valid" "write an address such as `https://login.example.com/jwks`";

@@ -222,7 +222,8 @@ async fn verify(
     report.describe(token, now);
     report.issuer = issuer.map(|issuer| issuer.name.to_owned());
     if issuer.is_none() {
-        report.known_issuers = trust.issuers().iter().map(|known| known.iss.to_owned()).collect();
+        report.known_issuers =
+            trust.issuers().iter().map(|known| known.iss.as_str().to_owned()).collect();
     }
     report.source = obtained.as_ref().map(source);
     report.key = token.zip(issuer).zip(obtained).and_then(|((t, i), o)| key(t, i, &o));

@@ -78,7 +78,7 @@ impl<'a> Fragments<'a> {
         sealed: &SealedNames,
         problems: &mut Vec<Diagnostic>,
     ) {
-        let (domains, issuers) = (names.domains, names.values_of_iss(None));
+        let (domains, issuers) = (names.domains, names.values_of_iss(&[]));
         for Entry { origin, name, spec } in
             entries(documents, |spec| spec.conditions.as_ref(), problems)
         {

@@ -44,25 +44,40 @@ impl<'r> Tally<'r> {
         question: &DecisionRequest<'_>,
         trace: &mut T,
     ) {
+        for cx in fit.contexts(question, trace.missing()) {
+            self.add_with(fit, &cx, trace);
+        }
+    }
+
+    /// Judges the rule with one of the tokens of its issuers.
+    fn add_with<T: Trace>(&mut self, fit: RuleMatch<'r>, cx: &CheckContext<'_>, trace: &mut T) {
         let rule = fit.rule;
-        let cx = fit.context(question, trace.missing());
-        let mut verdict = judge(rule, &cx, trace);
+        let mut verdict = judge(rule, cx, trace);
         match (rule.mode, rule.effect) {
             (Mode::Shadow, effect) => {
                 let satisfied = Truth::from(verdict);
                 let allows = effect == Effect::Allow && satisfied == Truth::Holds;
-                let obligations = allows.then(|| rule.obligations.render(&cx).ok()).flatten();
+                let obligations = allows.then(|| rule.obligations.render(cx).ok()).flatten();
                 // As of a rule that counts: a value that must not be sent keeps it from allowing.
                 let unsure = allows && obligations.is_none();
                 let satisfied = if unsure { Truth::Unknown } else { satisfied };
-                self.shadows.push(Shadow { fit, satisfied, obligations });
+                self.add_shadow(Shadow { fit, satisfied, obligations });
             }
             (Mode::Enforce, Effect::Deny) => self.add_deny(fit, verdict),
             (Mode::Enforce, Effect::Allow) => {
-                verdict = self.add_allow(fit, verdict, &cx, trace);
+                verdict = self.add_allow(fit, verdict, cx, trace);
             }
         }
         trace.judged(&fit, verdict.into());
+    }
+
+    /// Of one rule with several tokens the best result counts.
+    fn add_shadow(&mut self, shadow: Shadow<'r>) {
+        match self.shadows.last_mut().filter(|last| std::ptr::eq(last.fit.rule, shadow.fit.rule)) {
+            Some(last) if shadow.satisfied.is_better_than(last.satisfied) => *last = shadow,
+            Some(_) => {}
+            None => self.shadows.push(shadow),
+        }
     }
 
     fn add_deny(&mut self, fit: RuleMatch<'r>, verdict: Verdict<'r>) {
@@ -91,7 +106,7 @@ impl<'r> Tally<'r> {
             self.add_miss(fit, verdict);
             return verdict;
         }
-        let beaten = self.allowed.as_ref().is_some_and(|(other, _)| other.is_narrower_than(&fit));
+        let beaten = self.allowed.as_ref().is_some_and(|(other, _)| !fit.is_narrower_than(other));
         if beaten && !T::WANTS_EVERY_CHECK {
             return verdict;
         }

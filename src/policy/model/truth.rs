@@ -34,6 +34,11 @@ impl Truth {
         all
     }
 
+    /// Whether it counts rather than `other` where one is enough.
+    pub(in crate::policy) fn is_better_than(self, other: Self) -> bool {
+        Self::any([self, other]) != other
+    }
+
     /// Whether there is at least one and every one holds: one that fails settles it. Of none it fails, or a header that was not
     /// sent would meet every test of its values.
     pub(in crate::policy) fn every(truths: impl IntoIterator<Item = Self>) -> Self {

@@ -11,6 +11,7 @@ use super::missing::MissingData;
 use super::observation::ObservedValue;
 use super::requirement::{Explanation, Failure, Requirement};
 use super::template::{Template, Unsafe};
+use crate::authn::TokenIdentity;
 use crate::policy::model::obligations::{
     AssertionRequest, HeaderMutation, Keep, Obligations, QueryMutation,
 };
@@ -74,9 +75,9 @@ impl ObligationTemplate {
             query: query(&self.query, cx)?,
             metadata: values(&self.metadata, cx)?,
             assertion: self.assertion.as_ref().map(|own| own.render(cx)).transpose()?,
-            tokens: match cx.token.filter(|_| self.remove.token) {
-                Some(token) => token.places().cloned().collect(),
-                None => Vec::new(),
+            tokens: match self.remove.token {
+                true => cx.shown_tokens().flat_map(TokenIdentity::places).cloned().collect(),
+                false => Vec::new(),
             },
         })
     }

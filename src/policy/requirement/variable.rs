@@ -14,6 +14,7 @@ pub(in crate::policy) enum Variable {
     TokenSubject,
     TokenClient,
     TokenIssuer,
+    TokenTenant,
     TokenId,
     /// By JSON pointer (RFC 6901).
     TokenClaim(Box<str>),
@@ -48,10 +49,11 @@ pub(in crate::policy) enum Found<'a> {
 }
 
 /// Variables without a parameter.
-const PLAIN: [(&str, Variable); 13] = [
+const PLAIN: [(&str, Variable); 14] = [
     ("token.sub", Variable::TokenSubject),
     ("token.client", Variable::TokenClient),
     ("token.iss", Variable::TokenIssuer),
+    ("token.tenant", Variable::TokenTenant),
     ("token.jti", Variable::TokenId),
     ("peer.spiffe", Variable::PeerSpiffe),
     ("peer.dns", Variable::PeerDns),
@@ -65,10 +67,11 @@ const PLAIN: [(&str, Variable); 13] = [
 ];
 
 /// Every form of a variable, for error messages.
-pub(in crate::policy) const FORMS: [&str; 15] = [
+pub(in crate::policy) const FORMS: [&str; 16] = [
     "token.sub",
     "token.client",
     "token.iss",
+    "token.tenant",
     "token.jti",
     "token.claims./pointer",
     "peer.spiffe",
@@ -113,6 +116,7 @@ impl Variable {
             Self::TokenSubject
                 | Self::TokenClient
                 | Self::TokenIssuer
+                | Self::TokenTenant
                 | Self::TokenId
                 | Self::TokenClaim(_)
         )
@@ -130,6 +134,7 @@ impl Variable {
             Self::TokenSubject
             | Self::TokenClient
             | Self::TokenIssuer
+            | Self::TokenTenant
             | Self::TokenId
             | Self::TokenClaim(_)
             | Self::PeerSpiffe
@@ -153,6 +158,7 @@ impl Variable {
             Self::TokenSubject
             | Self::TokenClient
             | Self::TokenIssuer
+            | Self::TokenTenant
             | Self::PeerSpiffe
             | Self::PeerTrustDomain
             | Self::RequestMethod
@@ -194,6 +200,7 @@ impl Variable {
             Self::TokenSubject => cx.token.and_then(TokenIdentity::subject).into(),
             Self::TokenClient => cx.token.and_then(TokenIdentity::client).into(),
             Self::TokenIssuer => cx.token.map(TokenIdentity::issuer).into(),
+            Self::TokenTenant => cx.token.and_then(TokenIdentity::tenant).into(),
             Self::TokenId => cx.token.and_then(TokenIdentity::token_id).into(),
             Self::TokenClaim(pointer) => {
                 cx.token.and_then(|token| token.claim(pointer)).map_or(Found::Nothing, of_claim)

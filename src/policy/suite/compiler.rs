@@ -7,7 +7,7 @@ use time::format_description::well_known::Rfc3339;
 
 use crate::authn::{Credential, PeerIdentity, RejectedCookie, TokenIdentity};
 use crate::clock::UnixTime;
-use crate::document::{Code, Diagnostic, IssuerProfile, Origin, Spanned, closest};
+use crate::document::{Code, Diagnostic, IssuerName, IssuerProfile, Origin, Spanned, closest};
 use crate::reason::{Reason, Rejection};
 use crate::request::SealedNames;
 
@@ -31,12 +31,12 @@ pub(super) struct Compiler<'a> {
 }
 
 /// A `TokenIssuer` document, as far as suites refer to it.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct KnownIssuer<'a> {
     /// Its name.
     pub name: &'a str,
     /// The `iss` of its tokens; none where they may have any.
-    pub iss: Option<&'a str>,
+    pub iss: Option<IssuerName>,
 }
 
 /// A token of a fixture.
@@ -53,7 +53,7 @@ pub(super) enum Carried {
 
 impl<'a> KnownIssuer<'a> {
     /// Of a document of this `profile`, and with this `issuer`.
-    pub fn of(name: &'a str, profile: IssuerProfile, issuer: &'a str) -> Self {
+    pub fn of(name: &'a str, profile: IssuerProfile, issuer: IssuerName) -> Self {
         Self { name, iss: Some(issuer).filter(|_| profile != IssuerProfile::JwtSvid) }
     }
 }
@@ -93,7 +93,7 @@ impl<'a> Compiler<'a> {
         let issuers = self.issuers;
         let names: Vec<&str> = issuers.iter().map(|issuer| issuer.name).collect();
         self.known("TokenIssuer document", Code::UnknownIssuer, name, &names);
-        issuers.iter().find(|issuer| issuer.name == name.value).copied()
+        issuers.iter().find(|issuer| issuer.name == name.value).cloned()
     }
 
     pub(super) fn known(&mut self, what: &str, code: Code, name: &Spanned<String>, known: &[&str]) {

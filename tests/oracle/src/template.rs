@@ -16,8 +16,7 @@ pub(crate) enum Rendered {
 
 /// 8.7 The value of a variable; none where it is not there.
 pub(crate) fn variable(name: &str, facts: &Facts<'_>, m: &Match<'_>) -> Judged<Result<Option<Value>, ()>> {
-    let wanted = m.rule.get("token").map(|t| facts.world.documents.whole("tokens", t));
-    let token = wanted.and_then(|w| facts.token(w.text_of("issuer")?));
+    let token = m.issuer.as_ref().and_then(|issuer| facts.token(issuer));
     let peer = facts.peer();
     let list = |l: &[String]| Some(Value::List(l.iter().map(Value::of).collect()));
     let (policy, rule) = m.name();
@@ -25,6 +24,7 @@ pub(crate) fn variable(name: &str, facts: &Facts<'_>, m: &Match<'_>) -> Judged<R
         "token.sub" => token.and_then(|t| t.claims.get("sub").cloned()),
         "token.jti" => token.and_then(|t| t.claims.get("jti").cloned()),
         "token.client" => token.and_then(|t| t.client().map(Value::Text)),
+        "token.tenant" => token.and_then(|t| Some(Value::Text(facts.world.documents.named("TokenIssuer", &t.issuer)?.tenant(&t.iss)??))),
         "token.iss" => token.and_then(|t| t.claims.get("iss").cloned()),
         "peer.spiffe" => peer.and_then(|p| p.spiffe.clone().map(Value::Text)),
         "peer.dns" => peer.and_then(|p| list(&p.dns)).filter(|l| *l != Value::List(Vec::new())),

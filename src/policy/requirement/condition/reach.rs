@@ -13,7 +13,7 @@ use super::fault::{Fault, Scope};
 use super::functions;
 use super::source::Source;
 use super::values::Slot;
-use crate::document::{closest, like_a_pattern};
+use crate::document::{closest, is_tenant, like_a_pattern};
 use crate::evidence_level::EvidenceLevel;
 use crate::request::{CanonicalPath, Host, PathLeniency, headers_of_one_value};
 use crate::spiffe::SpiffeId;
@@ -156,6 +156,9 @@ fn why_never(source: &Source, text: &str, scope: Scope<'_>) -> Option<String> {
         }
         Source::PeerTrustDomain => why_no_trust_domain(text, scope.domains),
         Source::TokenIssuer => why_not_iss(scope.issuers, |iss| iss == text),
+        Source::TokenTenant => {
+            (!is_tenant(text)).then(|| String::from("it is one whole segment of the `iss`"))
+        }
         Source::TokenSubject | Source::TokenClient => stands_for_itself(text),
         Source::RequestAuthorityPort
         | Source::ConnectionPort

@@ -41,6 +41,7 @@ pub(super) enum Source {
     TokenSubject,
     TokenClient,
     TokenIssuer,
+    TokenTenant,
     TokenId,
     /// Seconds since 1970.
     TokenExpires,
@@ -69,7 +70,7 @@ pub(super) enum Found<'a> {
 }
 
 /// Fields without a parameter, by their whole names.
-pub(super) const FIELDS: [(&str, Source); 23] = [
+pub(super) const FIELDS: [(&str, Source); 24] = [
     ("request.method", Source::RequestMethod),
     ("request.scheme", Source::RequestScheme),
     ("request.host", Source::RequestHost),
@@ -84,6 +85,7 @@ pub(super) const FIELDS: [(&str, Source); 23] = [
     ("token.sub", Source::TokenSubject),
     ("token.client", Source::TokenClient),
     ("token.iss", Source::TokenIssuer),
+    ("token.tenant", Source::TokenTenant),
     ("token.jti", Source::TokenId),
     ("token.exp", Source::TokenExpires),
     ("token.scopes", Source::TokenScopes),
@@ -115,6 +117,7 @@ impl Source {
             | Self::TokenSubject
             | Self::TokenClient
             | Self::TokenIssuer
+            | Self::TokenTenant
             | Self::PeerSpiffe
             | Self::PeerTrustDomain
             | Self::PeerEvidence => (Kind::Text, None, true),
@@ -205,6 +208,7 @@ impl Source {
             Self::TokenSubject => text(cx.token?.subject()),
             Self::TokenClient => text(cx.token?.client()),
             Self::TokenIssuer => text(cx.token.map(|token| token.issuer())),
+            Self::TokenTenant => text(cx.token?.tenant()),
             Self::TokenId => text(cx.token?.token_id()),
             Self::TokenExpires => cx.token?.expiry().map(|at| Found::Int(at.as_secs())),
             Self::TokenScopes => Some(Found::Texts(cx.token?.scopes())),
