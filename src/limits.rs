@@ -20,6 +20,14 @@ pub const MAX_GRPC_HEADER_BYTES: u32 = 9 * 1024 * 1024;
 /// that there can be at a time, several times over (P162).
 pub const MAX_RESETS_WAITING: usize = 64 * 1024;
 
+/// Most calls that one connection begins before they are looked at, and other connections have their turn. A client that resets
+/// its calls at once would otherwise have thousands in memory at a time (P490).
+pub const MAX_CALLS_READ_AT_ONCE: usize = 128;
+
+/// Most calls that one connection resets in a time before its bytes wait: 10,000 a second, more than the callers of one Envoy give
+/// up and its own timeouts (P490).
+pub const MAX_RESETS_IN: (Duration, usize) = (Duration::from_millis(13), 128);
+
 /// Most calls at a time on one connection: as many as one Envoy cluster sends by default. Envoy opens another
 /// connection for more.
 pub const MAX_STREAMS_PER_CONNECTION: u32 = 1024;

@@ -5,8 +5,12 @@
 //!   configuration has no `authority`, such as `auth|countersign` or `securitypolicy/shop/countersign/extauth/0`. Nothing here
 //!   reads the value, so each is overwritten with letters before the library sees it.
 //! - What the library refuses all the same is counted, and logged once a minute.
+//! - The library reads for as long as bytes come, before it looks at what it has read. A client that begins calls and resets them
+//!   at once never lets it, and each call stays in memory until then. So reading pauses after some calls, and is slowed down where
+//!   more calls are reset than callers of an Envoy give up.
 
 mod headers;
+mod pace;
 
 use std::io;
 use std::pin::Pin;
@@ -19,6 +23,7 @@ use tonic::transport::server::Connected;
 
 use crate::envoy::ListenerStatus;
 use headers::HeaderBlock;
+use pace::Pace;
 
 /// A connection whose frames are looked at.
 #[derive(Debug)]
@@ -88,6 +93,7 @@ struct Inbound {
     /// The next byte is the length of the padding.
     padded: bool,
     block: HeaderBlock,
+    pace: Pace,
     progress: Progress,
 }
 
@@ -129,6 +135,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let this = self.get_mut();
+        ready!(this.inbound.pace.poll(cx));
         let before = buffer.filled().len();
         ready!(Pin::new(&mut this.stream).poll_read(cx, buffer))?;
         this.inbound.pass(buffer.filled_mut().get_mut(before..).unwrap_or_default());
@@ -218,8 +225,13 @@ impl Inbound {
         if self.progress.0.load(Ordering::Relaxed) < reached {
             self.progress.0.store(reached, Ordering::Relaxed);
         }
-        if kind == HEADERS {
-            self.block = HeaderBlock::default();
+        match kind {
+            HEADERS => {
+                self.block = HeaderBlock::default();
+                self.pace.call_begins();
+            }
+            RST_STREAM => self.pace.call_is_reset(),
+            _ => {}
         }
     }
 

@@ -1,6 +1,7 @@
 //! Frames in pieces of every size, and authorities of every kind.
 
 use super::*;
+use crate::limits::MAX_CALLS_READ_AT_ONCE;
 
 /// A frame of this type and these flags on stream 1.
 fn frame(kind: u8, flags: u8, payload: &[u8]) -> Vec<u8> {
@@ -117,4 +118,35 @@ fn resets_and_broken_connections_are_counted() {
     }
     let read = |count: &std::sync::atomic::AtomicU64| count.load(Ordering::Relaxed);
     assert_eq!((read(&status.reset), read(&status.broken)), (2, 1));
+}
+
+/// P490: a client that never stops to begin calls is read up to a bound, then the library has its turn, and reading goes on.
+#[tokio::test]
+async fn reading_pauses_after_some_calls() {
+    let call = frame(HEADERS, 4, &[0x83]);
+    let calls = [PREFACE.to_vec(), call.repeat(1000)].concat();
+    let status = Arc::new(ListenerStatus::default());
+    let mut watched = Watched::new(calls.as_slice(), "a client".to_owned(), status);
+    let mut cx = Context::from_waker(std::task::Waker::noop());
+    // A buffer for ten calls.
+    let mut bytes = vec![0; 10 * call.len()];
+    let (mut in_a_row, mut most, mut read) = (0, 0, 0);
+    loop {
+        let mut buffer = ReadBuf::new(&mut bytes);
+        match Pin::new(&mut watched).poll_read(&mut cx, &mut buffer) {
+            Poll::Pending => in_a_row = 0,
+            Poll::Ready(ended) => {
+                ended.unwrap();
+                if buffer.filled().is_empty() {
+                    break;
+                }
+                in_a_row += buffer.filled().len();
+                read += buffer.filled().len();
+                most = most.max(in_a_row);
+            }
+        }
+    }
+    assert_eq!(read, calls.len());
+    let bound = PREFACE.len() + (MAX_CALLS_READ_AT_ONCE + 10) * call.len();
+    assert!((bound / 2..=bound).contains(&most), "{most} bytes in a row");
 }
