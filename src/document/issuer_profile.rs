@@ -5,9 +5,6 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::token_issuer::{DiscoverySpec, KeysSpec, TokenIssuerSpec};
-use super::{HumanDuration, Spanned};
-
 /// A kind of tokens with rules of its own, or a provider with defaults of its own. `docs/providers.md` has a recipe for each provider.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
@@ -107,34 +104,5 @@ impl IssuerProfile {
     /// Whether its issuer makes tokens of one kind alone.
     pub const fn is_one_kind(self) -> bool {
         matches!(self, Self::JwtSvid | Self::Kubernetes | Self::GithubActions)
-    }
-}
-
-impl TokenIssuerSpec {
-    /// The spec with what its profile sets, where it says nothing itself.
-    pub(super) fn with_profile(mut self) -> Self {
-        let defaults = self.profile.defaults();
-        let place = self.issuer.only_place();
-        let spanned = |text: &&str| Spanned { value: (*text).to_owned(), place: place.place };
-        let is_opaque = self.keys.is_none() && self.introspection.is_some();
-        if is_opaque {
-            return self;
-        }
-        if self.keys.is_none() && defaults.discovery {
-            let discovery = Some(Spanned { value: DiscoverySpec::default(), place: place.place });
-            let value = KeysSpec { discovery, ..KeysSpec::default() };
-            self.keys = Some(Spanned { value, place: place.place });
-        }
-        if self.algorithms.is_empty() {
-            self.algorithms = defaults.algorithms.iter().map(spanned).collect();
-        }
-        if self.required_claims.is_none() {
-            self.required_claims = Some(defaults.required_claims.iter().map(spanned).collect());
-        }
-        if let (None, Some(most)) = (&self.max_lifetime, defaults.max_lifetime) {
-            let value = HumanDuration::new(most);
-            self.max_lifetime = Some(Spanned { value, place: place.place });
-        }
-        self
     }
 }

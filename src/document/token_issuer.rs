@@ -285,6 +285,33 @@ pub const TELL_KINDS_APART: &str = "have the issuer name an audience for this se
 const OF_ACCESS: [&str; 6] = ["/scope", "/scp", "/client_id", "/cid", "/token_use", "/typ"];
 
 impl TokenIssuerSpec {
+    /// The spec with what its profile sets, where it says nothing itself.
+    pub(super) fn with_profile(mut self) -> Self {
+        let defaults = self.profile.defaults();
+        let place = self.issuer.only_place();
+        let spanned = |text: &&str| Spanned { value: (*text).to_owned(), place: place.place };
+        let is_opaque = self.keys.is_none() && self.introspection.is_some();
+        if is_opaque {
+            return self;
+        }
+        if self.keys.is_none() && defaults.discovery {
+            let discovery = Some(Spanned { value: DiscoverySpec::default(), place: place.place });
+            let value = KeysSpec { discovery, ..KeysSpec::default() };
+            self.keys = Some(Spanned { value, place: place.place });
+        }
+        if self.algorithms.is_empty() {
+            self.algorithms = defaults.algorithms.iter().map(spanned).collect();
+        }
+        if self.required_claims.is_none() {
+            self.required_claims = Some(defaults.required_claims.iter().map(spanned).collect());
+        }
+        if let (None, Some(most)) = (&self.max_lifetime, defaults.max_lifetime) {
+            let value = HumanDuration::new(most);
+            self.max_lifetime = Some(Spanned { value, place: place.place });
+        }
+        self
+    }
+
     /// Whether something in the document tells access tokens from ID tokens, or says that both are meant.
     pub fn tells_kinds_apart(&self) -> bool {
         let typed = self.types.as_ref().is_some_and(|types| {

@@ -185,7 +185,7 @@ impl<'a> Verifier<'a> {
         mut why: Rejection,
         passed: &mut impl FnMut(TokenCheck),
     ) -> Result<(TokenIdentity, Option<&'a Arc<KeySet>>), Rejection> {
-        if by_keys(&why) == 0 {
+        if by_keys(&why).is_none() {
             return Err(why);
         }
         for other in self.trust.issuers() {
@@ -197,7 +197,7 @@ impl<'a> Verifier<'a> {
                 continue;
             }
             match self.verify_with(token, other, None, passed) {
-                Err(own) if by_keys(&own) > 0 && by_keys(&own) <= by_keys(&why) => {}
+                Err(own) if by_keys(&own).is_some_and(|own| Some(own) <= by_keys(&why)) => {}
                 Err(own) => why = own,
                 Ok(verified) => return Ok(verified),
             }
@@ -206,17 +206,19 @@ impl<'a> Verifier<'a> {
     }
 }
 
-/// How much a reason says that is about the keys alone; 0 for one that is about the token.
-fn by_keys(why: &Rejection) -> u8 {
-    match why.reason() {
-        Reason::KeyUnknown if why.is_failed_attempt() => 1,
-        Reason::KeyUnknown => 2,
-        Reason::KeysStale => 3,
-        Reason::KeysPending => 4,
-        Reason::TokenAlg => 5,
-        Reason::SignatureInvalid => 6,
-        _ => 0,
-    }
+/// Reasons that are about the keys alone, from those that say least.
+const ABOUT_KEYS: [Reason; 5] = [
+    Reason::KeyUnknown,
+    Reason::KeysStale,
+    Reason::KeysPending,
+    Reason::TokenAlg,
+    Reason::SignatureInvalid,
+];
+
+/// How much a reason says that is about the keys alone; none for one that is about the token.
+fn by_keys(why: &Rejection) -> Option<(usize, bool)> {
+    let at = ABOUT_KEYS.iter().position(|own| *own == why.reason())?;
+    Some((at, !why.is_failed_attempt()))
 }
 
 /// A token that does not verify with keys that may not be the issuer's newest: that is no fault of the token.

@@ -76,7 +76,7 @@ pub(super) fn run(common: &Common) -> Result<Exit, CommandError> {
     let (snapshot, runtime) = common.prepare()?;
     let now = common.now();
     let mut issuers: Vec<&Issuer> = snapshot.trust().issuers().iter().collect();
-    issuers.sort_by_key(|issuer| &issuer.name);
+    issuers.sort_by_key(|issuer| &issuer.id);
     let reports: Vec<IssuerReport> = runtime.block_on(async {
         let mut reports = Vec::with_capacity(issuers.len());
         for issuer in issuers {

@@ -49,6 +49,12 @@ impl Form {
         let Some((name, word)) = whole.rsplit_once('|') else {
             return Ok((whole, Self::default()));
         };
+        let before = name.rsplit_once('|').map(|(_, before)| before);
+        let before = before.filter(|own| *own == JSON || ENCODINGS.iter().any(|(e, _)| e == own));
+        if let Some(other) = before.filter(|other| word == JSON || *other != JSON) {
+            let help = String::from("keep one; only `json` can stand before another one");
+            return Err((format!("a value is written in two forms, `{other}` and `{word}`"), help));
+        }
         if word == JSON {
             return Ok((name, Self { json: true, encoding: None }));
         }
@@ -62,11 +68,7 @@ impl Form {
         };
         let (name, json) = match name.rsplit_once('|') {
             Some((name, JSON)) => (name, true),
-            Some((_, other)) if ENCODINGS.iter().any(|(own, _)| *own == other) => {
-                let help = String::from("keep one; only `json` can stand before another one");
-                return Err((format!("a value is encoded twice, `{other}` and `{word}`"), help));
-            }
-            Some(_) | None => (name, false),
+            _ => (name, false),
         };
         Ok((name, Self { json, encoding: Some(*encoding) }))
     }

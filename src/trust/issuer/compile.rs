@@ -50,8 +50,10 @@ pub(in crate::trust) fn refuse_ambiguous(documents: &[Document], problems: &mut 
             problems.push(Diagnostic::error(Code::DuplicateIssuer, span, message).help(help));
         };
         for place in places_of(spec) {
-            let mut others =
-                before.iter().filter(|(_, _, other)| places_of(other).contains(&place));
+            // Two documents of one name are an error of their own.
+            let mut others = before
+                .iter()
+                .filter(|(name, _, other)| *name != own && places_of(other).contains(&place));
             let opaque = |(_, _, other): &&(&str, IssuerName, &TokenIssuerSpec)| {
                 spec.introspection.is_some() && other.introspection.is_some()
             };

@@ -149,9 +149,11 @@ impl<'a> Known<'a> {
     /// Keys that are fetched are not known here.
     fn key(&self, target: &RevocationTarget) -> Option<Doubt> {
         let RevocationTarget::OfIssuer(RevocationKind::Key, iss, kid) = target else { return None };
-        let issuer = self.issuers.iter().find(|issuer| issuer.iss.is(iss))?;
-        let KeySource::Local(keys) = &issuer.keys else { return None };
-        (!keys.has(kid)).then(|| Doubt {
+        let mut sources = self.issuers.iter().filter(|issuer| issuer.iss.is(iss)).peekable();
+        sources.peek()?;
+        let lacks_it =
+            |issuer: &Issuer| matches!(&issuer.keys, KeySource::Local(keys) if !keys.has(kid));
+        sources.all(lacks_it).then(|| Doubt {
             code: Code::UnknownKey,
             field: "kid",
             message: format!("no key of `{iss}` is called `{kid}`"),

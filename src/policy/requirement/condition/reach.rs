@@ -133,11 +133,7 @@ fn why_never(source: &Source, text: &str, scope: Scope<'_>) -> Option<String> {
         Source::RequestPath(_) => {
             text.is_empty().then(|| String::from("a segment that is captured is not empty"))
         }
-        Source::PeerSpiffe => {
-            let whole = text.parse::<SpiffeId>().is_ok_and(|id| !id.path().is_empty());
-            let help = "it is a whole SPIFFE ID with a path: use `startsWith`, `matches` or the key `peer.spiffe`";
-            (!whole).then(|| String::from(help))
-        }
+        Source::PeerSpiffe => why_no_workload(text),
         Source::PeerEvidence => {
             let known = EvidenceLevel::ALL.map(EvidenceLevel::as_str);
             (!known.contains(&text)).then(|| match closest(text, &known) {
@@ -156,9 +152,7 @@ fn why_never(source: &Source, text: &str, scope: Scope<'_>) -> Option<String> {
         }
         Source::PeerTrustDomain => why_no_trust_domain(text, scope.domains),
         Source::TokenIssuer => why_not_iss(scope.issuers, |iss| iss == text),
-        Source::TokenTenant => {
-            (!is_tenant(text)).then(|| String::from("it is one whole segment of the `iss`"))
-        }
+        Source::TokenTenant => why_no_tenant(text),
         Source::TokenSubject | Source::TokenClient => stands_for_itself(text),
         Source::RequestAuthorityPort
         | Source::ConnectionPort
@@ -173,6 +167,17 @@ fn why_never(source: &Source, text: &str, scope: Scope<'_>) -> Option<String> {
         | Source::PeerIps
         | Source::Now => None,
     }
+}
+
+fn why_no_workload(text: &str) -> Option<String> {
+    let whole = text.parse::<SpiffeId>().is_ok_and(|id| !id.path().is_empty());
+    let help =
+        "it is a whole SPIFFE ID with a path: use `startsWith`, `matches` or the key `peer.spiffe`";
+    (!whole).then(|| String::from(help))
+}
+
+fn why_no_tenant(text: &str) -> Option<String> {
+    (!is_tenant(text)).then(|| String::from("it is one whole segment of the `iss`"))
 }
 
 fn why_no_method(text: &str) -> Option<String> {
