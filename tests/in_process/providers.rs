@@ -142,10 +142,8 @@ fn documents() -> BTreeMap<String, String> {
 fn changed(base: &Value, changes: &Value) -> Value {
     let mut all: Map<String, Value> = base.as_object().unwrap().clone();
     for (name, value) in changes.as_object().into_iter().flatten() {
-        match value {
-            Value::Null => drop(all.remove(name)),
-            value => drop(all.insert(name.clone(), value.clone())),
-        }
+        all.insert(name.clone(), value.clone());
+        all.retain(|_, value| !value.is_null());
     }
     Value::Object(all)
 }
