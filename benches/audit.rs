@@ -1,4 +1,4 @@
-//! What does an audit record cost while the caller waits: to write, and to hand on?
+//! The cost of an audit record while the caller waits: to write, and to hand on.
 
 mod support;
 

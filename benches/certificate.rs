@@ -1,4 +1,4 @@
-//! What does it cost to learn who is on the wire: reading XFCC, verifying a certificate cold, recalling it warm?
+//! The cost of learning who is on the wire: reading XFCC, verifying a certificate cold, looking it up warm.
 
 #![expect(clippy::expect_used, reason = "a benchmark that cannot be set up must fail")]
 
@@ -30,7 +30,7 @@ use x509_parser::prelude::{FromDer as _, X509Certificate};
 struct Everything(Mutex<HashMap<CertificateKey, Arc<VerifiedCertificate>>>);
 
 impl CertificateCache for Everything {
-    fn recall(&self, key: &CertificateKey) -> Option<Arc<VerifiedCertificate>> {
+    fn lookup(&self, key: &CertificateKey) -> Option<Arc<VerifiedCertificate>> {
         self.0.lock().expect("no panic inside").get(key).cloned()
     }
 
@@ -92,13 +92,7 @@ fn chain(c: &mut Criterion) {
 
 /// XFCC that shows the caller with a certificate of an intermediate authority. The trust domain pins only the root.
 fn with_intermediate(world: &World) -> String {
-    let authority = |name: &str| {
-        let mut params = CertificateParams::default();
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
-        params.distinguished_name.push(DnType::CommonName, name);
-        (params, KeyPair::generate().expect("a key"))
-    };
+    let authority = |name: &str| (named(name), new_key());
     let (root, key) = authority("deep root");
     let root = CertifiedIssuer::self_signed(root, key).expect("a CA");
     let (middle, key) = authority("deep intermediate");
@@ -123,12 +117,7 @@ fn with_intermediate(world: &World) -> String {
 
 /// A CA with a revocation list of `entries`, as a document and its files; one of its certificates, and its own.
 fn with_revocations(world: &World, entries: u64) -> (rcgen::Certificate, Vec<u8>) {
-    let mut params = CertificateParams::default();
-    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
-    params.distinguished_name.push(DnType::CommonName, "big CA");
-    let ca =
-        CertifiedIssuer::self_signed(params, KeyPair::generate().expect("a key")).expect("a CA");
+    let ca = CertifiedIssuer::self_signed(named("big CA"), new_key()).expect("a CA");
     let (from, to) = (date_time_ymd(2026, 1, 1), date_time_ymd(2096, 1, 1));
     let revoked = |serial: u64| RevokedCertParams {
         serial_number: SerialNumber::from(serial.wrapping_mul(0x1_0000_0001)),
@@ -178,5 +167,71 @@ fn revocation(c: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, xfcc, peer, chain, revocation);
+/// A leaf with seven issuers that call themselves like a pinned authority, and that no authority has signed: the worst certificate
+/// that a client without credentials can show, beside an ordinary one with an intermediate. With one trust domain, and with a thousand
+/// that pin an authority of that name, none of which is named by the leaf's SPIFFE ID.
+fn hostile(c: &mut Criterion) {
+    let mut group = c.benchmark_group("hostile chain");
+    for domains in [1u32, 1000] {
+        let world = World::new();
+        let good = with_intermediate(&world);
+        let bad = with_impostors();
+        // Each with an authority of its own.
+        for number in 1..domains {
+            let authority =
+                CertifiedIssuer::self_signed(named("deep root"), new_key()).expect("a CA");
+            world.write(&format!("ca/{number}.pem"), &authority.pem());
+            world.write(
+                &format!("policies/other-{number}.yaml"),
+                &format!("apiVersion: countersign.dev/v1alpha1\nkind: TrustDomain\nmetadata: {{ name: other-{number} }}\nspec:\n  authorities: [{{ file: ../ca/{number}.pem }}]\n"),
+            );
+        }
+        let (snapshot, now) = (world.snapshot(), SystemClock.now());
+        let verdict = |xfcc: &str| {
+            let headers = [("x-forwarded-client-cert", xfcc)];
+            let (form, path, shown) = (Form::Raw, "/", Shown::Nothing);
+            let message = world.ask(Ask { form, path, token: None, shown, headers: &headers });
+            let (_, credentials) = decode(message, snapshot.sealed()).expect("a check");
+            evidence::collect(&credentials, None, &sources(), snapshot.token_places())
+        };
+        for (name, evidence) in [("ordinary", verdict(&good)), ("hostile", verdict(&bad))] {
+            group.bench_function(format!("{name}, trust domains: {domains}"), |b| {
+                b.iter(|| {
+                    authn::verify_peer(black_box(&evidence.peer), snapshot.trust(), &NoCache, now)
+                });
+            });
+        }
+    }
+    group.finish();
+}
+
+fn new_key() -> KeyPair {
+    KeyPair::generate().expect("a key")
+}
+
+fn named(name: &str) -> CertificateParams {
+    let mut params = CertificateParams::default();
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+    params.distinguished_name.push(DnType::CommonName, name);
+    params
+}
+
+/// XFCC with a leaf of the first of eight authorities that have the name of the pinned one, and the seven others as its chain.
+fn with_impostors() -> String {
+    let made = |_| CertifiedIssuer::self_signed(named("deep root"), new_key()).expect("a CA");
+    let impostors: Vec<_> = (0..8).map(made).collect();
+    let mut leaf = CertificateParams::default();
+    leaf.subject_alt_names = vec![SanType::URI(FRONTEND.try_into().expect("a name"))];
+    leaf.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+    leaf.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+    let (first, others) = impostors.split_first().expect("eight");
+    let leaf = leaf.signed_by(&new_key(), first).expect("a certificate").pem();
+    let encoded = |pem: &str| utf8_percent_encode(pem, NON_ALPHANUMERIC).to_string();
+    let chain: String =
+        std::iter::once(leaf.clone()).chain(others.iter().map(|own| own.pem())).collect();
+    format!("Cert=\"{}\";Chain=\"{}\"", encoded(&leaf), encoded(&chain))
+}
+
+criterion_group!(benches, xfcc, peer, chain, hostile, revocation);
 criterion_main!(benches);

@@ -1,4 +1,4 @@
-//! What does a whole decision cost, from the decoded message to the encoded answer, once everything is warm?
+//! The cost of a whole decision, from the decoded message to the encoded answer, once everything is warm.
 
 #![expect(clippy::expect_used, reason = "a benchmark that cannot be set up must fail")]
 

@@ -1,4 +1,4 @@
-//! What does a rule that asks for more, or gives more, add to a whole decision: an assertion, an opaque token, a proof?
+//! The cost that a rule adds to a whole decision if it asks for more, or gives more: an assertion, an opaque token, a proof.
 
 #![expect(
     clippy::unwrap_used,
@@ -61,7 +61,7 @@ fn introspect(stream: TcpStream, answer: &str) -> io::Result<()> {
     reader.into_inner().write_all(format!("{head}\r\n\r\n{answer}").as_bytes())
 }
 
-/// What the opaque token stands for.
+/// The claims behind the opaque token.
 fn claims() -> String {
     let now = SystemClock.now().as_secs();
     let claims = json!({

@@ -42,7 +42,7 @@ fn compile(c: &mut Criterion) {
     group.finish();
 }
 
-/// What reading the same files again costs, and what one changed policy adds to it.
+/// The cost of reading the same files again, and what one changed policy adds to it.
 fn reload(c: &mut Criterion) {
     let world = World::new();
     let text = support::others(10_000);
@@ -56,7 +56,7 @@ fn reload(c: &mut Criterion) {
     group.finish();
 }
 
-/// What a condition in CEL costs beside the same rule without one.
+/// The cost of a condition in CEL beside the same rule without one.
 fn condition(c: &mut Criterion) {
     const HEAD: &str = "apiVersion: countersign.dev/v1alpha1\nkind: Policy\nmetadata: { name: orders }\nspec:\n  target: { hosts: [orders.example.com] }\n  rules:\n    - { name: r, effect: allow, on: { methods: [GET], paths: [/v1/orders] }, token: { issuer: corp }";
     let mut group = c.benchmark_group("condition");

@@ -1,4 +1,4 @@
-//! What do a million revoked tokens cost: to load, to keep, to look up?
+//! The cost of a million revoked tokens: to load, to keep, to look up.
 
 #![expect(clippy::expect_used, reason = "a benchmark that cannot be set up must fail")]
 #![expect(clippy::print_stdout, reason = "its result is a line")]
@@ -13,7 +13,7 @@ use std::hint::black_box;
 use std::sync::Arc;
 
 use countersign::clock::{Stopwatch, UnixTime};
-use countersign::trust::{FIRST_LINE, ListText, RevocationKind, RevocationTarget, Revocations};
+use countersign::trust::{FIRST_LINE, ListText, RevocationKind, RevocationTarget, RevocationView};
 use criterion::{Criterion, criterion_group, criterion_main};
 
 const ISSUER: &str = "https://login.example.com";
@@ -48,7 +48,7 @@ fn bench(c: &mut Criterion) {
     println!("1,000,000 entries ({} MB) read in {:?}", text.len() / 1_000_000, watch.elapsed());
     println!("they take {} MB", resident().saturating_sub(before) / 1_000_000);
     drop(text);
-    let revocations = Revocations::new(vec![Arc::new(list.table)]);
+    let revocations = RevocationView::new(vec![Arc::new(list.table)]);
     let now = UnixTime::from_secs(1_800_000_000);
     let values: Vec<String> = (0..4096).map(|n| token(n * 243)).collect();
     let others: Vec<String> = (0..4096).map(|n| token(ENTRIES + n)).collect();

@@ -1,4 +1,4 @@
-//! What does a token cost beside the bare signature check of the cryptography library?
+//! The cost of a token beside the bare signature check of the cryptography library.
 
 #![expect(clippy::expect_used, reason = "a benchmark that cannot be set up must fail")]
 #![expect(clippy::print_stdout, reason = "its result is a line")]
@@ -35,7 +35,7 @@ use support::{World, sources};
 /// Signs a message.
 type Sign = Box<dyn Fn(&[u8]) -> Vec<u8>>;
 
-/// What one algorithm needs to be measured.
+/// The parts that one algorithm needs to be measured.
 struct Signer {
     name: &'static str,
     /// The public key, without `kid` and `alg`.
@@ -176,7 +176,7 @@ fn token(c: &mut Criterion) {
     }
 }
 
-/// What 100,000 tokens that are remembered take, by the operating system's count.
+/// The memory of 100,000 cached tokens, by the operating system's count.
 fn memory(_: &mut Criterion) {
     let world = World::new();
     let snapshot = world.snapshot();

@@ -23,13 +23,14 @@ use crate::telemetry::{LogLevel, Metrics};
 
 use self::component::Component;
 use self::components::{
-    Audit, Components, Documents, ListenerCertificate, ListenerPart, Process, Revocations,
-    SharedStore, StateFolder, Throttling, Trust,
+    Audit, Components, DocumentsComponent, ListenerCertificate, ListenerPart, ProcessComponent,
+    RevocationsComponent, SharedStore, StateFolderComponent, ThrottleComponent, Trust,
 };
 use self::core::Core;
 use self::observers::Observers;
 
 pub use self::error::StartError;
+pub use self::signing::judge_assertions;
 
 /// A server that is bound and has everything that it decides by, and does not serve yet.
 pub struct Bound {
@@ -136,9 +137,9 @@ fn parts(
     let audit = observers.audit.as_ref().map(|audit| audit.counts()).unwrap_or_default();
     let (status, address) = (server.service.status(), server.listener.address().ok());
     vec![
-        Box::new(Process { started: SystemClock.now(), log_level, exports, signer }),
+        Box::new(ProcessComponent { started: SystemClock.now(), log_level, exports, signer }),
         Box::new(ListenerPart { status, address, tls: tls.clone() }),
-        Box::new(Documents { pdp: Arc::clone(pdp), reload }),
+        Box::new(DocumentsComponent { pdp: Arc::clone(pdp), reload }),
         Box::new(Arc::clone(&core.keys)),
         Box::new(Arc::clone(&core.remote)),
         Box::new(Trust {
@@ -147,9 +148,9 @@ fn parts(
             keys: Arc::clone(&core.keys),
         }),
         Box::new(SharedStore { store: Arc::clone(&core.store), pdp: Arc::clone(pdp) }),
-        Box::new(Revocations(Arc::clone(pdp.revocations()))),
-        Box::new(Throttling(Arc::clone(pdp))),
-        Box::new(StateFolder {
+        Box::new(RevocationsComponent(Arc::clone(pdp.revocations()))),
+        Box::new(ThrottleComponent(Arc::clone(pdp))),
+        Box::new(StateFolderComponent {
             keys: Arc::clone(&core.keys),
             remote: Arc::clone(&core.remote),
             pdp: Arc::clone(pdp),

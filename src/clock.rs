@@ -26,7 +26,7 @@ pub fn jitter() -> f64 {
     f64::from(byte[0]) / 255.0
 }
 
-/// Where the present comes from.
+/// The source of the present time.
 pub trait Clock: fmt::Debug + Send + Sync {
     /// The present moment by the wall clock. It may jump in either direction.
     fn now(&self) -> UnixTime;

@@ -11,8 +11,8 @@ pub struct IdentityMap {
     pointer: String,
     to: PeerName,
     /// How the claim is made up; none where the claim is the name.
-    form: Option<Template>,
-    map: Option<Template>,
+    form: Option<NameTemplate>,
+    map: Option<NameTemplate>,
 }
 
 /// Which of the peer's names is compared.
@@ -39,10 +39,10 @@ pub struct MapError {
 
 /// Texts and placeholders, taking turns.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Template(Vec<Part>);
+struct NameTemplate(Vec<MapPart>);
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Part {
+enum MapPart {
     Text(String),
     Piece(String),
 }
@@ -63,21 +63,21 @@ impl IdentityMap {
     ) -> Result<Self, MapError> {
         let pointer = pointer(claim)?;
         let to = PeerName::parse(to)?;
-        let form = form.map(|text| Template::parse("form", text)).transpose()?;
+        let form = form.map(|text| NameTemplate::parse("form", text)).transpose()?;
         if to == PeerName::Spiffe && map.is_some_and(|map| !map.starts_with("spiffe://")) {
             let message =
                 "`map` does not begin with `spiffe://`, as every SPIFFE ID does".to_owned();
             let help = "write it such as `spiffe://prod.example/ns/web/sa/{client}`";
             return Err(MapError { field: "map", message, help });
         }
-        let map = map.map(|text| Template::parse("map", text)).transpose()?;
+        let map = map.map(|text| NameTemplate::parse("map", text)).transpose()?;
         let form = match (form, &map) {
             (Some(form), Some(map)) => {
                 form.check_form()?;
                 map.check_names(&form)?;
                 Some(form)
             }
-            (None, Some(map)) => Some(Template(vec![Part::Piece(map.only_name()?)])),
+            (None, Some(map)) => Some(NameTemplate(vec![MapPart::Piece(map.only_name()?)])),
             (Some(_), None) => {
                 let message = "`form` without `map` says nothing".to_owned();
                 let help = "write with `map` which name the peer must have then";
@@ -88,7 +88,7 @@ impl IdentityMap {
         Ok(Self { pointer, to, form, map })
     }
 
-    /// Where the claim is: a JSON pointer (RFC 6901).
+    /// The place of the claim: a JSON pointer (RFC 6901).
     pub fn pointer(&self) -> &str {
         &self.pointer
     }
@@ -144,7 +144,7 @@ impl PeerName {
         }
     }
 
-    /// Whether a piece of such a name may have this character: one between two separators, never a separator.
+    /// True if a piece of such a name may have this character: one between two separators, never a separator.
     const fn allows(self, c: char) -> bool {
         match self {
             Self::Dns => c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-',
@@ -158,14 +158,14 @@ const fn is_piece(c: char) -> bool {
     c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_')
 }
 
-impl Template {
+impl NameTemplate {
     fn parse(field: &'static str, text: &str) -> Result<Self, MapError> {
         let refuse = |message: String| MapError {
             field,
             message,
             help: "write placeholders as `{name}`, each once, with letters, digits and `_`",
         };
-        let mut parts: Vec<Part> = Vec::new();
+        let mut parts: Vec<MapPart> = Vec::new();
         let mut rest = text;
         while !rest.is_empty() {
             let (before, after) = rest.split_once('{').unwrap_or((rest, ""));
@@ -175,19 +175,19 @@ impl Template {
                 )));
             }
             if !before.is_empty() {
-                parts.push(Part::Text(before.to_owned()));
+                parts.push(MapPart::Text(before.to_owned()));
             }
             let Some((name, tail)) = after.split_once('}') else { break };
             let plain = |c: char| c.is_ascii_alphanumeric() || c == '_';
             if name.is_empty() || !name.chars().all(plain) {
                 return Err(refuse(format!("`{text}` has a placeholder without a proper name")));
             }
-            if matches!(parts.last(), Some(Part::Piece(_))) {
+            if matches!(parts.last(), Some(MapPart::Piece(_))) {
                 return Err(refuse(format!(
                     "`{text}` has two placeholders with nothing between them"
                 )));
             }
-            parts.push(Part::Piece(name.to_owned()));
+            parts.push(MapPart::Piece(name.to_owned()));
             rest = tail;
         }
         let template = Self(parts);
@@ -202,8 +202,8 @@ impl Template {
 
     fn names(&self) -> impl Iterator<Item = &str> {
         self.0.iter().filter_map(|part| match part {
-            Part::Piece(name) => Some(name.as_str()),
-            Part::Text(_) => None,
+            MapPart::Piece(name) => Some(name.as_str()),
+            MapPart::Text(_) => None,
         })
     }
 
@@ -211,7 +211,7 @@ impl Template {
     fn check_form(&self) -> Result<(), MapError> {
         let last = self.0.len().saturating_sub(1);
         for (at, part) in self.0.iter().enumerate() {
-            let Part::Text(text) = part else { continue };
+            let MapPart::Text(text) = part else { continue };
             let touches_before = at > 0 && text.starts_with(is_piece);
             let touches_after = at < last && text.ends_with(is_piece);
             if touches_before || touches_after {
@@ -254,8 +254,8 @@ impl Template {
         let mut pieces = Vec::new();
         for part in &self.0 {
             match part {
-                Part::Text(text) => rest = rest.strip_prefix(text.as_str())?,
-                Part::Piece(name) => {
+                MapPart::Text(text) => rest = rest.strip_prefix(text.as_str())?,
+                MapPart::Piece(name) => {
                     let end = rest.find(|c| !is_piece(c)).unwrap_or(rest.len());
                     let (piece, tail) = rest.split_at_checked(end)?;
                     let proper = !piece.is_empty() && piece.chars().all(|c| of.allows(c));
@@ -274,8 +274,8 @@ impl Template {
     fn fill(&self, pieces: &[(&str, &str)]) -> Option<String> {
         self.0.iter().try_fold(String::new(), |out, part| {
             let text = match part {
-                Part::Text(text) => text.as_str(),
-                Part::Piece(name) => pieces.iter().find(|(own, _)| own == name)?.1,
+                MapPart::Text(text) => text.as_str(),
+                MapPart::Piece(name) => pieces.iter().find(|(own, _)| own == name)?.1,
             };
             Some(out + text)
         })

@@ -58,7 +58,7 @@ pub fn parse_object(
     }
 }
 
-/// Whether `c` may appear in a line that people or their tools read. Characters that could move the cursor, colour, hide,
+/// True if `c` may appear in a line that people or their tools read. Characters that could move the cursor, colour, hide,
 /// break or reorder text may not: control and format characters, separators of lines and paragraphs, blanks other than the
 /// plain one, marks that change the character before them, and unassigned code points.
 pub fn is_shown(c: char) -> bool {
@@ -100,7 +100,7 @@ pub fn visible(text: &str) -> String {
 /// `value` as JSON over several lines, in which everything can be seen, and which programs read as the same.
 ///
 /// # Errors
-/// Where it is no JSON.
+/// The value is no JSON.
 pub fn pretty(value: &impl Serialize) -> serde_json::Result<String> {
     let text = serde_json::to_string_pretty(value)?;
     if text.bytes().all(|b| b == b'\n' || matches!(b, b' '..=b'~')) {
@@ -145,7 +145,7 @@ pub const fn type_name(value: &Value) -> &'static str {
 /// The first float that stands for more than one whole number: 2^53.
 const FIRST_SHARED_DOUBLE: f64 = 9_007_199_254_740_992.0;
 
-/// Whether a float is exactly the number that was written or worked out, as far as whole numbers go.
+/// True if a float is exactly the number that was written or worked out, as far as whole numbers go.
 ///
 /// A float of 2^53 or more stands for several whole numbers, and an integer beyond 64 bits is read as one (RFC 8259 section 6):
 /// what digits it had is not known any more.
@@ -153,12 +153,12 @@ pub fn is_exact_double(double: f64) -> bool {
     double.abs() < FIRST_SHARED_DOUBLE
 }
 
-/// Whether `number` is exactly what its text said, as far as whole numbers go.
+/// True if `number` is exactly what its text said, as far as whole numbers go.
 pub fn is_exact_number(number: &serde_json::Number) -> bool {
     !number.is_f64() || number.as_f64().is_some_and(is_exact_double)
 }
 
-/// Whether every number in `value` is exactly what its text said, as far as whole numbers go.
+/// True if every number in `value` is exactly what its text said, as far as whole numbers go.
 pub fn is_exact(value: &Value) -> bool {
     match value {
         Value::Number(number) => is_exact_number(number),

@@ -59,7 +59,7 @@
 //! 12. Secure by default: an issuer without audiences, an allow rule without any identity requirement, a plaintext
 //!     listener on a public address need an explicit, loud setting.
 
-// What `tests/` include of `demo` names the library as they do.
+// The parts of `demo` that `tests/` include name the library as tests do.
 extern crate self as countersign;
 
 pub mod json;

@@ -201,24 +201,28 @@ pub const DEFAULT_REQUESTS_PER_HOST: u32 = 10;
 pub const MAX_FOLLOWED_HOSTS: usize = 4096;
 
 /// Fetches of one key set that tokens with unknown key ids can cause (P61): at once, and then one every so often, never two
-/// within the last. Tokens with made-up key ids use this up, so it is also how long they can delay a new key.
+/// within the last.
 pub const UNKNOWN_KEY_FETCHES: (u32, Duration, Duration) =
     (3, Duration::from_secs(5), Duration::from_secs(1));
 
-/// The same for key ids that a second request names before a fetch was made for the first one. Made-up key ids are each named
-/// once, a new key by every request.
+/// The same for key ids that are named again. A fetch brings every key, so this is also how long made-up key ids that are named
+/// twice can delay a new one (P445).
 pub const REPEATED_KEY_FETCHES: (u32, Duration, Duration) =
-    (2, Duration::from_secs(15), Duration::ZERO);
+    (2, Duration::from_millis(1500), Duration::ZERO);
 
 /// The same for tokens whose signature does not verify with a key that is there: the issuer may have replaced it under its id.
 pub const CHANGED_KEY_FETCHES: (u32, Duration, Duration) =
-    (2, Duration::from_secs(10), Duration::from_secs(1));
+    (2, Duration::from_secs(2), Duration::from_secs(1));
 
 /// The same for remote files of a trust domain, of certificates whose authority is unknown.
 pub const UNKNOWN_AUTHORITY_FETCHES: (u32, Duration, Duration) =
-    (2, Duration::from_secs(15), Duration::from_secs(1));
+    (2, Duration::from_secs(3), Duration::from_secs(1));
 
-/// For how long a key id that a fetch did not bring causes no other fetch. A key may be used a moment before it is published.
+/// For how long a key id that a fetch did not bring causes no other fetch at first, and how often: a key may be used a moment
+/// before it is published.
+pub const ABSENT_KEY_REPEATS: (Duration, u32) = (Duration::from_millis(1500), 5);
+
+/// For how long it causes none after that.
 pub const ABSENT_KEY_LIFETIME: Duration = Duration::from_secs(10);
 
 /// Most such key ids kept for one key set. Beyond them the budgets alone bound the fetches.
@@ -226,7 +230,7 @@ pub const MAX_ABSENT_KEYS: usize = 1024;
 
 /// For how long a request whose key id may not be fetched for waits for a second one that names it, and how many do between two
 /// fetches.
-pub const COMPANY: (Duration, u32) = (Duration::from_millis(100), 16);
+pub const SECOND_TOKEN_WAIT: (Duration, u32) = (Duration::from_millis(100), 16);
 
 /// Most requests that wait for one key set at a time; the others go on with what is there (P61).
 pub const MAX_KEY_WAITERS: usize = 256;

@@ -18,7 +18,9 @@ use crate::words::words;
 pub struct Rejection {
     reason: Reason,
     detail: Cow<'static, str>,
-    /// Whether it is no fault of the credential's.
+    /// True if it is no fault of the credential's.
+    /// True if it counts as a failed attempt, where that is not as its reason says.
+    counts: Option<bool>,
     blameless: bool,
     refused: Option<Arc<RefusedCredential>>,
 }
@@ -95,7 +97,7 @@ macro_rules! reasons {
                 match self { $($(Self::$variant => ClientAnswer::$answer,)+)+ }
             }
 
-            /// Whether it is a failed attempt to authenticate, which throttling counts: something was shown that no one we trust
+            /// True if it is a failed attempt to authenticate, which throttling counts: something was shown that no one we trust
             /// vouches for, or that is not its presenter's. Where only the time of a token is over, or has not come, its owner
             /// has to see the 401 to renew it.
             pub const fn is_failed_attempt(self) -> bool {
@@ -241,13 +243,25 @@ impl Rejection {
     /// A refusal for `reason`. `detail` is cut at [`MAX_DETAIL_BYTES`] and its control characters are replaced, since
     /// it may quote what the caller sent; it must never hold a credential.
     pub fn new(reason: Reason, detail: impl Into<Cow<'static, str>>) -> Self {
-        Self { reason, detail: printable(detail.into()), blameless: false, refused: None }
+        Self {
+            reason,
+            detail: printable(detail.into()),
+            counts: None,
+            blameless: false,
+            refused: None,
+        }
     }
 
     /// The same where it is the issuer's trouble or our own: the credential may be good, and its owner must not throw it away.
     #[must_use]
     pub fn without_blame(self) -> Self {
         Self { blameless: true, ..self }
+    }
+
+    /// The same where a credential that no one vouches for has cost something: it counts as a failed attempt.
+    #[must_use]
+    pub fn counted(self) -> Self {
+        Self { counts: Some(true), ..self }
     }
 
     /// The same with the credential that it refuses.
@@ -266,9 +280,12 @@ impl Rejection {
         if self.blameless { ClientAnswer::Unavailable } else { self.reason.client_answer() }
     }
 
-    /// Whether a failed attempt to authenticate is behind it, and not the issuer's trouble or our own.
+    /// True if a failed attempt to authenticate is behind it, and not the issuer's trouble or our own.
     pub const fn is_failed_attempt(&self) -> bool {
-        !self.blameless && self.reason.is_failed_attempt()
+        match self.counts {
+            Some(counts) => counts,
+            None => !self.blameless && self.reason.is_failed_attempt(),
+        }
     }
 
     /// Why.

@@ -10,7 +10,7 @@ mod watch;
 
 pub use options::{ReloadOptions, Removals};
 pub use status::{ReloadStatus, report};
-pub use watch::Watch;
+pub use watch::FileWatch;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -39,7 +39,7 @@ const RESTLESS: Duration = Duration::from_secs(30);
 #[derive(Debug)]
 pub struct Reloader {
     work: Arc<Work>,
-    watch: Arc<Mutex<Watch>>,
+    watch: Arc<Mutex<FileWatch>>,
     /// The files that the documents in force name.
     files: Vec<PathBuf>,
     changed: Arc<Notify>,
@@ -53,9 +53,9 @@ struct Work {
     status: Arc<ReloadStatus>,
     remote: Arc<RemoteFiles>,
     options: ReloadOptions,
-    /// Where revocation lists outlive a restart.
+    /// The folder in which revocation lists outlive a restart.
     kept: Option<Arc<KeptLists>>,
-    /// Where a removal is confirmed.
+    /// The address at which a removal is confirmed.
     admin: Option<SocketAddr>,
 }
 
@@ -74,7 +74,7 @@ impl Reloader {
         let (kept, admin) = (None, None);
         let work = Arc::new(Work { pdp, paths, status, remote, options, kept, admin });
         let notified = Arc::clone(&changed);
-        let watch = Watch::new(Arc::new(move || notified.notify_one()));
+        let watch = FileWatch::new(Arc::new(move || notified.notify_one()));
         Self { work, watch: Arc::new(Mutex::new(watch)), files, changed }
     }
 
@@ -122,7 +122,7 @@ impl Reloader {
         let arming = spawn_blocking(move || {
             let mut watch = lock(&watch);
             if watch.arm(&work.paths, &files) {
-                // What changed there before it was watched is seen by another look.
+                // Another look sees changes from before it was watched.
                 changed.notify_one();
             }
             work.status.unnotified.store(watch.problem().cloned().map(Arc::new));
@@ -231,7 +231,7 @@ impl Work {
         self.refuse(&[Diagnostic::error(Code::FilesInMotion, self.place(), message)], None);
     }
 
-    /// Where documents are.
+    /// The place of the documents.
     fn place(&self) -> Span {
         let path = self.paths.first().cloned().unwrap_or_default();
         Span::start_of(&SourceFile::new(path, ""))

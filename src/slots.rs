@@ -10,7 +10,7 @@ use tokio::sync::oneshot;
 
 use crate::sync::lock;
 
-/// What sources keep in their slots.
+/// The values that sources keep in their slots.
 #[derive(Debug)]
 pub struct Shares<K, T> {
     most: usize,
@@ -55,12 +55,12 @@ impl<K: Eq + Hash + Clone, T> Shares<K, T> {
         self.taken
     }
 
-    /// Whether no slot is taken.
+    /// True if no slot is taken.
     pub const fn is_empty(&self) -> bool {
         self.taken == 0
     }
 
-    /// Whether `source` gets a slot without displacing anything.
+    /// True if `source` gets a slot without displacing anything.
     pub fn has_room(&self, source: &K) -> bool {
         self.taken < self.most && self.of(source) < self.each
     }

@@ -1,5 +1,14 @@
 //! Enumerations whose values are called by a word in documents, records and output.
 
+/// A number and its noun.
+pub(crate) fn counted(count: usize, noun: &str) -> String {
+    match (count, noun.strip_suffix('y')) {
+        (1, _) => format!("1 {noun}"),
+        (_, Some(stem)) => format!("{count} {stem}ies"),
+        (_, None) => format!("{count} {noun}s"),
+    }
+}
+
 /// An enumeration from one list of its values, each with its word: `ALL`, `as_str`, `named` and `Display` follow.
 macro_rules! words {
     ($(#[$about:meta])* $visible:vis enum $name:ident { $($(#[$of:meta])* $value:ident $word:literal,)+ }) => {

@@ -42,7 +42,7 @@ use tempfile::TempDir;
 /// The SPIFFE ID of the service that is asked.
 const ORDERS: &str = "spiffe://prod.example/ns/orders/sa/orders";
 
-/// What each way to show the peer is enough for: `/v1/leaf`, `/v1/hash` and `/v1/full`.
+/// Policies for each way to show the peer: `/v1/leaf`, `/v1/hash` and `/v1/full`.
 const LEVELS: &str = include_str!("levels.yaml");
 
 /// Certificates, tokens and a folder of documents.
@@ -65,7 +65,7 @@ pub(crate) enum Form {
     Map,
 }
 
-/// What Envoy shows of the peer's certificate, and where.
+/// The form in which Envoy shows the peer's certificate, and its place.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Shown {
     Nothing,
@@ -77,7 +77,7 @@ pub(crate) enum Shown {
     Full,
 }
 
-/// What a check asks: a `GET` of one path.
+/// The question of a check: a `GET` of one path.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Ask<'a> {
     pub form: Form,
@@ -105,7 +105,7 @@ impl Audit {
     }
 }
 
-/// What is believed: what Envoy verified, and XFCC.
+/// The trusted sources: what Envoy verified, and XFCC.
 pub(crate) fn sources() -> PeerSources {
     PeerSources {
         source_certificate: true,
@@ -176,7 +176,7 @@ impl World {
         pdp.throttling(ThrottleOptions::default())
     }
 
-    /// What Envoy sends with `encode_raw_headers` and `include_peer_certificate`: about 3 kB.
+    /// The message of Envoy with `encode_raw_headers` and `include_peer_certificate`: about 3 kB.
     pub(crate) fn check(&self, path: &str, token: Option<&str>, certificate: bool) -> Bytes {
         self.check_in(Form::Raw, path, token, certificate)
     }
@@ -203,7 +203,7 @@ impl World {
         self.ask(Ask { form: Form::Raw, path, token: Some(&self.rs256), shown, headers: &[] })
     }
 
-    /// What became of it, shown by its certificate: an allow.
+    /// The outcome, shown by its certificate: an allow.
     pub(crate) fn decided(&self) -> (RequestView, Outcome) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let (view, outcome) = runtime.block_on(async {
@@ -217,7 +217,7 @@ impl World {
         (view, outcome)
     }
 
-    /// What Envoy sends.
+    /// The message of Envoy.
     pub(crate) fn ask(&self, ask: Ask<'_>) -> Bytes {
         let mut http = HttpRequest {
             id: "1234567890".into(),

@@ -24,7 +24,7 @@ pub(crate) struct Contender {
     /// Whose processor time counts.
     servers: Vec<Arc<Server>>,
     connections: Option<usize>,
-    /// What changes all the time in its turns.
+    /// A change that goes on all the time in its turns.
     change: Option<Change>,
     /// How many checks it has answered.
     answered: usize,

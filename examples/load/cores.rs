@@ -3,7 +3,7 @@
 use std::ffi::OsStr;
 use std::process::{Command, Stdio};
 
-/// Where processes run, by the numbers of cores as `taskset` takes them.
+/// The cores that processes run on, by numbers as `taskset` takes them.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Cores {
     /// Wherever the operating system puts them.

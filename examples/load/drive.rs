@@ -18,7 +18,7 @@ use tokio_rustls::client::TlsStream;
 
 use crate::workload::{Frame, PREFIX_BYTES, Workload};
 
-/// What one turn gave.
+/// The results of one turn.
 pub(crate) struct Turn {
     /// Answers in all.
     pub(crate) answers: u32,
@@ -76,7 +76,7 @@ impl Caller {
         Self::Https { connection, request: Arc::clone(request) }
     }
 
-    /// Whether the answer is what it had to be.
+    /// True if the answer is what it had to be.
     async fn call(&mut self, number: usize) -> bool {
         match self {
             Self::Grpc { sender, workload } => check(sender, workload.frame(number)).await,

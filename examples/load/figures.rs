@@ -2,7 +2,7 @@
 
 use crate::drive::Turn;
 
-/// What one turn comes to.
+/// The figures of one turn.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Figures {
     pub(crate) per_second: f64,
@@ -29,7 +29,7 @@ pub(crate) struct Series(Vec<Figures>);
 // === impl Figures ===
 
 impl Figures {
-    /// What a turn comes to in which the servers used `processor_seconds`.
+    /// The figures of a turn in which the servers used `processor_seconds`.
     ///
     /// # Panics
     /// An answer was wrong: a fast server that decides wrongly has no speed.

@@ -1,4 +1,4 @@
-//! What does a check cost under load? `cargo run --release --example load` answers with tables of ratios.
+//! The cost of a check under load: `cargo run --release --example load` answers with tables of ratios.
 //!
 //! Every figure is a ratio inside one run: the contenders take turns on the same machine, and the medians of their rounds are
 //! compared. The servers are processes of their own, built with the same flags. The method is in docs/performance.md, whose tables this program writes.

@@ -1,4 +1,4 @@
-//! What is measured, and for how long.
+//! The suites to measure, and for how long.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -13,7 +13,7 @@ pub(crate) struct Options {
     #[command(subcommand)]
     pub(crate) command: Option<Command>,
 
-    /// What to measure.
+    /// The suites to measure.
     #[arg(long, value_enum, value_delimiter = ',', default_values_t = Suite::ALL)]
     pub(crate) suites: Vec<Suite>,
 
@@ -80,7 +80,7 @@ pub(crate) enum Suite {
     Envoy,
     /// Memory, start, and reload under load.
     Footprint,
-    /// What a check costs with more of everything.
+    /// The cost of a check with more of everything.
     Scaling,
 }
 
@@ -124,7 +124,7 @@ impl Options {
         if self.quick { 4 } else { self.streams }
     }
 
-    /// Whether every suite is to run.
+    /// True if every suite is to run.
     pub(crate) fn is_whole(&self) -> bool {
         Suite::ALL.iter().all(|suite| self.suites.contains(suite))
     }

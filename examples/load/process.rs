@@ -25,7 +25,7 @@ const READY_WITHIN: Duration = Duration::from_secs(60);
 /// A server under load. It ends when this value goes.
 pub(crate) struct Server {
     pub(crate) address: SocketAddr,
-    /// Where countersign's operators reach it.
+    /// The address at which countersign's operators reach it.
     admin: Option<SocketAddr>,
     running: Running,
     /// From its start to its being ready.

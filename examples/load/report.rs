@@ -1,4 +1,4 @@
-//! What was found: tables as Markdown or JSON, and where the documentation has them.
+//! The results: tables as Markdown or JSON, and the place in the documentation that has them.
 
 use std::path::Path;
 
@@ -10,7 +10,7 @@ use crate::options::{Options, Output};
 
 /// One table.
 pub(crate) struct Table {
-    /// What it is called in JSON and in the documentation's source.
+    /// Its name in JSON and in the documentation's source.
     key: &'static str,
     title: String,
     head: Vec<&'static str>,

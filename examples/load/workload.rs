@@ -1,4 +1,4 @@
-//! What is asked: checks as Envoy sends them, encoded beforehand, each with the answer that is due.
+//! The load: checks as Envoy sends them, encoded beforehand, each with the answer that is due.
 
 use crate::testbed::pki::{ENVOY, FRONTEND};
 use bytes::{BufMut as _, Bytes, BytesMut};
@@ -24,7 +24,7 @@ pub(crate) struct Frame {
     allowed: bool,
 }
 
-/// What is shown of the caller's certificate.
+/// The part of the caller's certificate that is shown.
 #[derive(Clone, Copy)]
 pub(crate) struct Shown<'a> {
     /// Its PEM, for `source.certificate`; empty where there is none.
@@ -33,14 +33,14 @@ pub(crate) struct Shown<'a> {
     pub(crate) xfcc: &'a str,
 }
 
-/// What a check is about.
+/// The subject of a check.
 #[derive(Clone, Copy)]
 pub(crate) struct Ask<'a> {
     pub(crate) host: &'a str,
     pub(crate) path: &'a str,
     pub(crate) token: Option<&'a str>,
     pub(crate) shown: Shown<'a>,
-    /// Whether the trace that it belongs to is kept.
+    /// True if the trace that it belongs to is kept.
     pub(crate) sampled: bool,
     pub(crate) allowed: bool,
 }
@@ -82,7 +82,7 @@ impl Frame {
         Self { bytes: bytes.freeze(), allowed: ask.allowed }
     }
 
-    /// Whether `body` is the answer that is due. A broken answer has no message and is never the right one.
+    /// True if `body` is the answer that is due. A broken answer has no message and is never the right one.
     pub(crate) fn is_answered_by(&self, body: &[u8]) -> bool {
         body.get(PREFIX_BYTES..).is_some_and(|message| {
             let allows = STATUS_OK.into_iter().any(|status| message.starts_with(status));
@@ -94,7 +94,7 @@ impl Frame {
 // === impl Ask ===
 
 impl Ask<'_> {
-    /// What Envoy sends with `encode_raw_headers`.
+    /// The message of Envoy with `encode_raw_headers`.
     fn check(&self) -> CheckRequest {
         let sampled = u8::from(self.sampled);
         let mut lines = vec![

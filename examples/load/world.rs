@@ -58,7 +58,7 @@ pub(crate) struct World {
     es256: String,
 }
 
-/// What a server of ours is to have.
+/// The set-up of a server of ours.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Setup<'a> {
     pub(crate) policies: usize,

@@ -9,7 +9,7 @@ use envoy_types::pb::envoy::service::auth::v3::attribute_context::{
 use envoy_types::pb::envoy::service::auth::v3::{AttributeContext, CheckRequest};
 use prost::Message as _;
 
-/// What `tests/e2e/wire.rs` recorded: one with the headers as they came, one with a map of them and a part of the body, and
+/// Records of `tests/e2e/wire.rs`: one with the headers as they came, one with a map of them and a part of the body, and
 /// one with hardly anything.
 const RECORDED: [&[u8]; 3] = [
     include_bytes!("../../tests/data/checks/shipped-odd-headers.bin"),

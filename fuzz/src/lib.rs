@@ -1,4 +1,4 @@
-//! What each fuzz target does with its input, and inputs to begin with.
+//! The work of each fuzz target on its input, and inputs to begin with.
 //!
 //! `fuzz_targets/` hands these functions what the fuzzer makes. `tests/in_process/fuzz.rs` runs the same functions on the stable
 //! compiler, over the seeds and mutations of them, so that no target is ever out of order unnoticed. Each function

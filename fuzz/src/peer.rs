@@ -103,7 +103,7 @@ pub fn crl(bytes: &[u8]) -> bool {
     true
 }
 
-/// What holds of every verified peer.
+/// Properties of every verified peer.
 fn check(peer: &PeerIdentity) {
     if let Some(id) = peer.spiffe.as_ref() {
         // P45: the trust domain of the ID is the one that vouches.

@@ -72,7 +72,7 @@ fn check(header: &[u8], claims: &[u8]) {
     assert!((samples::NOW - made).abs() <= 660, "{made}");
 }
 
-/// Whether the bound token is taken with this proof.
+/// True if the bound token is taken with this proof.
 fn proves(proof: &[u8]) -> bool {
     let mut headers = Headers::default();
     headers.push("authorization", HeaderValue::new(format!("DPoP {}", *TOKEN).into_bytes()));

@@ -8,7 +8,7 @@ use countersign::clock::UnixTime;
 use countersign::document::OnStaleList;
 use countersign::trust::{
     KeyPurpose, KeySet, ListPlace, ListSignature, ListSource, ListText, RevocationKind,
-    RevocationTarget, Revocations,
+    RevocationTarget, RevocationView,
 };
 use rcgen::{PublicKeyData as _, SigningKey as _};
 
@@ -48,12 +48,12 @@ pub fn revocations(bytes: &[u8]) -> bool {
     let text = std::str::from_utf8(text).expect("a list that is no text");
     assert!(text.ends_with('\n'), "it may be cut short");
     assert!(read.table.len() < text.lines().count());
-    check_tokens(text, &Revocations::new(vec![Arc::new(read.table)]));
+    check_tokens(text, &RevocationView::new(vec![Arc::new(read.table)]));
     true
 }
 
-/// What another, simpler reader finds of revoked tokens is revoked.
-fn check_tokens(text: &str, revocations: &Revocations) {
+/// Tokens that another, simpler reader finds revoked are revoked.
+fn check_tokens(text: &str, revocations: &RevocationView) {
     if text.contains(['%', '=']) || text.contains("@expires") {
         return;
     }

@@ -83,7 +83,7 @@ pub fn introspection(bytes: &[u8]) -> bool {
     !accepted.is_empty()
 }
 
-/// What holds of every verified token.
+/// Properties of every verified token.
 fn check(token: &TokenIdentity, issuer: &str) {
     assert_eq!(token.issuer(), issuer);
     assert!(token.audiences().iter().any(|audience| audience == "orders"));
@@ -120,7 +120,7 @@ fn trust() -> TrustStore {
         "{HEAD}metadata: {{ name: signed }}\nspec:\n  issuer: https://a.example\n  audiences: [orders]\n  algorithms: [EdDSA]\n  \
          keys: {{ inline: '{{\"keys\":[{{\"kty\":\"OKP\",\"crv\":\"Ed25519\",\"kid\":\"k\",\"x\":\"{x}\"}}]}}' }}\n\
          {HEAD}metadata: {{ name: opaque }}\nspec:\n  issuer: https://b.example\n  audiences: [orders]\n  \
-         introspection: {{ url: 'https://b.example/introspect', client: {{ id: us, basic: {{ file: secret }} }} }}\n"
+         introspection: {{ url: 'https://b.example/introspect', client: {{ id: us, basic: {{ file: secret }} }}, timeout: 100ms }}\n"
     );
     let mut files = Attachments::default();
     files.insert("secret".into(), Ok(b"canary\n".to_vec()));

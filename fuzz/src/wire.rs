@@ -35,7 +35,7 @@ pub fn check(bytes: &[u8]) -> bool {
     accepted
 }
 
-/// What our decoder made of a check. Every field that it reads is compared with the one that `envoy-types` reads, by its name.
+/// The result of our decoder for a check. Every field that it reads is compared with the one that `envoy-types` reads, by its name.
 struct Comparison<'a> {
     sealed: &'a SealedNames,
     view: &'a RequestView,

@@ -8,7 +8,7 @@ use crate::trust::RevocationEntry;
 
 /// Every revocation that has an entry, and the state of the lists.
 #[derive(Debug, Serialize, Deserialize)]
-pub struct Revocations {
+pub struct RevocationPage {
     /// The entries. Lists in the line form are counted only.
     pub entries: Vec<ListedRevocation>,
     /// The lists that are fetched or watched.
@@ -67,7 +67,7 @@ pub struct Withdrawn {
 /// Why a request is refused.
 #[derive(Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
-pub struct Problem {
+pub struct ApiProblem {
     /// The message.
     pub error: String,
 }

@@ -8,11 +8,11 @@ use crate::json::visible;
 
 /// One part, such as an issuer's keys.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Health {
+pub struct ComponentHealth {
     /// The part's name.
     pub name: String,
     /// How it is doing.
-    pub condition: Condition,
+    pub condition: HealthState,
     /// Details for an operator; nothing secret.
     pub detail: String,
 }
@@ -20,7 +20,7 @@ pub struct Health {
 /// How a part is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub enum Condition {
+pub enum HealthState {
     /// As it should be.
     Good,
     /// It works with what it had before, and an operator should look.
@@ -33,7 +33,7 @@ pub enum Condition {
     NotReady,
 }
 
-impl Condition {
+impl HealthState {
     /// This, or degraded where it was good.
     #[must_use]
     pub const fn or_degraded(self) -> Self {
@@ -44,27 +44,27 @@ impl Condition {
     }
 }
 
-impl Health {
+impl ComponentHealth {
     /// A part with how it is doing.
-    pub fn new(name: impl Into<String>, condition: Condition, detail: impl Into<String>) -> Self {
+    pub fn new(name: impl Into<String>, condition: HealthState, detail: impl Into<String>) -> Self {
         Self { name: name.into(), condition, detail: detail.into() }
     }
 }
 
-impl fmt::Display for Health {
+impl fmt::Display for ComponentHealth {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let sign = match self.condition {
-            Condition::Good => '+',
-            Condition::Degraded => '~',
-            Condition::Missing | Condition::Required | Condition::NotReady => '-',
+            HealthState::Good => '+',
+            HealthState::Degraded => '~',
+            HealthState::Missing | HealthState::Required | HealthState::NotReady => '-',
         };
         write!(f, "[{sign}] {}: {}", visible(&self.name), visible(&self.detail))
     }
 }
 
 /// The page of `/readyz`: what stands in the way, or with `verbose` everything; and whether it is ready.
-pub(super) fn readiness(components: &[Health], verbose: bool) -> (bool, String) {
-    let stands_in_the_way = |part: &&Health| part.condition == Condition::NotReady;
+pub(super) fn readiness(components: &[ComponentHealth], verbose: bool) -> (bool, String) {
+    let stands_in_the_way = |part: &&ComponentHealth| part.condition == HealthState::NotReady;
     let ready = !components.iter().any(|part| stands_in_the_way(&part));
     let shown = components.iter().filter(|part| verbose || stands_in_the_way(part));
     let mut page: String = shown.map(|part| format!("{part}\n")).collect();
@@ -78,9 +78,9 @@ mod tests {
 
     #[test]
     fn readiness_names_what_stands_in_the_way_and_verbosely_everything() {
-        let good = Health::new("policies", Condition::Good, "2 rules");
-        let stale = Health::new("keys of corp", Condition::Degraded, "last good");
-        let missing = Health::new("keys of b2b", Condition::NotReady, "none yet");
+        let good = ComponentHealth::new("policies", HealthState::Good, "2 rules");
+        let stale = ComponentHealth::new("keys of corp", HealthState::Degraded, "last good");
+        let missing = ComponentHealth::new("keys of b2b", HealthState::NotReady, "none yet");
         let parts = [good, stale, missing];
         assert_eq!(
             readiness(&parts, false),

@@ -12,7 +12,7 @@ use tokio::net::TcpListener;
 /// Returns the current JWK Set as JSON.
 pub type KeySet = Arc<dyn Fn() -> String + Send + Sync>;
 
-/// Where libraries look for JWK Sets.
+/// The path at which libraries look for JWK Sets.
 const PATH: &str = "/.well-known/jwks.json";
 
 /// Publishes `key_set` and nothing else, until it is dropped: upstreams have no business with operators' pages.

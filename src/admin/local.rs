@@ -11,9 +11,9 @@ use tokio::net::TcpStream;
 /// The two ends of a connection, as the operating system has them.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Ends {
-    /// Where it was accepted.
+    /// The address that accepted it.
     pub(super) local: Option<IpAddr>,
-    /// Where it came from.
+    /// The address that it came from.
     pub(super) peer: IpAddr,
 }
 
@@ -44,7 +44,7 @@ impl Ends {
         Self { local, peer: peer.ip().to_canonical() }
     }
 
-    /// Whether the other end is on this machine. The address that a connection comes from does not say so: a sidecar makes
+    /// True if the other end is on this machine. The address that a connection comes from does not say so: a sidecar makes
     /// what came from elsewhere come from 127.0.0.6. It was accepted on loopback, which no other machine reaches, and
     /// came from where a process that asks for no address comes from.
     fn are_on_this_machine(self) -> bool {
@@ -82,7 +82,7 @@ pub(super) fn refuse_others(
     None
 }
 
-/// Whether the server was asked for by an address of this machine or as `localhost`, once and with nothing beside it.
+/// True if the server was asked for by an address of this machine or as `localhost`, once and with nothing beside it.
 fn is_plainly_local(headers: &HeaderMap) -> bool {
     let mut all = headers.get_all(HOST).iter();
     let (Some(host), None) = (all.next(), all.next()) else { return false };

@@ -13,7 +13,7 @@ mod local;
 mod readiness;
 mod revocations;
 
-pub use health::{Condition, Health};
+pub use health::{ComponentHealth, HealthState};
 pub use key_set::{KeySet, publish};
 pub use readiness::{Readiness, ReadinessOptions, RequiredAtStart};
 pub use revocations::{RevocationApi, RevocationApiOptions};
@@ -38,7 +38,7 @@ use tokio::task::spawn_blocking;
 use self::local::{Ends, refuse_others};
 use crate::json::{pretty, visible};
 
-/// Where operators reach us.
+/// The addresses at which operators reach us.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct AdminOptions {
@@ -55,13 +55,13 @@ pub struct Pages {
     /// `/status`: what is in force and how it is doing, as JSON.
     pub status: Box<dyn Fn() -> serde_json::Value + Send + Sync>,
     /// Every part that has to be there, and how it is doing.
-    pub components: Box<dyn Fn() -> Vec<Health> + Send + Sync>,
+    pub components: Box<dyn Fn() -> Vec<ComponentHealth> + Send + Sync>,
     /// The log level.
     pub log_level: Box<dyn Fn() -> String + Send + Sync>,
     /// Changes it.
-    pub set_log_level: Change,
+    pub set_log_level: ChangeHook,
     /// Confirms that what a set of documents no longer has is meant to be gone, by the name of the set.
-    pub confirm: Change,
+    pub confirm: ChangeHook,
     /// The revocation API, where it is configured.
     pub revocations: Option<RevocationApi>,
     /// The public keys of assertions, where there are any.
@@ -70,14 +70,14 @@ pub struct Pages {
 
 /// The pages, and who may make one that takes its time.
 #[derive(Clone)]
-struct Shown {
+struct AdminState {
     pages: Arc<Pages>,
     /// However many ask, one thread makes pages.
     one_at_a_time: Arc<Mutex<()>>,
 }
 
 /// Makes a change, or says why it cannot be made.
-pub type Change = Box<dyn Fn(&str) -> Result<(), String> + Send + Sync>;
+pub type ChangeHook = Box<dyn Fn(&str) -> Result<(), String> + Send + Sync>;
 
 /// Longest body that is read: a log level.
 const MAX_BODY_BYTES: usize = 1024;
@@ -99,7 +99,7 @@ impl Default for AdminOptions {
     }
 }
 
-impl Shown {
+impl AdminState {
     /// A page that grows with policies and callers, made where no check waits for it: `/status` of 10,000 policies takes ten
     /// milliseconds.
     async fn make(
@@ -140,13 +140,16 @@ fn router(mut pages: Pages) -> Router {
         .route("/log-level", get(log_level).put(set_log_level))
         .route("/documents/confirmed", put(confirm))
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
-        .with_state(Shown { pages: Arc::new(pages), one_at_a_time: Arc::default() })
+        .with_state(AdminState { pages: Arc::new(pages), one_at_a_time: Arc::default() })
         .merge(revocations.unwrap_or_default())
         .merge(key_set)
 }
 
 /// `?verbose` shows every part.
-async fn readyz(State(Shown { pages, .. }): State<Shown>, RawQuery(query): RawQuery) -> Response {
+async fn readyz(
+    State(AdminState { pages, .. }): State<AdminState>,
+    RawQuery(query): RawQuery,
+) -> Response {
     let verbose = query.unwrap_or_default().split('&').any(|word| {
         matches!(word.split_once('=').unwrap_or((word, "")), ("verbose", "" | "1" | "true"))
     });
@@ -155,11 +158,11 @@ async fn readyz(State(Shown { pages, .. }): State<Shown>, RawQuery(query): RawQu
     (status, [(CACHE_CONTROL, "no-store")], page).into_response()
 }
 
-async fn metrics(State(shown): State<Shown>) -> Response {
+async fn metrics(State(shown): State<AdminState>) -> Response {
     shown.make("text/plain; version=0.0.4", |pages| (pages.metrics)()).await
 }
 
-async fn status(State(shown): State<Shown>) -> Response {
+async fn status(State(shown): State<AdminState>) -> Response {
     shown
         .make("application/json", |pages| {
             format!("{}\n", pretty(&(pages.status)()).unwrap_or_default())
@@ -167,12 +170,12 @@ async fn status(State(shown): State<Shown>) -> Response {
         .await
 }
 
-async fn log_level(State(Shown { pages, .. }): State<Shown>) -> String {
+async fn log_level(State(AdminState { pages, .. }): State<AdminState>) -> String {
     format!("{}\n", (pages.log_level)())
 }
 
 async fn set_log_level(
-    State(Shown { pages, .. }): State<Shown>,
+    State(AdminState { pages, .. }): State<AdminState>,
     ConnectInfo(ends): ConnectInfo<Ends>,
     uri: Uri,
     headers: HeaderMap,
@@ -187,7 +190,7 @@ async fn set_log_level(
 }
 
 async fn confirm(
-    State(Shown { pages, .. }): State<Shown>,
+    State(AdminState { pages, .. }): State<AdminState>,
     ConnectInfo(ends): ConnectInfo<Ends>,
     uri: Uri,
     headers: HeaderMap,
@@ -202,7 +205,7 @@ async fn confirm(
 }
 
 /// Makes the change that the body names and logs it, or answers with `refused`.
-fn change(make: &Change, body: &[u8], refused: StatusCode, log: impl FnOnce(&str)) -> Response {
+fn change(make: &ChangeHook, body: &[u8], refused: StatusCode, log: impl FnOnce(&str)) -> Response {
     let named = std::str::from_utf8(body).unwrap_or_default().trim();
     match make(named) {
         Ok(()) => {

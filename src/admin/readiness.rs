@@ -10,7 +10,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio::time::{sleep, timeout};
 
-use super::health::{Condition, Health};
+use super::health::{ComponentHealth, HealthState};
 use crate::document::HumanDuration;
 use crate::sync::lock;
 
@@ -35,7 +35,7 @@ pub enum RequiredAtStart {
     All,
 }
 
-/// Whether a server has been ready, and the way there.
+/// The readiness of a server, and the way there.
 #[derive(Debug, Default)]
 pub struct Readiness {
     options: ReadinessOptions,
@@ -67,33 +67,35 @@ impl Readiness {
     }
 
     /// The parts as operators see them: something is missing only until the server has been ready, and is degraded from then on.
-    pub fn judge(&self, mut parts: Vec<Health>) -> Vec<Health> {
+    pub fn judge(&self, mut parts: Vec<ComponentHealth>) -> Vec<ComponentHealth> {
         let reached = self.reached.load(Ordering::Relaxed) || parts.iter().all(is_there);
         if reached {
             self.reached.store(true, Ordering::Relaxed);
         }
         for part in &mut parts {
             part.condition = match part.condition {
-                Condition::Missing | Condition::Required if reached => Condition::Degraded,
-                Condition::Missing | Condition::Required => Condition::NotReady,
-                other @ (Condition::Good | Condition::Degraded | Condition::NotReady) => other,
+                HealthState::Missing | HealthState::Required if reached => HealthState::Degraded,
+                HealthState::Missing | HealthState::Required => HealthState::NotReady,
+                other @ (HealthState::Good | HealthState::Degraded | HealthState::NotReady) => {
+                    other
+                }
             };
         }
         parts
     }
 
     /// Waits until the server is ready, and logs what it has waited for.
-    pub async fn reach(&self, parts: impl Fn() -> Vec<Health>) {
-        self.until(&parts, |part| matches!(part.condition, Condition::Missing) || is_there(part))
+    pub async fn reach(&self, parts: impl Fn() -> Vec<ComponentHealth>) {
+        self.until(&parts, |part| matches!(part.condition, HealthState::Missing) || is_there(part))
             .await;
         let all = self.until(&parts, is_there);
         match self.options.require {
             RequiredAtStart::All => all.await,
-            // What is missing then is degraded, and in the log below.
+            // Parts that are missing then are degraded, and in the log below.
             RequiredAtStart::Documents => drop(timeout(self.options.wait.get(), all).await),
         }
         self.reached.store(true, Ordering::Relaxed);
-        self.until(&parts, |part| part.condition != Condition::NotReady).await;
+        self.until(&parts, |part| part.condition != HealthState::NotReady).await;
         let missing = listed(parts().iter().filter(|part| !is_there(part)).map(|part| &part.name));
         let waited_for = Some(listed(lock(&self.waited_for).iter())).filter(|all| !all.is_empty());
         if missing.is_empty() {
@@ -108,7 +110,11 @@ impl Readiness {
     }
 
     /// Waits until every part is as `wanted`.
-    async fn until(&self, parts: &impl Fn() -> Vec<Health>, wanted: impl Fn(&Health) -> bool) {
+    async fn until(
+        &self,
+        parts: &impl Fn() -> Vec<ComponentHealth>,
+        wanted: impl Fn(&ComponentHealth) -> bool,
+    ) {
         for look in 1u32.. {
             let parts = parts();
             let lacking = || parts.iter().filter(|part| !wanted(part)).map(|part| &part.name);
@@ -124,8 +130,8 @@ impl Readiness {
     }
 }
 
-const fn is_there(part: &Health) -> bool {
-    matches!(part.condition, Condition::Good | Condition::Degraded)
+const fn is_there(part: &ComponentHealth) -> bool {
+    matches!(part.condition, HealthState::Good | HealthState::Degraded)
 }
 
 /// The names in one line, of a length that a log takes.

@@ -14,7 +14,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use subtle::ConstantTimeEq as _;
 
-use super::api::{Problem, Receipt, Revocations, Withdrawn};
+use super::api::{ApiProblem, Receipt, RevocationPage, Withdrawn};
 use crate::document::RevocationEntrySpec;
 use crate::json;
 use crate::limits::{MAX_JSON_DEPTH, MAX_REVOCATION_REQUEST_BYTES, MAX_SHARED_RECORD_BYTES};
@@ -51,7 +51,7 @@ pub(super) fn router(api: RevocationApi) -> Router {
 }
 
 impl RevocationApiOptions {
-    /// Whether the token can be used.
+    /// Checks that the token can be used.
     ///
     /// # Errors
     /// A message that says what is wrong with it; never the token.
@@ -110,7 +110,7 @@ impl RevocationApi {
 
     /// Warnings about a revocation that may match less than the operator expects.
     fn warnings(&self, entry: &RevocationEntry) -> Vec<String> {
-        self.pdp.inspect(|snapshot| snapshot.trust().doubts_about(entry))
+        self.pdp.inspect(|snapshot| snapshot.trust().lints_about(entry))
     }
 }
 
@@ -119,7 +119,7 @@ async fn list(State(api): State<Arc<RevocationApi>>, request: Request) -> ApiRes
     let register = api.pdp.revocations();
     Ok(answer(
         StatusCode::OK,
-        &Revocations {
+        &RevocationPage {
             entries: register.known().iter().map(Into::into).collect(),
             lists: register.lists(),
             sharing: register.sharing(),
@@ -198,7 +198,7 @@ const fn status(published: &Published, good: StatusCode) -> StatusCode {
 }
 
 fn problem(status: StatusCode, message: &str) -> Response {
-    answer(status, &Problem { error: message.to_owned() })
+    answer(status, &ApiProblem { error: message.to_owned() })
 }
 
 fn answer(status: StatusCode, body: &impl Serialize) -> Response {

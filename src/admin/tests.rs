@@ -11,7 +11,7 @@ use crate::limits::{
 };
 
 /// Pages whose log level may be `debug` or `info`.
-fn pages(condition: Condition) -> Pages {
+fn pages(condition: HealthState) -> Pages {
     let level = Arc::new(sync::Mutex::new(String::from("info")));
     let shown = Arc::clone(&level);
     Pages {
@@ -19,8 +19,8 @@ fn pages(condition: Condition) -> Pages {
         metrics: Box::new(|| "countersign_up 1\n".into()),
         status: Box::new(|| serde_json::json!({ "revision": "abc" })),
         components: Box::new(move || {
-            let good = Health::new("policies", Condition::Good, "2 rules");
-            vec![good, Health::new("keys of corp", condition, "some detail")]
+            let good = ComponentHealth::new("policies", HealthState::Good, "2 rules");
+            vec![good, ComponentHealth::new("keys of corp", condition, "some detail")]
         }),
         log_level: Box::new(move || shown.lock().unwrap().clone()),
         set_log_level: Box::new(move |wanted| {
@@ -48,7 +48,7 @@ async fn ask(address: SocketAddr, request: &str) -> (u16, String) {
     (head.split(' ').nth(1).unwrap().parse().unwrap(), body.to_owned())
 }
 
-async fn start(condition: Condition) -> SocketAddr {
+async fn start(condition: HealthState) -> SocketAddr {
     start_with(pages(condition)).await
 }
 
@@ -71,14 +71,14 @@ async fn put(address: SocketAddr, headers: &str, level: &str) -> u16 {
 
 #[tokio::test]
 async fn readiness_shows_its_parts() {
-    let address = start(Condition::Degraded).await;
+    let address = start(HealthState::Degraded).await;
     assert_eq!(get(address, "/livez").await, (200, "ok\n".into()));
     assert_eq!(get(address, "/readyz").await, (200, "ok\n".into()));
     let verbose = "[+] policies: 2 rules\n[~] keys of corp: some detail\nok\n";
     for query in ["verbose", "verbose=1", "a=b&verbose=true"] {
         assert_eq!(get(address, &format!("/readyz?{query}")).await, (200, verbose.into()));
     }
-    let address = start(Condition::NotReady).await;
+    let address = start(HealthState::NotReady).await;
     let page = "[-] keys of corp: some detail\nnot ready\n";
     assert_eq!(get(address, "/readyz?verbosely").await, (503, page.into()));
     assert_eq!(get(address, "/livez").await.0, 200, "a restart would not help");
@@ -92,7 +92,7 @@ async fn nothing_waits_for_a_page_that_takes_its_time() {
     let wait = move || -> String { made.lock().unwrap().recv().unwrap() };
     let (metrics, status) = (Box::new(wait.clone()), move || serde_json::json!(wait()));
     let status = Box::new(status);
-    let address = start_with(Pages { metrics, status, ..pages(Condition::Good) }).await;
+    let address = start_with(Pages { metrics, status, ..pages(HealthState::Good) }).await;
     let asked = ["/metrics", "/status"].map(|page| tokio::spawn(get(address, page)));
     for _ in &asked {
         assert_eq!(get(address, "/livez").await.0, 200);
@@ -109,7 +109,7 @@ async fn nothing_waits_for_a_page_that_takes_its_time() {
 
 #[tokio::test]
 async fn the_log_level_is_changed_from_this_machine_and_to_what_it_can_be() {
-    let address = start(Condition::Good).await;
+    let address = start(HealthState::Good).await;
     let local = "host: 127.0.0.1:9002\r\n";
     assert_eq!(put(address, local, "debug\n").await, 200);
     assert_eq!(get(address, "/log-level").await, (200, "debug\n".into()));
@@ -126,7 +126,7 @@ async fn the_log_level_is_changed_from_this_machine_and_to_what_it_can_be() {
 /// P79: neither a page in an operator's browser nor another machine changes anything.
 #[tokio::test]
 async fn others_do_not_change_the_log_level() {
-    let address = start(Condition::Good).await;
+    let address = start(HealthState::Good).await;
     for headers in [
         "host: 127.0.0.1\r\nx-forwarded-for: 10.0.0.1\r\n",
         "host: 127.0.0.1\r\nx-envoy-peer-metadata-id: sidecar\r\n",
@@ -138,8 +138,10 @@ async fn others_do_not_change_the_log_level() {
     }
     assert_eq!(get(address, "/log-level").await.1, "info\n");
 
-    let state =
-        State(Shown { pages: Arc::new(pages(Condition::Good)), one_at_a_time: Arc::default() });
+    let state = State(AdminState {
+        pages: Arc::new(pages(HealthState::Good)),
+        one_at_a_time: Arc::default(),
+    });
     let elsewhere =
         ConnectInfo(Ends { local: "127.0.0.1".parse().ok(), peer: [10, 0, 0, 1].into() });
     let mut headers = HeaderMap::new();
@@ -159,7 +161,7 @@ async fn others_do_not_change_the_log_level() {
 /// on counts.
 #[tokio::test]
 async fn a_sidecars_pass_through_changes_nothing() {
-    let address = start(Condition::Good).await;
+    let address = start(HealthState::Good).await;
     for (from, path, body, status) in [
         ([127, 0, 0, 6], "/log-level", "debug", 403),
         ([127, 0, 0, 6], "/documents/confirmed", "0123", 403),
@@ -184,7 +186,7 @@ async fn a_sidecars_pass_through_changes_nothing() {
 /// P79: there is nothing else: no profile, no dump, no page that writes.
 #[tokio::test]
 async fn there_are_no_other_pages() {
-    let address = start(Condition::Good).await;
+    let address = start(HealthState::Good).await;
     for path in ["/", "/debug/pprof", "/config", "/config_dump", "/quitquitquit", "/logging"] {
         assert_eq!(get(address, path).await.0, 404, "{path}");
     }
@@ -203,7 +205,7 @@ async fn ends(stream: &mut TcpStream) -> String {
 /// P306: however many connections are open and say nothing, there are so many at most, and a probe is answered.
 #[tokio::test]
 async fn silent_connections_are_bounded_and_keep_no_probe_out() {
-    let address = start(Condition::Good).await;
+    let address = start(HealthState::Good).await;
     let mut silent = Vec::new();
     for _ in 0..MAX_ADMIN_CONNECTIONS_PER_ADDRESS + 20 {
         silent.push(TcpStream::connect(address).await.unwrap());
@@ -218,7 +220,7 @@ async fn silent_connections_are_bounded_and_keep_no_probe_out() {
 /// P306: a request that never comes, is never complete, or is followed by none, has its end.
 #[tokio::test(start_paused = true)]
 async fn slow_and_idle_connections_end() {
-    let address = start(Condition::Good).await;
+    let address = start(HealthState::Good).await;
     let whole = "GET /livez HTTP/1.1\r\nhost: x\r\n\r\n";
     let body = "PUT /log-level HTTP/1.1\r\nhost: x\r\ncontent-length: 9\r\n\r\n";
     for (said, status, most) in [
@@ -244,7 +246,7 @@ async fn slow_and_idle_connections_end() {
 /// P306: a head has a largest size.
 #[tokio::test]
 async fn a_large_head_is_refused() {
-    let address = start(Condition::Good).await;
+    let address = start(HealthState::Good).await;
     let long = format!(
         "GET /livez HTTP/1.1\r\nhost: x\r\nx-long: {}\r\n\r\n",
         "x".repeat(MAX_ADMIN_HEADER_BYTES)

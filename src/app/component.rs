@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::admin::Health;
+use crate::admin::ComponentHealth;
 use crate::clock::UnixTime;
 use crate::document::HumanDuration;
 use crate::telemetry::Measurement;
@@ -13,7 +13,7 @@ use crate::telemetry::Measurement;
 /// A part of a running server. All that operators see of it, it says itself.
 pub(super) trait Component: Send + Sync {
     /// Its lines of `/readyz?verbose`.
-    fn health(&self, _now: UnixTime) -> Vec<Health> {
+    fn health(&self, _now: UnixTime) -> Vec<ComponentHealth> {
         Vec::new()
     }
 

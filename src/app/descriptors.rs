@@ -24,7 +24,7 @@ pub(super) fn raise() -> Option<u64> {
 /// many of their own, and operators and upstreams have some.
 ///
 /// # Errors
-/// Where there would be hardly any.
+/// Hardly any would be left.
 pub(super) fn fit(wanted: usize, descriptors: Option<u64>) -> Result<usize, StartError> {
     let Some(descriptors) = descriptors else { return Ok(wanted) };
     let others = RESERVED_DESCRIPTORS.saturating_add(2 * MAX_ADMIN_CONNECTIONS);

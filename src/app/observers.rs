@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::audit;
-use super::components::{CallerClocks, Signals};
+use super::components::{AnomalyComponent, CallerClocks};
 use super::error::StartError;
 use crate::audit::{AuditLog, Event};
 use crate::config::Config;
@@ -68,8 +68,8 @@ impl Observers {
         CallerClocks { callers, clock_offset }
     }
 
-    pub(super) fn signals(&self) -> Signals {
-        Signals(self.anomalies.as_ref().map(|own| Arc::clone(own.tally())))
+    pub(super) fn signals(&self) -> AnomalyComponent {
+        AnomalyComponent(self.anomalies.as_ref().map(|own| Arc::clone(own.tally())))
     }
 
     /// Writes and sends what is left, within a bounded time.

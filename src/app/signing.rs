@@ -15,19 +15,26 @@ use crate::signer::Signer;
 /// A signer, with where its keys are published beside the admin listener.
 pub(super) type Publisher = (Arc<Signer>, Option<TcpListener>);
 
+/// True if there are settings for assertions, where rules ask for some.
+///
+/// # Errors
+/// There are none.
+pub fn judge_assertions(config: &Config, snapshot: &Snapshot) -> Result<(), StartError> {
+    if config.assertion.is_some() || !snapshot.policies().asserts() {
+        return Ok(());
+    }
+    let why = "rules ask for assertions: set `assertion.issuer` to the name that is to be in them";
+    Err(StartError::Assertion(why.to_owned()))
+}
+
 /// The signer that the settings ask for, which there must be where rules ask for assertions.
 pub(super) fn signer(
     config: &Config,
     snapshot: &Snapshot,
     clock: Arc<SystemClock>,
 ) -> Result<Option<Arc<Signer>>, StartError> {
-    let Some(options) = &config.assertion else {
-        if snapshot.policies().asserts() {
-            let why = "rules ask for assertions: set `assertion.issuer` to the name that is to be in them";
-            return Err(StartError::Assertion(why.to_owned()));
-        }
-        return Ok(None);
-    };
+    judge_assertions(config, snapshot)?;
+    let Some(options) = &config.assertion else { return Ok(None) };
     let signer = Signer::new(options, clock).map_err(StartError::Assertion)?;
     Ok(Some(Arc::new(signer)))
 }

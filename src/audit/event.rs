@@ -13,7 +13,7 @@ pub struct Event<'a> {
     pub signal: &'a str,
     /// The identity, token or policy that it is about.
     pub about: &'a str,
-    /// What was seen.
+    /// The observation.
     pub detail: &'a str,
     /// The decision that showed it.
     pub of_decision: &'a str,

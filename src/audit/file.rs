@@ -150,7 +150,7 @@ pub fn put_aside(path: &Path) -> impl Iterator<Item = PathBuf> {
     (1..=u16::MAX).map(|turns| aside(path, turns)).take_while(|file| file.exists())
 }
 
-/// Where the file is that was put aside so many turns ago.
+/// The path of the file that was put aside so many turns ago.
 fn aside(path: &Path, turns: u16) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(format!(".{turns}"));

@@ -9,7 +9,7 @@ use crate::limits::{MAX_AUDIT_LIST_BYTES, MAX_AUDIT_TEXT_BYTES};
 
 /// The value of a member.
 #[derive(Clone, Copy)]
-pub(super) enum Scalar<'a> {
+pub(super) enum JsonScalar<'a> {
     Text(&'a str),
     /// `IP:PORT`.
     Address(SocketAddr),
@@ -36,27 +36,29 @@ impl Json {
         json.out
     }
 
-    pub(super) fn put(&mut self, name: &str, value: Scalar<'_>) {
+    pub(super) fn put(&mut self, name: &str, value: JsonScalar<'_>) {
         if value.is_empty() {
             return;
         }
-        if let Scalar::Text(value) = value {
+        if let JsonScalar::Text(value) = value {
             let value = self.cut(name, value);
             return text(value, self.name(name));
         }
         let out = self.name(name);
         match value {
-            Scalar::Text(value) => text(value, out),
-            Scalar::Address(value) => address(value, out),
-            Scalar::Number(value) => digits(value, out),
+            JsonScalar::Text(value) => text(value, out),
+            JsonScalar::Address(value) => address(value, out),
+            JsonScalar::Number(value) => digits(value, out),
             // Writing to memory does not fail, and a fraction has a JSON form.
-            Scalar::Fraction(value) => drop(serde_json::to_writer(out, &value)),
-            Scalar::Flag(value) => out.extend_from_slice(if value { b"true" } else { b"false" }),
+            JsonScalar::Fraction(value) => drop(serde_json::to_writer(out, &value)),
+            JsonScalar::Flag(value) => {
+                out.extend_from_slice(if value { b"true" } else { b"false" })
+            }
         }
     }
 
     pub(super) fn text(&mut self, name: &str, value: &str) {
-        self.put(name, Scalar::Text(value));
+        self.put(name, JsonScalar::Text(value));
     }
 
     pub(super) fn texts<'a>(&mut self, name: &str, values: impl IntoIterator<Item = &'a str>) {
@@ -162,7 +164,7 @@ impl Json {
     }
 }
 
-impl Scalar<'_> {
+impl JsonScalar<'_> {
     fn is_empty(self) -> bool {
         match self {
             Self::Text(text) => text.is_empty(),
@@ -205,7 +207,7 @@ fn digits(number: u64, out: &mut Vec<u8>) {
     out.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
 }
 
-/// Whether there is a byte that JSON cannot have as it is (RFC 8259 section 7), or one of a character that may have to be escaped
+/// True if there is a byte that JSON cannot have as it is (RFC 8259 section 7), or one of a character that may have to be escaped
 /// to be seen.
 fn has_escapes(text: &[u8]) -> bool {
     let (words, rest) = text.as_chunks::<8>();
@@ -238,10 +240,11 @@ mod tests {
             let out = Json::object_of(0, |object| {
                 object.text("text", value);
                 object.texts("texts", [value, ""]);
-                object.object("object", |object| object.put("number", Scalar::Number(u64::MAX)));
+                object
+                    .object("object", |object| object.put("number", JsonScalar::Number(u64::MAX)));
                 object.object("map", |map| map.entry(value, value));
-                object.put("fraction", Scalar::Fraction(0.01));
-                object.put("flag", Scalar::Flag(true));
+                object.put("fraction", JsonScalar::Fraction(0.01));
+                object.put("flag", JsonScalar::Flag(true));
             });
             let expected = serde_json::json!({
                 "text": value, "texts": [value, ""], "object": { "number": u64::MAX }, "map": { value: value }, "fraction": 0.01, "flag": true,
@@ -277,9 +280,9 @@ mod tests {
         let out = Json::object_of(0, |object| {
             object.text("text", "");
             object.texts("texts", []);
-            object.put("number", Scalar::Number(0));
-            object.put("fraction", Scalar::Fraction(0.0));
-            object.put("flag", Scalar::Flag(false));
+            object.put("number", JsonScalar::Number(0));
+            object.put("fraction", JsonScalar::Fraction(0.0));
+            object.put("flag", JsonScalar::Flag(false));
         });
         assert_eq!(out, b"{}");
     }

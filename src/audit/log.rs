@@ -10,9 +10,9 @@ use std::time::Duration;
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 
 use super::file::FileSink;
-use super::room::{Place, Room};
+use super::room::{Room, RoomPlace};
 use super::sink::{Lines, Sink};
-use super::writer::{self, AuditCounts, Message};
+use super::writer::{self, AuditCounts, WriterMessage};
 use super::{AuditOptions, AuditTarget, OnFull, Record, RecordedClaims};
 use crate::clock::Deadline;
 use crate::pdp::{AuditSink, Outcome, Recording};
@@ -36,7 +36,7 @@ pub struct AuditLog {
 struct Lane {
     name: &'static str,
     /// Bounded by the room.
-    queue: UnboundedSender<Message>,
+    queue: UnboundedSender<WriterMessage>,
     room: Room,
     /// The writer, to be woken before the queue is full.
     thread: Thread,
@@ -50,7 +50,7 @@ impl AuditLog {
     /// Opens the sinks and starts their writers. `collector` takes the records that are sent there.
     ///
     /// # Errors
-    /// Where the file cannot be opened, a thread cannot be started, or there is no collector.
+    /// The file cannot be opened, a thread cannot be started, or there is no collector.
     pub fn start(options: &AuditOptions, collector: Option<Box<dyn Sink>>) -> io::Result<Self> {
         let reopen = Arc::<AtomicBool>::default();
         let mut collector = collector;
@@ -86,7 +86,7 @@ impl AuditLog {
         // Closes all queues before it waits for any: a sink that stalls does not delay the others.
         for lane in &self.lanes {
             // A writer that is gone needs no telling.
-            let _ = lane.queue.send(Message::Close);
+            let _ = lane.queue.send(WriterMessage::Close);
         }
         for lane in &self.lanes {
             lane.thread.unpark();
@@ -96,7 +96,7 @@ impl AuditLog {
         }
     }
 
-    /// Whether an allow is recorded. The decision id decides, which no caller can choose: every sink samples the same.
+    /// True if an allow is recorded. The decision id decides, which no caller can choose: every sink samples the same.
     fn is_sampled(&self, outcome: &Outcome) -> bool {
         let [a, b, c, d, ..] = *outcome.id.as_bytes();
         let share = f64::from(u32::from_be_bytes([a, b, c, d])) / (f64::from(u32::MAX) + 1.0);
@@ -194,18 +194,18 @@ impl Lane {
         Ok(Self { name, queue, room, thread, many, writer: Mutex::new(Some(writer)), counts })
     }
 
-    fn send(&self, record: Record, place: Place) {
+    fn send(&self, record: Record, place: RoomPlace) {
         if send(&self.queue, &self.counts, record, place) == self.many {
             self.thread.unpark();
         }
     }
 
     /// A place in the queue, if there is one and its writer lives.
-    fn place(&self, record: &Record) -> Option<Place> {
+    fn place(&self, record: &Record) -> Option<RoomPlace> {
         if self.queue.is_closed() { None } else { self.room.take(record) }
     }
 
-    /// Whether there was room for the record.
+    /// True if there was room for the record.
     fn has_taken(&self, record: &Record) -> bool {
         self.place(record).map(|place| self.send(record.clone(), place)).is_some()
     }
@@ -233,15 +233,15 @@ impl Lane {
 
 /// Hands over a record, which is lost where the writer is gone. How many waited before.
 fn send(
-    queue: &UnboundedSender<Message>,
+    queue: &UnboundedSender<WriterMessage>,
     counts: &AuditCounts,
     record: Record,
-    place: Place,
+    place: RoomPlace,
 ) -> u64 {
     let bytes = record.line().len();
     // Counted before it is there, or the writer could be done with it already.
     let before = counts.begin(bytes);
-    if queue.send(Message::Record(record, place)).is_err() {
+    if queue.send(WriterMessage::Record(record, place)).is_err() {
         counts.end(1, bytes);
         counts.dropped.fetch_add(1, Ordering::Relaxed);
     }

@@ -32,7 +32,7 @@ pub(crate) fn number<'de, D: Deserializer<'de>>(from: D) -> Result<u64, D::Error
     number.ok_or_else(|| D::Error::custom("expected a whole number"))
 }
 
-/// Whether a field is omitted from the JSON form of a record. The generated code calls this.
+/// True if a field is omitted from the JSON form of a record. The generated code calls this.
 pub(crate) fn is_empty<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
 }

@@ -1,4 +1,4 @@
-//! Where records go and what is done when they cannot, as an operator writes it.
+//! The targets of records, and what happens when one takes none, as an operator writes it.
 
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
@@ -11,7 +11,7 @@ use super::{RecordedClaims, Rotation};
 use crate::document::HumanDuration;
 use crate::limits::MAX_AUDIT_RECORD_BYTES;
 
-/// Where decision records go, as an operator writes it: at least one place.
+/// The targets of decision records, as an operator writes them: at least one.
 #[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct AuditSettings {
@@ -61,7 +61,7 @@ pub enum FullQueue {
     Deny,
 }
 
-/// Where decision records go.
+/// A target of decision records.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum AuditTarget {
     /// Standard output.
@@ -86,7 +86,7 @@ pub enum OnFull {
 /// How records are kept.
 #[derive(Clone, Debug, PartialEq)]
 pub struct AuditOptions {
-    /// Where they go, each with a queue of its own.
+    /// The targets, each with a queue of its own.
     pub targets: Vec<AuditTarget>,
     /// Most records that wait for each place.
     pub queue: usize,
@@ -196,7 +196,7 @@ impl AuditOptions {
         })
     }
 
-    /// Whether records go to the collector.
+    /// True if records go to the collector.
     pub fn to_collector(&self) -> bool {
         self.targets.contains(&AuditTarget::Otlp)
     }

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use serde_json::Value;
 use time::OffsetDateTime;
 
-use super::json::{Json, Scalar};
+use super::json::{Json, JsonScalar};
 use crate::authn::{PeerIdentity, Subject, TokenIdentity};
 use crate::clock::UnixTime;
 use crate::evidence::IgnoredToken;
@@ -40,7 +40,7 @@ pub struct Record {
     line: Bytes,
     at: UnixTime,
     allows: bool,
-    /// Whether its caller proved anything.
+    /// True if its caller proved anything.
     is_proven: bool,
 }
 
@@ -81,12 +81,12 @@ impl Record {
         Self { line: line.into(), at, allows: false, is_proven: false }
     }
 
-    /// Whether it is of a caller who proved something and was allowed. A flood of other records must not bury it.
+    /// True if it is of a caller who proved something and was allowed. A flood of other records must not bury it.
     pub const fn is_precious(&self) -> bool {
         self.allows && self.is_proven
     }
 
-    /// Whether it is of a request that was allowed.
+    /// True if it is of a request that was allowed.
     pub const fn allows(&self) -> bool {
         self.allows
     }
@@ -122,7 +122,7 @@ fn decision(
     }
     record.text("revision", outcome.revision.as_str());
     let elapsed = u64::try_from(outcome.elapsed.as_micros()).unwrap_or(u64::MAX);
-    record.put("duration_us", Scalar::Number(elapsed));
+    record.put("duration_us", JsonScalar::Number(elapsed));
     record.object("request", |asked| request(view, asked));
     let subject = outcome.subject.as_ref();
     if let Some(verified) = subject.and_then(|subject| subject.peer().verified()) {
@@ -140,12 +140,12 @@ fn decision(
         record.text("trace_id", Hex::of(&parent.trace_id).as_str());
     }
     record.text("mode", "enforce");
-    record.put("sample_rate", Scalar::Fraction(if rate < 1.0 { rate } else { 0.0 }));
+    record.put("sample_rate", JsonScalar::Fraction(if rate < 1.0 { rate } else { 0.0 }));
     let CacheHits { certificates, tokens } = outcome.cache_hits;
     if outcome.cache_hits != CacheHits::default() {
         record.object("cache_hits", |hits| {
-            hits.put("certificates", Scalar::Number(certificates.into()));
-            hits.put("tokens", Scalar::Number(tokens.into()));
+            hits.put("certificates", JsonScalar::Number(certificates.into()));
+            hits.put("tokens", JsonScalar::Number(tokens.into()));
         });
     }
     if let Decision::Deny(Denial { throttling: Some(own), .. }) = decision {
@@ -294,20 +294,20 @@ fn refused((why, refused): (&Rejection, &RefusedCredential), record: &mut Json) 
 fn throttling(own: &Throttling, record: &mut Json) {
     record.text("source", &own.source);
     record.text("failed", own.failed.map(Reason::as_str).unwrap_or_default());
-    record.put("enforced", Scalar::Flag(own.enforced));
-    record.put("retry_after", Scalar::Number(own.seconds()));
+    record.put("enforced", JsonScalar::Flag(own.enforced));
+    record.put("retry_after", JsonScalar::Number(own.seconds()));
 }
 
 fn shadow(shadow: &ShadowOutcome, record: &mut Json) {
     name(&shadow.rule, record);
     record.text("effect", shadow.effect.as_str());
-    record.put("indeterminate", Scalar::Flag(shadow.satisfied != Truth::Holds));
-    record.put("changes", Scalar::Flag(shadow.changes));
+    record.put("unknown", JsonScalar::Flag(shadow.result != Truth::Holds));
+    record.put("changes", JsonScalar::Flag(shadow.changes));
 }
 
 fn address(name: &str, address: Option<SocketAddr>, record: &mut Json) {
     if let Some(address) = address {
-        record.put(name, Scalar::Address(address));
+        record.put(name, JsonScalar::Address(address));
     }
 }
 

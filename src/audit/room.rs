@@ -19,7 +19,7 @@ pub(super) struct Room {
 
 /// The bytes of one record, until it is dropped.
 #[derive(Debug)]
-pub(super) struct Place {
+pub(super) struct RoomPlace {
     _all: OwnedSemaphorePermit,
     _shared: Option<OwnedSemaphorePermit>,
 }
@@ -36,22 +36,22 @@ impl Room {
     }
 
     /// A place for `record`, if there is one now.
-    pub(super) fn take(&self, record: &Record) -> Option<Place> {
+    pub(super) fn take(&self, record: &Record) -> Option<RoomPlace> {
         let bytes = self.bytes_of(record);
         let take = |from: &Arc<Semaphore>| Arc::clone(from).try_acquire_many_owned(bytes).ok();
         let shared = if record.is_precious() { None } else { Some(take(&self.shared)?) };
-        Some(Place { _all: take(&self.all)?, _shared: shared })
+        Some(RoomPlace { _all: take(&self.all)?, _shared: shared })
     }
 
     /// A place for `record`, once there is one.
-    pub(super) async fn wait(self, record: &Record) -> Option<Place> {
+    pub(super) async fn wait(self, record: &Record) -> Option<RoomPlace> {
         let bytes = self.bytes_of(record);
         let shared = if record.is_precious() {
             None
         } else {
             Some(self.shared.acquire_many_owned(bytes).await.ok()?)
         };
-        Some(Place { _all: self.all.acquire_many_owned(bytes).await.ok()?, _shared: shared })
+        Some(RoomPlace { _all: self.all.acquire_many_owned(bytes).await.ok()?, _shared: shared })
     }
 
     fn bytes_of(&self, record: &Record) -> u32 {

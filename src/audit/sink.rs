@@ -17,7 +17,7 @@ pub trait Sink: Send {
 #[derive(Debug)]
 pub(super) struct Lines<W> {
     out: W,
-    /// Whether the stream may end in the middle of a line.
+    /// True if the stream may end in the middle of a line.
     torn: bool,
 }
 

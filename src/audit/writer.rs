@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tokio::sync::mpsc::UnboundedReceiver;
 
-use super::room::Place;
+use super::room::RoomPlace;
 use super::{Record, Sink};
 use crate::clock::Stopwatch;
 
@@ -45,8 +45,8 @@ impl AuditCounts {
 
 /// A message to a writer.
 #[derive(Debug)]
-pub(super) enum Message {
-    Record(Record, Place),
+pub(super) enum WriterMessage {
+    Record(Record, RoomPlace),
     Close,
 }
 
@@ -60,7 +60,7 @@ const FULL_BATCH_BYTES: usize = 1024 * 1024;
 #[derive(Default)]
 struct Batch {
     records: Vec<Record>,
-    places: Vec<Place>,
+    places: Vec<RoomPlace>,
     bytes: usize,
 }
 
@@ -75,7 +75,7 @@ const GATHER: Duration = Duration::from_millis(1);
 /// quiet system shows its last decision. Then it lets records gather until it is unparked.
 pub(super) fn run(
     name: &'static str,
-    mut queue: UnboundedReceiver<Message>,
+    mut queue: UnboundedReceiver<WriterMessage>,
     mut sink: Box<dyn Sink>,
     counts: &AuditCounts,
 ) {
@@ -112,12 +112,12 @@ fn take(sink: &mut dyn Sink, batch: &[Record]) -> io::Result<()> {
 }
 
 /// Waits for a record and takes those behind it; whether there can be more.
-fn gather(queue: &mut UnboundedReceiver<Message>, batch: &mut Batch) -> bool {
+fn gather(queue: &mut UnboundedReceiver<WriterMessage>, batch: &mut Batch) -> bool {
     let mut next = queue.blocking_recv();
     loop {
         match next {
-            Some(Message::Record(record, place)) => batch.push(record, place),
-            Some(Message::Close) | None => return false,
+            Some(WriterMessage::Record(record, place)) => batch.push(record, place),
+            Some(WriterMessage::Close) | None => return false,
         }
         if batch.is_full() {
             return true;
@@ -130,7 +130,7 @@ fn gather(queue: &mut UnboundedReceiver<Message>, batch: &mut Batch) -> bool {
 }
 
 impl Batch {
-    fn push(&mut self, record: Record, place: Place) {
+    fn push(&mut self, record: Record, place: RoomPlace) {
         self.bytes = self.bytes.saturating_add(record.line().len());
         self.records.push(record);
         self.places.push(place);

@@ -4,8 +4,8 @@ use super::cache::{Caches, TokenCache};
 use super::credential::Credential;
 use super::dpop::{self, DpopChallenge};
 use super::peer::{self, Hop, PeerIdentity};
-use super::subject::{Aside, Subject};
-use super::token::{self, Presenter, Shown, Verifier};
+use super::subject::{OtherTokens, Subject};
+use super::token::{self, Presenter, TokenResults, TokenVerifier};
 use super::trace::{AuthenticationTrace, NoAuthenticationTrace};
 use crate::clock::UnixTime;
 use crate::document::BindingFloor;
@@ -57,19 +57,20 @@ pub fn with_tokens(
 ) -> Subject {
     let passed = &mut |check| trace.passed(check);
     let by = Presenter { peer: &peer, proof: &evidence.proof, request: evidence.request.as_ref() };
-    let verifier = Verifier { by, trust, material, memory, now };
-    let Shown { verified, cookies, refused } = token::verify_shown(evidence, verifier, passed);
-    let (tokens, aside) = match (refused, cookies.first()) {
+    let verifier = TokenVerifier { by, trust, material, memory, now };
+    let TokenResults { verified, cookies, refused } =
+        token::verify_shown(evidence, verifier, passed);
+    let (tokens, others) = match (refused, cookies.first()) {
         (Some(rejection), _) => (Credential::Rejected(rejection), None),
         (None, Some(first)) => {
             let rejection = first.rejection.clone();
-            let aside = Aside { verified, cookies, foreign: None };
-            (Credential::Rejected(rejection), Some(Box::new(aside)))
+            let others = OtherTokens { verified, cookies, foreign: None };
+            (Credential::Rejected(rejection), Some(Box::new(others)))
         }
         (None, None) if verified.is_empty() => (Credential::Absent, None),
         (None, None) => (Credential::Verified(verified), None),
     };
-    Subject { peer, tokens, aside, ignored: evidence.ignored.clone() }
+    Subject { peer, tokens, others, ignored: evidence.ignored.clone() }
 }
 
 /// The DPoP challenge for a denied caller, or `None` if a proof is not what is missing.

@@ -21,12 +21,12 @@ pub struct Caches<'a> {
 /// A cache of verified certificates. It may forget at any time.
 pub trait CertificateCache: fmt::Debug + Send + Sync {
     /// The certificate that was kept for exactly this key.
-    fn recall(&self, key: &CertificateKey) -> Option<Arc<VerifiedCertificate>>;
+    fn lookup(&self, key: &CertificateKey) -> Option<Arc<VerifiedCertificate>>;
 
     /// Keeps a verified certificate. Failures are never kept.
     fn keep(&self, key: CertificateKey, verified: &Arc<VerifiedCertificate>);
 
-    /// Whether a certificate that it does not have is verified. If not, it is refused (`throttled`).
+    /// True if a certificate that it does not have is verified. If not, it is refused (`throttled`).
     fn lets_verify(&self) -> bool {
         true
     }
@@ -38,7 +38,7 @@ pub trait CertificateCache: fmt::Debug + Send + Sync {
 /// denied keys) are applied when a token is verified, so a change of the rules starts with an empty cache (invariant 7).
 pub trait TokenCache: fmt::Debug + Send + Sync {
     /// The token with the fingerprint `token`.
-    fn recall(&self, token: &Fingerprint) -> Option<Arc<SignedToken>>;
+    fn lookup(&self, token: &Fingerprint) -> Option<Arc<SignedToken>>;
 
     /// Keeps `token`. The cache may forget it at any time.
     fn keep(&self, token: &Arc<SignedToken>);
@@ -52,13 +52,13 @@ pub struct NoCache;
 #[derive(Clone, Copy, Debug)]
 pub struct KnownOnly<'a>(pub &'a dyn CertificateCache);
 
-/// Whether `memory` has `token`, verified in the same place.
+/// True if `memory` has `token`, verified in the same place.
 pub fn is_cached(token: &PresentedToken, memory: &dyn TokenCache) -> bool {
-    memory.recall(&token.fingerprint).is_some_and(|known| known.is(token))
+    memory.lookup(&token.fingerprint).is_some_and(|known| known.is(token))
 }
 
 impl CertificateCache for NoCache {
-    fn recall(&self, _key: &CertificateKey) -> Option<Arc<VerifiedCertificate>> {
+    fn lookup(&self, _key: &CertificateKey) -> Option<Arc<VerifiedCertificate>> {
         None
     }
 
@@ -66,8 +66,8 @@ impl CertificateCache for NoCache {
 }
 
 impl CertificateCache for KnownOnly<'_> {
-    fn recall(&self, key: &CertificateKey) -> Option<Arc<VerifiedCertificate>> {
-        self.0.recall(key)
+    fn lookup(&self, key: &CertificateKey) -> Option<Arc<VerifiedCertificate>> {
+        self.0.lookup(key)
     }
 
     fn keep(&self, _key: CertificateKey, _verified: &Arc<VerifiedCertificate>) {}
@@ -78,7 +78,7 @@ impl CertificateCache for KnownOnly<'_> {
 }
 
 impl TokenCache for NoCache {
-    fn recall(&self, _token: &Fingerprint) -> Option<Arc<SignedToken>> {
+    fn lookup(&self, _token: &Fingerprint) -> Option<Arc<SignedToken>> {
         None
     }
 

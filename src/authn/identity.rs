@@ -1,4 +1,4 @@
-//! Whether a token's claim names the peer that presents it: the sibling of a bound certificate that outlives its rotation.
+//! The agreement of a token's claim with the peer that presents it: the sibling of a bound certificate that outlives its rotation.
 
 use serde_json::Value;
 
@@ -7,7 +7,7 @@ use crate::evidence_level::EvidenceLevel;
 use crate::identity_map::{IdentityMap, PeerName};
 use crate::reason::{Reason, Rejection};
 use crate::spiffe::SpiffeId;
-use crate::trust::Bind;
+use crate::trust::TokenPeerBinding;
 
 /// The result of comparing a claim with the peer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,11 +56,11 @@ pub fn fit(
 /// # Errors
 /// `identity_token_mismatch`, or `binding_unavailable` where too little is known of the peer.
 pub(super) fn check(
-    bind: Option<&Bind>,
+    bind: Option<&TokenPeerBinding>,
     claim: impl FnOnce(&str) -> Option<Value>,
     peer: &Credential<PeerIdentity>,
 ) -> Result<(), Rejection> {
-    let Some(Bind { map, evidence }) = bind else { return Ok(()) };
+    let Some(TokenPeerBinding { map, evidence }) = bind else { return Ok(()) };
     match fit(map, *evidence, claim(map.pointer()).as_ref(), peer.verified()) {
         NameFit::Same => Ok(()),
         NameFit::Other => {

@@ -72,7 +72,7 @@ const OF_ACCESS: [&str; 3] = ["scope", "scp", "cid"];
 
 /// The claims that say the kind of a token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Said {
+enum KindClaims {
     Nothing,
     Access,
     Id,
@@ -94,10 +94,10 @@ pub(super) fn check(
     let mut by: Option<&'static str> = None;
     for name in NAMING {
         match named(claims, name, issuer)? {
-            Said::Nothing => {}
-            Said::Access => access = true,
-            Said::Id => by = by.or(Some(name)),
-            Said::Other(what) => {
+            KindClaims::Nothing => {}
+            KindClaims::Access => access = true,
+            KindClaims::Id => by = by.or(Some(name)),
+            KindClaims::Other(what) => {
                 return Err(refuse(format!("token is {what}, by its `{name}`")));
             }
         }
@@ -139,16 +139,20 @@ fn hints(claims: &Map<String, Value>) -> impl Iterator<Item = (&'static str, Str
     })
 }
 
-/// Whether `key` is `name` in some spelling: `tokenUse`, `Token-Use`, `token_use` are one.
+/// True if `key` is `name` in some spelling: `tokenUse`, `Token-Use`, `token_use` are one.
 fn is_spelled(key: &str, name: &str) -> bool {
     let letters = key.bytes().filter(|b| !matches!(b, b'-' | b'_'));
     letters.map(|b| b.to_ascii_lowercase()).eq(name.bytes())
 }
 
 /// The words in the claim `name`.
-fn named(claims: &Map<String, Value>, name: &str, issuer: &Issuer) -> Result<Said, Rejection> {
+fn named(
+    claims: &Map<String, Value>,
+    name: &str,
+    issuer: &Issuer,
+) -> Result<KindClaims, Rejection> {
     let word = match claims.get(name) {
-        None | Some(Value::Null) => return Ok(Said::Nothing),
+        None | Some(Value::Null) => return Ok(KindClaims::Nothing),
         Some(Value::String(word)) => word,
         Some(other) => {
             let found = type_name(other);
@@ -158,16 +162,16 @@ fn named(claims: &Map<String, Value>, name: &str, issuer: &Issuer) -> Result<Sai
     };
     let lower = canonical_type(word);
     let said = match lower.as_str() {
-        word if NEUTRAL.contains(&word) => Said::Nothing,
-        word if ACCESS.contains(&word) || issuer.marks_access_by(word) => Said::Access,
-        word if ID.contains(&word) => Said::Id,
-        "dpop" if is_bound_to_a_key(claims) => Said::Access,
+        word if NEUTRAL.contains(&word) => KindClaims::Nothing,
+        word if ACCESS.contains(&word) || issuer.marks_access_by(word) => KindClaims::Access,
+        word if ID.contains(&word) => KindClaims::Id,
+        "dpop" if is_bound_to_a_key(claims) => KindClaims::Access,
         // RFC 9449 section 5: a server that ignores the word makes it a bearer token.
-        "dpop" => Said::Other("bound to a DPoP key without naming one"),
-        "refresh" | "refresh_token" => Said::Other("a refresh token"),
-        "offline" => Said::Other("an offline token"),
-        "logout" => Said::Other("a logout token"),
-        _ => Said::Other("of another kind than an access token"),
+        "dpop" => KindClaims::Other("bound to a DPoP key without naming one"),
+        "refresh" | "refresh_token" => KindClaims::Other("a refresh token"),
+        "offline" => KindClaims::Other("an offline token"),
+        "logout" => KindClaims::Other("a logout token"),
+        _ => KindClaims::Other("of another kind than an access token"),
     };
     Ok(said)
 }

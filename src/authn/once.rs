@@ -41,7 +41,7 @@ impl OneTimeUse {
         Self { kind, key, expires }
     }
 
-    /// Whether it is a proof, and not a token.
+    /// True if it is a proof, and not a token.
     pub fn is_proof(&self) -> bool {
         self.kind == PROOF
     }

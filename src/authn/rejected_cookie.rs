@@ -30,6 +30,6 @@ impl RejectedCookie {
 
     pub(super) fn ignored(&self) -> IgnoredToken {
         let place = TokenPlace::Cookie(self.name.clone());
-        IgnoredToken { place, rejection: self.rejection.clone() }
+        IgnoredToken { place, rejection: self.rejection.clone(), fingerprint: None }
     }
 }

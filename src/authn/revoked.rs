@@ -1,4 +1,4 @@
-//! Whether a verified credential is revoked. It is checked on every request, after every cache, so that a revocation counts
+//! The check that a verified credential is not revoked. It runs on every request, after every cache, so that a revocation counts
 //! from the next request on and no cache has to be emptied (P64).
 
 use serde_json::{Map, Value};
@@ -10,7 +10,7 @@ use crate::document::IssuerProfile;
 use crate::reason::{Reason, RefusedCredential, Rejection};
 use crate::secret::Fingerprint;
 use crate::trust::{
-    Issuer, KeySet, RevocationKind, RevocationMark, RevocationTarget, Revocations, Revoked,
+    Issuer, KeySet, RevocationKind, RevocationMark, RevocationTarget, RevocationView, Revoked,
 };
 
 /// A CA on the path of a certificate, by what may be revoked of it.
@@ -26,7 +26,7 @@ pub(super) struct IssuerMarks {
 /// `cert_revoked`, or `revocations_stale` if that cannot be determined.
 pub(super) fn check_peer(
     facts: &PeerFacts,
-    revocations: &Revocations,
+    revocations: &RevocationView,
     now: UnixTime,
 ) -> Result<(), Rejection> {
     if !any_in_force(revocations)? {
@@ -41,7 +41,7 @@ pub(super) fn check_peer(
 /// `cert_revoked`.
 pub(super) fn check_known(
     facts: &PeerFacts,
-    revocations: &Revocations,
+    revocations: &RevocationView,
     now: UnixTime,
 ) -> Result<(), Rejection> {
     let found = find_peer(facts, revocations, now);
@@ -54,7 +54,7 @@ pub(super) fn check_known(
 /// As [`check_peer`].
 pub(super) fn check_issuers(
     (facts, issuers): (&PeerFacts, &[IssuerMarks]),
-    revocations: &Revocations,
+    revocations: &RevocationView,
     now: UnixTime,
 ) -> Result<(), Rejection> {
     if !any_in_force(revocations)? {
@@ -97,7 +97,7 @@ impl IssuerMarks {
         Self { marks, issued_at: facts.not_before }
     }
 
-    fn find<'a>(&self, revocations: &'a Revocations, now: UnixTime) -> Option<Revoked<'a>> {
+    fn find<'a>(&self, revocations: &'a RevocationView, now: UnixTime) -> Option<Revoked<'a>> {
         let mut marks = self.marks.iter();
         marks.find_map(|mark| revocations.find_mark(mark, self.issued_at, now))
     }
@@ -105,7 +105,7 @@ impl IssuerMarks {
 
 fn find_peer<'a>(
     facts: &PeerFacts,
-    revocations: &'a Revocations,
+    revocations: &'a RevocationView,
     now: UnixTime,
 ) -> Option<Revoked<'a>> {
     let mut shown = keys(facts);
@@ -134,7 +134,7 @@ pub(super) fn check_token(
     (claims, registered): (&Map<String, Value>, &RegisteredClaims),
     issuer: &Issuer,
     (key_id, keys): (Option<&str>, Option<&KeySet>),
-    revocations: &Revocations,
+    revocations: &RevocationView,
     now: UnixTime,
 ) -> Result<(), Rejection> {
     if !any_in_force(revocations)? {
@@ -179,8 +179,8 @@ pub(super) fn check_token(
     Err(Reason::TokenRevoked.because(sentence(found)).naming(refused("token", marks)))
 }
 
-/// Whether anything is revoked at all. Without a required list it cannot be determined that a credential is not on it.
-fn any_in_force(revocations: &Revocations) -> Result<bool, Rejection> {
+/// True if anything is revoked at all. Without a required list it cannot be determined that a credential is not on it.
+fn any_in_force(revocations: &RevocationView) -> Result<bool, Rejection> {
     match revocations.stale() {
         None => Ok(!revocations.is_empty()),
         Some(list) => Err(Reason::RevocationsStale

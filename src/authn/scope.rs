@@ -17,9 +17,9 @@ pub fn pass_over(
     memory: &dyn TokenCache,
     counts: impl Fn(&str) -> bool,
 ) -> Evidence {
-    let scope = Scope { trust, counts: &counts };
+    let scope = TargetIssuers { trust, counts: &counts };
     let of_none = |token: &PresentedToken| {
-        let known = memory.recall(&token.fingerprint).filter(|known| known.is(token));
+        let known = memory.lookup(&token.fingerprint).filter(|known| known.is(token));
         let own = known.map_or_else(|| scope.may_count(token), |known| counts(known.issuer_name()));
         (!own).then(foreign)
     };
@@ -33,13 +33,13 @@ pub(super) fn foreign() -> Rejection {
         .because("token's issuer does not count at this target, which ignores the token")
 }
 
-struct Scope<'a> {
+struct TargetIssuers<'a> {
     trust: &'a TrustStore,
     counts: &'a dyn Fn(&str) -> bool,
 }
 
-impl Scope<'_> {
-    /// Whether `token` may be one of an issuer that counts: in a place of its tokens (P331).
+impl TargetIssuers<'_> {
+    /// True if `token` may be one of an issuer that counts: in a place of its tokens (P331).
     fn may_count(&self, token: &PresentedToken) -> bool {
         if !self.uses(&token.place) {
             return false;
@@ -51,7 +51,7 @@ impl Scope<'_> {
         token.begins_as_jose() || self.asks_about(&token.place)
     }
 
-    /// Whether a JWT says that it is from an issuer that counts, in so many words or nearly.
+    /// True if a JWT says that it is from an issuer that counts, in so many words or nearly.
     fn may_be_from(&self, token: &PresentedToken) -> bool {
         let (iss, sub) = (token.claimed_issuer(), token.claimed_subject());
         let named = self.trust.issuers_named(iss, sub).any(|issuer| (self.counts)(&issuer.name));
@@ -66,13 +66,13 @@ impl Scope<'_> {
         named || near() || token.claims_odd_issuer()
     }
 
-    /// Whether an issuer that counts has its tokens in `place`.
+    /// True if an issuer that counts has its tokens in `place`.
     fn uses(&self, place: &TokenPlace) -> bool {
         let mut issuers = self.trust.issuers().iter();
         issuers.any(|issuer| (self.counts)(&issuer.name) && issuer.places.contains(place))
     }
 
-    /// Whether an issuer that counts is asked about opaque tokens in `place`.
+    /// True if an issuer that counts is asked about opaque tokens in `place`.
     fn asks_about(&self, place: &TokenPlace) -> bool {
         self.trust.introspecting_at(place).is_some_and(|issuer| (self.counts)(&issuer.name))
     }

@@ -28,7 +28,11 @@ pub(super) fn verify<'a>(
         |key: &&&VerificationKey| key.verifies(algorithm, jws.signing_input(), &jws.signature);
     if let Some(key) = fitting.iter().take(MAX_FITTING_KEYS).find(verifies) {
         passed(TokenCheck::Signature);
-        return Ok(*key);
+        // It may have a name elsewhere in the set, by which it is revoked.
+        let named =
+            |own: &&VerificationKey| own.id().is_some() && own.thumbprint() == key.thumbprint();
+        let twin = keys.keys().iter().find(named).filter(|_| key.id().is_none());
+        return Ok(twin.unwrap_or(key));
     }
     if fitting.len() > MAX_FITTING_KEYS {
         let detail = format!(
@@ -77,9 +81,9 @@ fn select<'a>(
         (_, None) => Reason::KeyUnknown
             .because(format!("token names no key, and its issuer has none for {algorithm}")),
     })?;
-    let is_denied = |key: &&VerificationKey| key.id().is_some_and(|id| issuer.denies_key(id));
-    let denied: Vec<_> = keys.keys().iter().filter(is_denied).collect();
-    let mut tried: Vec<_> = denied.iter().map(|key| key.thumbprint()).collect();
+    // Also where the denied name is that of an entry that cannot be used (P448).
+    let denied = keys.named().filter(|(name, _)| issuer.denies_key(name));
+    let mut tried: Vec<_> = denied.map(|(_, key)| key).collect();
     fitting.retain(|key| {
         let is_new = !tried.contains(&key.thumbprint());
         tried.push(key.thumbprint());

@@ -1,6 +1,6 @@
 //! Tokens whose signature was verified, and the memory of them.
 //!
-//! What a signature proves does not change: which issuer, which key, which claims. Everything else about a token, its times,
+//! The facts that a signature proves do not change: which issuer, which key, which claims. Everything else about a token, its times,
 //! its audience, its binding and whether it was revoked, is checked for every request, remembered or not (P63).
 
 use std::fmt;
@@ -82,12 +82,12 @@ impl SignedToken {
         }
     }
 
-    /// Whether it is `token`, in the place where it was verified: in another, another issuer's rules may apply (P53).
+    /// True if it is `token`, in the place where it was verified: in another, another issuer's rules may apply (P53).
     pub fn is(&self, token: &PresentedToken) -> bool {
         self.fingerprint == token.fingerprint && self.place == token.place
     }
 
-    /// Whether it was verified with exactly the keys of `keys`: one that was withdrawn takes its tokens with it.
+    /// True if it was verified with exactly the keys of `keys`: one that was withdrawn takes its tokens with it.
     pub(super) fn is_by(&self, keys: &KeySet) -> bool {
         self.keys == *keys.revision()
     }

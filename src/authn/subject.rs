@@ -16,13 +16,13 @@ pub struct Subject {
     pub(super) peer: Credential<PeerIdentity>,
     pub(super) tokens: Credential<Vec<TokenIdentity>>,
     /// The tokens and cookies behind a refusal.
-    pub(super) aside: Option<Box<Aside>>,
+    pub(super) others: Option<Box<OtherTokens>>,
     pub(super) ignored: Vec<IgnoredToken>,
 }
 
 /// The other tokens of a caller whose tokens count as refused.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Aside {
+pub(super) struct OtherTokens {
     /// The tokens that were verified.
     pub(super) verified: Vec<TokenIdentity>,
     /// The cookies by which they count as refused.
@@ -61,7 +61,7 @@ impl Subject {
         token.places().find_map(TokenPlace::cookie)
     }
 
-    /// Whether anything of it works once.
+    /// True if anything of it works once.
     pub fn works_once(&self) -> bool {
         self.one_time_uses().next().is_some()
     }
@@ -72,24 +72,24 @@ impl Subject {
         peer: Credential<PeerIdentity>,
         tokens: Credential<Vec<TokenIdentity>>,
     ) -> Self {
-        Self { peer, tokens, aside: None, ignored: Vec::new() }
+        Self { peer, tokens, others: None, ignored: Vec::new() }
     }
 
     /// The cookies by which alone its tokens count as refused; none where anything else was refused.
     pub fn rejected_cookies(&self) -> &[RejectedCookie] {
-        let aside = self.aside.as_deref().filter(|aside| aside.foreign.is_none());
-        aside.map(|aside| aside.cookies.as_slice()).unwrap_or_default()
+        let others = self.others.as_deref().filter(|others| others.foreign.is_none());
+        others.map(|others| others.cookies.as_slice()).unwrap_or_default()
     }
 
     /// The same caller without those cookies; none where they are not all that was refused.
     pub fn without_rejected_cookies(&self) -> Option<Self> {
-        let aside = self.aside.as_deref().filter(|aside| aside.foreign.is_none())?;
-        let rest = Aside { verified: aside.verified.clone(), ..Aside::default() };
-        let ignored = aside.cookies.iter().map(RejectedCookie::ignored);
+        let others = self.others.as_deref().filter(|others| others.foreign.is_none())?;
+        let rest = OtherTokens { verified: others.verified.clone(), ..OtherTokens::default() };
+        let ignored = others.cookies.iter().map(RejectedCookie::ignored);
         Some(Self {
             peer: self.peer.clone(),
             tokens: rest.credential(),
-            aside: None,
+            others: None,
             ignored: self.ignored.iter().cloned().chain(ignored).collect(),
         })
     }
@@ -114,49 +114,54 @@ impl Subject {
         cookies: Vec<RejectedCookie>,
         foreign: Option<Rejection>,
     ) -> Self {
-        let aside = Aside { verified, cookies, foreign };
-        let tokens = aside.credential();
-        let aside = tokens.rejection().is_some().then(|| Box::new(aside));
-        Self { peer, tokens, aside, ignored: Vec::new() }
+        let others = OtherTokens { verified, cookies, foreign };
+        let tokens = others.credential();
+        let others = tokens.rejection().is_some().then(|| Box::new(others));
+        Self { peer, tokens, others, ignored: Vec::new() }
     }
 
     /// A copy of an assumed subject.
     pub fn copy_of_assertion(&self) -> Self {
-        let Self { peer, tokens, aside, ignored } = self;
+        let Self { peer, tokens, others, ignored } = self;
         let (peer, tokens) = (peer.clone(), tokens.clone());
-        Self { peer, tokens, aside: aside.clone(), ignored: ignored.clone() }
+        Self { peer, tokens, others: others.clone(), ignored: ignored.clone() }
     }
 
     /// An assumed subject as a server would see it at a target where the tokens of the issuers that `counts`
     /// count and others are ignored.
     #[must_use]
     pub fn where_count(self, counts: impl Fn(&str) -> bool) -> Self {
-        let aside = match (&self.tokens, &self.aside) {
-            (_, Some(aside)) => (**aside).clone(),
+        let others = match (&self.tokens, &self.others) {
+            (_, Some(others)) => (**others).clone(),
             (Credential::Verified(verified), None) => {
-                Aside { verified: verified.clone(), ..Aside::default() }
+                OtherTokens { verified: verified.clone(), ..OtherTokens::default() }
             }
             (Credential::Absent | Credential::Rejected(_), None) => return self,
         };
         let mut ignored = self.ignored;
-        let Aside { verified, cookies, foreign } = aside;
+        let OtherTokens { verified, cookies, foreign } = others;
         let (verified, others): (Vec<_>, Vec<_>) =
             verified.into_iter().partition(|token| counts(token.issuer_name()));
         let foreign_of = |token: &TokenIdentity| IgnoredToken {
             place: token.place().clone(),
             rejection: scope::foreign(),
+            fingerprint: None,
         };
         ignored.extend(others.iter().map(foreign_of));
         let (cookies, others): (Vec<_>, Vec<_>) =
             cookies.into_iter().partition(|cookie| cookie.issuers.iter().any(|own| counts(own)));
         ignored.extend(others.iter().map(RejectedCookie::ignored));
         let place = TokenPlace::Authorization;
-        ignored.extend(foreign.map(|rejection| IgnoredToken { place, rejection }));
+        ignored.extend(foreign.map(|rejection| IgnoredToken {
+            place,
+            rejection,
+            fingerprint: None,
+        }));
         Self { ignored, ..Self::assertion_beside(self.peer, verified, cookies, None) }
     }
 }
 
-impl Aside {
+impl OtherTokens {
     fn rejection(&self) -> Option<&Rejection> {
         self.foreign.as_ref().or_else(|| self.cookies.first().map(|cookie| &cookie.rejection))
     }

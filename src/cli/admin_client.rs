@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 use tokio::net::TcpStream;
 
 use super::style::visible;
-use crate::admin::api::Problem;
+use crate::admin::api::ApiProblem;
 use crate::limits::MAX_REMOTE_FILE_BYTES;
 use crate::secret::Secret;
 
@@ -82,7 +82,7 @@ impl Admin {
             return serde_json::from_slice(&body)
                 .map_err(|_| String::from("the server's answer is not one of this version"));
         }
-        let problem: Problem = serde_json::from_slice(&body).unwrap_or_default();
+        let problem: ApiProblem = serde_json::from_slice(&body).unwrap_or_default();
         let message = visible(&problem.error);
         Err(match status.as_u16() {
             401 => format!("the server refused: {message}"),

@@ -3,13 +3,16 @@
 use std::io::{self, IsTerminal as _, Write};
 use std::path::PathBuf;
 
-use super::style::{HEADING, counted};
+use super::style::HEADING;
 use super::{CommandError, Exit, sarif, style};
+use crate::app::judge_assertions;
 use crate::config::{Config, Overrides};
 use crate::document::{Code, Diagnostic, Severity, SourceFile, Span, any_error, closest};
 use crate::evidence::PeerSources;
 use crate::limits::DEFAULT_DEADLINE;
 use crate::pdp::Load;
+use crate::reason::Reason;
+use crate::words::counted;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -23,6 +26,9 @@ Exit codes: 0 no errors; 1 the report cannot be written; 2 wrong arguments; 3 wr
 /// The page of all codes, which is made of their table.
 const CODES: &str = include_str!("../../docs/diagnostics.md");
 
+/// The page of all reasons.
+const REASONS: &str = include_str!("../../docs/runbook.md");
+
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Args {
@@ -32,7 +38,8 @@ pub(super) struct Args {
     /// Settings of a server: checks its documents, and prints what the settings assume about the proxies.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Explain a code, such as `never-satisfied`: what is wrong, what to do, and an example.
+    /// Explain a code, such as `never-reached`, or the reason of a denial, such as `throttled`: what is wrong, what to do, and an
+    /// example.
     #[arg(long, value_name = "CODE", conflicts_with_all = ["paths", "config"])]
     explain: Option<String>,
     /// End with exit code 4 also where there are warnings alone.
@@ -60,9 +67,10 @@ pub(super) fn run(args: &Args) -> Result<Exit, CommandError> {
         return explain(code);
     }
     let (mut paths, mut deadline) = (args.paths.clone(), DEFAULT_DEADLINE);
-    if let Some(file) = &args.config {
-        let config = Config::load(Some(file), &Overrides::default())?;
-        paths.extend(config.documents);
+    let load_config = |file| Config::load(Some(file), &Overrides::default());
+    let config = args.config.as_deref().map(load_config).transpose()?;
+    if let Some(config) = &config {
+        paths.extend(config.documents.iter().cloned());
         deadline = config.pdp.deadline;
         hint_at_peer_sources(&config.listener.peer_sources);
     }
@@ -88,6 +96,9 @@ pub(super) fn run(args: &Args) -> Result<Exit, CommandError> {
     };
     // Errors in documents count, also where they cannot be written down (P257).
     let unwritten = written.map_err(|error| CommandError::from(error).print()).err();
+    if let (Some(config), Some(snapshot)) = (&config, &load.snapshot) {
+        judge_assertions(config, snapshot)?;
+    }
     let refused = any_error(problems) || (args.deny_warnings && !problems.is_empty());
     Ok(match refused {
         true => Exit::Documents,
@@ -97,18 +108,22 @@ pub(super) fn run(args: &Args) -> Result<Exit, CommandError> {
 
 /// Prints the section of the page about `code`.
 fn explain(code: &str) -> Result<Exit, CommandError> {
-    let sections = CODES.split("\n### ").skip(1);
+    let pages = [CODES, REASONS];
+    let sections = pages.iter().flat_map(|page| page.split("\n### ").skip(1));
     let mut named = sections.filter_map(|section| {
         let (name, text) = section.strip_prefix('`')?.split_once("`\n")?;
         // The last section of a group has the heading of the next one behind it.
         Some((name, text.split("\n## ").next()?))
     });
     let Some((name, text)) = named.find(|(name, _)| *name == code) else {
-        let known: Vec<_> = Code::GROUPS.iter().flat_map(|(_, codes)| *codes).collect();
-        let known: Vec<_> = known.into_iter().map(|code| code.as_str()).collect();
+        let known = Code::GROUPS.iter().flat_map(|(_, codes)| *codes).map(|code| code.as_str());
+        let known: Vec<_> = known.chain(Reason::ALL.iter().map(|own| own.as_str())).collect();
         let near = closest(code, &known).map(|near| format!("; did you mean `{near}`?"));
         let near = near.unwrap_or_default();
-        let message = format!("no problem has the code `{}`{near}", style::visible(code));
+        let message = format!(
+            "no problem has the code, and no denial the reason, `{}`{near}",
+            style::visible(code)
+        );
         return Err(CommandError::Usage(message));
     };
     writeln!(style::out(), "{HEADING}{name}{HEADING:#}\n{}", text.trim_end())?;

@@ -9,13 +9,14 @@ use std::str::FromStr as _;
 use std::thread::sleep;
 use std::time::Duration;
 
-use super::style::{BAD, GOOD, Output, QUIET, counted, out, visible};
-use super::{CommandError, Exit, moment};
+use super::style::{BAD, GOOD, Output, QUIET, out, visible};
+use super::{CommandError, Exit, time};
 use crate::audit::{DecisionRecord, put_aside};
 use crate::clock::{Clock as _, SystemClock, UnixTime};
 use crate::config::{Config, Overrides};
 use crate::document::HumanDuration;
 use crate::reason::Reason;
+use crate::words::counted;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -85,7 +86,7 @@ pub(super) struct Args {
     output: Output,
 }
 
-/// What decisions are counted by.
+/// The field by which decisions are counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 enum By {
     /// The reason of a denial.
@@ -121,9 +122,10 @@ pub(super) fn run(args: &Args) -> Result<Exit, CommandError> {
             visible(&path.to_string_lossy())
         ))
     };
-    let mut newest = Newest { limit: args.limit, listed: VecDeque::new(), counts: BTreeMap::new() };
+    let mut newest =
+        Newest { limit: args.limit, listed: VecDeque::new(), wanted: 0, counts: BTreeMap::new() };
     if path.as_os_str() == "-" {
-        let mut lines = Lines::new(io::stdin().lock());
+        let mut lines = RecordLines::new(io::stdin().lock());
         lines.each(|line| newest.take(args, line)).map_err(failed)?;
         newest.write(args)?;
         return Ok(Exit::Ok);
@@ -131,7 +133,7 @@ pub(super) fn run(args: &Args) -> Result<Exit, CommandError> {
     let mut older: Vec<_> = put_aside(path).collect();
     older.reverse();
     for file in &older {
-        let mut lines = Lines::new(BufReader::new(File::open(file).map_err(failed)?));
+        let mut lines = RecordLines::new(BufReader::new(File::open(file).map_err(failed)?));
         lines.each(|line| newest.take(args, line)).map_err(failed)?;
     }
     let mut log = Log::open(path).map_err(failed)?;
@@ -156,7 +158,7 @@ impl Args {
         if self.since.is_none() && self.until.is_none() {
             return true;
         }
-        moment::parse(&record.time).is_ok_and(|at| {
+        time::parse(&record.time).is_ok_and(|at| {
             self.since.is_none_or(|since| at >= since) && self.until.is_none_or(|until| at < until)
         })
     }
@@ -193,6 +195,8 @@ impl Args {
 struct Newest {
     limit: usize,
     listed: VecDeque<Listed>,
+    /// How many are wanted, listed or not.
+    wanted: usize,
     /// How many there are of each, where they are counted and not listed.
     counts: BTreeMap<String, u64>,
 }
@@ -205,6 +209,7 @@ impl Newest {
             *own = own.saturating_add(1);
             return;
         }
+        self.wanted = self.wanted.saturating_add(1);
         if self.limit > 0 && self.listed.len() >= self.limit {
             self.listed.pop_front();
         }
@@ -218,9 +223,11 @@ impl Newest {
         self.listed.iter().try_for_each(|listed| listed.write(args.output))?;
         if args.output == Output::Human && !args.tail {
             let denied = self.listed.iter().filter(|own| own.record.decision == "deny").count();
-            let all = counted(self.listed.len(), "decision");
-            let cut = self.limit > 0 && self.listed.len() >= self.limit;
-            let more = if cut { "; `--limit 0` lists all" } else { "" };
+            let (listed, all) = (self.listed.len(), counted(self.wanted, "decision"));
+            let (all, more) = match listed < self.wanted {
+                true => (format!("the newest {listed} of {all}"), "; `--limit 0` lists all"),
+                false => (all, ""),
+            };
             writeln!(out(), "{QUIET}{all}, {denied} denied{more}{QUIET:#}")?;
         }
         Ok(())
@@ -294,32 +301,36 @@ impl Listed {
 }
 
 /// The lines of a log, also while it is written.
-struct Lines<R> {
+struct RecordLines<R> {
     reader: R,
     /// The beginning of a line whose end is not there yet.
     begun: Vec<u8>,
+    /// True if that line is longer than any record.
+    overlong: bool,
 }
 
-impl<R: BufRead> Lines<R> {
+impl<R: BufRead> RecordLines<R> {
     const fn new(reader: R) -> Self {
-        Self { reader, begun: Vec::new() }
+        Self { reader, begun: Vec::new(), overlong: false }
     }
 
-    /// Every line that is whole, up to the end of what is there. One that no server writes is cut, and so no record.
+    /// Every line that is whole, up to the end of what is there. One that is longer than any record is passed over.
     fn each(&mut self, mut take: impl FnMut(&str)) -> io::Result<()> {
         loop {
             let part = u64::try_from(LONGEST).unwrap_or(u64::MAX);
             if (&mut self.reader).take(part).read_until(b'\n', &mut self.begun)? == 0 {
                 return Ok(());
             }
-            if self.begun.pop_if(|last| *last == b'\n').is_none() {
-                self.begun.truncate(LONGEST);
-                continue;
+            let ends = self.begun.pop_if(|last| *last == b'\n').is_some();
+            self.overlong |= self.begun.len() > LONGEST;
+            match str::from_utf8(&self.begun) {
+                Ok(line) if ends && !self.overlong => take(line),
+                _ => {}
             }
-            if let Ok(line) = str::from_utf8(&self.begun) {
-                take(line);
+            if ends || self.overlong {
+                self.begun.clear();
             }
-            self.begun.clear();
+            self.overlong &= !ends;
         }
     }
 }
@@ -328,13 +339,13 @@ impl<R: BufRead> Lines<R> {
 struct Log<'a> {
     path: &'a Path,
     file: Metadata,
-    lines: Lines<BufReader<File>>,
+    lines: RecordLines<BufReader<File>>,
 }
 
 impl<'a> Log<'a> {
     fn open(path: &'a Path) -> io::Result<Self> {
         let file = File::open(path)?;
-        Ok(Self { path, file: file.metadata()?, lines: Lines::new(BufReader::new(file)) })
+        Ok(Self { path, file: file.metadata()?, lines: RecordLines::new(BufReader::new(file)) })
     }
 
     /// Lists what is written, until the process is stopped.
@@ -360,26 +371,32 @@ impl<'a> Log<'a> {
         // Between being put aside and made again there is none.
         let Ok(now) = fs::metadata(self.path) else { return Ok(()) };
         if (now.dev(), now.ino()) != (self.file.dev(), self.file.ino()) {
-            let mut rest = Vec::new();
-            // Whether the old one has a rest that was written meanwhile is seen first.
-            if self.lines.reader.by_ref().take(1).read_to_end(&mut rest)? > 0 {
-                self.lines.begun.extend(rest);
+            // A rest of the old one that was written meanwhile is read first.
+            if !self.lines.reader.fill_buf()?.is_empty() {
                 return Ok(());
             }
             *self = Log::open(self.path)?;
         } else if now.len() < self.lines.reader.stream_position()? {
             self.lines.reader.rewind()?;
             self.lines.begun.clear();
+            self.lines.overlong = false;
         }
         Ok(())
     }
 }
 
+/// Smaller numbers are no seconds since 1970, but a length of time without its unit: no record is older.
+const EARLIEST: u64 = 1_000_000_000;
+
 /// Reads a time, or how long ago it was.
 fn when(text: &str) -> Result<UnixTime, String> {
+    let seconds = text.parse().ok().filter(|seconds: &u64| *seconds < EARLIEST);
     match HumanDuration::from_str(text) {
+        _ if seconds.is_some() => {
+            Err(format!("`{text}` has no unit, expected how long ago, such as `10m`"))
+        }
         Ok(ago) => Ok(SystemClock.now().minus(ago.get())),
-        Err(_) => moment::parse(text).map_err(|_| {
+        Err(_) => time::parse(text).map_err(|_| {
             String::from(
                 "expected how long ago, such as `10m`, or a time such as `2026-11-22T03:00:00Z`",
             )
@@ -396,5 +413,35 @@ fn reason(text: &str) -> Result<String, String> {
             let hint = near.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
             Err(format!("no reason is called so{hint}; `docs/runbook.md` has all of them"))
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// P455: the ends of a line that is longer than any record are not one record together.
+    #[test]
+    fn a_line_that_is_too_long_is_passed_over() {
+        let good = r#"{"decision":"deny"}"#;
+        for filling in [0, 1, LONGEST - 1, LONGEST, LONGEST + 1, 2 * LONGEST, 3 * LONGEST + 7] {
+            let long = format!("{{\"decision\":\"allow\",{}\"x\":1}}", " ".repeat(filling));
+            let text = format!("{good}\n{long}\n{good}\n{good}");
+            let mut found = Vec::new();
+            RecordLines::new(text.as_bytes()).each(|line| found.push(line.to_owned())).unwrap();
+            let is_record = long.len() <= LONGEST;
+            let expected = if is_record { vec![good, &long, good] } else { vec![good, good] };
+            assert!(found == expected, "{filling}");
+        }
+    }
+
+    /// P455: a number without a unit is no moment in 1970.
+    #[test]
+    fn a_bare_number_says_no_time() {
+        for text in ["10", "0", "999999999"] {
+            assert!(when(text).unwrap_err().contains("such as `10m`"), "{text}");
+        }
+        assert_eq!(when("1800000000"), Ok(UnixTime::from_secs(1_800_000_000)));
+        assert!(when("10m").is_ok());
     }
 }

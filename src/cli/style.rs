@@ -39,11 +39,6 @@ impl Output {
     }
 }
 
-/// A number and its noun.
-pub(super) fn counted(count: usize, noun: &str) -> String {
-    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
-}
-
 /// Prints `error: message` on standard error.
 pub(super) fn error(message: impl Display) {
     // If standard error is closed, there is nowhere to report that.

@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use super::style::counted;
 use super::{CommandError, Exit, style, watch};
 use crate::document::any_error;
 use crate::json::is_shown;
@@ -13,6 +12,7 @@ use crate::pdp::{Load, Snapshot};
 use crate::policy::{
     CaseReport, Coverage, CoverageReport, Difference, PolicySet, SuiteReport, UntriedPart,
 };
+use crate::words::counted;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
@@ -41,7 +41,7 @@ pub(super) struct Args {
 /// Output format, on standard output.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
 enum Output {
-    /// Text: what failed and why, and which rules no case satisfies.
+    /// Text: what failed and why, and which rules hold in no case.
     #[default]
     Human,
     /// A JSON array with an object for each case.
@@ -143,11 +143,11 @@ fn summary(reports: &[SuiteReport], policies: &PolicySet) -> String {
     if failed > 0 {
         text.push_str("    (- what was expected, + what was found)");
     }
-    let CoverageReport { rules, never_satisfied, parts, untried } = coverage(reports, policies);
-    let satisfied = rules.saturating_sub(never_satisfied.len());
-    text.push_str(&format!("\n{}: {satisfied} satisfied by a case", counted(rules, "rule")));
-    if !never_satisfied.is_empty() {
-        let never: Vec<_> = never_satisfied.iter().map(ToString::to_string).collect();
+    let CoverageReport { rules, never_held, parts, untried } = coverage(reports, policies);
+    let held = rules.saturating_sub(never_held.len());
+    text.push_str(&format!("\n{}: {held} held in a case", counted(rules, "rule")));
+    if !never_held.is_empty() {
+        let never: Vec<_> = never_held.iter().map(ToString::to_string).collect();
         text.push_str(&format!("; never: {}", never.join(", ")));
     }
     if parts > 0 {
@@ -261,7 +261,7 @@ mod tests {
         assert_eq!(
             text,
             "suite s\n  ok    good\n  FAIL  <bad> & \"ugly\"\n        at s.yaml:1:1\n        - decision: allow\n        + decision: deny\n        \
-             decided: deny, no_rule\n\n2 cases: 1 passed, 1 failed    (- what was expected, + what was found)\n0 rules: 0 satisfied by a case\n"
+             decided: deny, no_rule\n\n2 cases: 1 passed, 1 failed    (- what was expected, + what was found)\n0 rules: 0 held in a case\n"
         );
     }
 

@@ -7,7 +7,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::Duration;
 
 use super::{CommandError, style};
-use crate::reload::Watch;
+use crate::reload::FileWatch;
 
 /// How long files must be quiet: an editor that saves is several events.
 const DEBOUNCE: Duration = Duration::from_millis(100);
@@ -19,7 +19,7 @@ pub(super) fn run(paths: &[PathBuf], mut work: impl FnMut() -> Vec<PathBuf>) -> 
         // The receiver is gone when the command ends.
         let _ = send.send(());
     };
-    let mut watch = Watch::new(Arc::new(tell));
+    let mut watch = FileWatch::new(Arc::new(tell));
     watch.arm(paths, &[]);
     loop {
         clear();
@@ -33,11 +33,16 @@ pub(super) fn run(paths: &[PathBuf], mut work: impl FnMut() -> Vec<PathBuf>) -> 
 }
 
 /// Waits for a change, and then until no more follow for a while. `false` if changes can no longer be observed.
-fn wait(watch: &mut Watch, changes: &Receiver<()>, paths: &[PathBuf], files: &[PathBuf]) -> bool {
+fn wait(
+    watch: &mut FileWatch,
+    changes: &Receiver<()>,
+    paths: &[PathBuf],
+    files: &[PathBuf],
+) -> bool {
     loop {
         match changes.recv_timeout(watch.patience()) {
             Ok(()) => break,
-            // Where there are no notifications, changes are looked for.
+            // Without notifications it looks for changes.
             Err(RecvTimeoutError::Timeout) if watch.problem().is_some() => return true,
             Err(RecvTimeoutError::Timeout) => drop(watch.arm(paths, files)),
             Err(RecvTimeoutError::Disconnected) => return false,

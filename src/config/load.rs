@@ -10,8 +10,9 @@ use serde::Serialize;
 use serde_saphyr::figment::Yaml;
 
 use super::error::ConfigError;
+use super::place::place_of;
 use super::raw::RawConfig;
-use crate::document::{self, SourceFile};
+use crate::document::{self, Code, Diagnostic, SourceFile};
 use crate::pdp::Proxies;
 
 /// The settings from flags; unset ones leave the layers below alone.
@@ -52,10 +53,8 @@ const NOT_SETTINGS: [&str; 4] = ["config", "vectors", "bless", "cache"];
 /// The prefix of environment variables that are settings.
 pub(super) const PREFIX: &str = "COUNTERSIGN_";
 
-pub(super) fn layered(
-    file: Option<&Path>,
-    overrides: &Overrides,
-) -> Result<RawConfig, ConfigError> {
+/// The layers, lowest first.
+pub(super) fn layered(file: Option<&Path>, overrides: &Overrides) -> Result<Figment, ConfigError> {
     let mut figment = Figment::new();
     if let Some(path) = file {
         figment = figment.merge(Yaml::string(&checked(path)?));
@@ -63,8 +62,42 @@ pub(super) fn layered(
     let layered = variables().fold(figment, Figment::merge);
     let layered = layered.merge(Serialized::defaults(overrides));
     let standard = Env::raw().only(&["OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_SERVICE_NAME"]);
+    Ok(with_standard(layered, &Figment::from(standard)))
+}
+
+/// The settings in `layers`, and with a problem that only all of them show, where it comes from.
+pub(super) fn read<T>(
+    layers: &Figment,
+    file: Option<&Path>,
+    judge: impl FnOnce(RawConfig) -> Result<T, ConfigError>,
+) -> Result<T, ConfigError> {
     // Lossy for the environment, where everything is text. The file was read strictly, on its own.
-    Ok(with_standard(layered, &Figment::from(standard)).extract_lossy()?)
+    judge(layers.extract_lossy()?).map_err(|error| match error {
+        ConfigError::Contradiction(message) => located(layers, file, message),
+        error => error,
+    })
+}
+
+/// The problem of a setting, which `message` begins with, at the line of the file or the variable that has it.
+fn located(layers: &Figment, file: Option<&Path>, message: String) -> ConfigError {
+    let setting = message.strip_prefix('`').and_then(|rest| rest.split('`').next());
+    let from = setting.and_then(|setting| Some((setting, layers.find_metadata(setting)?)));
+    let Some((setting, from)) = from else { return ConfigError::Contradiction(message) };
+    // The layer of the flags has the name of a Rust type.
+    if from.name.contains("::") {
+        return ConfigError::Contradiction(message);
+    }
+    if from.name.starts_with(PREFIX) {
+        return ConfigError::Contradiction(format!("{}: {message}", from.name));
+    }
+    let text =
+        file.and_then(|path| Some(SourceFile::new(path, std::fs::read_to_string(path).ok()?)));
+    match text.and_then(|text| place_of(&text, setting)) {
+        Some(place) => {
+            ConfigError::File(Box::new(Diagnostic::error(Code::InvalidValue, place, message)))
+        }
+        None => ConfigError::Contradiction(message),
+    }
 }
 
 /// The two standard variables that every program of a mesh is given, where nothing else says it: below all other layers,
@@ -105,13 +138,13 @@ fn checked(path: &Path) -> Result<String, ConfigError> {
 }
 
 /// One variable as a layer, so that a mistake names it.
-struct Variable {
+struct EnvironmentVariable {
     name: String,
     setting: String,
     text: String,
 }
 
-impl Provider for Variable {
+impl Provider for EnvironmentVariable {
     fn metadata(&self) -> Metadata {
         Metadata::named(self.name.clone())
     }
@@ -130,12 +163,12 @@ fn value(text: &str) -> Value {
 }
 
 /// `COUNTERSIGN_LISTENER__PEER_SOURCES__XFCC` sets `listener.peerSources.xfcc`.
-fn variables() -> impl Iterator<Item = Variable> {
+fn variables() -> impl Iterator<Item = EnvironmentVariable> {
     let env = Env::prefixed(PREFIX)
         .filter(|key| !NOT_SETTINGS.iter().any(|other| key == *other))
         .filter(|key| !is_service_link(key.as_str()));
     let all: Vec<_> = env.iter().collect();
-    all.into_iter().map(|(key, text)| Variable {
+    all.into_iter().map(|(key, text)| EnvironmentVariable {
         name: variable(&key),
         // Or `maxAge` would be `maxage`, which is no setting.
         setting: setting_name(&key).to_string(),
@@ -158,7 +191,7 @@ pub fn service_links() -> Vec<String> {
     names
 }
 
-/// Whether Kubernetes sets this variable for a service whose name begins with `countersign` (`enableServiceLinks`): such as
+/// True if Kubernetes sets this variable for a service whose name begins with `countersign` (`enableServiceLinks`): such as
 /// `COUNTERSIGN_PORT=tcp://10.0.0.1:9001`. The name has lost its prefix. No setting looks like that.
 pub(super) fn is_service_link(name: &str) -> bool {
     let name = name.to_ascii_uppercase();

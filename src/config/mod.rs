@@ -5,6 +5,7 @@
 
 mod error;
 mod load;
+mod place;
 mod raw;
 pub mod schema;
 mod settings;

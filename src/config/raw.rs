@@ -86,6 +86,7 @@ impl RawConfig {
     /// Checks what the types leave open.
     pub(super) fn check(&self) -> Result<(), String> {
         self.listener.check()?;
+        self.log.check()?;
         self.otlp.iter().try_for_each(OtlpOptions::check)?;
         self.reload.check()?;
         self.store.check()?;
@@ -95,6 +96,9 @@ impl RawConfig {
             matches!(self.revocations.before_first_sync, BeforeFirstSync::LastKnown(_));
         if last_known && self.state_folder.is_none() {
             return Err("`revocations.beforeFirstSync: { lastKnown: .. }` needs `stateFolder`, where what is revoked outlives a restart".into());
+        }
+        if self.deadline.get().is_zero() {
+            return Err("`deadline` is 0, which would refuse every request".into());
         }
         if self.documents.is_empty() {
             return Err("no documents: set `documents` to a list of files or folders, or give `--documents PATH`".into());

@@ -28,7 +28,7 @@ For completion and checks while typing, an editor with a YAML language server ta
 ";
 
 /// One key.
-struct Row {
+struct SettingRow {
     /// Its place, such as `listener.connections.maxAge`.
     path: String,
     kind: String,
@@ -62,12 +62,12 @@ pub fn reference() -> String {
     text
 }
 
-fn table(text: &mut String, title: &str, rows: &Vec<Row>) {
+fn table(text: &mut String, title: &str, rows: &Vec<SettingRow>) {
     let _ = writeln!(
         text,
         "\n## {title}\n\n| key | type | default | meaning | variable |\n|---|---|---|---|---|"
     );
-    for Row { path, kind, default, meaning } in rows {
+    for SettingRow { path, kind, default, meaning } in rows {
         let variable =
             if kind == "mapping" { String::new() } else { format!("`{}`", variable(path)) };
         let _ = writeln!(text, "| `{path}` | {kind} | {default} | {meaning} | {variable} |");
@@ -75,7 +75,7 @@ fn table(text: &mut String, title: &str, rows: &Vec<Row>) {
 }
 
 /// The key at `path` and everything below it.
-fn rows(root: &Value, path: &str, schema: &Value, default: &str) -> Vec<Row> {
+fn rows(root: &Value, path: &str, schema: &Value, default: &str) -> Vec<SettingRow> {
     let (_, below) = resolve(root, schema, "");
     let keys = properties(below);
     let kind = match keys.is_empty() {
@@ -86,7 +86,7 @@ fn rows(root: &Value, path: &str, schema: &Value, default: &str) -> Vec<Row> {
     let default = own.unwrap_or_else(|| default.to_owned());
     let text = Some(text_of(schema)).filter(|text| !text.is_empty());
     let meaning = meaning(&text.unwrap_or_else(|| text_of(below)), words(below));
-    let mut rows = vec![Row { path: path.to_owned(), kind, default, meaning }];
+    let mut rows = vec![SettingRow { path: path.to_owned(), kind, default, meaning }];
     for (key, value) in keys {
         let default = if is_required(below, key) { "required" } else { "" };
         rows.extend(self::rows(root, &format!("{path}.{key}"), value, default));
@@ -113,7 +113,7 @@ mod tests {
     use super::*;
     use figment::value::UncasedStr;
 
-    fn all() -> Vec<Row> {
+    fn all() -> Vec<SettingRow> {
         let schema = schema();
         properties(&schema).iter().flat_map(|(key, below)| rows(&schema, key, below, "")).collect()
     }
@@ -122,7 +122,7 @@ mod tests {
     fn every_setting_says_what_it_means_and_is_set_by_its_variable() {
         let rows = all();
         assert!(rows.len() > 60, "{} keys", rows.len());
-        for Row { path, kind, meaning, .. } in rows {
+        for SettingRow { path, kind, meaning, .. } in rows {
             assert!(!meaning.is_empty() && !meaning.contains("[`"), "`{path}`: {meaning}");
             assert!(!kind.contains("any"), "`{path}` is {kind}");
             let name = variable(&path);

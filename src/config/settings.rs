@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::error::ConfigError;
-use super::load::{Overrides, layered, standard_proxies};
+use super::load::{Overrides, layered, read, standard_proxies};
 use super::raw::RawConfig;
 use crate::admin::{AdminOptions, ReadinessOptions};
 use crate::audit::AuditOptions;
@@ -24,21 +24,21 @@ pub struct Config {
     pub documents: Vec<PathBuf>,
     /// When changed files are put in force.
     pub reload: ReloadOptions,
-    /// Where decision records go; `None` keeps none.
+    /// The targets of decision records; `None` keeps none.
     pub audit: Option<AuditOptions>,
-    /// Where operators reach us; `None` where they do not.
+    /// The addresses at which operators reach us; `None` where they do not.
     pub admin: Option<AdminOptions>,
     /// When a server that has just started is ready.
     pub readiness: ReadinessOptions,
     /// How logs are written.
     pub log: LogOptions,
-    /// Where what was fetched outlives a restart; `None` where it does not.
+    /// The folder in which fetched files outlive a restart; `None` where they do not.
     pub state_folder: Option<PathBuf>,
     /// How servers are asked for keys, lists and files.
     pub fetch: FetchOptions,
     /// The proxies that they are asked through.
     pub proxies: Arc<Proxies>,
-    /// Where the replicas' shared state is.
+    /// The store of the replicas' shared state.
     pub store: StoreOptions,
     /// How revocation while servers run works.
     pub revocations: RevocationOptions,
@@ -48,7 +48,7 @@ pub struct Config {
     pub anomalies: Option<AnomalyOptions>,
     /// How assertions for upstreams are signed; `None` where no rule may ask for any.
     pub assertion: Option<AssertionOptions>,
-    /// Where traces and metrics are sent; `None` where they are not.
+    /// The collector of traces and metrics; `None` where there is none.
     pub otlp: Option<OtlpOptions>,
     /// How the decision point works.
     pub pdp: PdpOptions,
@@ -60,9 +60,8 @@ impl Config {
     /// # Errors
     /// The first problem, with the place or the variable it comes from; never with a value.
     pub fn load(file: Option<&Path>, overrides: &Overrides) -> Result<Self, ConfigError> {
-        let raw = layered(file, overrides)?;
         let base = file.and_then(Path::parent).unwrap_or(Path::new(""));
-        Self::from_raw(raw, base)
+        read(&layered(file, overrides)?, file, |raw| Self::from_raw(raw, base))
     }
 
     /// Relative paths are relative to `base`, the folder of the settings file.

@@ -113,6 +113,45 @@ fn a_number_is_no_text() {
     }
 }
 
+/// P453: a setting that is wrong is refused where it stands, in words of settings.
+#[test]
+fn a_wrong_setting_is_refused_at_its_place() {
+    for (text, place, says) in [
+        ("deadline: 5", "1:11", "`5` is not a duration, expected a number with a unit"),
+        ("deadline: 1.5", "1:11", "`1.5` is not a duration"),
+        ("deadline: true", "1:11", "is not a duration"),
+        ("deadline: 0s", "1:11", "would refuse every request"),
+        ("reload: { settle: 10 }", "1:19", "`10` is not a duration"),
+        ("reload:\n  settle: 10h", "2:11", "a change would count too late"),
+        ("listener: { address: 9001 }", "1:22", "expected an address with its port"),
+        ("admin: { address: 9002 }", "1:19", "expected an address with its port"),
+        ("fetch: { requestsPerHost: 0 }", "1:", "expected a whole number, at least 1"),
+        ("throttle: { failures: 0 }", "1:", "expected a whole number, at least 1"),
+        ("throttle: { ipv4Prefix: 40 }", "1:25", "expected 1 to 32"),
+        ("listener: { concurrentChecks: 0 }", "1:31", "would let nothing through"),
+        ("log: { level: verbose }", "1:15", "`verbose` is not a log level"),
+        ("anomalies: true", "1:12", "write `anomalies: {}`"),
+        ("audit: stdout", "1:8", "`audit: { stdout: {} }`"),
+        ("throttle: 5", "1:11", "write `throttle: {}`"),
+        (
+            "fetch: { proxy: 'proxy.example:3128' }",
+            "",
+            "`fetch.proxy` has no scheme: write `http://`",
+        ),
+        (
+            "fetch: { proxy: 'http://a', noProxy: ['10.*'] }",
+            "1:38",
+            "`10.*`, which no host can match",
+        ),
+    ] {
+        let error = load(&format!("{text}\ndocuments: [a]\n")).unwrap_err().to_string();
+        for part in [place, says] {
+            assert!(error.contains(part), "{text}: {part}\n{error}");
+        }
+        assert!(!error.contains("nonzero") && !error.contains("u32"), "{error}");
+    }
+}
+
 /// Invariants 11 and 12: what is weaker than loopback has to be asked for by name.
 #[test]
 fn contradictions_are_refused() {

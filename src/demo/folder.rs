@@ -8,7 +8,7 @@ use tempfile::TempDir;
 use super::DemoError;
 use countersign::replace_file::replace_file;
 
-/// Where a demo keeps its files: a temporary folder that goes when this value goes, or one that the user named.
+/// The folder of a demo: a temporary one that goes when this value goes, or one that the user named.
 #[derive(Debug)]
 pub(crate) struct Folder {
     path: PathBuf,
@@ -46,7 +46,7 @@ impl Folder {
         self.path.join(relative)
     }
 
-    /// Whether it will be removed in the end.
+    /// True if it will be removed in the end.
     pub(crate) const fn is_temporary(&self) -> bool {
         self.temporary.is_some()
     }

@@ -39,7 +39,7 @@ pub(crate) struct Options {
     pub(crate) envoy: Search,
     /// The folder for all files; a temporary one where there is none.
     pub(crate) folder: Option<PathBuf>,
-    /// Whether everything stays up after the tour, until Ctrl-C.
+    /// True if everything stays up after the tour, until Ctrl-C.
     pub(crate) keep: bool,
     pub(crate) output: Output,
 }

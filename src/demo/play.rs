@@ -65,7 +65,7 @@ impl Row {
         }
     }
 
-    /// Whether everything is as it had to be.
+    /// True if everything is as it had to be.
     pub(crate) const fn as_expected(&self) -> bool {
         self.problems.is_empty()
     }

@@ -20,7 +20,7 @@ const REFUSED: Style = AnsiColor::Yellow.on_default();
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct Report {
     pub(crate) envoy: String,
-    /// Where its files are, unless they were removed since.
+    /// The folder of its files, unless they were removed since.
     pub(crate) folder: PathBuf,
     pub(crate) rows: Vec<Row>,
 }

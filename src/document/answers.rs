@@ -66,7 +66,7 @@ pub struct DenySpec {
     pub body: Option<Spanned<BodySpec>>,
     /// Headers by name. Example: `headers: { x-contact: platform-team }`.
     pub headers: Option<Spanned<Entries<String>>>,
-    /// Where browsers are sent.
+    /// The page that browsers are sent to.
     pub redirect: Option<Spanned<RedirectSpec>>,
     /// A cookie that the browser deletes if the token in it was refused. Example:
     /// `clearCookie: { name: session }`.

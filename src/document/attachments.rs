@@ -128,6 +128,9 @@ pub fn remote_name(remote: &RemoteSource, authorities: Option<&[u8]>) -> String 
         None => url.clone(),
         Some(ca) => format!("{url} {}", Fingerprint::of(ca).to_hex()),
     };
+    if let Some(id) = &remote.spiffe_id {
+        name.push_str(&format!(" {}", id.value));
+    }
     if let Some(client) = &remote.client {
         name.push_str(&format!(" {}", Fingerprint::of(client.text().as_bytes()).to_hex()));
     }

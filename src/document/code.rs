@@ -7,7 +7,7 @@ use std::fmt;
 
 use serde::{Serialize, Serializer};
 
-/// Whether the documents can be used.
+/// The severity of a diagnostic: documents with an error cannot be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Severity {
@@ -216,6 +216,7 @@ codes! {
         AuthorityEnding "authority-ending" Warning "the certificate of an authority or an intermediate is in the last tenth of its lifetime, and has at most 30 days left" "put the certificate of its successor beside it";
         SkippedKey "skipped-key" Warning "a key of a SPIFFE bundle is skipped" "correct or remove it";
         SharedAuthority "shared-authority" Warning "two trust domains share an authority" "give each its own authority, or restrict both";
+        BundleEndpoint "bundle-endpoint" Error "`spiffeId` of a remote file is no SPIFFE ID, is not beside `https` and `ca`, or the file is no bundle" "write `bundle: { remote: { url: https://.., spiffeId: spiffe://.., ca: first.bundle.json } }`";
         BundleWithoutSpiffe "bundle-without-spiffe" Error "a SPIFFE bundle is in a trust domain without `spiffe`" "add `spiffe`";
         InvalidBundle "invalid-bundle" Error "a SPIFFE bundle is not valid" "write the bundle as JSON with `keys`";
         InvalidPem "invalid-pem" Error "a file is not valid PEM" "write `-----BEGIN ...-----` and base64 text";

@@ -17,7 +17,7 @@ pub struct Diagnostic {
     pub code: Code,
     /// The problem: lower case, no full stop, no Rust type names, never a secret.
     pub message: String,
-    /// Where.
+    /// The place.
     pub span: Span,
     /// How to fix it.
     pub help: Option<String>,
@@ -125,7 +125,7 @@ pub fn sort(diagnostics: &mut Vec<Diagnostic>) {
     diagnostics.dedup();
 }
 
-/// Whether any of them is an error.
+/// True if any of them is an error.
 pub fn any_error(diagnostics: &[Diagnostic]) -> bool {
     diagnostics.iter().any(|d| d.severity == Severity::Error)
 }

@@ -6,7 +6,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::de::{Deserializer, Error};
+use serde::de::{Deserializer, Error, Visitor};
 use serde::{Deserialize, Serialize, Serializer};
 
 /// A length of time written with units: `ms`, `s`, `m`, `h`, `d`, largest first. A bare number is refused: it does not say
@@ -57,11 +57,45 @@ impl FromStr for HumanDuration {
 
 impl<'de> Deserialize<'de> for HumanDuration {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        Self::parse(&text).ok_or_else(|| {
-            D::Error::custom(format!("`{text}` is not a duration, expected a number with a unit such as `30s`, `5m` or `1h30m`"))
-        })
+        deserializer.deserialize_any(Written)
     }
+}
+
+/// The text or number that stands where a length of time belongs. A number gets the same message.
+struct Written;
+
+impl Visitor<'_> for Written {
+    type Value = HumanDuration;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a number with a unit such as `30s`, `5m` or `1h30m`")
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<HumanDuration, E> {
+        HumanDuration::parse(text).ok_or_else(|| no_duration(&text))
+    }
+
+    fn visit_i64<E: Error>(self, number: i64) -> Result<HumanDuration, E> {
+        Err(no_duration(&number))
+    }
+
+    fn visit_u64<E: Error>(self, number: u64) -> Result<HumanDuration, E> {
+        Err(no_duration(&number))
+    }
+
+    fn visit_f64<E: Error>(self, number: f64) -> Result<HumanDuration, E> {
+        Err(no_duration(&number))
+    }
+
+    fn visit_bool<E: Error>(self, word: bool) -> Result<HumanDuration, E> {
+        Err(no_duration(&word))
+    }
+}
+
+fn no_duration<E: Error>(found: &dyn fmt::Display) -> E {
+    E::custom(format!(
+        "`{found}` is not a duration, expected a number with a unit such as `30s`, `5m` or `1h30m`"
+    ))
 }
 
 impl Serialize for HumanDuration {

@@ -13,7 +13,7 @@ pub struct IntrospectionSpec {
     pub url: Spanned<String>,
     /// The authorities that its server's certificate must lead to, instead of the system's.
     pub ca: Option<Source>,
-    /// Whether `http://` will do.
+    /// True if `http://` will do.
     #[serde(default)]
     pub allow_plaintext: bool,
     /// Who asks.
@@ -86,7 +86,7 @@ impl IntrospectionSpec {
 }
 
 impl IntrospectionClientSpec {
-    /// What the endpoint is shown beside the question.
+    /// The credentials that the endpoint sees beside the question.
     pub fn shown(&self) -> ClientSpec {
         let Self { bearer, headers, mutual_tls, .. } = self.clone();
         ClientSpec { bearer, headers, mutual_tls, hosts: Vec::new() }

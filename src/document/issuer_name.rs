@@ -2,7 +2,7 @@
 
 use super::TokenIssuerSpec;
 
-/// What stands for the tenant in a template.
+/// The text that stands for the tenant in a template.
 pub const TENANT: &str = "{tenant}";
 
 /// Longest name of a tenant.
@@ -41,12 +41,12 @@ impl IssuerName {
         &self.text
     }
 
-    /// Whether it has tenants.
+    /// True if it has tenants.
     pub const fn is_template(&self) -> bool {
         self.tenants.is_some()
     }
 
-    /// Whether tokens with this `iss` are of this issuer.
+    /// True if tokens with this `iss` are of this issuer.
     pub fn is(&self, iss: &str) -> bool {
         match &self.tenants {
             None => self.text == iss,
@@ -74,7 +74,7 @@ impl IssuerName {
         Self { text: self.text.replace(TENANT, tenant), tenants: self.tenants.as_ref().map(one) }
     }
 
-    /// Whether a token may be of both.
+    /// True if a token may be of both.
     pub fn overlaps(&self, other: &Self) -> bool {
         let each = |own: &Self| match (&own.tenants, own.named_tenants()) {
             (None, _) => Some(vec![own.text.clone()]),
@@ -95,7 +95,7 @@ impl IssuerName {
     }
 }
 
-/// Whether a text can be the name of a tenant: one segment of a path that no reader takes for more (RFC 3986 section 2.3).
+/// True if a text can be the name of a tenant: one segment of a path that no reader takes for more (RFC 3986 section 2.3).
 pub fn is_tenant(text: &str) -> bool {
     let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_' | b'~');
     (1..=MAX_TENANT_BYTES).contains(&text.len())
@@ -103,7 +103,7 @@ pub fn is_tenant(text: &str) -> bool {
         && !text.bytes().all(|b| b == b'.')
 }
 
-/// Whether a tenant is the one that is named, or fits the pattern: `*` stands for one character or more.
+/// True if a tenant is the one that is named, or fits the pattern: `*` stands for one character or more.
 fn fits(allowed: &str, tenant: &str) -> bool {
     let Some((before, after)) = allowed.split_once('*') else { return allowed == tenant };
     let rest = tenant.strip_prefix(before).and_then(|rest| rest.strip_suffix(after));

@@ -44,7 +44,7 @@ pub struct ProfileDefaults {
     pub required_claims: &'static [&'static str],
     /// `maxLifetime`.
     pub max_lifetime: Option<Duration>,
-    /// Whether `keys` are `{ discovery: {} }`.
+    /// True if `keys` are `{ discovery: {} }`.
     pub discovery: bool,
 }
 
@@ -96,12 +96,12 @@ impl IssuerProfile {
         }
     }
 
-    /// Whether its tokens are access tokens by RFC 6749, which some issuers write without an audience.
+    /// True if its tokens are access tokens by RFC 6749, which some issuers write without an audience.
     pub const fn may_lack_audience(self) -> bool {
         !matches!(self, Self::JwtSvid | Self::Kubernetes | Self::Google | Self::GithubActions)
     }
 
-    /// Whether its issuer makes tokens of one kind alone.
+    /// True if its issuer makes tokens of one kind alone.
     pub const fn is_one_kind(self) -> bool {
         matches!(self, Self::JwtSvid | Self::Kubernetes | Self::GithubActions)
     }

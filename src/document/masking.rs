@@ -47,7 +47,7 @@ const HARMLESS: &str = "accessMarks acr address admin after algorithm algorithms
     publish query queue queueBytes readiness reason redirect refresh rejected rejectedCookies reload remote removals \
     remove removed request requests requestsPerHost require requiredClaims revocation revocations rotation rule rules \
     sample sampleAllows scheme scopeForm scopes sentinel serial service serviceName settle shared sharedWith shownHeaders \
-    since sni socket source sourceCertificate spec spiffe spki stateFolder status stdout store sub subject subjects suffix \
+    since sni socket source sourceCertificate spec spiffe spiffeId spki stateFolder status stdout store sub subject subjects suffix \
     target tenants text throttle timeout tls to tokenBytes tokenFile trustDomain trustedHops types until uris use wait \
     webSocketProtocol weekly when withoutAudience xEnvoyExternalAddress xfcc xfccWithoutTls xForwardedFor zone";
 
@@ -55,15 +55,33 @@ const HARMLESS: &str = "accessMarks acr address admin after algorithm algorithms
 const SENSITIVE: [&str; 9] =
     ["basic", "bearer", "headers", "inline", "key", "post", "secrets", "token", "url"];
 
+/// Keys below those of secrets whose values are shown where they are plain: a length of time, or a word that is no secret.
+const PLAIN_BELOW: [&str; 10] = [
+    "allowPlaintext",
+    "cacheTtl",
+    "client",
+    "discovery",
+    "maxConcurrent",
+    "maxStale",
+    "metadata",
+    "none",
+    "refresh",
+    "timeout",
+];
+
+/// Words that are no secrets.
+const PLAIN_WORDS: &str =
+    "false no none null oauth oauth2 off oidc on openid openid-configuration rfc8414 true yes";
+
 /// Characters that structure YAML. At the ends of a hidden text they are shown.
 const STRUCTURE: [char; 13] = [' ', '\t', '\r', '{', '}', '[', ']', ',', '-', '|', '>', '?', ':'];
 
 /// The parts of a text that are not shown.
 #[derive(Debug, Default)]
 pub(super) struct Masks {
-    /// What is replaced, in order.
+    /// The ranges to replace, in order.
     hidden: Vec<Range<usize>>,
-    /// What is below the keys of secrets, in order: no message quotes it.
+    /// The values below the keys of secrets, in order: no message quotes them.
     secret: Vec<Range<usize>>,
 }
 
@@ -75,7 +93,7 @@ struct Value {
 }
 
 /// A word before a colon.
-struct Key<'a> {
+struct MaskedKey<'a> {
     name: &'a str,
     start: usize,
     /// Behind the colon.
@@ -111,7 +129,7 @@ pub(super) fn masks(text: &str) -> Masks {
         let part = |part: Range<usize>| line.get(part).unwrap_or_default();
         let mut own = open_part(part(0..from), &mut harmless);
         let shown = shown.get_or_insert_with(|| Value::below(line));
-        let ends_outside = |key: &Key<'_>| !is_quoted(part(0..key.end.saturating_sub(1)));
+        let ends_outside = |key: &MaskedKey<'_>| !is_quoted(part(0..key.end.saturating_sub(1)));
         if let Some(key) = keys_in_place(line).filter(ends_outside).last() {
             *shown = Value::below(line);
             shown.read(part(key.end..line.len()));
@@ -174,14 +192,15 @@ pub(super) fn quiet(message: &str, text: &str, masks: &Masks, at: usize) -> Stri
     ['`', '"'].into_iter().fold(message.to_owned(), |message, quote| {
         let parts = message.split(quote).enumerate().map(|(at, part)| {
             let is_key = own.split_once(part).is_some_and(|(_, rest)| rest.starts_with(':'));
-            let quoted = at % 2 == 1 && part.len() > 2 && own.contains(part);
+            let is_named = is_known(part);
+            let quoted = at % 2 == 1 && part.len() > 2 && !is_named && own.contains(part);
             if quoted && !is_key && !is_file { HIDDEN } else { part }
         });
         parts.collect::<Vec<_>>().join(&quote.to_string())
     })
 }
 
-/// Whether the text at `at` may be a secret.
+/// True if the text at `at` may be a secret.
 pub(super) fn may_be_secret(masks: &Masks, at: usize) -> bool {
     part_at(&masks.secret, at).or_else(|| part_at(&masks.hidden, at)).is_some()
 }
@@ -193,11 +212,16 @@ fn part_at(parts: &[Range<usize>], at: usize) -> Option<&Range<usize>> {
     before.find(|part| part.contains(&at))
 }
 
+/// True if it is a name of the schema.
+fn is_known(name: &str) -> bool {
+    is_harmless(name) || SENSITIVE.contains(&name) || SECRETS.contains(&name)
+}
+
 fn is_harmless(key: &str) -> bool {
     HARMLESS.split(' ').any(|own| own == key)
 }
 
-/// Whether values of this key may be secrets, or lead to some.
+/// True if values of this key may be secrets, or lead to some.
 pub(crate) fn holds_credentials(key: &str) -> bool {
     let bare = key.to_ascii_lowercase().replace(['-', '_'], "");
     SECRETS.contains(&key) || LIKE_SECRETS.iter().any(|part| bare.contains(part))
@@ -227,19 +251,19 @@ fn after_secret_key(line: &str) -> Option<usize> {
 }
 
 /// Each word before a colon.
-fn keys(text: &str) -> impl Iterator<Item = Key<'_>> {
+fn keys(text: &str) -> impl Iterator<Item = MaskedKey<'_>> {
     let word = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
     text.match_indices(':').filter_map(move |(at, _)| {
         let before = text.get(..at)?.trim_end().trim_end_matches(['"', '\'']);
         let start = before.rfind(|c| !word(c)).map_or(0, |end| end.saturating_add(1));
         let name = before.get(start..)?.trim_start_matches('-');
         let start = before.len().saturating_sub(name.len());
-        Some(Key { name, start, end: at.saturating_add(1) })
+        Some(MaskedKey { name, start, end: at.saturating_add(1) })
     })
 }
 
 /// Those of them that stand where YAML has keys: at the beginning of a line, or of an entry in brackets.
-fn keys_in_place(line: &str) -> impl Iterator<Item = Key<'_>> {
+fn keys_in_place(line: &str) -> impl Iterator<Item = MaskedKey<'_>> {
     keys(line).filter(|key| {
         let before = line.get(..key.start).unwrap_or_default();
         let before = before.trim_end_matches(['"', '\'', ' ', '\t', '-', '?', '#']);
@@ -253,7 +277,7 @@ fn keys_in_place(line: &str) -> impl Iterator<Item = Key<'_>> {
     })
 }
 
-/// Whether a quote is open where `line` ends.
+/// True if a quote is open where `line` ends.
 fn is_quoted(line: &str) -> bool {
     let mut open = None;
     let mut before = ' ';
@@ -274,12 +298,15 @@ fn open_part(line: &str, harmless: &mut bool) -> Vec<Range<usize>> {
     let hidden = users_of_urls(line).chain(queries_of_urls(line)).chain(parameters(line));
     let mut hidden: Vec<_> = hidden.collect();
     let mut from = 0;
-    for Key { name, start, end } in keys_in_place(line) {
+    for MaskedKey { name, start, end } in keys_in_place(line) {
         if !*harmless {
             hidden.extend(trimmed(line, from..start));
         }
         let listed = name == "headers"
-            && line.get(end..).is_some_and(|rest| rest.trim_start().starts_with('['));
+            && line.get(end..).is_some_and(|rest| {
+                // Names alone: a pair may be a credential.
+                rest.trim_start().strip_prefix('[').is_some_and(|list| !has_pair(list))
+            });
         *harmless = is_harmless(name) || name == "url" || listed;
         from = end;
     }
@@ -291,7 +318,15 @@ fn open_part(line: &str, harmless: &mut bool) -> Vec<Range<usize>> {
     hidden
 }
 
-/// Whether the line begins with something that is a key to YAML, or was meant to be one, and is no plain word: `db.pass: x`,
+/// True if an entry of the list that `rest` begins with has a colon within, as `name: value` has, and not as `:path`.
+fn has_pair(rest: &str) -> bool {
+    let list = rest.split(']').next().unwrap_or_default();
+    let inner =
+        |entry: &str| entry.trim_matches([' ', '"', '\'']).trim_start_matches(':').contains(':');
+    list.split(',').any(inner)
+}
+
+/// True if the line begins with something that is a key to YAML, or was meant to be one, and is no plain word: `db.pass: x`,
 /// `"pass word": x`, `pass:x`, `password=x`.
 fn has_odd_key(line: &str) -> bool {
     let text = line.trim_start_matches([' ', '-', '\t']);
@@ -315,15 +350,34 @@ fn is_pair(text: &str) -> bool {
 
 /// The hidden parts of a line below a secret: everything but known keys.
 fn secret_part(line: &str) -> impl Iterator<Item = Range<usize>> {
-    let known = |name: &str| is_harmless(name) || SENSITIVE.contains(&name);
-    let known = keys(line).filter(move |key| known(key.name));
-    let known = known.map(|key| (key.start, key.end)).chain([(line.len(), line.len())]);
+    let known = keys(line).filter(|key| {
+        let name = key.name;
+        is_harmless(name) || SENSITIVE.contains(&name) || PLAIN_BELOW.contains(&name)
+    });
+    let known = known.map(|key| (key.start, plain_end(line, &key)));
+    let known = known.chain([(line.len(), line.len())]);
     let mut from = 0;
     known.filter_map(move |(start, end)| {
         let gap = trimmed(line, from..start);
         from = end;
         gap
     })
+}
+
+/// The end of what is shown of a key below a secret: of its value, where that is plain.
+fn plain_end(line: &str, key: &MaskedKey<'_>) -> usize {
+    let rest = line.get(key.end..).unwrap_or_default();
+    let value = rest.trim_start();
+    let word = value.split([' ', ',', '}', ']']).next().unwrap_or_default();
+    let is_time = word.len() <= 8
+        && word.starts_with(|c: char| c.is_ascii_digit())
+        && word.chars().all(|c| c.is_ascii_digit() || "mshd".contains(c));
+    let is_plain = is_time || PLAIN_WORDS.split_whitespace().any(|own| own == word);
+    if !is_plain || !PLAIN_BELOW.contains(&key.name) {
+        return key.end;
+    }
+    let blank = rest.len().saturating_sub(value.len());
+    key.end.saturating_add(blank).saturating_add(word.len())
 }
 
 /// `part` of a line without what only structures it, if there is more.
@@ -356,7 +410,7 @@ fn users_of_urls(line: &str) -> impl Iterator<Item = Range<usize>> {
     })
 }
 
-/// What follows `?` or `#` in each URL.
+/// The text behind `?` or `#` in each URL.
 fn queries_of_urls(line: &str) -> impl Iterator<Item = Range<usize>> {
     line.match_indices("://").filter_map(move |(at, mark)| {
         let start = at.saturating_add(mark.len());

@@ -4,6 +4,7 @@
 //! is decided by the room that compiles the kind (`trust`, `policy`). Problems are collected, not thrown: a person
 //! wants to see all of them.
 
+mod advice;
 pub mod answers;
 mod attachments;
 mod bind;

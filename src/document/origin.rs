@@ -1,4 +1,4 @@
-//! Where a document stands in its file, and spans that count from there.
+//! The place of a document in its file, and spans that count from there.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -7,7 +7,7 @@ use serde_saphyr::Location;
 
 use super::{SourceFile, Span, Spanned};
 
-/// Where a document starts in its file.
+/// The start of a document in its file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Origin {
     pub(super) file: Arc<SourceFile>,
@@ -23,6 +23,11 @@ pub struct RelativeSpan {
 }
 
 impl Origin {
+    /// The start of `file`, which is not a list of documents.
+    pub fn of(file: &Arc<SourceFile>) -> Self {
+        Self { file: Arc::clone(file), base: 0 }
+    }
+
     /// The span of a value that was read from this document.
     pub fn span<T>(&self, value: &Spanned<T>) -> Span {
         self.locate(value.place)
@@ -45,7 +50,7 @@ impl Origin {
         RelativeSpan { start: inside(start), end: inside(end) }
     }
 
-    /// Where `place` of this document is in its file.
+    /// The span in the file for `place` of this document.
     pub fn at(&self, place: RelativeSpan) -> Span {
         let outside = |at: u32| self.base.saturating_add(usize::try_from(at).unwrap_or(usize::MAX));
         Span::new(&self.file, outside(place.start)..outside(place.end))

@@ -17,7 +17,7 @@ pub fn like_a_pattern(text: &str) -> Option<&'static str> {
     has_placeholder(text).then_some("has a placeholder, which stands for itself")
 }
 
-/// Whether a text has a variable of another program that was not replaced: `{tenant}`, `${AUD}`, `$AUD`, `$(AUD)`, `<tenant>`, also
+/// True if a text has a variable of another program that was not replaced: `{tenant}`, `${AUD}`, `$AUD`, `$(AUD)`, `<tenant>`, also
 /// percent-encoded.
 pub fn has_placeholder(text: &str) -> bool {
     let encoded = text.to_ascii_lowercase();

@@ -141,9 +141,9 @@ pub enum EmptySegmentsSpec {
 pub struct RuleSpec {
     /// The name: unique in its policy.
     pub name: Spanned<String>,
-    /// Whether a match allows or denies.
+    /// The effect of a match: allow or deny.
     pub effect: Spanned<Effect>,
-    /// Whether it counts.
+    /// The mode: enforced or in shadow.
     #[serde(default)]
     pub mode: Mode,
     /// Since when it has been in shadow mode, as a day: a deny rule that is older than 30 days is warned of.
@@ -159,7 +159,7 @@ pub struct RuleSpec {
     pub rejected_cookies: Option<Spanned<RejectedSpec>>,
     /// Which requests.
     pub on: Option<OnSpec>,
-    /// Where the client is: addresses and CIDR blocks. The client is the other end of the connection, unless
+    /// The addresses of the client, as addresses and CIDR blocks. The client is the other end of the connection, unless
     /// `listener.clientAddress` says otherwise.
     pub source: Option<Spanned<Texts>>,
     /// The address that the connection goes to: addresses and CIDR blocks.
@@ -206,7 +206,7 @@ words! {
     }
 }
 
-/// Whether a rule counts.
+/// The mode of a rule: enforced or in shadow.
 #[derive(
     Clone,
     Copy,
@@ -330,7 +330,7 @@ pub enum ScopeForm {
 }
 
 impl ScopeForm {
-    /// Whether the scope `held` stands for the scope `asked`.
+    /// True if the scope `held` stands for the scope `asked`.
     pub fn covers(self, held: &str, asked: &str) -> bool {
         let below = |above: &str| {
             let rest = asked.strip_prefix(above).and_then(|rest| rest.strip_prefix(SEPARATORS));
@@ -370,7 +370,7 @@ pub enum BindingSpec {
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ClaimSpec {
-    /// Where the claim is: a JSON pointer (RFC 6901) into the claims set.
+    /// The place of the claim: a JSON pointer (RFC 6901) into the claims set.
     pub pointer: Spanned<String>,
     /// It is this: a text, a whole number, `true` or `false`.
     #[schemars(extend("type" = ["string", "integer", "boolean"]))]
@@ -382,7 +382,7 @@ pub struct ClaimSpec {
     /// It is a list that has this.
     #[schemars(extend("type" = ["string", "integer", "boolean"]))]
     pub contains: Option<Spanned<serde_json::Value>>,
-    /// Whether it is there.
+    /// True if it is there.
     pub exists: Option<Spanned<bool>>,
 }
 
@@ -396,7 +396,7 @@ pub struct ValuesSpec {
     pub any: Option<Spanned<TextSpec>>,
     /// There is a value, and every value is like this.
     pub all: Option<Spanned<TextSpec>>,
-    /// Whether it was sent, an empty value included.
+    /// True if it was sent, an empty value included.
     pub exists: Option<Spanned<bool>>,
 }
 

@@ -78,7 +78,7 @@ pub fn parse(file: &Arc<SourceFile>, problems: &mut Vec<Diagnostic>) -> Vec<Docu
 pub fn read_settings<'de, T: Deserialize<'de>>(
     file: &'de Arc<SourceFile>,
 ) -> Result<T, Diagnostic> {
-    yaml::read_typed(file.text(), &Origin { file: Arc::clone(file), base: 0 })
+    yaml::read_typed(file.text(), &Origin::of(file))
 }
 
 /// Reads the request to explain in `file`, and where it starts.
@@ -86,7 +86,7 @@ pub fn read_settings<'de, T: Deserialize<'de>>(
 /// # Errors
 /// The first problem, with its place.
 pub fn question(file: &Arc<SourceFile>) -> Result<(QuestionSpec, Origin), Diagnostic> {
-    let origin = Origin { file: Arc::clone(file), base: 0 };
+    let origin = Origin::of(file);
     yaml::read(file.text(), &origin).map(|spec| (spec, origin))
 }
 
@@ -96,7 +96,21 @@ impl RawDocument {
         self.kind
     }
 
-    /// Where it is.
+    /// Its name, also where the rest of it cannot be read.
+    pub fn name(&self) -> Option<String> {
+        #[derive(Deserialize)]
+        struct Named {
+            metadata: Name,
+        }
+        #[derive(Deserialize)]
+        struct Name {
+            name: String,
+        }
+        let named: Named = yaml::read(self.text(), &self.origin).ok()?;
+        Some(named.metadata.name)
+    }
+
+    /// Its place.
     pub const fn origin(&self) -> &Origin {
         &self.origin
     }

@@ -12,7 +12,7 @@ pub struct RevocationListSpec {
     /// The entries.
     #[serde(default)]
     pub entries: Vec<Spanned<RevocationEntrySpec<Spanned<String>>>>,
-    /// Where more entries come from, in the line form (docs/revocation.md): read beside the documents, again and again.
+    /// The source of more entries, in the line form (docs/revocation.md): read beside the documents, again and again.
     pub from: Option<Source>,
     /// The signature of the list at `from`. Unset: it is not signed.
     pub signature: Option<ListSignatureSpec>,

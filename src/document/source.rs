@@ -1,4 +1,4 @@
-//! Where the material a document needs comes from, and the credentials that a server is shown for it.
+//! The sources of the material that a document needs, and the credentials that a server sees for it.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer};
@@ -25,6 +25,10 @@ pub struct RemoteSource {
     pub url: Spanned<String>,
     /// A file with the authorities that the server's certificate must lead to, instead of the system's.
     pub ca: Option<Spanned<String>>,
+    /// For a bundle endpoint whose certificate names a workload and no host (SPIFFE Federation section 5.2.2, `https_spiffe`): the
+    /// workload. `ca` then holds the first bundle, or its authorities in PEM. Unset: the certificate names the host (`https_web`).
+    #[schemars(extend("examples" = ["spiffe://partner.example/spire/server"]))]
+    pub spiffe_id: Option<Spanned<String>>,
     /// How often it is fetched. Default: every 10 minutes.
     #[schemars(extend("default" = "10m"))]
     pub refresh: Option<Spanned<HumanDuration>>,
@@ -36,7 +40,7 @@ pub struct RemoteSource {
     pub timeout: Option<Spanned<HumanDuration>>,
     /// The credentials that the server is shown. Default: none.
     pub client: Option<ClientSpec>,
-    /// Whether `http://` will do: revocation lists are signed and often published so.
+    /// True if `http://` will do: revocation lists are signed and often published so.
     #[serde(default)]
     pub allow_plaintext: bool,
 }

@@ -89,12 +89,12 @@ impl Span {
         }
     }
 
-    /// Whether what stands here may be a secret, which no message repeats.
+    /// True if the text here may be a secret, which no message repeats.
     pub(super) fn may_be_secret(&self) -> bool {
         masking::may_be_secret(self.file.masks(), self.bytes.start)
     }
 
-    /// Whether there is a tab before the first character of its line that is no blank.
+    /// True if there is a tab before the first character of its line that is no blank.
     pub(super) fn is_indented_with_tabs(&self) -> bool {
         let before = self.file.text.get(..self.bytes.start).unwrap_or_default();
         let start = before.rfind('\n').map_or(0, |end| end.saturating_add(1));

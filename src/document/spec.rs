@@ -20,7 +20,7 @@ pub struct Document {
     pub metadata: Metadata,
     /// Its content.
     pub spec: Spec,
-    /// Where it is; turns the places inside `spec` into places in the file.
+    /// Its place; turns the places inside `spec` into places in the file.
     pub origin: Origin,
 }
 
@@ -55,7 +55,7 @@ pub enum Spec {
     RevocationList(Box<RevocationListSpec>),
 }
 
-/// Whether `text` can name a document or a part of one. Names appear in logs, metrics and headers: they are Kubernetes
+/// True if `text` can name a document or a part of one. Names appear in logs, metrics and headers: they are Kubernetes
 /// names (RFC 1123 subdomains).
 pub fn is_name(text: &str) -> bool {
     let inner = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'-' | b'.');

@@ -25,12 +25,12 @@ pub struct TokenIssuerSpec {
     pub audiences: Vec<Spanned<String>>,
     /// For tokens without an audience: the clients from which they are accepted all the same. `check` warns of it.
     pub without_audience: Option<Spanned<WithoutAudienceSpec>>,
-    /// Where its public keys come from.
+    /// The source of its public keys.
     pub keys: Option<Spanned<KeysSpec>>,
     /// Further sources of keys, of an `iss` that several systems share, such as two clusters: a token counts with a key of any of them.
     #[serde(default)]
     pub more_keys: Vec<Spanned<KeysSpec>>,
-    /// Where to ask about tokens that only the issuer understands (RFC 7662): instead of keys, or beside them for tokens that are no
+    /// The endpoint to ask about tokens that only the issuer understands (RFC 7662): instead of keys, or beside them for tokens that are no
     /// JWTs.
     pub introspection: Option<Spanned<IntrospectionSpec>>,
     /// The signature algorithms it uses, such as `RS256`. Profiles of providers have a default.
@@ -53,14 +53,14 @@ pub struct TokenIssuerSpec {
     pub max_lifetime: Option<Spanned<HumanDuration>>,
     /// How long ago a token may have been issued.
     pub max_age: Option<Spanned<HumanDuration>>,
-    /// Where its tokens are; the `Authorization` header if nothing is said.
+    /// The places of its tokens. Default: the `Authorization` header.
     pub tokens: Option<Spanned<Vec<TokenPlaceSpec>>>,
     /// The weakest binding that its tokens may have.
     #[serde(default)]
     pub binding: BindingFloor,
     /// Which claim of its tokens names their presenter.
     pub bind: Option<Spanned<BindSpec>>,
-    /// Whether its tokens may be used again.
+    /// The use of its tokens: once, or again and again.
     #[serde(default, rename = "use")]
     pub token_use: TokenUse,
     /// Requirements for proofs of possession (RFC 9449).
@@ -90,7 +90,7 @@ pub enum TokenKind {
     Id,
 }
 
-/// Where keys come from: exactly one of `file`, `inline`, `url`, `discovery` and `secrets`.
+/// The source of keys: exactly one of `file`, `inline`, `url`, `discovery` and `secrets`.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct KeysSpec {
@@ -262,7 +262,7 @@ pub struct DpopSpec {
     pub max_age: Option<Spanned<HumanDuration>>,
     /// The origins in the URLs that callers use, such as `https://api.example.com`. Unset: the origin that the proxy reports.
     pub origins: Option<Spanned<Vec<Spanned<String>>>>,
-    /// Whether they must hold a nonce of ours.
+    /// The nonce of ours that they must hold.
     pub nonce: Option<Spanned<DpopNonceSpec>>,
 }
 
@@ -312,7 +312,7 @@ impl TokenIssuerSpec {
         self
     }
 
-    /// Whether something in the document tells access tokens from ID tokens, or says that both are meant.
+    /// True if something in the document tells access tokens from ID tokens, or says that both are meant.
     pub fn tells_kinds_apart(&self) -> bool {
         let typed = self.types.as_ref().is_some_and(|types| {
             let is_access = |word: &str| {

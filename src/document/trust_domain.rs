@@ -93,7 +93,7 @@ pub struct LeafSpec {
     pub min_remaining: Option<HumanDuration>,
     /// Smallest RSA modulus, in bits.
     pub min_rsa_bits: Option<Spanned<usize>>,
-    /// Where there are any, the certificate must match one of them.
+    /// If there are any, the certificate must match one of them.
     pub pins: Vec<Pin>,
     /// Requirements for its extended key usage.
     pub extended_key_usage: ExtendedKeyUsageSpec,

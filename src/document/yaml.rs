@@ -3,6 +3,7 @@
 use serde::Deserialize;
 use serde_saphyr::{DuplicateKeyPolicy, Error, MergeKeyPolicy};
 
+use super::advice::{self, SECRETS_ARE_IN_FILES};
 use super::suggest::did_you_mean;
 use super::{Code, Diagnostic, Origin, Span, masking};
 
@@ -85,11 +86,7 @@ pub(super) fn quoted(words: &[&str]) -> String {
     words.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", ")
 }
 
-/// Advice for a document that seems to hold a secret.
-const SECRETS_ARE_IN_FILES: &str =
-    "a secret is never in a document: write it to a file, and name that with `file`";
-
-/// Whether it looks like the name of a field, and not like a value that stands where one is expected.
+/// True if it looks like the name of a field, and not like a value that stands where one is expected.
 fn is_word(text: &str) -> bool {
     text.len() <= 24 && text.bytes().all(|b| b.is_ascii_alphabetic())
 }
@@ -116,10 +113,10 @@ fn diagnostic(error: &Error, origin: &Origin) -> Diagnostic {
             let message = format!("unknown value `{variant}`, {}", one_of(expected));
             did_you_mean(problem(Code::UnknownValue, message), variant, expected)
         }
-        Error::SerdeMissingField { field, .. } => problem(
-            Code::MissingField,
-            format!("missing field `{field}` in the mapping that has this"),
-        ),
+        Error::SerdeMissingField { field, .. } => {
+            let message = format!("missing field `{field}` in the mapping that has this");
+            helped(problem(Code::MissingField, message), advice::missing(field))
+        }
         Error::DuplicateMappingKey { key, .. } => {
             let key = key.as_deref().unwrap_or("?");
             problem(Code::DuplicateKey, format!("`{key}` is given twice"))
@@ -127,18 +124,27 @@ fn diagnostic(error: &Error, origin: &Origin) -> Diagnostic {
         }
         Error::SerdeInvalidType { unexpected, expected, .. }
         | Error::SerdeInvalidValue { unexpected, expected, .. } => {
-            problem(Code::InvalidValue, format!("got {unexpected}, expected {expected}"))
+            problem(Code::InvalidValue, format!("got {unexpected}, {}", expected_scalar(expected)))
+        }
+        Error::Unexpected { expected: expected @ "mapping start", .. } => {
+            let help = advice::mapping(advice::key_at(&place));
+            helped(problem(Code::InvalidValue, expected_shape(expected)), help)
         }
         Error::Unexpected { expected, .. } => problem(Code::InvalidValue, expected_shape(expected)),
         Error::InvalidBooleanStrict { .. } => {
             problem(Code::InvalidValue, String::from("expected `true` or `false`"))
         }
         Error::InvalidScalar { ty, .. } => problem(Code::InvalidValue, expected_scalar(ty)),
-        Error::QuotingRequired { .. } => problem(
-            Code::InvalidValue,
-            String::from("got a number or a truth value, expected a text"),
-        )
-        .help("put it in quotes if it is what you mean"),
+        Error::QuotingRequired { .. } => match advice::scalar(advice::key_at(&place)) {
+            Some(expected) => {
+                problem(Code::InvalidValue, format!("got a number or a truth value, {expected}"))
+            }
+            None => {
+                let message = "got a number or a truth value, expected a text";
+                problem(Code::InvalidValue, String::from(message))
+                    .help("put it in quotes if it is what you mean")
+            }
+        },
         Error::NullIntoString { .. } => {
             problem(Code::InvalidValue, String::from("got nothing, expected a text"))
         }
@@ -155,6 +161,13 @@ fn diagnostic(error: &Error, origin: &Origin) -> Diagnostic {
     }
 }
 
+fn helped(problem: Diagnostic, help: Option<impl Into<String>>) -> Diagnostic {
+    match help {
+        Some(help) => problem.help(help.into()),
+        None => problem,
+    }
+}
+
 /// The problem where the text may be a secret, in words that do not repeat it; nothing where the usual words do not either.
 fn quiet_diagnostic(error: &Error, place: &Span) -> Option<Diagnostic> {
     let problem = |code, message| Diagnostic::error(code, place.clone(), message);
@@ -165,7 +178,7 @@ fn quiet_diagnostic(error: &Error, place: &Span) -> Option<Diagnostic> {
             let message = format!("unknown field{name}, {}", one_of(expected));
             let problem = did_you_mean(problem(Code::UnknownField, message), field, expected);
             let help = match masking::holds_credentials(field) {
-                false if expected.contains(&"discovery") => Some(source_of_keys(field)),
+                false if expected.contains(&"discovery") => Some(advice::source_of_keys(field)),
                 is_secret => {
                     (is_secret || expected.contains(&"file")).then_some(SECRETS_ARE_IN_FILES)
                 }
@@ -179,31 +192,22 @@ fn quiet_diagnostic(error: &Error, place: &Span) -> Option<Diagnostic> {
             problem(Code::UnknownValue, one_of(expected))
         }
         Error::SerdeInvalidType { expected, .. } | Error::SerdeInvalidValue { expected, .. } => {
-            problem(Code::InvalidValue, format!("expected {expected}"))
+            problem(Code::InvalidValue, expected_scalar(expected))
         }
-        Error::Unexpected { expected: "mapping start", .. } => {
+        Error::Unexpected { expected: expected @ "mapping start", .. } => {
+            let key = advice::key_at(place);
+            if let Some(help) = advice::mapping(key) {
+                return Some(problem(Code::InvalidValue, expected_shape(expected)).help(help));
+            }
             let message = "expected a mapping, as in `{ file: PATH }`";
-            problem(Code::InvalidValue, String::from(message)).help(SECRETS_ARE_IN_FILES)
+            let secret = advice::is_secret(key) || key == "headers";
+            helped(
+                problem(Code::InvalidValue, String::from(message)),
+                secret.then_some(SECRETS_ARE_IN_FILES),
+            )
         }
         _ => return None,
     })
-}
-
-/// Advice for a key of `keys` that other programs have.
-fn source_of_keys(field: &str) -> &'static str {
-    let field = field.to_ascii_lowercase();
-    let is_about = |words: &[&str]| words.iter().any(|word| field.contains(word));
-    if is_about(&["cache", "ttl", "interval", "expir"]) {
-        "`refresh` says how often keys are fetched, and `maxStale` how long old ones are used"
-    } else if is_about(&["uri", "address", "endpoint", "jwks", "remote", "http"]) {
-        "write the address of the key set as `url`; with `discovery: {}` the issuer's metadata names it"
-    } else if is_about(&["cert", "tls", "trust"]) {
-        "`ca: { file: PATH }` names the authorities that the server of the keys may have"
-    } else if is_about(&["pem", "public", "local", "path"]) {
-        "public keys are a JWK Set in a file: write `file: PATH`"
-    } else {
-        "say where the keys are: `discovery: {}`, `url`, `file`, `inline`, or `secrets` for HMAC"
-    }
 }
 
 /// The expected value, in the words of documents instead of those of parsers.
@@ -216,7 +220,7 @@ fn expected_shape(expected: &str) -> String {
     }
 }
 
-/// Where to look for a mistake that YAML's parser stops at.
+/// A hint at how to find the mistake that YAML's parser stops at.
 fn how_to_find(place: &Span) -> &'static str {
     match place.is_indented_with_tabs() {
         true => "indent with spaces: YAML allows no tabs there",
@@ -238,8 +242,13 @@ pub fn plain_words(message: &str) -> &str {
 /// The words for a type that has no other name.
 pub fn expected_scalar(ty: &str) -> String {
     match ty {
+        "u8" => String::from("expected a whole number from 0 to 255"),
         "u16" => String::from("expected a whole number from 0 to 65535"),
-        "u8" | "u32" | "u64" | "usize" => String::from("expected a whole number, not below 0"),
+        "u32" => String::from("expected a whole number from 0 to 4294967295"),
+        "u64" | "usize" => String::from("expected a whole number, not below 0 and below 2^64"),
+        other if other.starts_with("a nonzero ") => {
+            String::from("expected a whole number, at least 1")
+        }
         "i8" | "i16" | "i32" | "i64" => String::from("expected a whole number"),
         "f32" | "f64" => String::from("expected a number"),
         "bool" => String::from("expected `true` or `false`"),

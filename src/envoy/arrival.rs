@@ -1,6 +1,6 @@
 //! A check that is on its way to its answer.
 
-use super::status::Counted;
+use super::status::LevelGuard;
 use crate::clock::Deadline;
 
 /// A check that is on its way to its answer.
@@ -9,7 +9,7 @@ pub(super) struct Arrival {
     /// When the answer has to be there.
     pub(super) deadline: Deadline,
     /// `None` where there is too much to do already.
-    pub(super) admitted: Option<Counted>,
+    pub(super) admitted: Option<LevelGuard>,
 }
 
 impl Arrival {

@@ -1,4 +1,4 @@
-//! Where the client of a request is, by the words of those proxies in front that a listener's settings name.
+//! The address of a request's client, by the words of those proxies in front that a listener's settings name.
 //!
 //! A proxy adds to the right of `x-forwarded-for`, so that what is left of the trusted proxies' own entries can have been
 //! written by the client. Nothing of that is ever taken: where the trusted part is missing or malformed, the client's address
@@ -35,7 +35,7 @@ pub struct ForwardedFor {
     /// Networks that these proxies are in. A connection from elsewhere is the client's own.
     #[schemars(with = "Vec<String>")]
     pub proxies: Vec<IpNet>,
-    /// Whether Envoy itself adds the address of the connection (`use_remote_address: true`). The last entry must be that
+    /// True if Envoy itself adds the address of the connection (`use_remote_address: true`). The last entry must be that
     /// address then, and is no hop.
     #[serde(default = "yes")]
     pub appended_by_envoy: bool,
@@ -80,7 +80,7 @@ impl ClientAddress {
         RequestView { client: self.find(&view), ..view }
     }
 
-    /// Where the client of `view` is.
+    /// The address of the client of `view`.
     pub(super) fn find(&self, view: &RequestView) -> Client {
         match self {
             Self::Connection => Client::Connection,

@@ -1,4 +1,4 @@
-//! Where Envoy reaches us: a TCP port or a Unix socket.
+//! The address at which Envoy reaches us: a TCP port or a Unix socket.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -33,7 +33,7 @@ pub enum Listener {
 }
 
 impl ListenAddress {
-    /// Whether other machines can reach it.
+    /// True if other machines can reach it.
     pub fn is_local(&self) -> bool {
         match self {
             Self::Tcp(address) => address.ip().is_loopback(),

@@ -26,4 +26,4 @@ pub use server::{
 pub use service::CheckService;
 pub use status::ListenerStatus;
 pub use tls::{AllowedClients, Tls, TlsOptions, TlsStatus};
-pub use unix_socket::{Mode, Socket, SocketOptions};
+pub use unix_socket::{Socket, SocketMode, SocketOptions};

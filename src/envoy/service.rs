@@ -10,7 +10,7 @@ use futures_util::FutureExt as _;
 use crate::clock::Deadline;
 use crate::envoy::arrival::Arrival;
 use crate::envoy::message::{Received, frame, parse};
-use crate::envoy::status::{Counted, ListenerStatus};
+use crate::envoy::status::{LevelGuard, ListenerStatus};
 use crate::envoy::{ClientAddress, decode, encode};
 use crate::pdp::{AuditSink, Observer, Outcome, Pdp, Pinned};
 use crate::reason::Reason;
@@ -85,7 +85,7 @@ impl CheckService {
 
     /// Counts a check that is to be answered `within` so long from now.
     pub(super) fn arrive(&self, within: Duration) -> Arrival {
-        let admitted = Counted::below(self.most, &self.status, |status| &status.checks);
+        let admitted = LevelGuard::below(self.most, &self.status, |status| &status.checks);
         Arrival { deadline: Deadline::within(within), admitted }
     }
 

@@ -26,23 +26,23 @@ pub struct ListenerStatus {
     pub revoked: AtomicU64,
     /// Checks that are being decided.
     pub checks: AtomicU64,
-    /// Whether serving is about to end.
+    /// True if serving is about to end.
     pub draining: AtomicBool,
     /// Lines in the log that clients cause, one of each kind a minute.
-    pub(super) said: Said,
+    pub(super) said: LogPace,
 }
 
 /// When each kind of line is due again.
 #[derive(Debug, Default)]
-pub(super) struct Said {
-    pub(super) refused: [Seldom; Refused::COUNT],
+pub(super) struct LogPace {
+    pub(super) refused: [Seldom; RefusedConnection::COUNT],
     pub(super) http2: Seldom,
     pub(super) accept: Seldom,
 }
 
 /// Why a connection is refused.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Refused {
+pub(super) enum RefusedConnection {
     /// As many are open as there may be, of all or of one address.
     Full,
     /// Newer ones took its slot before it was done with its handshake.
@@ -55,7 +55,7 @@ pub(super) enum Refused {
     Unused,
 }
 
-impl Refused {
+impl RefusedConnection {
     const COUNT: usize = 5;
 
     const fn index(self) -> usize {
@@ -71,7 +71,7 @@ impl Refused {
 
 impl ListenerStatus {
     /// Counts a connection that is refused, and says so once a minute, with how many of that kind there were.
-    pub(super) fn refuse(&self, refused: Refused, client: &str, detail: &str) {
+    pub(super) fn refuse(&self, refused: RefusedConnection, client: &str, detail: &str) {
         self.refused.fetch_add(1, Ordering::Relaxed);
         let due = self.said.refused.get(refused.index()).and_then(Seldom::due);
         if let Some(connections) = due {
@@ -82,12 +82,12 @@ impl ListenerStatus {
 
 /// One more on a level for as long as it lives.
 #[derive(Debug)]
-pub(crate) struct Counted {
+pub(crate) struct LevelGuard {
     status: Arc<ListenerStatus>,
     level: fn(&ListenerStatus) -> &AtomicU64,
 }
 
-impl Counted {
+impl LevelGuard {
     /// One more on `level`.
     pub(super) fn one(
         status: &Arc<ListenerStatus>,
@@ -110,7 +110,7 @@ impl Counted {
     }
 }
 
-impl Drop for Counted {
+impl Drop for LevelGuard {
     fn drop(&mut self) {
         (self.level)(&self.status).fetch_sub(1, Ordering::Relaxed);
     }
@@ -123,7 +123,7 @@ mod tests {
     #[test]
     fn a_level_goes_up_to_its_limit_and_down_again() {
         let status = Arc::default();
-        let one_more = || Counted::below(2, &status, |status| &status.checks);
+        let one_more = || LevelGuard::below(2, &status, |status| &status.checks);
         let (first, second) = (one_more(), one_more());
         assert!(first.is_some() && second.is_some());
         assert!(one_more().is_none(), "at the limit");

@@ -17,7 +17,7 @@ use tokio::net::UnixListener;
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct SocketOptions {
     /// Permissions, such as `"0660"`.
-    pub mode: Mode,
+    pub mode: SocketMode,
     /// The owner's number; unset, that of the process.
     pub user: Option<u32>,
     /// The group's number, such as Envoy's; unset, that of the process.
@@ -26,7 +26,7 @@ pub struct SocketOptions {
 
 /// Permission bits, written in octal and in quotes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Mode(u32);
+pub struct SocketMode(u32);
 
 /// A listening socket whose file goes when it does.
 #[derive(Debug)]
@@ -36,14 +36,14 @@ pub struct Socket {
     inode: u64,
 }
 
-impl Default for Mode {
+impl Default for SocketMode {
     /// Owner and group: Envoy in the same container or with the same group, and no other process on the machine.
     fn default() -> Self {
         Self(0o660)
     }
 }
 
-impl<'de> Deserialize<'de> for Mode {
+impl<'de> Deserialize<'de> for SocketMode {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
         let mode = u32::from_str_radix(&text, 8).ok().filter(|mode| *mode <= 0o777);
@@ -55,13 +55,13 @@ impl<'de> Deserialize<'de> for Mode {
     }
 }
 
-impl Serialize for Mode {
+impl Serialize for SocketMode {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(&format_args!("{:04o}", self.0))
     }
 }
 
-impl JsonSchema for Mode {
+impl JsonSchema for SocketMode {
     fn schema_name() -> Cow<'static, str> {
         Cow::Borrowed("Mode")
     }
@@ -97,7 +97,7 @@ impl Socket {
         Ok(Self { listener, path: path.to_owned(), inode })
     }
 
-    /// Where it is.
+    /// Its place.
     pub fn path(&self) -> &Path {
         &self.path
     }
@@ -160,7 +160,7 @@ mod tests {
         let left: Vec<_> = fs::read_dir(&folder).unwrap().collect();
         assert!(left.is_empty(), "{left:?}");
 
-        let options = SocketOptions { mode: Mode(0o600), ..SocketOptions::default() };
+        let options = SocketOptions { mode: SocketMode(0o600), ..SocketOptions::default() };
         let _socket = Socket::bind(&path, options).unwrap();
         assert_eq!(mode(&path), 0o600);
     }
@@ -203,8 +203,8 @@ mod tests {
 
     #[test]
     fn a_mode_is_octal_and_in_quotes() {
-        let read = |json: &str| serde_json::from_str::<Mode>(json).map_err(|e| e.to_string());
-        assert_eq!(read("\"0660\"").unwrap(), Mode(0o660));
+        let read = |json: &str| serde_json::from_str::<SocketMode>(json).map_err(|e| e.to_string());
+        assert_eq!(read("\"0660\"").unwrap(), SocketMode(0o660));
         for json in ["\"0888\"", "\"1777\"", "\"rw\"", "\"\"", "432"] {
             assert!(read(json).is_err(), "{json}");
         }

@@ -1,4 +1,4 @@
-//! Where tokens are found: the `Authorization` header (RFC 9110 section 11.6.2), a named header, a named cookie, a named
+//! The places of tokens: the `Authorization` header (RFC 9110 section 11.6.2), a named header, a named cookie, a named
 //! query parameter (RFC 6750 section 2.3).
 
 use base64::Engine as _;
@@ -62,20 +62,43 @@ fn behind(
     value: &HeaderValue,
     known: &[(&str, TokenScheme)],
 ) -> Result<Option<(TokenScheme, SealedText)>, Rejection> {
-    let line = text(value)?;
+    let line = once(text(value)?);
     if line.contains(',') && line.split(',').any(|line| !matches!(scheme(line, known), Ok(None))) {
         return Err(several());
     }
     Ok(scheme(line, known)?.map(|(scheme, token)| (scheme, value.seal(token))))
 }
 
-/// A token without a scheme, in a header where others have one: what has a space is one of those.
+/// A token without a scheme, in a header where others have one: what has a space is one of those, also with parameters (RFC 9110
+/// section 11.4), unless a part of it is a token for some reader.
 fn bare(value: &HeaderValue) -> Result<Option<SealedText>, Rejection> {
-    let line = text(value)?.trim_matches([' ', '\t']);
-    if line.contains(',') {
-        return Err(several());
+    let line = once(text(value)?.trim_matches([' ', '\t']));
+    let begins_as_token = |part: &str| begins_as_jose(part.trim_start());
+    if !line.contains([',', ' ']) {
+        return Ok(Some(value.seal(line)));
     }
-    Ok((!line.contains(' ')).then(|| value.seal(line)))
+    if line.contains(',') {
+        let mut quoted = false;
+        let mut parts = line.split(|c| {
+            quoted ^= c == '"';
+            c == ',' && !quoted
+        });
+        let is_scheme = |part: &str| part.trim().contains(' ');
+        let is_parameter = |part: &str| part.trim_end_matches('=').contains('=');
+        let is_foreign = parts.next().is_some_and(is_scheme)
+            && parts.all(|part| is_scheme(part) || is_parameter(part));
+        if quoted || !is_foreign || line.split(',').any(begins_as_token) {
+            return Err(several());
+        }
+    } else if begins_as_token(line) {
+        return Err(Reason::TokenMalformed.because("something stands behind the token"));
+    }
+    Ok(None)
+}
+
+/// True if `text` begins as a JOSE header in compact form does.
+fn begins_as_jose(text: &str) -> bool {
+    text.starts_with("eyJ")
 }
 
 /// The token among the protocols that a browser asks for.
@@ -89,7 +112,7 @@ fn protocol(
     let elements = lines.iter().flat_map(|(_, line)| line.split(',')).map(str::trim);
     let mut tokens = place.split(elements).into_iter().filter_map(|(_, token)| token);
     let Some(token) = tokens.next() else { return Ok(None) };
-    if tokens.next().is_some() {
+    if tokens.any(|other| other != token) {
         return Err(several());
     }
     if !place.encoded {
@@ -104,15 +127,15 @@ fn protocol(
 
 /// All of `value`, which has no list in it.
 fn whole(value: &HeaderValue) -> Result<SealedText, Rejection> {
-    let text = text(value)?;
+    let text = once(text(value)?);
     if text.contains(',') { Err(several()) } else { Ok(value.seal(text)) }
 }
 
-/// What `line` holds behind one of the `known` schemes, which a space follows (RFC 9110 section 11.4).
+/// The text of `line` behind one of the `known` schemes, which a space follows (RFC 9110 section 11.4).
 ///
 /// # Errors
-/// `token_malformed` where something else stands around the scheme that readers may take for white space: they would find a token
-/// that was not looked at (P430).
+/// `token_malformed` where something else stands around the scheme that readers may take for white space, or nothing between it and
+/// a JWT: they would find a token that was not looked at (P430, P446).
 fn scheme<'a>(
     line: &'a str,
     known: &[(&str, TokenScheme)],
@@ -122,13 +145,28 @@ fn scheme<'a>(
     let end = word.find(|c: char| !(c.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(c)));
     let (name, token) = word.split_at(end.unwrap_or(word.len()));
     let Some((_, scheme)) = known.iter().find(|(own, _)| name.eq_ignore_ascii_case(own)) else {
-        return Ok(None);
+        return match known.iter().find(|(own, _)| is_glued(name, own)) {
+            Some((own, _)) => Err(not_followed_by_space(own)),
+            None => Ok(None),
+        };
     };
     if word.len() != line.len() || !(token.is_empty() || token.starts_with(' ')) {
-        let detail = format!("`{}` is not followed by a space", name.to_ascii_lowercase());
-        return Err(Reason::TokenMalformed.because(detail));
+        return Err(not_followed_by_space(&name.to_ascii_lowercase()));
     }
     Ok(Some((*scheme, token.trim_start_matches(' '))))
+}
+
+/// True if `name` is the scheme `own` with a JWT right behind it, or behind a mark.
+fn is_glued(name: &str, own: &str) -> bool {
+    let rest = name.split_at_checked(own.len());
+    let rest = rest.filter(|(word, _)| word.eq_ignore_ascii_case(own)).map(|(_, rest)| rest);
+    rest.is_some_and(|rest| {
+        begins_as_jose(rest.trim_start_matches(|c: char| !c.is_ascii_alphanumeric()))
+    })
+}
+
+fn not_followed_by_space(scheme: &str) -> Rejection {
+    Reason::TokenMalformed.because(format!("`{scheme}` is not followed by a space"))
 }
 
 /// The value of the cookie `name` (RFC 6265 section 4.2.1). HTTP/2 may spread cookies over several lines.
@@ -151,14 +189,19 @@ fn cookie(credentials: &CredentialHeaders, name: &str) -> Result<Option<SealedTe
     Ok(found)
 }
 
+/// The one value among `lines`; the very same one again is no second one.
 fn only<'a>(
     mut lines: impl Iterator<Item = &'a HeaderValue>,
 ) -> Result<Option<&'a HeaderValue>, Rejection> {
-    match (lines.next(), lines.next()) {
-        (None, _) => Ok(None),
-        (Some(line), None) => Ok(Some(line)),
-        (Some(_), Some(_)) => Err(several()),
-    }
+    let first = lines.next();
+    if lines.any(|other| Some(other) != first) { Err(several()) } else { Ok(first) }
+}
+
+/// `line`, or its one part where a proxy has joined the very same one again.
+fn once(line: &str) -> &str {
+    let mut parts = line.split(',').map(|part| part.trim_matches([' ', '\t']));
+    let first = parts.next().filter(|first| !first.is_empty() && line.contains(','));
+    first.filter(|first| parts.all(|part| part == *first)).unwrap_or(line)
 }
 
 fn text(value: &HeaderValue) -> Result<&str, Rejection> {

@@ -17,11 +17,11 @@ use crate::request::Text;
 /// what was verified before is recognised by these very bytes.
 #[derive(Clone, PartialEq, Eq)]
 pub struct PresentedCertificate {
-    /// Where it was found.
+    /// The place where it was found.
     pub source: PeerSource,
     leaf: Option<Text>,
     chain: Option<Text>,
-    /// Where the chain was found, which may be another place.
+    /// The place where the chain was found, which may be another.
     chain_source: PeerSource,
 }
 
@@ -56,10 +56,10 @@ impl PresentedCertificate {
         Self { source, leaf: Some(leaf.into()), chain, chain_source: source }
     }
 
-    /// Whether everything here begins with the very leaf of `other`.
+    /// True if everything here begins with the very leaf of `other`.
     ///
     /// # Errors
-    /// What keeps one of the two from being decoded, `xfcc_inconsistent` where the leaf here is not the first of the chain.
+    /// One of the two cannot be decoded, or the leaf here is not the first of the chain (`xfcc_inconsistent`).
     pub fn is_of(&self, other: &Self) -> Result<bool, Rejection> {
         let Some(leaf) = &other.leaf else { return Ok(false) };
         // The same proxy encodes both in the same way, so that equal text means the same certificate.
@@ -78,7 +78,7 @@ impl PresentedCertificate {
         Some(Self { chain: Some(chain.clone()), chain_source: other.chain_source, ..self.clone() })
     }
 
-    /// Whether a chain came with it.
+    /// True if a chain came with it.
     pub const fn has_chain(&self) -> bool {
         self.chain.is_some()
     }
@@ -176,7 +176,7 @@ fn pem(
     Ok(certificates)
 }
 
-/// Whether PEM has so many certificates and nothing else. The reader passes over a block that is broken, and the next certificate
+/// True if PEM has so many certificates and nothing else. The reader passes over a block that is broken, and the next certificate
 /// would be taken for the leaf (P332).
 fn is_whole(pem: &[u8], certificates: usize) -> bool {
     let dashes = memchr::memmem::find_iter(pem, b"-----").count();

@@ -82,14 +82,18 @@ impl Evidence {
             match token(&own) {
                 None => kept.push(own),
                 Some(rejection) => {
-                    self.ignored.push(IgnoredToken { place: own.place.clone(), rejection });
+                    let (place, fingerprint) = (own.place.clone(), Some(own.fingerprint));
+                    self.ignored.push(IgnoredToken { place, rejection, fingerprint });
                 }
             }
         }
         for own in std::mem::take(&mut self.unreadable) {
             match place(&own) {
                 None => unreadable.push(own),
-                Some(rejection) => self.ignored.push(IgnoredToken { place: own.place, rejection }),
+                Some(rejection) => {
+                    let place = own.place;
+                    self.ignored.push(IgnoredToken { place, rejection, fingerprint: None });
+                }
             }
         }
         self.unreadable = unreadable;

@@ -149,10 +149,12 @@ fn refuse_extensions(members: &Map<String, Value>) -> Result<(), Rejection> {
     if members.contains_key("b64") {
         return Err(malformed("has a header with `b64`, which is not supported"));
     }
-    if members.contains_key("enc") {
+    // `null` is an absent member: serializers write it for a field that has no value.
+    let has = |name: &str| members.get(name).is_some_and(|value| !value.is_null());
+    if has("enc") {
         return Err(malformed("has a header of an encrypted token"));
     }
-    if members.contains_key("cty") {
+    if has("cty") {
         return Err(malformed("has a header with `cty`, and nested tokens are not supported"));
     }
     Ok(())
@@ -234,7 +236,7 @@ mod tests {
             assert_eq!(refusal(&token(header, "{}")).reason(), Reason::TokenMalformed, "{header}");
         }
         // P410: `null` is an absent member.
-        let text = token(r#"{"alg":"ES256","kid":null,"typ":null}"#, "{}");
+        let text = token(r#"{"alg":"ES256","kid":null,"typ":null,"cty":null,"enc":null}"#, "{}");
         let JoseHeader { token_type, key_id, .. } = CompactJws::parse(&text).unwrap().header;
         assert_eq!((token_type, key_id), (None, None));
     }

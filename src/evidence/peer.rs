@@ -21,7 +21,7 @@ pub struct PeerEvidence {
     pub client_cert: Presented<PresentedCertificate>,
     /// The direct TLS peer as the proxy names it: text, not an identity (P46). Empty is absent.
     pub principal: Option<Text>,
-    /// Whether `principal` may be an identity where there is nothing better.
+    /// The use of `principal` as an identity where there is nothing better.
     pub principal_believed: PrincipalSource,
     /// The proxy's own name as the check has it: its first URI, else a DNS name or the subject. Empty is absent.
     pub destination: Option<Text>,
@@ -29,9 +29,9 @@ pub struct PeerEvidence {
     pub identities: Box<[Text]>,
     /// The least evidence that counts.
     pub least: EvidenceLevel,
-    /// Whether XFCC counts where there is no `principal`.
+    /// True if XFCC counts where there is no `principal`.
     pub xfcc_without_tls: bool,
-    /// Whether `client-cert` does.
+    /// True if `client-cert` does.
     pub client_cert_without_tls: bool,
 }
 

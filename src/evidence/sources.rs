@@ -19,15 +19,15 @@ pub struct PeerSources {
     /// The `x-forwarded-client-cert` header, whose last element the proxy itself writes (`SANITIZE_SET` or
     /// `APPEND_FORWARD`). Under `FORWARD_ONLY` and `ALWAYS_FORWARD_ONLY` the caller writes all of it: leave it off there.
     pub xfcc: bool,
-    /// Whether XFCC counts where the proxy names no TLS peer (`source.principal` is empty), as behind an Istio ambient
+    /// True if XFCC counts where the proxy names no TLS peer (`source.principal` is empty), as behind an Istio ambient
     /// waypoint. Any caller that reaches such a proxy can then write the header, unless the proxy removes it.
     pub xfcc_without_tls: bool,
     /// The `client-cert` and `client-cert-chain` headers (RFC 9440), where `source.certificate` or XFCC proves that a trusted
     /// forwarder has sent them.
     pub client_cert: bool,
-    /// Whether they count where the proxy names no TLS peer, as behind a load balancer on a trusted network.
+    /// True if they count where the proxy names no TLS peer, as behind a load balancer on a trusted network.
     pub client_cert_without_tls: bool,
-    /// Whether `source.principal` is an identity where nothing else is shown. Envoy fills it with the first URI, else with a
+    /// The use of `source.principal` as an identity where nothing else is shown. Envoy fills it with the first URI, else with a
     /// DNS name or the subject, and does not say which.
     pub principal: PrincipalSource,
     /// The least evidence that counts, of the caller and of every forwarder on the way; less is `evidence_insufficient` for
@@ -40,7 +40,7 @@ pub struct PeerSources {
     pub identities: Vec<String>,
 }
 
-/// Whether `source.principal` is an identity.
+/// The use of `source.principal` as an identity.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum PrincipalSource {
@@ -67,12 +67,12 @@ words! {
 }
 
 impl PeerSources {
-    /// Whether peers count whose certificate is never seen here: the proxies' verification is all there is then.
+    /// True if peers count whose certificate is never seen here: the proxies' verification is all there is then.
     pub fn rely_on_proxies(&self) -> bool {
         self.least_evidence < EvidenceLevel::Leaf
     }
 
-    /// Whether every source is off, as without settings: there is never a peer then.
+    /// True if every source is off, as without settings: there is never a peer then.
     pub fn are_off(&self) -> bool {
         let headers = self.xfcc || self.xfcc_without_tls;
         let client_cert = self.client_cert || self.client_cert_without_tls;

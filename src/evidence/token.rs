@@ -15,7 +15,7 @@ use crate::secret::{Fingerprint, SealedText};
 /// A token that was found in a request, unverified. It is parsed on first use: a token that is in the cache is never parsed.
 #[derive(Debug)]
 pub struct PresentedToken {
-    /// Where it was.
+    /// Its place.
     pub place: TokenPlace,
     /// How it was presented.
     pub scheme: TokenScheme,
@@ -39,7 +39,7 @@ enum Form {
 /// A place that holds something which cannot be read as one token.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UnreadableToken {
-    /// Where it is.
+    /// Its place.
     pub place: TokenPlace,
     /// Why it cannot be read.
     pub rejection: Rejection,
@@ -48,10 +48,12 @@ pub struct UnreadableToken {
 /// A credential that was passed over, as a document says in so many words: it is no part of who is asking.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IgnoredToken {
-    /// Where it is.
+    /// Its place.
     pub place: TokenPlace,
     /// Why it does not count.
     pub rejection: Rejection,
+    /// The fingerprint of its text, where it is one that was not verified: the same text may count elsewhere.
+    pub fingerprint: Option<Fingerprint>,
 }
 
 /// Finds the tokens in `places`, and the places that hold something else: `token_multiple` where one holds more than one token,
@@ -78,7 +80,7 @@ pub(super) fn collect_each(
     (tokens, unreadable)
 }
 
-/// Whether `text` can be a token of its issuer's own making (RFC 6750 section 2.1). A text that begins like a JOSE header is
+/// True if `text` can be a token of its issuer's own making (RFC 6750 section 2.1). A text that begins like a JOSE header is
 /// not: it is a broken JWS, which is not sent to an issuer.
 fn may_be_opaque(text: &str) -> bool {
     let body = text.trim_end_matches('=');
@@ -112,12 +114,12 @@ impl PresentedToken {
         }
     }
 
-    /// Whether it is no JWS and could be a token that only its issuer understands.
+    /// True if it is no JWS and could be a token that only its issuer understands.
     pub fn is_opaque(&self) -> bool {
         matches!(self.form(), Form::Opaque(_))
     }
 
-    /// Whether it begins as a JOSE header does, for readers that skip what they do not know: it may be a JWT that was
+    /// True if it begins as a JOSE header does, for readers that skip what they do not know: it may be a JWT that was
     /// broken on the way.
     pub fn begins_as_jose(&self) -> bool {
         let known = |c: char| match c {
@@ -148,7 +150,7 @@ impl PresentedToken {
         self.claimed("sub")
     }
 
-    /// Whether it has a claim `iss` that is no text, which is some reader's issuer perhaps and none of ours.
+    /// True if it has a claim `iss` that is no text, which is some reader's issuer perhaps and none of ours.
     pub fn claims_odd_issuer(&self) -> bool {
         self.jws().is_ok_and(|jws| jws.claims.get("iss").is_some_and(|iss| !iss.is_string()))
     }

@@ -62,7 +62,7 @@ impl Assertions {
         subject: &Subject,
         now: UnixTime,
     ) -> Result<SealedHeader, Rejection> {
-        let caller = Caller::of(wanted, subject);
+        let caller = AssertedCaller::of(wanted, subject);
         let statement = caller.statement(wanted, rule, self.signer.issuer());
         let key = self.key(&statement, &caller, wanted.lifetime);
         let name = Arc::clone(&wanted.header);
@@ -82,7 +82,7 @@ impl Assertions {
     fn key(
         &self,
         statement: &Map<String, Value>,
-        caller: &Caller<'_>,
+        caller: &AssertedCaller<'_>,
         life: Duration,
     ) -> Fingerprint {
         let ends = [caller.token.map(TokenIdentity::expires_at), caller.peer_end()];
@@ -109,12 +109,12 @@ impl Assertions {
 }
 
 /// The subject of a statement: the peer, and the token that the rule asked for.
-struct Caller<'a> {
+struct AssertedCaller<'a> {
     peer: Option<&'a PeerIdentity>,
     token: Option<&'a TokenIdentity>,
 }
 
-impl<'a> Caller<'a> {
+impl<'a> AssertedCaller<'a> {
     fn of(wanted: &AssertionRequest, subject: &'a Subject) -> Self {
         let token = wanted.issuer.as_deref().and_then(|issuer| subject.token(issuer));
         Self { peer: subject.peer().verified(), token }

@@ -22,12 +22,12 @@ pub struct Collected<'a> {
     pub(super) shared: SharedHeaders,
     /// The client's address, or its IPv6 network: sources take turns where they wait for each other.
     pub(super) origin: Option<IpAddr>,
-    pub(super) recalled: Recalled<'a>,
+    pub(super) cached: CachedVerifications<'a>,
 }
 
 /// The verification cache as one check sees it. Its tokens are looked up once, when the evidence is collected.
 #[derive(Debug)]
-pub(super) struct Recalled<'a> {
+pub(super) struct CachedVerifications<'a> {
     cache: Caches<'a>,
     tokens: Vec<Arc<SignedToken>>,
     certificates: AtomicU32,
@@ -52,39 +52,39 @@ impl<'a> Collected<'a> {
         let shared = SharedHeaders::of(credentials, places);
         let presented = evidence.presented();
         let mut tokens = Vec::with_capacity(presented.len());
-        tokens.extend(presented.iter().filter_map(|own| cache.tokens.recall(&own.fingerprint)));
-        let recalled = Recalled { cache, tokens, certificates: AtomicU32::new(0) };
-        Self { evidence, shared, origin: None, recalled }
+        tokens.extend(presented.iter().filter_map(|own| cache.tokens.lookup(&own.fingerprint)));
+        let cached = CachedVerifications { cache, tokens, certificates: AtomicU32::new(0) };
+        Self { evidence, shared, origin: None, cached }
     }
 
     /// The same without the tokens of issuers that do not count.
     pub(super) fn pass_over(self, trust: &TrustStore, counts: impl Fn(&str) -> bool) -> Self {
-        let Self { evidence, shared, origin, mut recalled } = self;
-        let evidence = authn::pass_over(evidence, trust, &recalled, counts);
+        let Self { evidence, shared, origin, mut cached } = self;
+        let evidence = authn::pass_over(evidence, trust, &cached, counts);
         let presented = evidence.presented();
         let is_left = |known: &Arc<SignedToken>| presented.iter().any(|token| known.is(token));
-        recalled.tokens.retain(is_left);
-        Self { evidence, shared, origin, recalled }
+        cached.tokens.retain(is_left);
+        Self { evidence, shared, origin, cached }
     }
 
     /// How much the cache had.
     pub(super) fn cache_hits(&self) -> CacheHits {
         CacheHits {
-            certificates: self.recalled.certificates.load(Ordering::Relaxed),
-            tokens: u32::try_from(self.recalled.tokens.len()).unwrap_or(u32::MAX),
+            certificates: self.cached.certificates.load(Ordering::Relaxed),
+            tokens: u32::try_from(self.cached.tokens.len()).unwrap_or(u32::MAX),
         }
     }
 }
 
-impl Recalled<'_> {
+impl CachedVerifications<'_> {
     pub(super) fn memory(&self) -> Caches<'_> {
         Caches { certificates: self, tokens: self }
     }
 }
 
-impl CertificateCache for Recalled<'_> {
-    fn recall(&self, key: &CertificateKey) -> Option<Arc<VerifiedCertificate>> {
-        let found = self.cache.certificates.recall(key)?;
+impl CertificateCache for CachedVerifications<'_> {
+    fn lookup(&self, key: &CertificateKey) -> Option<Arc<VerifiedCertificate>> {
+        let found = self.cache.certificates.lookup(key)?;
         self.certificates.fetch_add(1, Ordering::Relaxed);
         Some(found)
     }
@@ -94,8 +94,8 @@ impl CertificateCache for Recalled<'_> {
     }
 }
 
-impl TokenCache for Recalled<'_> {
-    fn recall(&self, token: &Fingerprint) -> Option<Arc<SignedToken>> {
+impl TokenCache for CachedVerifications<'_> {
+    fn lookup(&self, token: &Fingerprint) -> Option<Arc<SignedToken>> {
         self.tokens.iter().find(|known| known.fingerprint() == token).map(Arc::clone)
     }
 

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::header::{HOST, PROXY_AUTHORIZATION, USER_AGENT};
-use http::{HeaderMap, HeaderValue, Method, Request, Response, Uri};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri};
 use http_body_util::{Empty, Full};
 use hyper::body::Incoming;
 use hyper::client::conn::http1::{SendRequest, handshake};
@@ -26,9 +26,14 @@ use tokio_rustls::TlsConnector;
 use super::dial;
 use super::fetch_error::FetchError;
 use super::proxy::{Proxies, Proxy};
+use super::spiffe_server::WorkloadVerifier;
+use crate::json;
 use crate::limits::MAX_CREDENTIAL_BYTES;
 use crate::secret::{Fingerprint, Secret};
-use crate::trust::{Client, HeaderText, KeyUrl, client_certificate, secret_line};
+use crate::spiffe::SpiffeId;
+use crate::trust::{
+    ClientCredentials, HeaderText, KeyUrl, bundle_authorities, client_certificate, secret_line,
+};
 
 /// A connection, over which requests go one after the other.
 #[derive(Debug)]
@@ -42,7 +47,7 @@ pub(super) struct Connection {
 
 /// The credentials for one request, as they are now.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Shown {
+pub(super) struct RequestCredentials {
     pub(super) headers: HeaderMap,
     certificate: Option<(Fingerprint, Arc<CertifiedKey>)>,
 }
@@ -52,9 +57,11 @@ trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
 
 impl<T: AsyncRead + AsyncWrite + Unpin + Send> Stream for T {}
 
-impl Shown {
+const REFUSED_BY_PROXY: StatusCode = StatusCode::PROXY_AUTHENTICATION_REQUIRED;
+
+impl RequestCredentials {
     /// Reads the files of `client`.
-    pub(super) async fn read(client: &Client) -> Result<Self, FetchError> {
+    pub(super) async fn read(client: &ClientCredentials) -> Result<Self, FetchError> {
         if client.is_empty() {
             return Ok(Self::default());
         }
@@ -63,7 +70,7 @@ impl Shown {
         read.map_err(|_| FetchError::Credentials(String::from("reading them failed")))?
     }
 
-    fn read_files(client: &Client) -> Result<Self, FetchError> {
+    fn read_files(client: &ClientCredentials) -> Result<Self, FetchError> {
         let mut headers = HeaderMap::new();
         for (name, text) in &client.headers {
             let mut value = match text {
@@ -114,7 +121,8 @@ fn unusable(path: &Path, why: &str) -> FetchError {
 /// restart.
 pub(super) async fn tls(
     authorities: Option<&[u8]>,
-    shown: &Shown,
+    workload: Option<&SpiffeId>,
+    shown: &RequestCredentials,
 ) -> Result<Arc<ClientConfig>, FetchError> {
     let failed = |message: &str| FetchError::Tls(message.to_owned());
     let authorities = authorities.map(<[u8]>::to_vec);
@@ -125,10 +133,16 @@ pub(super) async fn tls(
         return Err(failed("there are no authorities to verify the server with"));
     }
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let algorithms = provider.signature_verification_algorithms;
     let config = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
-        .map_err(|error| failed(&error.to_string()))?
-        .with_root_certificates(roots);
+        .map_err(|error| failed(&error.to_string()))?;
+    let config = match workload.cloned() {
+        None => config.with_root_certificates(roots),
+        Some(id) => config
+            .dangerous()
+            .with_custom_certificate_verifier(Arc::new(WorkloadVerifier { id, roots, algorithms })),
+    };
     Ok(Arc::new(match &shown.certificate {
         None => config.with_no_client_auth(),
         Some((_, own)) => {
@@ -137,15 +151,20 @@ pub(super) async fn tls(
     }))
 }
 
-/// The given authorities and no others, or the system's.
+/// The given authorities and no others, in PEM or as a SPIFFE bundle; or the system's.
 fn roots(authorities: Option<&[u8]>) -> RootCertStore {
     let mut roots = RootCertStore::empty();
     match authorities {
+        Some(text) if is_json(text) => roots.add_parsable_certificates(bundle_authorities(text)),
         Some(pem) => roots
             .add_parsable_certificates(CertificateDer::pem_slice_iter(pem).filter_map(Result::ok)),
         None => roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs),
     };
     roots
+}
+
+fn is_json(text: &[u8]) -> bool {
+    json::unmarked(text).trim_ascii_start().first() == Some(&b'{')
 }
 
 impl Connection {
@@ -194,7 +213,12 @@ impl Connection {
                 .iter()
                 .for_each(|own| drop(headers.insert(PROXY_AUTHORIZATION, own.clone())));
         }
+        let is_forwarded = self.forwarded.is_some();
         match self.sender.send_request(request).await {
+            // RFC 9110 section 15.5.8: only a proxy answers so.
+            Ok(response) if is_forwarded && response.status() == REFUSED_BY_PROXY => {
+                Err(FetchError::ProxyStatus(REFUSED_BY_PROXY.as_u16()))
+            }
             Ok(response) => Ok(response),
             // A task that panicked tells nothing.
             Err(_) if (&mut self.ended).await.unwrap_or(true) => Err(FetchError::Http),
@@ -202,9 +226,12 @@ impl Connection {
         }
     }
 
-    /// Whether another request can be sent, once the answer to the last one was read.
+    /// True if another request can be sent, once the answer to the last one was read.
     pub(super) async fn is_ready(&mut self) -> bool {
-        self.sender.ready().await.is_ok()
+        // Twice, so that bytes that no question was asked for are seen, and end the connection.
+        tokio::task::yield_now().await;
+        tokio::task::yield_now().await;
+        self.sender.ready().await.is_ok() && !self.ended.is_finished()
     }
 }
 
@@ -215,7 +242,7 @@ async fn reach(proxy: &Proxy) -> Result<Box<dyn Stream>, FetchError> {
     if !proxy.encrypted {
         return Ok(Box::new(stream));
     }
-    let config = tls(None, &Shown::default()).await?;
+    let config = tls(None, None, &RequestCredentials::default()).await?;
     encrypt(host, &config, Box::new(stream)).await
 }
 

@@ -12,21 +12,21 @@ use super::verification_cache::{MemoryOptions, VerificationCache};
 /// A snapshot with what was verified under it. A new snapshot starts with an empty cache, so that no verification outlives the
 /// trust that it was made with (invariant 7).
 #[derive(Debug)]
-pub(super) struct Current {
+pub(super) struct CurrentSnapshot {
     pub(super) snapshot: Snapshot,
     pub(super) verified: VerificationCache,
 }
 
 /// A snapshot that another one has replaced.
 #[derive(Debug)]
-pub struct RetiredSnapshot(pub(super) Arc<Current>);
+pub struct RetiredSnapshot(pub(super) Arc<CurrentSnapshot>);
 
 /// The pause between two looks at whether checks still use a retired snapshot, and how many looks there are: longer than a
 /// check may take by default.
 const PAUSE: Duration = Duration::from_millis(5);
 const LOOKS: usize = 200;
 
-impl Current {
+impl CurrentSnapshot {
     pub(super) fn new(snapshot: Snapshot, memory: &MemoryOptions) -> Self {
         Self { snapshot, verified: VerificationCache::new(memory) }
     }
@@ -42,7 +42,7 @@ impl RetiredSnapshot {
             }
             sleep(PAUSE).await;
         }
-        // Where the runtime ends first, the memory goes with the process.
+        // If the runtime ends first, the memory goes with the process.
         let _ = spawn_blocking(move || drop(self)).await;
     }
 }

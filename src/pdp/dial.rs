@@ -156,7 +156,7 @@ mod tests {
         silent.bind("127.0.0.1:0".parse().unwrap()).unwrap();
         let silent = silent.listen(1).unwrap();
         let hole = silent.local_addr().unwrap();
-        // What the full queue of a listener that accepts nothing does not take is dropped.
+        // A listener that accepts nothing drops connections once its queue is full.
         let mut queued = Vec::new();
         while let Ok(Ok(stream)) =
             tokio::time::timeout(Duration::from_millis(200), open(hole)).await

@@ -55,10 +55,10 @@ impl Pinned<'_> {
         collected: &Collected<'_>,
     ) -> Option<Denial> {
         let throttle = self.pdp.throttle.as_ref().filter(|throttle| throttle.is_any_spent())?;
-        let Collected { evidence, recalled, .. } = collected;
+        let Collected { evidence, cached, .. } = collected;
         let trust = self.current.snapshot.trust();
         let is_known = |token: &PresentedToken| {
-            authn::is_cached(token, recalled) || self.pdp.introspector.knows(token, trust)
+            authn::is_cached(token, cached) || self.pdp.introspector.knows(token, trust)
         };
         let has_new_token = !evidence.presented().iter().all(is_known);
         let nameless = throttle.source(view, None);
@@ -67,7 +67,7 @@ impl Pinned<'_> {
             return None;
         }
         let now = self.pdp.clock.now();
-        let known = KnownOnly(recalled.memory().certificates);
+        let known = KnownOnly(cached.memory().certificates);
         let peer = authn::verify_peer(&evidence.peer, trust, &known, now);
         let is_new = peer.rejection().is_some_and(|why| why.reason() == Reason::Throttled);
         let source = match (peer.verified(), is_new || has_new_token) {

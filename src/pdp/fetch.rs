@@ -18,7 +18,7 @@ use hyper::body::Incoming;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc2822;
 
-use super::connect::{self, Connection, Shown};
+use super::connect::{self, Connection, RequestCredentials};
 pub use super::fetch_error::FetchError;
 use super::proxy::Proxies;
 use crate::limits::{MAX_KEY_SET_BYTES, MAX_REMOTE_FILE_BYTES};
@@ -27,7 +27,7 @@ use crate::trust::{Access, KeyUrl};
 /// Asks servers.
 pub trait Fetcher: fmt::Debug + Send + Sync {
     /// Puts one question, within its bounds on time and size.
-    fn fetch<'a>(&'a self, ask: Ask<'a>) -> BoxFuture<'a, Result<Fetched, FetchError>>;
+    fn fetch<'a>(&'a self, ask: FetchRequest<'a>) -> BoxFuture<'a, Result<Fetched, FetchError>>;
 
     /// The proxies that questions go through, for others that ask servers.
     fn proxies(&self) -> Arc<Proxies> {
@@ -37,7 +37,7 @@ pub trait Fetcher: fmt::Debug + Send + Sync {
 
 /// A question to a server.
 #[derive(Clone, Copy, Debug)]
-pub struct Ask<'a> {
+pub struct FetchRequest<'a> {
     /// The address.
     pub url: &'a KeyUrl,
     /// How its server is asked.
@@ -46,7 +46,7 @@ pub struct Ask<'a> {
     pub known: Option<&'a Validators>,
     /// The most bytes that are read.
     pub limit: usize,
-    /// Whether a request waits for it: then it goes before the others that wait for the same host.
+    /// True if a request waits for it: then it goes before the others that wait for the same host.
     pub urgent: bool,
 }
 
@@ -70,7 +70,7 @@ pub struct Validators {
     pub modified: Option<HeaderValue>,
 }
 
-impl<'a> Ask<'a> {
+impl<'a> FetchRequest<'a> {
     /// Asks for keys, for which requests may wait.
     pub const fn keys(url: &'a KeyUrl, access: &'a Access) -> Self {
         Self { url, access, known: None, limit: MAX_KEY_SET_BYTES, urgent: false }
@@ -81,7 +81,7 @@ impl<'a> Ask<'a> {
         Self { limit: MAX_REMOTE_FILE_BYTES, ..Self::keys(url, access) }
     }
 
-    fn request(&self, shown: Shown) -> Option<Request<Full<Bytes>>> {
+    fn request(&self, shown: RequestCredentials) -> Option<Request<Full<Bytes>>> {
         let mut request = connect::request(Method::GET, self.url.uri())?
             .header(ACCEPT, "application/jwk-set+json, application/json")
             .header(ACCEPT_ENCODING, "gzip")
@@ -122,7 +122,7 @@ impl HttpsFetcher {
 }
 
 impl Fetcher for HttpsFetcher {
-    fn fetch<'a>(&'a self, ask: Ask<'a>) -> BoxFuture<'a, Result<Fetched, FetchError>> {
+    fn fetch<'a>(&'a self, ask: FetchRequest<'a>) -> BoxFuture<'a, Result<Fetched, FetchError>> {
         let asking = tokio::time::timeout(ask.access.timeout, exchange(ask, &self.proxies));
         Box::pin(async { asking.await.unwrap_or(Err(FetchError::Timeout)) })
     }
@@ -132,12 +132,14 @@ impl Fetcher for HttpsFetcher {
     }
 }
 
-async fn exchange(ask: Ask<'_>, proxies: &Proxies) -> Result<Fetched, FetchError> {
-    let Ask { url, access, known, limit, .. } = ask;
-    let shown = Shown::read(&access.client).await?;
+async fn exchange(ask: FetchRequest<'_>, proxies: &Proxies) -> Result<Fetched, FetchError> {
+    let FetchRequest { url, access, known, limit, .. } = ask;
+    let shown = RequestCredentials::read(&access.client).await?;
     let config = match url.is_plaintext() {
         true => None,
-        false => Some(connect::tls(access.authorities.as_deref(), &shown).await?),
+        false => {
+            Some(connect::tls(access.authorities.as_deref(), access.spiffe.as_ref(), &shown).await?)
+        }
     };
     let request = ask.request(shown).ok_or(FetchError::Http)?;
     let mut connection = Connection::open(url, proxies, config.as_ref()).await?;

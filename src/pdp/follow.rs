@@ -6,11 +6,11 @@ mod hosts;
 mod saved;
 mod schedule;
 
-pub(super) use bucket::Bucket;
+pub(super) use bucket::TokenBucket;
 pub use hosts::{FetchOptions, PacedFetcher};
 pub(super) use saved::{MAX_SAVED_BYTES, Saved};
 pub use schedule::refresh_after;
-pub(super) use schedule::{Failure, Schedule};
+pub(super) use schedule::{FetchFailure, FetchSchedule};
 
 use std::pin::pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -25,7 +25,7 @@ use crate::limits::MAX_KEY_WAITERS;
 use crate::sync::lock;
 
 /// A remote thing: how it is asked for, judged, put in force and saved.
-pub(super) trait Followed: Send + 'static {
+pub(super) trait RemoteResource: Send + 'static {
     /// Asks once, urgently where a request waits for it. Gives for how long the server says that the answer may be kept.
     ///
     /// # Errors
@@ -33,14 +33,14 @@ pub(super) trait Followed: Send + 'static {
     fn look(
         &mut self,
         urgent: bool,
-    ) -> impl Future<Output = Result<Option<Duration>, Failure>> + Send;
+    ) -> impl Future<Output = Result<Option<Duration>, FetchFailure>> + Send;
 }
 
 /// When one thing is asked for, and how that went: shared by its task and those that look at it.
 #[derive(Debug)]
-pub(super) struct Course {
+pub(super) struct RefreshState {
     clock: Arc<dyn Clock>,
-    schedule: Mutex<Schedule>,
+    schedule: Mutex<FetchSchedule>,
     ended: watch::Sender<u64>,
     wake: Notify,
     waiting: AtomicUsize,
@@ -48,11 +48,11 @@ pub(super) struct Course {
 
 /// A task that follows. It ends when this is dropped.
 #[derive(Debug)]
-pub(super) struct Following(AbortHandle);
+pub(super) struct RefreshTask(AbortHandle);
 
 /// One request's place among those that wait for an answer.
 #[derive(Debug)]
-pub(super) struct Waiting<'a>(&'a Course);
+pub(super) struct Waiting<'a>(&'a RefreshState);
 
 /// A sleeping task does not notice that the wall clock jumps, so it looks at it now and then (P82).
 const LONGEST_SLEEP: Duration = Duration::from_secs(30);
@@ -60,41 +60,41 @@ const LONGEST_SLEEP: Duration = Duration::from_secs(30);
 /// The longest wait before a failed fetch is repeated for a request that waits.
 const QUICK_RETRY: Duration = Duration::from_millis(80);
 
-impl Following {
+impl RefreshTask {
     /// Follows from now on. Call it within a tokio runtime.
-    pub(super) fn start(course: &Arc<Course>, followed: impl Followed) -> Self {
-        Self(tokio::spawn(run(Arc::clone(course), followed)).abort_handle())
+    pub(super) fn start(refresh_state: &Arc<RefreshState>, followed: impl RemoteResource) -> Self {
+        Self(tokio::spawn(run(Arc::clone(refresh_state), followed)).abort_handle())
     }
 }
 
-impl Drop for Following {
+impl Drop for RefreshTask {
     fn drop(&mut self) {
         self.0.abort();
     }
 }
 
-async fn run(course: Arc<Course>, mut followed: impl Followed) {
+async fn run(refresh_state: Arc<RefreshState>, mut followed: impl RemoteResource) {
     loop {
-        course.until_due().await;
-        let urgent = course.waiting.load(Ordering::Relaxed) > 0;
-        course.schedule().begin(course.clock.now());
+        refresh_state.until_due().await;
+        let urgent = refresh_state.waiting.load(Ordering::Relaxed) > 0;
+        refresh_state.schedule().begin(refresh_state.clock.now());
         let looked = followed.look(urgent).await;
-        if course.note(looked) {
+        if refresh_state.note(looked) {
             tokio::time::sleep(QUICK_RETRY.mul_f64(0.5 + 0.5 * jitter())).await;
         }
     }
 }
 
-impl Course {
+impl RefreshState {
     /// The course of something that is asked for every `refresh`, and now.
     pub(super) fn new(refresh: Duration, clock: Arc<dyn Clock>) -> Arc<Self> {
-        let schedule = Mutex::new(Schedule::new(refresh, clock.now()));
+        let schedule = Mutex::new(FetchSchedule::new(refresh, clock.now()));
         let (ended, wake, waiting) = (watch::Sender::new(0), Notify::new(), AtomicUsize::new(0));
         Arc::new(Self { clock, schedule, ended, wake, waiting })
     }
 
     /// The schedule, locked.
-    pub(super) fn schedule(&self) -> MutexGuard<'_, Schedule> {
+    pub(super) fn schedule(&self) -> MutexGuard<'_, FetchSchedule> {
         lock(&self.schedule)
     }
 
@@ -104,7 +104,7 @@ impl Course {
     }
 
     /// Notes the result of a look. Whether the next one follows at once, for a request that waits.
-    pub(super) fn note(&self, looked: Result<Option<Duration>, Failure>) -> bool {
+    pub(super) fn note(&self, looked: Result<Option<Duration>, FetchFailure>) -> bool {
         let now = self.clock.now();
         let mut schedule = self.schedule();
         let at_once = match looked {

@@ -86,7 +86,7 @@ impl Pinned<'_> {
         let sealed = self.sealed_headers(permit, subject, collected, now)?;
         if subject.works_once() {
             // Boxed because it is rare: every check has to make room for what is inline.
-            Box::pin(self.use_up(subject)).await?;
+            Box::pin(self.enforce_single_use(subject)).await?;
         }
         let trust = self.current.snapshot.trust();
         let nonce = authn::next_dpop_nonce(&collected.evidence, subject, trust, now);

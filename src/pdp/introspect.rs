@@ -12,8 +12,8 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 
-use self::client::{Ask, HttpsClient};
-use self::endpoint::Endpoint;
+use self::client::{HttpsClient, IntrospectionClient};
+use self::endpoint::IntrospectionEndpoint;
 use crate::authn::{TokenCache, is_cached};
 use crate::clock::Clock;
 use crate::evidence::PresentedToken;
@@ -25,10 +25,10 @@ use crate::trust::{Introspection, Issuer, KeySource, Material, TrustStore};
 pub struct Introspector {
     clock: Arc<dyn Clock>,
     connect: Connect,
-    endpoints: Mutex<Vec<Arc<Endpoint>>>,
+    endpoints: Mutex<Vec<Arc<IntrospectionEndpoint>>>,
 }
 
-type Connect = Box<dyn Fn(&Arc<Introspection>) -> Arc<dyn Ask> + Send + Sync>;
+type Connect = Box<dyn Fn(&Arc<Introspection>) -> Arc<dyn IntrospectionClient> + Send + Sync>;
 
 impl Introspector {
     /// Asks over HTTPS, through `proxies`.
@@ -55,7 +55,11 @@ impl Introspector {
             if !endpoints.iter().any(|endpoint| endpoint.serves(source)) {
                 let client = (self.connect)(source);
                 let clock = Arc::clone(&self.clock);
-                endpoints.push(Arc::new(Endpoint::new(Arc::clone(source), clock, client)));
+                endpoints.push(Arc::new(IntrospectionEndpoint::new(
+                    Arc::clone(source),
+                    clock,
+                    client,
+                )));
             }
         }
     }
@@ -85,13 +89,13 @@ impl Introspector {
         }
     }
 
-    /// Whether an endpoint has called `token` active lately.
+    /// True if an endpoint has called `token` active lately.
     pub(super) fn knows(&self, token: &PresentedToken, trust: &TrustStore) -> bool {
         let source = endpoint_of(token, trust).map(|(_, source)| source);
         source.and_then(|source| self.find(source)).is_some_and(|own| own.knows(&token.fingerprint))
     }
 
-    fn find(&self, source: &Arc<Introspection>) -> Option<Arc<Endpoint>> {
+    fn find(&self, source: &Arc<Introspection>) -> Option<Arc<IntrospectionEndpoint>> {
         lock(&self.endpoints).iter().find(|endpoint| endpoint.serves(source)).map(Arc::clone)
     }
 }

@@ -8,7 +8,7 @@ mod load;
 mod state;
 
 pub use entry::KeyStatus;
-pub use load::{FirstSeen, Known, LastGood, LoadError, Loaded, last_good, load};
+pub use load::{FirstSeen, KnownVersions, LastGood, LoadError, Loaded, last_good, load};
 
 use std::fmt;
 use std::path::PathBuf;
@@ -21,7 +21,7 @@ use crate::authn::TokenCache;
 use crate::clock::{Clock, Deadline};
 use crate::evidence::PresentedToken;
 use crate::pdp::fetch::Fetcher;
-use crate::pdp::follow::Following;
+use crate::pdp::follow::RefreshTask;
 use crate::pdp::kept_files::KeptFiles;
 use crate::pdp::keys::entry::{FollowedKeys, Need, Shared};
 use crate::sync::lock;
@@ -34,13 +34,13 @@ pub struct KeyCache {
     clock: Arc<dyn Clock>,
     fetcher: Arc<dyn Fetcher>,
     files: Option<Arc<KeptFiles>>,
-    entries: Mutex<Vec<Entry>>,
+    entries: Mutex<Vec<KeyCacheEntry>>,
 }
 
 /// One source. Nothing follows it where only requests need it that began before.
-struct Entry {
+struct KeyCacheEntry {
     shared: Arc<Shared>,
-    following: Option<Following>,
+    task: Option<RefreshTask>,
 }
 
 impl KeyCache {
@@ -71,8 +71,8 @@ impl KeyCache {
     /// a tokio runtime, before the new snapshot is published.
     pub fn follow(&self, trust: &TrustStore, previous: Option<&TrustStore>) {
         let mut entries = lock(&self.entries);
-        let stays = |entry: &Entry| {
-            entry.following.is_some() && sources(trust).any(|(_, own)| entry.shared.serves(own))
+        let stays = |entry: &KeyCacheEntry| {
+            entry.task.is_some() && sources(trust).any(|(_, own)| entry.shared.serves(own))
         };
         let (stay, mut before): (Vec<_>, Vec<_>) = entries.drain(..).partition(stays);
         *entries = stay;
@@ -84,25 +84,25 @@ impl KeyCache {
             let own = entries.iter().find(|entry| entry.shared.serves(source));
             own.into_iter().for_each(|own| lock(&own.shared.issuers).push(issuer.id.clone()));
         }
-        let held = |entry: &Entry| {
+        let held = |entry: &KeyCacheEntry| {
             previous.is_some_and(|trust| sources(trust).any(|(_, own)| entry.shared.serves(own)))
         };
         before.retain(held);
         for old in before {
             lock(&old.shared.issuers).clear();
-            entries.push(Entry { following: None, ..old });
+            entries.push(KeyCacheEntry { task: None, ..old });
         }
     }
 
-    fn start(&self, source: &Arc<RemoteKeys>, before: &[Entry]) -> Entry {
+    fn start(&self, source: &Arc<RemoteKeys>, before: &[KeyCacheEntry]) -> KeyCacheEntry {
         let mut same = before.iter().map(|entry| &*entry.shared);
         let same = same.find(|shared| shared.source.are_those_of(source));
         let shared = Shared::new(source, same, self.files.clone(), Arc::clone(&self.clock));
         let (shared, fetcher) = (Arc::new(shared), Arc::clone(&self.fetcher));
         let followed =
-            FollowedKeys { shared: Arc::clone(&shared), fetcher, known: Known::default() };
-        let following = Some(Following::start(&shared.course, followed));
-        Entry { shared, following }
+            FollowedKeys { shared: Arc::clone(&shared), fetcher, known: KnownVersions::default() };
+        let task = Some(RefreshTask::start(&shared.refresh_state, followed));
+        KeyCacheEntry { shared, task }
     }
 
     /// The key sets that `tokens` need and that are not in `trust` itself.
@@ -119,7 +119,7 @@ impl KeyCache {
         let mut material = Material::default();
         let mut deadline = None;
         for token in tokens {
-            let known = memory.recall(&token.fingerprint).filter(|known| known.is(token));
+            let known = memory.lookup(&token.fingerprint).filter(|known| known.is(token));
             let key_id = match &known {
                 Some(known) => known.key_id(),
                 None => token.jws().ok().and_then(|jws| jws.header.key_id.as_deref()),
@@ -192,8 +192,8 @@ impl KeyCache {
     pub async fn settled(&self) {
         let all: Vec<_> = {
             let entries = lock(&self.entries);
-            let followed = entries.iter().filter(|entry| entry.following.is_some());
-            followed.map(|entry| entry.shared.course.ended()).collect()
+            let followed = entries.iter().filter(|entry| entry.task.is_some());
+            followed.map(|entry| entry.shared.refresh_state.ended()).collect()
         };
         for mut ended in all {
             // An error means that the address is no longer followed.
@@ -203,7 +203,7 @@ impl KeyCache {
 
     /// Has every task look at the clock again.
     pub fn recheck(&self) {
-        lock(&self.entries).iter().for_each(|entry| entry.shared.course.recheck());
+        lock(&self.entries).iter().for_each(|entry| entry.shared.refresh_state.recheck());
     }
 
     fn find(&self, source: &Arc<RemoteKeys>) -> Option<Arc<Shared>> {
@@ -227,7 +227,12 @@ fn take(
     key_id: Option<&str>,
     pending: bool,
 ) {
-    let Some(keys) = shared.keys() else { return };
+    let Some(keys) = shared.keys() else {
+        if !shared.was_fetched() {
+            material.note_outdated(&issuer.id, Outdated::Missing);
+        }
+        return;
+    };
     if pending {
         material.note_outdated(&issuer.id, Outdated::Pending);
     } else if !has(&keys, key_id) && shared.is_failing() {
@@ -236,7 +241,7 @@ fn take(
     material.insert(&issuer.id, keys);
 }
 
-/// Whether the set has the key that a token names; one that names none has no use for others.
+/// True if the set has the key that a token names; one that names none has no use for others.
 fn has(keys: &KeySet, key_id: Option<&str>) -> bool {
     key_id.is_none_or(|id| keys.has(id))
 }

@@ -26,18 +26,19 @@ mod sealed;
 mod shared_headers;
 mod single_use;
 mod snapshot;
+mod spiffe_server;
 mod throttle;
 mod trace;
 mod verification_cache;
 
 pub use collected::{CacheHits, Collected};
 pub use current::RetiredSnapshot;
-pub use fetch::{Ask, FetchError, Fetched, Fetcher, HttpsFetcher, Validators};
+pub use fetch::{FetchError, FetchRequest, Fetched, Fetcher, HttpsFetcher, Validators};
 pub use follow::{FetchOptions, PacedFetcher, refresh_after};
 pub use introspect::Introspector;
 pub use kept_files::KeptFiles;
 pub use keys::{
-    FirstSeen, KeyCache, KeyStatus, Known, LastGood, LoadError, Loaded, last_good,
+    FirstSeen, KeyCache, KeyStatus, KnownVersions, LastGood, LoadError, Loaded, last_good,
     load as load_keys,
 };
 pub use outcome::{AuditSink, Observer, Outcome, Phases, Recording};
@@ -54,5 +55,5 @@ pub use snapshot::{
     FileSet, Inventory, KeptLists, KeptListsStatus, Load, Revision, Snapshot, is_document,
 };
 pub use throttle::{Throttle, ThrottleMode, ThrottleOptions, ThrottleStatus};
-pub use trace::{NoTrace, Trace};
+pub use trace::{NoRequestTrace, RequestTrace};
 pub use verification_cache::{MemoryOptions, VerificationCache};

@@ -67,7 +67,7 @@ pub trait AuditSink: fmt::Debug + Send + Sync {
     fn record(&self, view: &RequestView, outcome: &Outcome, deadline: &Deadline) -> Recording;
 }
 
-/// Whether a decision is recorded.
+/// The recording of a decision.
 pub enum Recording {
     /// It is, or the settings accept that it is not.
     Done,

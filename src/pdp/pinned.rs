@@ -5,11 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::collected::Collected;
-use super::current::Current;
+use super::current::CurrentSnapshot;
 use super::outcome::{AuditSink, Decided, Outcome, Phases};
 use super::point::Pdp;
 use super::snapshot::Snapshot;
-use super::trace::{NoTrace, Trace};
+use super::trace::{NoRequestTrace, RequestTrace};
 use crate::authn::{self, Subject};
 use crate::clock::{Deadline, UnixTime};
 use crate::evidence::{self, Presented};
@@ -23,7 +23,7 @@ use crate::trust::Material;
 #[derive(Debug)]
 pub struct Pinned<'a> {
     pub(super) pdp: &'a Pdp,
-    pub(super) current: Arc<Current>,
+    pub(super) current: Arc<CurrentSnapshot>,
     /// Begins when the check arrives.
     pub(super) deadline: Deadline,
     pub(super) id: DecisionId,
@@ -64,11 +64,11 @@ impl Pinned<'_> {
 
     /// Decides one request.
     pub async fn decide(&self, view: &RequestView, credentials: CredentialHeaders) -> Outcome {
-        self.decide_traced(view, credentials, &mut NoTrace::new()).await
+        self.decide_traced(view, credentials, &mut NoRequestTrace::new()).await
     }
 
     /// Decides like [`Pinned::decide`], watched by `trace`.
-    pub async fn decide_traced<T: Trace>(
+    pub async fn decide_traced<T: RequestTrace>(
         &self,
         view: &RequestView,
         credentials: CredentialHeaders,
@@ -107,7 +107,7 @@ impl Pinned<'_> {
     }
 
     /// Decides for a caller who was authenticated before or is vouched for.
-    pub async fn decide_for<T: Trace>(
+    pub async fn decide_for<T: RequestTrace>(
         &self,
         view: &RequestView,
         subject: Subject,
@@ -164,7 +164,7 @@ impl Pinned<'_> {
         elapsed: Duration,
         collected: &Collected<'_>,
     ) -> Result<Material, Rejection> {
-        let Collected { evidence, origin, recalled, .. } = collected;
+        let Collected { evidence, origin, cached, .. } = collected;
         let tokens = evidence.presented();
         if evidence.unreadable.iter().any(|own| own.place.cookie().is_none()) {
             return Ok(Material::default());
@@ -178,13 +178,13 @@ impl Pinned<'_> {
         let patience = left.mul_f64(0.9);
         let trust = self.current.snapshot.trust();
         let gathering = async {
-            let mut material = self.pdp.keys.gather(tokens, trust, recalled, patience).await;
-            if !tokens.iter().all(|token| authn::is_cached(token, recalled)) {
+            let mut material = self.pdp.keys.gather(tokens, trust, cached, patience).await;
+            if !tokens.iter().all(|token| authn::is_cached(token, cached)) {
                 let patience = self.deadline.left().saturating_sub(left - patience);
                 let introspector = &self.pdp.introspector;
                 // Boxed because it is rare: every check has to make room for what is inline.
                 let asking =
-                    introspector.gather(tokens, trust, recalled, *origin, patience, &mut material);
+                    introspector.gather(tokens, trust, cached, *origin, patience, &mut material);
                 Box::pin(asking).await;
             }
             material
@@ -227,7 +227,7 @@ impl Pinned<'_> {
         }
     }
 
-    fn judge<'c, T: Trace>(
+    fn judge<'c, T: RequestTrace>(
         &self,
         view: &RequestView,
         collected: &'c Collected<'c>,
@@ -237,7 +237,7 @@ impl Pinned<'_> {
     ) -> Decided<'c> {
         let gathered = self.deadline.elapsed();
         let (now, trust) = (self.pdp.clock.now(), self.current.snapshot.trust());
-        let (evidence, cache) = (&collected.evidence, collected.recalled.memory());
+        let (evidence, cache) = (&collected.evidence, collected.cached.memory());
         let watch = trace.authentication();
         let subject = authn::authenticate_traced(evidence, trust, material, cache, now, watch);
         let authenticated = self.deadline.elapsed();
@@ -252,7 +252,7 @@ impl Pinned<'_> {
         Decided { decision, subject, collected: Some(collected), at: now, phases }
     }
 
-    fn evaluate<T: Trace>(
+    fn evaluate<T: RequestTrace>(
         &self,
         view: &RequestView,
         subject: &Subject,

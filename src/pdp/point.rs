@@ -9,7 +9,7 @@ use arc_swap::ArcSwap;
 use rustls::pki_types::CertificateDer;
 
 use super::assertion::Assertions;
-use super::current::{Current, RetiredSnapshot};
+use super::current::{CurrentSnapshot, RetiredSnapshot};
 use super::introspect::Introspector;
 use super::keys::KeyCache;
 use super::outcome::DecisionIds;
@@ -28,7 +28,7 @@ use crate::store::Store;
 /// The policy decision point. Every connection shares it; its snapshot is replaced whole.
 #[derive(Debug)]
 pub struct Pdp {
-    pub(super) current: ArcSwap<Current>,
+    pub(super) current: ArcSwap<CurrentSnapshot>,
     pub(super) keys: Arc<KeyCache>,
     pub(super) introspector: Introspector,
     pub(super) revocations: Arc<RevocationRegister>,
@@ -83,7 +83,7 @@ impl Pdp {
         let (fetcher, now) = (Arc::clone(keys.fetcher()), Arc::clone(&clock));
         let revocations = RevocationRegister::kept_in(revocations, snapshot.trust(), now, fetcher);
         Self {
-            current: ArcSwap::from_pointee(Current::new(snapshot, &options.memory)),
+            current: ArcSwap::from_pointee(CurrentSnapshot::new(snapshot, &options.memory)),
             keys,
             introspector,
             revocations: Arc::new(revocations),
@@ -148,7 +148,9 @@ impl Pdp {
         self.introspector.follow(snapshot.trust(), Some(previous.snapshot.trust()));
         drop(previous);
         self.revocations.follow(snapshot.trust());
-        RetiredSnapshot(self.current.swap(Arc::new(Current::new(snapshot, &self.options.memory))))
+        RetiredSnapshot(
+            self.current.swap(Arc::new(CurrentSnapshot::new(snapshot, &self.options.memory))),
+        )
     }
 
     /// The revocations in force, from documents, lists and the API.

@@ -6,24 +6,49 @@ use std::net::IpAddr;
 use http::uri::Scheme;
 use http::{HeaderValue, Uri};
 use hyper_util::client::proxy::matcher::Matcher;
+use ipnet::IpNet;
 
+use crate::json::visible;
 use crate::secret::Secret;
-use crate::trust::KeyUrl;
+use crate::trust::{KeyUrl, is_odd_number};
 
 /// Which requests go through which proxy. Those to this host never do.
 #[derive(Default)]
 pub struct Proxies {
     http: Option<Secret<String>>,
     https: Option<Secret<String>>,
-    direct: Vec<(String, Option<u16>)>,
+    direct: Vec<Direct>,
     /// Variables that hold no proxy.
     ignored: Vec<&'static str>,
 }
 
-/// Why a text names no proxy. It is not quoted: there may be a password in it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("is no address of a proxy, expected one such as `http://proxy.example.com:3128`")]
-pub struct ProxyError;
+/// Hosts that are asked directly, at one port or at any.
+#[derive(Debug)]
+struct Direct {
+    hosts: Hosts,
+    port: Option<u16>,
+}
+
+#[derive(Debug)]
+enum Hosts {
+    All,
+    Network(IpNet),
+    /// This name, and all below it.
+    Below(String),
+}
+
+/// Why proxies cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ProxyError {
+    /// A text names no proxy. It is not quoted: there may be a password in it.
+    #[error("is no address of a proxy, expected one such as `http://proxy.example.com:3128`")]
+    Address,
+    /// An entry that no host can match.
+    #[error(
+        "has `{0}`, which no host can match; expected a name, an address or a network such as `10.0.0.0/8`, with a port or without, or `*`"
+    )]
+    Direct(String),
+}
 
 /// The proxy for one request.
 #[derive(Debug)]
@@ -48,11 +73,13 @@ impl Proxies {
         let is_one =
             |text: &Secret<String>| proxy(text.expose(), &Uri::from_static("http://x")).is_some();
         if !http.iter().chain(&https).all(is_one) {
-            return Err(ProxyError);
+            return Err(ProxyError::Address);
         }
-        let direct = direct.iter().flat_map(|text| text.split([',', ' '])).map(str::trim);
-        let direct = direct.filter(|text| !text.is_empty()).map(with_port).collect();
-        Ok(Self { http, https, direct, ignored: Vec::new() })
+        let read = |entry: &str| {
+            Direct::read(entry).ok_or_else(|| ProxyError::Direct(visible(entry).to_string()))
+        };
+        let direct = direct.iter().flat_map(|text| entries(text)).map(read);
+        Ok(Self { http, https, direct: direct.collect::<Result<_, _>>()?, ignored: Vec::new() })
     }
 
     /// The same from variables by the names that other programs know: `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` and `NO_PROXY`, or in
@@ -71,10 +98,11 @@ impl Proxies {
             ignored.push(name);
             None
         });
-        let direct: Vec<_> =
-            get("NO_PROXY").map(|text| text.expose().clone()).into_iter().collect();
-        let found = Self::new(http.or_else(|| all.clone()), https.or(all), &direct);
-        Self { ignored, ..found.unwrap_or_default() }
+        // Other programs pass over what they do not understand, too.
+        let direct = get("NO_PROXY")
+            .map(|text| entries(text.expose()).filter_map(Direct::read).collect())
+            .unwrap_or_default();
+        Self { http: http.or_else(|| all.clone()), https: https.or(all), direct, ignored }
     }
 
     /// The variables that hold no proxy that can be used.
@@ -90,21 +118,15 @@ impl Proxies {
         if is_this_host(host) {
             return None;
         }
-        let port = url.port();
-        let direct = self.direct.iter().filter(|(_, own)| own.is_none_or(|own| own == port));
-        let direct: Vec<_> = direct.map(|(host, _)| host.as_str()).collect();
-        // The matcher passes over `*` for addresses.
-        let text = own.as_ref().filter(|_| !direct.contains(&"*"))?.expose();
-        proxy_unless(text, uri, &direct.join(","))
+        if self.direct.iter().any(|direct| direct.matches(host, url.port())) {
+            return None;
+        }
+        proxy(own.as_ref()?.expose(), uri)
     }
 }
 
 fn proxy(text: &str, uri: &Uri) -> Option<Proxy> {
-    proxy_unless(text, uri, "")
-}
-
-fn proxy_unless(text: &str, uri: &Uri, direct: &str) -> Option<Proxy> {
-    let matcher = Matcher::builder().all(text.to_owned()).no(direct.to_owned()).build();
+    let matcher = Matcher::builder().all(text.to_owned()).build();
     let found = matcher.intercept(uri)?;
     let encrypted = match found.uri().scheme() {
         Some(scheme) if *scheme == Scheme::HTTPS => true,
@@ -116,25 +138,63 @@ fn proxy_unless(text: &str, uri: &Uri, direct: &str) -> Option<Proxy> {
     Some(Proxy { host, port, encrypted, authorization: found.basic_auth().cloned() })
 }
 
-/// An entry like `example.com:8443`, `[::1]:443`, `10.0.0.0/8` or `::1`.
-fn with_port(entry: &str) -> (String, Option<u16>) {
-    let entry = entry.strip_prefix('*').filter(|rest| rest.starts_with('.')).unwrap_or(entry);
-    let bare = |host: &str| host.trim_start_matches('[').trim_end_matches(']').to_owned();
-    match entry.rsplit_once(':') {
-        Some((host, port)) if !host.contains(':') || host.ends_with(']') => match port.parse() {
-            Ok(port) => (bare(host), Some(port)),
-            Err(_) => (entry.to_owned(), None),
-        },
-        Some(_) | None => (bare(entry), None),
+impl Direct {
+    /// An entry like `example.com:8443`, `*.example.com`, `[::1]:443`, `10.0.0.0/8`, `::1` or `*`; none where no host can match it.
+    fn read(entry: &str) -> Option<Self> {
+        let (host, port) = match entry.rsplit_once(':') {
+            Some((host, port)) if !host.contains(':') || host.ends_with(']') => {
+                (host, Some(port.parse().ok().filter(|port| *port > 0)?))
+            }
+            Some(_) | None => (entry, None),
+        };
+        if host == "*" {
+            return Some(Self { hosts: Hosts::All, port });
+        }
+        let network = bare(host).parse().ok().or_else(|| Some(address(host)?.into()));
+        if let Some(network) = network {
+            return Some(Self { hosts: Hosts::Network(network), port });
+        }
+        let name = host.strip_prefix('*').filter(|rest| rest.starts_with('.')).unwrap_or(host);
+        let name = bare(name.strip_prefix('.').unwrap_or(name));
+        let known = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
+        let is_name = name.split('.').all(|part| !part.is_empty() && part.chars().all(known));
+        let hosts = Hosts::Below(Some(name).filter(|name| is_name && !is_odd_number(name))?);
+        Some(Self { hosts, port })
+    }
+
+    fn matches(&self, host: &str, port: u16) -> bool {
+        let is_host = match &self.hosts {
+            Hosts::All => true,
+            Hosts::Network(network) => address(host).is_some_and(|own| network.contains(&own)),
+            Hosts::Below(name) => {
+                let above = bare(host);
+                let above = above.strip_suffix(name.as_str());
+                above.is_some_and(|above| above.is_empty() || above.ends_with('.'))
+            }
+        };
+        is_host && self.port.is_none_or(|own| own == port)
     }
 }
 
+fn entries(list: &str) -> impl Iterator<Item = &str> {
+    list.split([',', ' ', '\t']).filter(|entry| !entry.is_empty())
+}
+
+/// A host without brackets, capitals and the dot at its end.
+fn bare(host: &str) -> String {
+    let host = host.trim_start_matches('[').trim_end_matches([']']);
+    host.strip_suffix('.').unwrap_or(host).to_ascii_lowercase()
+}
+
+fn address(host: &str) -> Option<IpAddr> {
+    bare(host).parse::<IpAddr>().ok().map(|address| address.to_canonical())
+}
+
 fn is_this_host(host: &str) -> bool {
-    let host = host.trim_start_matches('[').trim_end_matches([']', '.']).to_ascii_lowercase();
-    let address = host.parse::<IpAddr>().map(|address| address.to_canonical());
-    address.is_ok_and(|address| address.is_loopback())
-        || host == "localhost"
-        || host.ends_with(".localhost")
+    let name = bare(host);
+    address(host).is_some_and(|address| address.is_loopback())
+        || name == "localhost"
+        || name.ends_with(".localhost")
 }
 
 impl fmt::Debug for Proxies {
@@ -160,10 +220,17 @@ mod tests {
     /// P406: hosts with all below them, addresses, networks and ports; this host is never asked through a proxy.
     #[test]
     fn what_is_asked_directly() {
-        let list = "corp.example, .dotted.example *.star.example,10.0.0.0/8,192.0.2.1:8443 [2001:db8::1]:443,fd00::/8 at.example:8443";
+        let list = "corp.example, .dotted.example *.star.example,10.0.0.0/8,192.0.2.1:8443 [2001:db8::1]:443,fd00::/8 at.example:8443 Capital.EXAMPLE dot.example. .last.example.:8443 2001:DB8:1::/48";
         let some = proxies(list);
         for direct in [
             "https://corp.example/",
+            // P450
+            "https://capital.example/",
+            "https://CORP.EXAMPLE./",
+            "https://a.dot.example/",
+            "https://dot.example./",
+            "https://a.last.example:8443/",
+            "https://[2001:db8:1::7]/",
             "https://a.CORP.example:9443/",
             "https://a.dotted.example/",
             "https://a.star.example/",
@@ -215,6 +282,21 @@ mod tests {
             let wrong = Some(Secret::new(wrong.to_owned()));
             let error = Proxies::new(wrong, None, &[]).unwrap_err();
             assert!(!error.to_string().contains("canary"));
+        }
+        // P450: an entry that no host can match is a mistake.
+        for wrong in [
+            "https://a.example",
+            "a.example/x",
+            "10.0.0",
+            "10.*",
+            "a*.example",
+            "a..b",
+            "a:0",
+            "a:b",
+            ".",
+        ] {
+            let error = Proxies::new(None, None, &[wrong.to_owned()]).unwrap_err().to_string();
+            assert!(error.contains(&format!("`{wrong}`")), "{error}");
         }
     }
 

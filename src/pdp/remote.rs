@@ -5,6 +5,7 @@
 //! not put in force. Then the last good file is used again, so that one bad answer neither takes anything away nor keeps
 //! other changes out.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
@@ -17,18 +18,20 @@ use tokio::sync::Notify;
 use crate::clock::{Clock, UnixTime};
 use crate::document::RemoteContents;
 use crate::limits::{MAX_REMOTE_FILE_BYTES, UNKNOWN_AUTHORITY_FETCHES};
-use crate::pdp::fetch::{Ask, Fetched, Fetcher, Validators};
-use crate::pdp::follow::{Bucket, Course, Failure, Followed, Following, Saved};
+use crate::pdp::fetch::{FetchRequest, Fetched, Fetcher, Validators};
+use crate::pdp::follow::{
+    FetchFailure, RefreshState, RefreshTask, RemoteResource, Saved, TokenBucket,
+};
 use crate::pdp::kept_files::KeptFiles;
 use crate::sync::lock;
-use crate::trust::{RemoteFile, RemotePart, TrustStore, refresh_hint};
+use crate::trust::{Access, RemoteFile, RemotePart, TrustStore, refresh_hint};
 
 /// The files by their names, with a task for each.
 pub struct RemoteFiles {
     clock: Arc<dyn Clock>,
     fetcher: Arc<dyn Fetcher>,
     files: Option<KeptFiles>,
-    entries: Mutex<BTreeMap<String, Entry>>,
+    entries: Mutex<BTreeMap<String, FileEntry>>,
     changed: Arc<Notify>,
 }
 
@@ -49,44 +52,44 @@ pub struct RemoteStatus {
     pub failures: u32,
     /// Why the last one failed.
     pub error: Option<String>,
-    /// Whether what was fetched last is not in force, because the documents do not compile with it.
+    /// True if the content that was fetched last is not in force, because the documents do not compile with it.
     pub unusable: bool,
-    /// Whether it is older than its document allows, so that it does not count.
+    /// True if it is older than its document allows, so that it does not count.
     pub stale: bool,
 }
 
-struct Entry {
-    shared: Arc<Shared>,
-    _following: Following,
+struct FileEntry {
+    shared: Arc<SharedFile>,
+    _task: RefreshTask,
 }
 
 /// The state that the task and the others share.
-struct Shared {
+struct SharedFile {
     source: Arc<RemoteFile>,
     /// The documents that name it, and where.
     named: Mutex<Vec<Named>>,
-    state: Mutex<State>,
-    course: Arc<Course>,
+    state: Mutex<FileState>,
+    refresh_state: Arc<RefreshState>,
 }
 
 #[derive(Default)]
-struct State {
+struct FileState {
     /// The content that was fetched last, and when.
     newest: Option<(Bytes, UnixTime)>,
     /// The content that is known to compile, and when it was fetched last.
     good: Option<(Bytes, UnixTime)>,
-    /// What was saved of it.
+    /// The content that was saved.
     saved: Option<(Bytes, UnixTime)>,
     unusable: bool,
     stale: bool,
-    asks: Option<Bucket>,
+    asks: Option<TokenBucket>,
 }
 
 /// A document, its key, and how it is shown.
 type Named = (String, RemotePart, String);
 
 struct FollowedFile {
-    shared: Arc<Shared>,
+    shared: Arc<SharedFile>,
     fetcher: Arc<dyn Fetcher>,
     changed: Arc<Notify>,
     known: Validators,
@@ -150,26 +153,26 @@ impl RemoteFiles {
         }
     }
 
-    fn start(&self, source: &Arc<RemoteFile>, before: Option<Entry>) -> Entry {
+    fn start(&self, source: &Arc<RemoteFile>, before: Option<FileEntry>) -> FileEntry {
         let state = match before {
             Some(before) => std::mem::take(&mut *lock(&before.shared.state)),
-            None => State { newest: self.restore(source), ..State::default() },
+            None => FileState { newest: self.restore(source), ..FileState::default() },
         };
-        let course = Course::new(source.refresh, Arc::clone(&self.clock));
+        let refresh_state = RefreshState::new(source.refresh, Arc::clone(&self.clock));
         let state = Mutex::new(state);
         let (source, named) = (Arc::clone(source), Mutex::default());
-        let shared = Arc::new(Shared { source, named, state, course });
+        let shared = Arc::new(SharedFile { source, named, state, refresh_state });
         let followed = FollowedFile {
             shared: Arc::clone(&shared),
             fetcher: Arc::clone(&self.fetcher),
             changed: Arc::clone(&self.changed),
             known: Validators::default(),
         };
-        let following = Following::start(&shared.course, followed);
-        Entry { shared, _following: following }
+        let task = RefreshTask::start(&shared.refresh_state, followed);
+        FileEntry { shared, _task: task }
     }
 
-    /// What was saved before the start.
+    /// The content that was saved before the start.
     fn restore(&self, source: &RemoteFile) -> Option<(Bytes, UnixTime)> {
         let now = self.clock.now();
         let read = |saved: Saved| Some((saved.text, saved.fetched_at.min(now)));
@@ -204,7 +207,7 @@ impl RemoteFiles {
     }
 
     /// Revocation lists are saved elsewhere, with their numbers.
-    fn save(&self, source: &RemoteFile, state: &mut State) {
+    fn save(&self, source: &RemoteFile, state: &mut FileState) {
         let (Some(files), Some((text, at))) = (&self.files, &state.good) else { return };
         let is_saved = state
             .saved
@@ -247,14 +250,14 @@ impl RemoteFiles {
     /// How every file is doing, once for each place that names it.
     pub fn status(&self) -> Vec<RemoteStatus> {
         let entries = lock(&self.entries);
-        let of = |entry: &Entry| {
+        let of = |entry: &FileEntry| {
             let named = lock(&entry.shared.named).clone();
             named.iter().map(|own| entry.status(own)).collect::<Vec<_>>()
         };
         entries.values().flat_map(of).collect()
     }
 
-    fn contents(&self, part: impl Fn(&State) -> &Option<(Bytes, UnixTime)>) -> RemoteContents {
+    fn contents(&self, part: impl Fn(&FileState) -> &Option<(Bytes, UnixTime)>) -> RemoteContents {
         let (entries, now) = (lock(&self.entries), self.clock.now());
         let found = entries.iter().filter_map(|(name, entry)| {
             let state = lock(&entry.shared.state);
@@ -271,9 +274,9 @@ impl fmt::Debug for RemoteFiles {
     }
 }
 
-impl Entry {
+impl FileEntry {
     fn status(&self, (trust_domain, _, file): &(String, RemotePart, String)) -> RemoteStatus {
-        let (state, schedule) = (lock(&self.shared.state), self.shared.course.schedule());
+        let (state, schedule) = (lock(&self.shared.state), self.shared.refresh_state.schedule());
         RemoteStatus {
             trust_domain: trust_domain.clone(),
             file: file.clone(),
@@ -288,7 +291,7 @@ impl Entry {
     }
 }
 
-impl Shared {
+impl SharedFile {
     /// Its names, as metrics have them.
     fn files(&self) -> Vec<String> {
         lock(&self.named).iter().map(|(domain, _, file)| format!("{domain}/{file}")).collect()
@@ -296,13 +299,13 @@ impl Shared {
 
     fn ask(&self) {
         let (most, refill, gap) = UNKNOWN_AUTHORITY_FETCHES;
-        let now = self.course.now();
+        let now = self.refresh_state.now();
         let mut state = lock(&self.state);
-        let mut schedule = self.course.schedule();
-        let asks = state.asks.get_or_insert_with(|| Bucket::full(most, refill, gap));
+        let mut schedule = self.refresh_state.schedule();
+        let asks = state.asks.get_or_insert_with(|| TokenBucket::full(most, refill, gap));
         if !schedule.is_moving(now) && schedule.permits(now) && asks.take(now) {
             schedule.hurry(now);
-            self.course.recheck();
+            self.refresh_state.recheck();
         }
     }
 
@@ -321,7 +324,20 @@ impl Shared {
         std::mem::take(&mut state.stale) || new
     }
 
-    /// Whether what is there has become too old just now.
+    /// How the server is asked: one that publishes its own authorities is known by the last good ones, while they count.
+    fn access(&self) -> Cow<'_, Access> {
+        let (access, state) = (&self.source.access, lock(&self.state));
+        let now = self.refresh_state.now();
+        let counts = |at: UnixTime| self.source.own_endpoint && !self.source.is_stale(at, now);
+        match state.good.as_ref().filter(|(_, at)| counts(*at)) {
+            Some((text, _)) => {
+                Cow::Owned(Access { authorities: Some(text.to_vec()), ..access.clone() })
+            }
+            None => Cow::Borrowed(access),
+        }
+    }
+
+    /// True if the content at hand has become too old just now.
     fn lapse(&self, now: UnixTime) -> bool {
         let mut state = lock(&self.state);
         let stale = state.newest.as_ref().is_some_and(|(_, at)| self.source.is_stale(*at, now));
@@ -329,15 +345,16 @@ impl Shared {
     }
 }
 
-impl Followed for FollowedFile {
-    async fn look(&mut self, urgent: bool) -> Result<Option<Duration>, Failure> {
+impl RemoteResource for FollowedFile {
+    async fn look(&mut self, urgent: bool) -> Result<Option<Duration>, FetchFailure> {
         let Self { shared, fetcher, changed, known } = self;
-        let RemoteFile { url, access, .. } = &*shared.source;
-        let ask = Ask { known: known.if_any(), urgent, ..Ask::file(url, access) };
+        let (url, access) = (&shared.source.url, shared.access());
+        let ask =
+            FetchRequest { known: known.if_any(), urgent, ..FetchRequest::file(url, &access) };
         match fetcher.fetch(ask).await {
             Ok(Fetched { body, max_age, validators }) => {
                 *known = validators;
-                if shared.take(body, shared.course.now()) {
+                if shared.take(body, shared.refresh_state.now()) {
                     changed.notify_one();
                 }
                 let state = lock(&shared.state);
@@ -348,7 +365,7 @@ impl Followed for FollowedFile {
                 let had_before = lock(&shared.state).newest.is_some();
                 let files = shared.files();
                 tracing::warn!(?files, origin = %url, %error, last_good_in_force = had_before, "remote file not fetched");
-                if shared.lapse(shared.course.now()) {
+                if shared.lapse(shared.refresh_state.now()) {
                     tracing::error!(?files, origin = %url, "remote file is older than its `maxStale` and does not count any more");
                     changed.notify_one();
                 }
@@ -376,7 +393,7 @@ mod tests {
     struct Server(Mutex<VecDeque<Bytes>>, Mutex<usize>);
 
     impl Fetcher for Server {
-        fn fetch<'a>(&'a self, _: Ask<'a>) -> BoxFuture<'a, Result<Fetched, FetchError>> {
+        fn fetch<'a>(&'a self, _: FetchRequest<'a>) -> BoxFuture<'a, Result<Fetched, FetchError>> {
             *lock(&self.1) += 1;
             let next = lock(&self.0).pop_front();
             let answer = next.map(|body| Fetched { body: Some(body), ..Fetched::default() });
@@ -436,6 +453,42 @@ mod tests {
         assert_eq!(longer.newest().len(), 1);
     }
 
+    /// P491: a bundle endpoint of the profile `https_spiffe` is known by `ca` until it has published authorities that are in force, and
+    /// then by those; one of another trust domain by `ca` alone. When what it published is too old, `ca` counts again.
+    #[tokio::test(start_paused = true)]
+    async fn a_bundle_endpoint_is_known_by_what_it_published() {
+        const ID: &str = "spiffe://prod.example/spire/server";
+        let told = bundle();
+        let trust = |own: &str| {
+            let remote = format!("{{ url: '{BUNDLE}', spiffeId: '{ID}', ca: first.json }}");
+            let spec = format!("{{ spiffe: {own}, bundle: {{ remote: {remote} }} }}");
+            let mut problems = Vec::new();
+            let source = SourceFile::new("docs/trust.yaml", trust_domain("prod", &spec));
+            let documents = document::parse(&source, &mut problems);
+            let mut attached = Attachments::default();
+            attached.insert("docs/first.json".into(), Ok(b"first".to_vec()));
+            TrustStore::compile(&documents, &attached, &mut problems)
+        };
+        for (own, published) in [("prod.example", true), ("other.example", false)] {
+            let (folder, clock) = (tempfile::tempdir().unwrap(), FixedClock::at(NOW));
+            let (remote, _) = files(&folder, &clock, std::slice::from_ref(&told));
+            remote.follow(&trust(own));
+            let known_by = || {
+                let entries = lock(&remote.entries);
+                let access = entries.values().next().unwrap().shared.access().into_owned();
+                assert_eq!(access.spiffe.unwrap().as_str(), ID);
+                access.authorities.unwrap()
+            };
+            assert_eq!(known_by(), b"first");
+            remote.changed().notified().await;
+            assert_eq!(known_by(), b"first", "it may not compile");
+            remote.approve(&remote.newest());
+            assert_eq!(known_by() == *told, published);
+            clock.advance(Duration::from_secs(24 * 3600 + 1));
+            assert_eq!(known_by(), b"first");
+        }
+    }
+
     /// P271: two documents that name one address with different authorities of its server have a file each, and neither lends the
     /// other its trust; with the same ones the stricter times count.
     #[tokio::test(start_paused = true)]
@@ -484,7 +537,7 @@ mod tests {
         let (remote, server) = files(&folder, &clock, &[bundle(), bundle(), bundle(), bundle()]);
         remote.follow(&trust(", refresh: 1h"));
         remote.changed().notified().await;
-        for second in 0..10 {
+        for second in 0..3 {
             for name in ["prod", "other"].repeat(100) {
                 remote.ask_for_authorities(name);
             }

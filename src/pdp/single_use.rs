@@ -8,7 +8,7 @@ use crate::store::FirstUse;
 /// Why an obligation cannot be fulfilled.
 pub(super) struct Unusable {
     pub(super) rejection: Rejection,
-    /// Whether the proof is at fault: then the token is as good as before (RFC 9449 section 11.1).
+    /// True if the proof is at fault: then the token is as good as before (RFC 9449 section 11.1).
     pub(super) proof: bool,
     /// The cookie whose token is at fault.
     pub(super) cookie: Option<String>,
@@ -22,10 +22,10 @@ impl From<Rejection> for Unusable {
 
 impl Pinned<'_> {
     /// Uses up everything of `subject` that works once.
-    pub(super) async fn use_up(&self, subject: &Subject) -> Result<(), Unusable> {
+    pub(super) async fn enforce_single_use(&self, subject: &Subject) -> Result<(), Unusable> {
         for once in subject.one_time_uses() {
-            let use_up = self.pdp.store.first_use(once.key(), once.expires());
-            let first = self.deadline.meet(use_up).await;
+            let enforce_single_use = self.pdp.store.first_use(once.key(), once.expires());
+            let first = self.deadline.meet(enforce_single_use).await;
             match first
                 .ok_or_else(|| Reason::Deadline.because("the store did not answer in time"))?
             {

@@ -1,6 +1,6 @@
 //! Throttling of failed attempts to authenticate.
 //!
-//! What is counted belongs to the source that it came from: the verified peer, and the network of the client as the transport or a
+//! An attempt counts for the source that it came from: the verified peer, and the network of the client as the transport or a
 //! trusted proxy says. Nothing that an unverified credential says is part of it, so that forging a name locks no one out. An
 //! address may be that of many: only what fails is throttled, and an allow touches nothing here but
 //! where a rule ignores a cookie that failed.
@@ -17,9 +17,9 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
-use self::limiter::{Counted, Limiter};
+use self::limiter::{AttemptResult, Limiter};
 pub use self::options::{ThrottleMode, ThrottleOptions};
-use self::share::Sharing;
+use self::share::SharedCount;
 use self::steady::Steady;
 use crate::authn::PeerIdentity;
 use crate::clock::Clock;
@@ -27,14 +27,14 @@ use crate::policy::Throttling;
 use crate::reason::Reason;
 use crate::request::RequestView;
 use crate::secret::Fingerprint;
-use crate::store::{Key, Store};
+use crate::store::{Store, StoreKey};
 
 /// Failed attempts by source.
 #[derive(Debug)]
 pub struct Throttle {
     options: ThrottleOptions,
     limiter: Arc<Limiter>,
-    sharing: Option<Sharing>,
+    sharing: Option<SharedCount>,
     counts: [AtomicU64; 3],
 }
 
@@ -56,9 +56,9 @@ const LABELS: [&str; 3] = ["within", "over", "unverified"];
 
 /// The source that an attempt counts for.
 #[derive(Debug)]
-pub(super) struct Source {
+pub(super) struct ThrottledSource {
     shown: String,
-    key: Key,
+    key: StoreKey,
 }
 
 impl Throttle {
@@ -72,19 +72,23 @@ impl Throttle {
             return None;
         }
         let limiter = Arc::new(Limiter::new(&options, Steady::new(clock)));
-        let share = || Sharing::start(&options, Arc::clone(store), Arc::clone(&limiter));
+        let share = || SharedCount::start(&options, Arc::clone(store), Arc::clone(&limiter));
         let sharing = options.shared.then(share);
         Some(Self { options, limiter, sharing, counts: Default::default() })
     }
 
     /// The source of a request with this verified peer; none where nothing is known of where it comes from.
-    pub(super) fn source(&self, view: &RequestView, peer: Option<&PeerIdentity>) -> Option<Source> {
+    pub(super) fn source(
+        &self,
+        view: &RequestView,
+        peer: Option<&PeerIdentity>,
+    ) -> Option<ThrottledSource> {
         let peer = peer.and_then(|peer| {
             let certificate =
                 || Some(format!("certificate {}", peer.certificate.as_ref()?.to_hex()));
             peer.spiffe.as_ref().map(ToString::to_string).or_else(certificate)
         });
-        // Where a trusted proxy does not tell its client, all that is known is the proxy.
+        // If a trusted proxy does not tell its client, all that is known is the proxy.
         let address = view.client_ip().or_else(|| view.source.ip());
         let network = address.map(|address| self.network(address));
         let shown = match (peer, network) {
@@ -93,7 +97,7 @@ impl Throttle {
             (None, network) => network?.to_string(),
         };
         let key = *Fingerprint::of(shown.as_bytes()).as_bytes();
-        Some(Source { shown, key })
+        Some(ThrottledSource { shown, key })
     }
 
     fn network(&self, address: IpAddr) -> IpNet {
@@ -105,32 +109,32 @@ impl Throttle {
     }
 
     /// Counts an attempt of `source` that failed for `reason`. Over the limit, what that means for its answer.
-    pub(super) fn failed(&self, source: Source, reason: Reason) -> Option<Throttling> {
+    pub(super) fn failed(&self, source: ThrottledSource, reason: Reason) -> Option<Throttling> {
         let retry_after = match self.limiter.count(&source.key) {
-            Counted::Within => {
+            AttemptResult::Within => {
                 self.count(0);
                 self.sharing.iter().for_each(|sharing| sharing.count(source.key));
                 return None;
             }
-            Counted::Over(retry_after) => retry_after,
+            AttemptResult::Over(retry_after) => retry_after,
         };
         self.count(1);
         let enforced = self.options.mode == ThrottleMode::Enforce;
         Some(Throttling { source: source.shown, failed: Some(reason), retry_after, enforced })
     }
 
-    /// Whether anything is refused without being verified. Without an attack it costs a look at one number.
+    /// True if anything is refused without being verified. Without an attack it costs a look at one number.
     pub(super) fn is_any_spent(&self) -> bool {
         self.options.mode == ThrottleMode::Enforce && self.limiter.is_any_spent()
     }
 
-    /// Whether what `source` shows is refused where it was not verified before.
-    pub(super) fn is_spent(&self, source: &Source) -> bool {
+    /// True if credentials that `source` shows are refused where they were not verified before.
+    pub(super) fn is_spent(&self, source: &ThrottledSource) -> bool {
         self.limiter.is_spent(&source.key)
     }
 
     /// The refusal of what `source` shows without verifying it.
-    pub(super) fn unverified(&self, source: Source) -> Throttling {
+    pub(super) fn unverified(&self, source: ThrottledSource) -> Throttling {
         self.count(2);
         let retry_after = Duration::from_secs(1);
         Throttling { source: source.shown, failed: None, retry_after, enforced: true }
@@ -149,7 +153,7 @@ impl Throttle {
         for (own, count) in attempts.iter_mut().zip(counts) {
             own.1 = count;
         }
-        let unshared = self.sharing.as_ref().map_or(0, Sharing::unshared);
+        let unshared = self.sharing.as_ref().map_or(0, SharedCount::unshared);
         ThrottleStatus { options: self.options, attempts, sources: self.limiter.len(), unshared }
     }
 }

@@ -4,11 +4,11 @@
 use crate::{authn, policy};
 
 /// A watcher of one decision.
-pub trait Trace {
+pub trait RequestTrace {
     /// Watches how the caller is authenticated.
     type Authentication: authn::AuthenticationTrace;
     /// Watches how the policies are evaluated.
-    type Evaluation: policy::Trace;
+    type Evaluation: policy::PolicyTrace;
 
     /// Who watches how the caller is authenticated.
     fn authentication(&mut self) -> &mut Self::Authentication;
@@ -19,26 +19,26 @@ pub trait Trace {
 
 /// Watches nothing.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct NoTrace {
+pub struct NoRequestTrace {
     authentication: authn::NoAuthenticationTrace,
-    evaluation: policy::NoTrace,
+    evaluation: policy::NoPolicyTrace,
 }
 
-impl NoTrace {
+impl NoRequestTrace {
     pub(super) const fn new() -> Self {
-        Self { authentication: authn::NoAuthenticationTrace, evaluation: policy::NoTrace }
+        Self { authentication: authn::NoAuthenticationTrace, evaluation: policy::NoPolicyTrace }
     }
 }
 
-impl Trace for NoTrace {
+impl RequestTrace for NoRequestTrace {
     type Authentication = authn::NoAuthenticationTrace;
-    type Evaluation = policy::NoTrace;
+    type Evaluation = policy::NoPolicyTrace;
 
     fn authentication(&mut self) -> &mut authn::NoAuthenticationTrace {
         &mut self.authentication
     }
 
-    fn evaluation(&mut self) -> &mut policy::NoTrace {
+    fn evaluation(&mut self) -> &mut policy::NoPolicyTrace {
         &mut self.evaluation
     }
 }

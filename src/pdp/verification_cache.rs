@@ -25,18 +25,18 @@ pub struct MemoryOptions {
 /// Verifications made under one snapshot. `authn` decides whether one still holds at the time of a request.
 #[derive(Debug)]
 pub struct VerificationCache {
-    certificates: Certificates,
-    tokens: Tokens,
+    certificates: CertificateEntries,
+    tokens: TokenEntries,
 }
 
 #[derive(Debug)]
-struct Certificates(Cache<CertificateKey, Arc<VerifiedCertificate>>);
+struct CertificateEntries(Cache<CertificateKey, Arc<VerifiedCertificate>>);
 
 /// By the fingerprint of the token. A token that is verified again, with other keys, replaces itself. An expired one makes room in
 /// time; its times are checked for every request.
 ///
 /// There may be a hundred thousand, so that the cache's own size for each matters.
-struct Tokens(quick_cache::sync::Cache<Fingerprint, Arc<SignedToken>, TokenWeight>);
+struct TokenEntries(quick_cache::sync::Cache<Fingerprint, Arc<SignedToken>, TokenWeight>);
 
 /// The weight of a cached token.
 #[derive(Clone, Copy, Debug)]
@@ -67,12 +67,12 @@ impl VerificationCache {
         let bytes = options.token_bytes;
         let most = usize::try_from(bytes / SMALL_TOKEN_BYTES).unwrap_or(usize::MAX);
         let tokens = quick_cache::sync::Cache::with_weighter(most, bytes, TokenWeight);
-        Self { certificates: Certificates(certificates), tokens: Tokens(tokens) }
+        Self { certificates: CertificateEntries(certificates), tokens: TokenEntries(tokens) }
     }
 
     /// How many tokens are cached, and about how many bytes they take.
     pub fn tokens(&self) -> (u64, u64) {
-        let Tokens(cache) = &self.tokens;
+        let TokenEntries(cache) = &self.tokens;
         (u64::try_from(cache.len()).unwrap_or(u64::MAX), cache.weight())
     }
 
@@ -86,8 +86,8 @@ fn weight(bytes: usize, overhead: usize) -> u32 {
     u32::try_from(bytes.saturating_add(overhead)).unwrap_or(u32::MAX)
 }
 
-impl CertificateCache for Certificates {
-    fn recall(&self, key: &CertificateKey) -> Option<Arc<VerifiedCertificate>> {
+impl CertificateCache for CertificateEntries {
+    fn lookup(&self, key: &CertificateKey) -> Option<Arc<VerifiedCertificate>> {
         self.0.get(key)
     }
 
@@ -96,8 +96,8 @@ impl CertificateCache for Certificates {
     }
 }
 
-impl TokenCache for Tokens {
-    fn recall(&self, token: &Fingerprint) -> Option<Arc<SignedToken>> {
+impl TokenCache for TokenEntries {
+    fn lookup(&self, token: &Fingerprint) -> Option<Arc<SignedToken>> {
         self.0.get(token)
     }
 
@@ -106,7 +106,7 @@ impl TokenCache for Tokens {
     }
 }
 
-impl fmt::Debug for Tokens {
+impl fmt::Debug for TokenEntries {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Tokens").finish_non_exhaustive()
     }
@@ -151,7 +151,7 @@ mod tests {
         let used = Arc::new(SignedToken::for_test(u32::MAX));
         memory.keep(&used);
         for number in 0..10_000 {
-            assert!(memory.recall(used.fingerprint()).is_some(), "after {number}");
+            assert!(memory.lookup(used.fingerprint()).is_some(), "after {number}");
             memory.keep(&Arc::new(SignedToken::for_test(number)));
         }
     }

@@ -18,9 +18,9 @@ mod tests;
 
 pub use crate::document::policy::{Effect, Mode};
 pub use evaluate::index::Counting;
-pub use evaluate::policy_set::{PolicySet, Sources};
+pub use evaluate::policy_set::{PolicySet, PolicySources};
 pub use evaluate::rule_match::{HostFit, Mismatch, RuleMatch};
-pub use evaluate::trace::{Check, NoTrace, Trace};
+pub use evaluate::trace::{EvaluatedCheck, NoPolicyTrace, PolicyTrace};
 pub use explain::non_matching_rules::NonMatchingRule;
 pub use explain::recorder::{CheckTrace, RuleOutcome, RuleTrace, TraceRecorder};
 pub use model::annotations::Annotations;

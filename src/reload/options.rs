@@ -14,11 +14,11 @@ pub struct ReloadOptions {
     /// How long files must stay as they are before a change of them counts: one that is being written looks like one that is
     /// complete. At most `1m`.
     pub settle: HumanDuration,
-    /// Whether a change in place is accepted after which documents, or rules that deny, or the end of a file are gone.
+    /// The treatment of a change in place after which documents, or rules that deny, or the end of a file are gone.
     pub removals: Removals,
 }
 
-/// Whether a change in place is accepted after which something is gone.
+/// The treatment of a change in place after which something is gone.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum Removals {

@@ -17,7 +17,7 @@ pub struct ReloadStatus {
     pub applied: AtomicU64,
     /// Sets of documents that were refused.
     pub refused: AtomicU64,
-    /// Whether the files differ from what is in force: they have errors, lack what is in force, or do not come to rest.
+    /// True if the files differ from what is in force: they have errors, lack what is in force, or do not come to rest.
     pub stale: AtomicBool,
     /// Why, one line each.
     pub errors: ArcSwap<Vec<String>>,
@@ -46,7 +46,7 @@ impl ReloadStatus {
     /// Puts the set of files called `set` in force although it lacks what is in force now.
     ///
     /// # Errors
-    /// Where no such set waits.
+    /// No such set waits.
     pub fn confirm(&self, set: &str) -> Result<(), String> {
         match self.unconfirmed() {
             Some(waits) if *waits == set => {
@@ -59,7 +59,7 @@ impl ReloadStatus {
         }
     }
 
-    /// Whether the set called `set` was confirmed.
+    /// True if the set called `set` was confirmed.
     pub(super) fn is_confirmed(&self, set: &str) -> bool {
         self.confirmed.load().as_ref().is_some_and(|confirmed| **confirmed == set)
     }

@@ -13,7 +13,7 @@ use futures_util::future::BoxFuture;
 use super::*;
 use crate::clock::FixedClock;
 use crate::document::NOT_FETCHED;
-use crate::pdp::{Ask, FetchError, Fetched, Fetcher};
+use crate::pdp::{FetchError, FetchRequest, Fetched, Fetcher};
 use crate::trust::tests::pki::{Ca, NOW};
 
 /// Gives its answers one after the other, and then fails.
@@ -21,7 +21,7 @@ use crate::trust::tests::pki::{Ca, NOW};
 struct Server(Mutex<VecDeque<Bytes>>);
 
 impl Fetcher for Server {
-    fn fetch<'a>(&'a self, _: Ask<'a>) -> BoxFuture<'a, Result<Fetched, FetchError>> {
+    fn fetch<'a>(&'a self, _: FetchRequest<'a>) -> BoxFuture<'a, Result<Fetched, FetchError>> {
         let next = self.0.lock().unwrap().pop_front();
         let answer = next
             .map(|body| Fetched { body: Some(body), ..Fetched::default() })

@@ -27,7 +27,7 @@ type Make = fn(Hear) -> notify::Result<RecommendedWatcher>;
 
 /// Hears of changes in the folders of documents, of the files that they name, and of all the names that lead there.
 #[derive(Debug)]
-pub struct Watch {
+pub struct FileWatch {
     make: Make,
     watcher: Option<RecommendedWatcher>,
     hear: Hear,
@@ -51,7 +51,7 @@ struct Places {
     names: BTreeSet<PathBuf>,
 }
 
-impl Watch {
+impl FileWatch {
     /// Calls `tell` after changes. Nothing is watched yet.
     pub fn new(tell: Arc<dyn Fn() + Send + Sync>) -> Self {
         Self::made_by(notify::recommended_watcher, tell)
@@ -194,7 +194,7 @@ impl Places {
         problem
     }
 
-    /// Whether `folder` is below one that is watched with everything in it.
+    /// True if `folder` is below one that is watched with everything in it.
     fn is_within(&self, folder: &Path) -> bool {
         let whole = |path: &Path| self.folders.get(path) == Some(&RecursiveMode::Recursive);
         folder.ancestors().skip(1).any(whole)
@@ -233,7 +233,7 @@ impl notify::EventHandler for Hear {
     }
 }
 
-/// Whether files may have changed. The watcher also reports reads, and we read them ourselves: to take a read for a change
+/// True if files may have changed. The watcher also reports reads, and we read them ourselves: to take a read for a change
 /// would never end. An error of the watcher is a reason to look.
 pub(super) fn is_change(event: &notify::Result<Event>) -> bool {
     let read = |kind: &AccessKind| *kind != AccessKind::Close(AccessMode::Write);

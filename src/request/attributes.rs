@@ -60,7 +60,7 @@ impl ServerName {
         }
     }
 
-    /// Whether there was a handshake, as far as the proxy reports.
+    /// True if there was a handshake, as far as the proxy reports.
     pub fn is_known(&self) -> bool {
         *self != Self::Unknown
     }

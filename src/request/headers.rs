@@ -138,7 +138,7 @@ impl Headers {
         (is_one && is_one_value).then_some(text)
     }
 
-    /// Whether `name`, given in lower case, was sent; `None` where only another spelling of it was.
+    /// True if `name`, given in lower case, was sent; `None` where only another spelling of it was.
     pub fn is_there(&self, name: &str) -> Option<bool> {
         let mut lines = self.spellings(name).peekable();
         let any = lines.peek().is_some();
@@ -146,7 +146,7 @@ impl Headers {
         (exact || !any).then_some(exact)
     }
 
-    /// Whether `text` may stand for bytes that were not UTF-8.
+    /// True if `text` may stand for bytes that were not UTF-8.
     pub fn may_be_replaced(&self, text: &str) -> bool {
         self.form == HeaderForm::Joined && text.contains('!')
     }
@@ -181,7 +181,7 @@ impl Headers {
         self.lines.len()
     }
 
-    /// Whether there are none.
+    /// True if there are none.
     pub fn is_empty(&self) -> bool {
         self.lines.is_empty()
     }

@@ -29,5 +29,5 @@ pub use spelling::{
 pub use target::{Host, HostForm, Target};
 pub use text::Text;
 pub use trace_parent::TraceParent;
-pub use url::{NormalUrl, Origin, RequestLine};
+pub use url::{NormalUrl, RequestLine, UrlOrigin};
 pub use view::RequestView;

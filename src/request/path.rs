@@ -99,7 +99,7 @@ impl PathLeniency {
         Some(refuse(rule))
     }
 
-    /// Whether it accepts everything that `other` accepts.
+    /// True if it accepts everything that `other` accepts.
     pub const fn covers(self, other: Self) -> bool {
         (self.encoded_slashes || !other.encoded_slashes)
             && (self.parameters || !other.parameters)
@@ -132,7 +132,7 @@ fn decode_segment<'a>(
     decode_unusual_segment(segment, allowed, leniency)
 }
 
-/// Whether it has nothing but unreserved characters (RFC 3986 section 2.3) and is no dot segment: every reader reads it in
+/// True if it has nothing but unreserved characters (RFC 3986 section 2.3) and is no dot segment: every reader reads it in
 /// the same way.
 fn is_plain(segment: &str) -> bool {
     let unreserved = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_' | b'~');
@@ -223,7 +223,7 @@ fn check_escapes(
     Ok(())
 }
 
-/// Whether a decoded text still reads as percent-encoded, so that decoding it once more would change it.
+/// True if a decoded text still reads as percent-encoded, so that decoding it once more would change it.
 fn has_escape(text: &str) -> bool {
     text.split('%').skip(1).any(|after| escaped_byte(after).is_some())
 }

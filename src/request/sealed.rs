@@ -34,9 +34,9 @@ pub enum TokenPlace {
 pub struct ProtocolElement {
     /// The text that marks it.
     pub marker: String,
-    /// Whether the marker is an element of its own before it, and not its beginning.
+    /// True if the marker is an element of its own before it, and not its beginning.
     pub follows: bool,
-    /// Whether the token is in base64url.
+    /// True if the token is in base64url.
     pub encoded: bool,
 }
 
@@ -60,7 +60,7 @@ impl TokenPlace {
         if let Self::Cookie(name) = self { Some(name) } else { None }
     }
 
-    /// Whether other things share its header, which stay where the token goes.
+    /// True if other things share its header, which stay where the token goes.
     pub const fn is_shared(&self) -> bool {
         matches!(self, Self::Protocol(_) | Self::Cookie(_))
     }
@@ -71,7 +71,11 @@ impl fmt::Display for TokenPlace {
         match self {
             Self::Cookie(name) => write!(f, "cookie {name}"),
             Self::Query(name) => write!(f, "query parameter {name}"),
-            Self::Authorization | Self::Header(_) | Self::Prefixed(..) | Self::Protocol(_) => {
+            Self::Prefixed(name, word) if word.is_empty() => {
+                write!(f, "header {name} without a word")
+            }
+            Self::Prefixed(name, word) => write!(f, "header {name} behind {word}"),
+            Self::Authorization | Self::Header(_) | Self::Protocol(_) => {
                 write!(f, "header {}", self.header().unwrap_or_default())
             }
         }
@@ -148,12 +152,12 @@ impl SealedNames {
         sealed
     }
 
-    /// Whether the header `name`, in lower case, carries a credential.
+    /// True if the header `name`, in lower case, carries a credential.
     pub fn contains(&self, name: &str) -> bool {
         self.headers.iter().any(|own| own == name)
     }
 
-    /// Whether the query parameter `name`, decoded, carries a credential.
+    /// True if the query parameter `name`, decoded, carries a credential.
     pub fn contains_parameter(&self, name: &str) -> bool {
         self.parameters.contains(name)
     }

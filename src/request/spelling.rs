@@ -33,7 +33,7 @@ impl<'a> FromIterator<&'a str> for HeaderNames {
     }
 }
 
-/// Whether some reader takes the header `sent` for the header `name`, itself included. Both are in lower case.
+/// True if some reader takes the header `sent` for the header `name`, itself included. Both are in lower case.
 pub fn is_spelling_of_header(sent: &str, name: &str) -> bool {
     cmp_folded(sent, name).is_eq()
 }
@@ -58,7 +58,7 @@ pub fn header_spellings(name: &str) -> Vec<String> {
     all
 }
 
-/// Whether some reader takes the query parameter that was `sent` under this undecoded name for `name`, itself included.
+/// True if some reader takes the query parameter that was `sent` under this undecoded name for `name`, itself included.
 pub fn is_spelling_of_parameter(sent: &str, name: &str) -> bool {
     if sent == name {
         return true;

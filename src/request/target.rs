@@ -17,7 +17,7 @@ pub struct Host(Text);
 pub struct HostForm {
     /// The port that the caller wrote. It says nothing about the connection.
     pub port: Option<u16>,
-    /// Whether a dot ends the name.
+    /// True if a dot ends the name.
     pub trailing_dot: bool,
 }
 
@@ -101,7 +101,7 @@ impl HostForm {
         }
     }
 
-    /// Whether there is nothing but the host's name.
+    /// True if there is nothing but the host's name.
     pub const fn is_plain(self) -> bool {
         self.port.is_none() && !self.trailing_dot
     }

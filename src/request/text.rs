@@ -53,7 +53,7 @@ impl Text {
         self.0.len()
     }
 
-    /// Whether it has none.
+    /// True if it has none.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }

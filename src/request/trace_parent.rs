@@ -9,7 +9,7 @@ pub struct TraceParent {
     pub trace_id: [u8; 16],
     /// Names the span; not zero.
     pub span_id: [u8; 8],
-    /// Whether the caller wants the trace to be kept.
+    /// True if the caller wants the trace to be kept.
     pub sampled: bool,
 }
 

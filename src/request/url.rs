@@ -11,13 +11,13 @@ pub struct RequestLine {
     pub method: Text,
     /// The path without query, in normal form.
     path: String,
-    /// Where the proxy says that the request was sent to; none where it names no usable scheme.
-    origin: Option<Origin>,
+    /// The place that the proxy says the request was sent to; none where it names no usable scheme.
+    origin: Option<UrlOrigin>,
 }
 
 /// A scheme and an authority, and the path that a proxy took away before we saw the request.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Origin {
+pub struct UrlOrigin {
     secure: bool,
     host: Host,
     port: u16,
@@ -27,7 +27,7 @@ pub struct Origin {
 /// An `http` or `https` URL without query and fragment, in normal form.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NormalUrl {
-    origin: Origin,
+    origin: UrlOrigin,
     path: String,
 }
 
@@ -36,22 +36,26 @@ impl RequestLine {
     pub fn of(view: &RequestView) -> Option<Self> {
         let target = view.target.as_ref().ok()?;
         let path = normal_path(target.path.as_str())?;
-        Some(Self { method: view.method.clone(), path, origin: Origin::of(&view.scheme, target) })
+        Some(Self {
+            method: view.method.clone(),
+            path,
+            origin: UrlOrigin::of(&view.scheme, target),
+        })
     }
 
-    /// Whether `url` is the request's, with one of `origins` or, where there are none, with the one of the proxy.
-    pub fn is_for(&self, url: &NormalUrl, origins: &[Origin]) -> bool {
+    /// True if `url` is the request's, with one of `origins` or, where there are none, with the one of the proxy.
+    pub fn is_for(&self, url: &NormalUrl, origins: &[UrlOrigin]) -> bool {
         let own = self.origin.as_slice();
         let origins = if origins.is_empty() { own } else { origins };
         origins.iter().any(|origin| {
-            let place = Origin { base: String::new(), ..origin.clone() };
+            let place = UrlOrigin { base: String::new(), ..origin.clone() };
             let rest = url.path.strip_prefix(origin.base.as_str());
             place == url.origin && rest == Some(self.path.as_str())
         })
     }
 }
 
-impl Origin {
+impl UrlOrigin {
     /// Reads an origin, such as `https://api.example.com`, perhaps with a path without a slash at its end.
     pub fn parse(text: &str) -> Option<Self> {
         if text.contains(['?', '#']) || text.ends_with('/') {
@@ -83,7 +87,7 @@ impl NormalUrl {
         // User info is refused with every character that is not one of a host.
         let (host, form) = parse_authority(&authority.into()).ok()?;
         let port = form.port.unwrap_or_else(|| default_port(secure));
-        let origin = Origin { secure, host, port, base: String::new() };
+        let origin = UrlOrigin { secure, host, port, base: String::new() };
         Some(Self { origin, path: normal_path(path)? })
     }
 }
@@ -148,7 +152,7 @@ mod tests {
         RequestLine {
             method: "GET".into(),
             path: normal_path(target.path.as_str()).unwrap(),
-            origin: Origin::of(scheme, &target),
+            origin: UrlOrigin::of(scheme, &target),
         }
     }
 
@@ -189,7 +193,7 @@ mod tests {
     fn behind_a_proxy_the_configured_origins_count_and_no_other() {
         let request = line("http", "orders.svc:8080", "/v1/orders");
         let origins = ["https://api.example.com", "https://shop.example.com/api"];
-        let origins = origins.map(|text| Origin::parse(text).unwrap());
+        let origins = origins.map(|text| UrlOrigin::parse(text).unwrap());
         for (htu, same) in [
             ("https://api.example.com/v1/orders", true),
             ("https://shop.example.com/api/v1/orders", true),
@@ -201,7 +205,7 @@ mod tests {
         }
         for wrong in ["api.example.com", "https://a/", "https://a?x", "https://a/b/", "https://u@a"]
         {
-            assert_eq!(Origin::parse(wrong), None, "{wrong}");
+            assert_eq!(UrlOrigin::parse(wrong), None, "{wrong}");
         }
     }
 }

@@ -27,9 +27,9 @@ pub struct RequestView {
     pub target: Result<Target, Rejection>,
     /// The headers that are not credentials.
     pub headers: Headers,
-    /// Where the connection to the proxy came from.
+    /// The other end of the connection to the proxy.
     pub source: Endpoint,
-    /// Where the client is, by the listener's settings.
+    /// The address of the client, by the listener's settings.
     pub client: Client,
     /// The workload the proxy stands in front of.
     pub destination: Endpoint,

@@ -18,11 +18,11 @@ use crate::secret::{Fingerprint, Secret};
 /// A private key with its public half as a JWK.
 pub(super) struct SigningKey {
     id: String,
-    pair: Pair,
+    pair: SigningPair,
     public: Value,
 }
 
-enum Pair {
+enum SigningPair {
     /// `ES256` (RFC 7518 section 3.4).
     Ec(EcdsaKeyPair),
     /// `EdDSA` (RFC 8037).
@@ -36,7 +36,10 @@ const UNUSABLE: &str = "it holds no private key that can be used: expected an EC
 impl SigningKey {
     /// A new key on P-256; `None` where there is no randomness.
     pub(super) fn generate() -> Option<Self> {
-        Self::new(Pair::Ec(EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).ok()?), None)
+        Self::new(
+            SigningPair::Ec(EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).ok()?),
+            None,
+        )
     }
 
     /// Reads a PEM file or a JWK.
@@ -51,8 +54,8 @@ impl SigningKey {
         let der = der.secret_der();
         let ec = EcdsaKeyPair::from_private_key_der(&ECDSA_P256_SHA256_FIXED_SIGNING, der).ok();
         let pair = match ec {
-            Some(pair) => Pair::Ec(pair),
-            None => Pair::Ed(Ed25519KeyPair::from_pkcs8_maybe_unchecked(der).ok()?),
+            Some(pair) => SigningPair::Ec(pair),
+            None => SigningPair::Ed(Ed25519KeyPair::from_pkcs8_maybe_unchecked(der).ok()?),
         };
         Self::new(pair, None)
     }
@@ -70,12 +73,12 @@ impl SigningKey {
                 let point = [&[4][..], member("x")?.expose(), member("y")?.expose()].concat();
                 let algorithm = &ECDSA_P256_SHA256_FIXED_SIGNING;
                 let private = private.expose();
-                Pair::Ec(
+                SigningPair::Ec(
                     EcdsaKeyPair::from_private_key_and_public_key(algorithm, private, &point)
                         .ok()?,
                 )
             }
-            ("OKP", "Ed25519") => Pair::Ed(
+            ("OKP", "Ed25519") => SigningPair::Ed(
                 Ed25519KeyPair::from_seed_and_public_key(private.expose(), member("x")?.expose())
                     .ok()?,
             ),
@@ -85,7 +88,7 @@ impl SigningKey {
         Self::new(pair, id.map(str::to_owned))
     }
 
-    fn new(pair: Pair, id: Option<String>) -> Option<Self> {
+    fn new(pair: SigningPair, id: Option<String>) -> Option<Self> {
         let mut public = pair.public()?;
         // RFC 7638: the required members in the order of their names, which is how they are written.
         let thumbprint = Fingerprint::of(Value::Object(public.clone()).to_string().as_bytes());
@@ -124,7 +127,7 @@ impl fmt::Debug for SigningKey {
     }
 }
 
-impl Pair {
+impl SigningPair {
     const fn algorithm(&self) -> &'static str {
         match self {
             Self::Ec(_) => "ES256",

@@ -35,7 +35,7 @@ impl Signer {
     /// A signer with the keys that `options` name, or keys of its own.
     ///
     /// # Errors
-    /// What is wrong with which file.
+    /// A file is wrong, and how.
     pub fn new(options: &AssertionOptions, clock: Arc<dyn Clock>) -> Result<Self, String> {
         let ring = Ring::first(&options.keys, clock.now())?;
         Ok(Self {
@@ -78,7 +78,7 @@ impl Signer {
     /// cannot be used, the last good keys stay.
     ///
     /// # Errors
-    /// What is wrong with which file.
+    /// A file is wrong, and how.
     pub fn refresh(&self) -> Result<bool, String> {
         let next = self.ring.load().next(&self.keys, self.clock.now())?;
         let changed = next.is_some();

@@ -18,11 +18,11 @@ pub struct AssertionOptions {
     /// The keys that sign.
     #[serde(default)]
     pub keys: AssertionKeys,
-    /// Where the public keys are published beside the admin listener, for upstreams to fetch.
+    /// The address that publishes the public keys beside the admin listener, for upstreams to fetch.
     pub publish: Option<SocketAddr>,
 }
 
-/// Where signing keys come from. EC keys on P-256 (`ES256`) and Ed25519 keys (`EdDSA`), as PEM or JWK.
+/// The source of signing keys. EC keys on P-256 (`ES256`) and Ed25519 keys (`EdDSA`), as PEM or JWK.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum AssertionKeys {

@@ -15,7 +15,7 @@ pub struct TrustDomainName(Box<str>);
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct SpiffeId {
     uri: Box<str>,
-    /// Where the path starts in `uri`; its length where there is no path.
+    /// The offset of the path in `uri`; its length where there is no path.
     path_at: usize,
 }
 

@@ -15,8 +15,8 @@ use crate::limits::MAX_SPIFFE_ID_BYTES;
 pub struct SpiffePattern {
     text: Box<str>,
     trust_domain: Box<str>,
-    segments: Box<[Segment]>,
-    /// Whether it ends in `**`.
+    segments: Box<[PatternSegment]>,
+    /// True if it ends in `**`.
     open_ended: bool,
 }
 
@@ -41,7 +41,7 @@ pub enum SpiffePatternError {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-enum Segment {
+enum PatternSegment {
     Literal(Box<str>),
     Any,
 }
@@ -57,21 +57,21 @@ impl SpiffePattern {
         &self.trust_domain
     }
 
-    /// Whether every ID with a path in the trust domain is in the set.
+    /// True if every ID with a path in the trust domain is in the set.
     pub fn covers_everything(&self) -> bool {
         self.open_ended && self.segments.is_empty()
     }
 
-    /// Whether `id` is in the set.
+    /// True if `id` is in the set.
     pub fn matches(&self, id: &SpiffeId) -> bool {
         if id.trust_domain() != &*self.trust_domain {
             return false;
         }
         let mut rest = id.segments();
         let fits = self.segments.iter().all(|segment| match (segment, rest.next()) {
-            (Segment::Literal(literal), Some(found)) => **literal == *found,
-            (Segment::Any, Some(_)) => true,
-            (Segment::Literal(_) | Segment::Any, None) => false,
+            (PatternSegment::Literal(literal), Some(found)) => **literal == *found,
+            (PatternSegment::Any, Some(_)) => true,
+            (PatternSegment::Literal(_) | PatternSegment::Any, None) => false,
         });
         fits && rest.next().is_some() == self.open_ended
     }
@@ -110,18 +110,18 @@ impl fmt::Display for SpiffePattern {
 }
 
 /// The segments of a path without its leading slash, and whether `**` follows them.
-fn parse_path(path: &str) -> Result<(Vec<Segment>, bool), SpiffePatternError> {
+fn parse_path(path: &str) -> Result<(Vec<PatternSegment>, bool), SpiffePatternError> {
     let mut segments = Vec::new();
     let mut parts = path.split('/').peekable();
     while let Some(part) = parts.next() {
         match part {
             "**" if parts.peek().is_none() => return Ok((segments, true)),
             "**" => return Err(SpiffePatternError::OpenEndInside),
-            "*" => segments.push(Segment::Any),
+            "*" => segments.push(PatternSegment::Any),
             partial if partial.contains('*') => return Err(SpiffePatternError::PartialWildcard),
             literal => {
                 check_segment(literal)?;
-                segments.push(Segment::Literal(literal.into()));
+                segments.push(PatternSegment::Literal(literal.into()));
             }
         }
     }

@@ -11,7 +11,7 @@ use super::options::{StoreMemoryOptions, StoreOptions};
 use super::redis::Redis;
 #[cfg(test)]
 use super::tests::scripted::Scripted;
-use super::types::{FirstUse, Key, Page, Position, Record, StoreError, StoreHealth};
+use super::types::{FirstUse, KeyPage, Position, StoreError, StoreHealth, StoreKey, StoredRecord};
 use crate::clock::{Clock, UnixTime};
 use crate::limits::MAX_SHARED_RECORD_BYTES;
 
@@ -34,7 +34,7 @@ impl Store {
     /// A store as `options` say. Called within a tokio runtime: connecting begins in the background, and never stops.
     ///
     /// # Errors
-    /// What is wrong with the options.
+    /// The options are wrong.
     pub fn start(options: &StoreOptions, clock: Arc<dyn Clock>) -> Result<Self, String> {
         let backend = match options {
             StoreOptions::Memory(options) => Backend::Memory(Box::new(Memory::new(options, clock))),
@@ -64,7 +64,11 @@ impl Store {
     ///
     /// # Errors
     /// The result is unknown. The claim may have been made.
-    pub async fn first_use(&self, key: &Key, expires: UnixTime) -> Result<FirstUse, StoreError> {
+    pub async fn first_use(
+        &self,
+        key: &StoreKey,
+        expires: UnixTime,
+    ) -> Result<FirstUse, StoreError> {
         match &self.backend {
             Backend::Memory(memory) => memory.first_use(key, expires),
             #[cfg(feature = "redis")]
@@ -85,7 +89,7 @@ impl Store {
     )]
     pub async fn count_attempt(
         &self,
-        key: &Key,
+        key: &StoreKey,
         interval: Duration,
         failures: u32,
     ) -> Result<Option<Duration>, StoreError> {
@@ -103,7 +107,7 @@ impl Store {
     ///
     /// # Errors
     /// It is not certain that they will get it.
-    pub async fn publish(&self, record: &Record, order: u64) -> Result<Position, StoreError> {
+    pub async fn publish(&self, record: &StoredRecord, order: u64) -> Result<Position, StoreError> {
         if record.bytes.len() > MAX_SHARED_RECORD_BYTES {
             return Err(StoreError::TooLarge(record.bytes.len()));
         }
@@ -120,8 +124,12 @@ impl Store {
     /// on. Those that have expired may be missing.
     ///
     /// # Errors
-    /// Where they cannot be read; what was read before stays true.
-    pub async fn records_after(&self, after: Position, limit: usize) -> Result<Page, StoreError> {
+    /// They cannot be read; records that were read before stay true.
+    pub async fn records_after(
+        &self,
+        after: Position,
+        limit: usize,
+    ) -> Result<KeyPage, StoreError> {
         match &self.backend {
             Backend::Memory(memory) => Ok(memory.records_after(after, limit)),
             #[cfg(feature = "redis")]

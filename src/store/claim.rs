@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::memory::Memory;
-use super::{FirstUse, Key, StoreError};
+use super::{FirstUse, StoreError, StoreKey};
 use crate::clock::UnixTime;
 use crate::limits::REPLICA_CLOCK_DIFFERENCE;
 
@@ -16,7 +16,7 @@ pub(super) fn kept_for(expires: UnixTime, now: UnixTime) -> Duration {
 /// Claims `key` in the shared store by `shared`, and before that in this replica's own memory `alone`, whose answer counts where
 /// the store has none (`onLoss: local`).
 pub(super) async fn first_use(
-    key: &Key,
+    key: &StoreKey,
     expires: UnixTime,
     alone: Option<&Memory>,
     shared: impl Future<Output = Result<FirstUse, StoreError>>,

@@ -6,7 +6,10 @@ use std::sync::{Arc, Mutex};
 
 use tokio::sync::watch;
 
-use super::{FirstUse, Key, Page, Position, Record, StoreError, StoreHealth, StoreMemoryOptions};
+use super::{
+    FirstUse, KeyPage, Position, StoreError, StoreHealth, StoreKey, StoreMemoryOptions,
+    StoredRecord,
+};
 use crate::clock::{Clock, UnixTime};
 use crate::limits::MAX_SHARED_RECORDS;
 use crate::sync::lock;
@@ -24,8 +27,8 @@ pub(super) struct Memory {
 #[derive(Debug)]
 struct Uses {
     capacity: usize,
-    until: HashMap<Key, UnixTime>,
-    next: BinaryHeap<Reverse<(UnixTime, Key)>>,
+    until: HashMap<StoreKey, UnixTime>,
+    next: BinaryHeap<Reverse<(UnixTime, StoreKey)>>,
     /// Claims that expired before this are forgotten. Later than now where the clock went back.
     forgotten: UnixTime,
 }
@@ -33,16 +36,16 @@ struct Uses {
 /// Records by id, and their order.
 #[derive(Debug, Default)]
 struct Records {
-    by_id: HashMap<Key, Entry>,
-    order: BTreeMap<u64, Key>,
+    by_id: HashMap<StoreKey, MemoryEntry>,
+    order: BTreeMap<u64, StoreKey>,
     last: u64,
 }
 
 #[derive(Debug)]
-struct Entry {
+struct MemoryEntry {
     revision: u64,
     order: u64,
-    record: Record,
+    record: StoredRecord,
 }
 
 /// There is one life: what a process forgets, it forgets by ending.
@@ -58,11 +61,19 @@ impl Memory {
         }
     }
 
-    pub(super) fn first_use(&self, key: &Key, expires: UnixTime) -> Result<FirstUse, StoreError> {
+    pub(super) fn first_use(
+        &self,
+        key: &StoreKey,
+        expires: UnixTime,
+    ) -> Result<FirstUse, StoreError> {
         lock(&self.uses).claim(key, expires, self.clock.now())
     }
 
-    pub(super) fn publish(&self, record: &Record, order: u64) -> Result<Position, StoreError> {
+    pub(super) fn publish(
+        &self,
+        record: &StoredRecord,
+        order: u64,
+    ) -> Result<Position, StoreError> {
         let revision = lock(&self.records).insert(record, order, self.clock.now())?;
         let position = Position { epoch: EPOCH, revision };
         self.position.send_if_modified(|current| {
@@ -75,7 +86,7 @@ impl Memory {
         Ok(position)
     }
 
-    pub(super) fn records_after(&self, after: Position, limit: usize) -> Page {
+    pub(super) fn records_after(&self, after: Position, limit: usize) -> KeyPage {
         let restarted = after.epoch != EPOCH && after != Position::default();
         let from = if after.epoch == EPOCH { after.revision } else { 0 };
         lock(&self.records).after(from, limit, restarted)
@@ -108,7 +119,7 @@ impl Uses {
     /// Only what has expired makes room: a claim that is forgotten early could be made again.
     fn claim(
         &mut self,
-        key: &Key,
+        key: &StoreKey,
         expires: UnixTime,
         now: UnixTime,
     ) -> Result<FirstUse, StoreError> {
@@ -140,7 +151,12 @@ impl Uses {
 }
 
 impl Records {
-    fn insert(&mut self, record: &Record, order: u64, now: UnixTime) -> Result<u64, StoreError> {
+    fn insert(
+        &mut self,
+        record: &StoredRecord,
+        order: u64,
+        now: UnixTime,
+    ) -> Result<u64, StoreError> {
         if self.by_id.get(&record.id).is_some_and(|entry| entry.order > order) {
             return Ok(self.last);
         }
@@ -151,7 +167,7 @@ impl Records {
             }
         }
         self.last = self.last.saturating_add(1);
-        let entry = Entry { revision: self.last, order, record: record.clone() };
+        let entry = MemoryEntry { revision: self.last, order, record: record.clone() };
         if let Some(former) = self.by_id.insert(record.id, entry) {
             self.order.remove(&former.revision);
         }
@@ -161,7 +177,7 @@ impl Records {
 
     fn forget_expired(&mut self, now: UnixTime) {
         let order = &mut self.order;
-        self.by_id.retain(|_, Entry { revision, record, .. }| {
+        self.by_id.retain(|_, MemoryEntry { revision, record, .. }| {
             let stays = record.expires.is_none_or(|expires| expires > now);
             if !stays {
                 order.remove(revision);
@@ -170,7 +186,7 @@ impl Records {
         });
     }
 
-    fn after(&self, from: u64, limit: usize, restarted: bool) -> Page {
+    fn after(&self, from: u64, limit: usize, restarted: bool) -> KeyPage {
         let mut revision = from;
         let mut records = Vec::new();
         let mut rest = self.order.range(from.saturating_add(1)..);
@@ -180,6 +196,6 @@ impl Records {
         }
         let more = rest.next().is_some();
         let position = Position { epoch: EPOCH, revision: if more { revision } else { self.last } };
-        Page { records, position, more, restarted }
+        KeyPage { records, position, more, restarted }
     }
 }

@@ -17,7 +17,7 @@ pub use options::{
     Forgetful, OnLoss, PasswordSource, RedisOptions, SentinelOptions, StoreMemoryOptions,
     StoreOptions,
 };
-pub use types::{FirstUse, Key, Page, Position, Record, StoreError, StoreHealth};
+pub use types::{FirstUse, KeyPage, Position, StoreError, StoreHealth, StoreKey, StoredRecord};
 
 #[cfg(test)]
 pub(crate) mod tests;

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::document::HumanDuration;
 use crate::limits::{DEFAULT_FIRST_USES, MAX_STORE_TIMEOUT};
 
-/// Where the replicas' shared state is.
+/// The store of the replicas' shared state.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum StoreOptions {
@@ -76,7 +76,7 @@ pub struct SentinelOptions {
     pub password: Option<PasswordSource>,
 }
 
-/// Where a password is. Never in the settings themselves.
+/// The file or variable that has a password. Never the settings themselves.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct PasswordSource {
@@ -132,10 +132,10 @@ impl StoreOptions {
         self
     }
 
-    /// Whether the settings can stand together.
+    /// Checks that the settings can stand together.
     ///
     /// # Errors
-    /// What cannot.
+    /// An option that cannot be used.
     pub fn check(&self) -> Result<(), String> {
         match self {
             Self::Memory(memory) => memory.check(),
@@ -244,6 +244,9 @@ fn check_url(url: &str) -> Result<(), String> {
     };
     if rest.contains('@') {
         return Err("`store.redis` has a URL with a user or a password: use `username` and `password: { file: PATH }`".into());
+    }
+    if redis::IntoConnectionInfo::into_connection_info(url).is_err() {
+        return Err("`store.redis` has a URL that cannot be read, expected one such as `redis://redis.example.com:6379`".into());
     }
     if rest.contains(['#', '?']) {
         return Err("`store.redis` has a URL with `?` or `#`: what could be set there is set elsewhere, or not at all".into());

@@ -4,9 +4,9 @@ use crate::clock::UnixTime;
 use crate::limits::MAX_SHARED_RECORD_BYTES;
 
 /// A name that does not reveal its object: a SHA-256, made by the caller.
-pub type Key = [u8; 32];
+pub type StoreKey = [u8; 32];
 
-/// Whether this was the first use.
+/// The answer to a claim: the first use, or a later one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FirstUse {
     /// It was, and no other use will be.
@@ -26,9 +26,9 @@ pub struct Position {
 
 /// A record that all replicas need.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Record {
+pub struct StoredRecord {
     /// The id. A later record with the same id replaces it.
-    pub id: Key,
+    pub id: StoreKey,
     /// The content, which the store does not read.
     pub bytes: Vec<u8>,
     /// From when on it may be forgotten; `None`: never.
@@ -37,14 +37,14 @@ pub struct Record {
 
 /// Some of the records, in the order in which they were published.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Page {
+pub struct KeyPage {
     /// The records.
-    pub records: Vec<Record>,
-    /// Where to read on.
+    pub records: Vec<StoredRecord>,
+    /// The position to read on from.
     pub position: Position,
-    /// Whether more follow right away.
+    /// True if more follow right away.
     pub more: bool,
-    /// Whether the store lost its records, so that this page is from its new beginning.
+    /// True if the store lost its records, so that this page is from its new beginning.
     pub restarted: bool,
 }
 
@@ -53,9 +53,9 @@ pub struct Page {
 pub struct StoreHealth {
     /// `memory` or `redis`.
     pub kind: &'static str,
-    /// Whether it can be used now.
+    /// True if it can be used now.
     pub up: bool,
-    /// Whether it could ever be used since the start.
+    /// True if it could ever be used since the start.
     pub was_up: bool,
     /// Since when it is as `up` says; none where it never was otherwise.
     pub since: Option<UnixTime>,
@@ -65,7 +65,7 @@ pub struct StoreHealth {
     pub why: String,
     /// Why it may forget what it was asked to store.
     pub forgetful: Option<String>,
-    /// Whether that is accepted.
+    /// True if that is accepted.
     pub accepted: bool,
 }
 

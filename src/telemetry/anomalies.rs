@@ -19,8 +19,8 @@ use tokio::sync::mpsc::{self, Receiver, Sender};
 
 use self::firsts::Firsts;
 use self::lifetimes::Lifetimes;
-use self::seen::Seen;
-use self::shares::Shares;
+use self::seen::ProvenDecision;
+use self::shares::FamilyShares;
 pub use self::signal::{Anomaly, Signal};
 use self::spread::Spread;
 use crate::limits::MAX_ANOMALY_QUEUE;
@@ -39,13 +39,13 @@ pub struct AnomalyOptions {
 /// Looks for signals in decisions.
 #[derive(Debug)]
 pub struct Anomalies {
-    queue: Sender<Seen>,
-    tally: Arc<Tally>,
+    queue: Sender<ProvenDecision>,
+    tally: Arc<AnomalyCounts>,
 }
 
 /// How many signals there were, and the last ones.
 #[derive(Debug, Default)]
-pub struct Tally {
+pub struct AnomalyCounts {
     counts: [AtomicU64; Signal::ALL.len()],
     dropped: AtomicU64,
     last: Mutex<VecDeque<Anomaly>>,
@@ -58,7 +58,7 @@ type Tell = Box<dyn Fn(&Anomaly) + Send>;
 struct Families {
     firsts: Firsts,
     spread: Spread,
-    shares: Shares,
+    shares: FamilyShares,
     lifetimes: Lifetimes,
 }
 
@@ -69,34 +69,39 @@ impl Anomalies {
     /// Begins to look, and to `tell`. Call it within a tokio runtime; it ends when this is dropped.
     pub fn start(options: AnomalyOptions, tell: Tell) -> Self {
         let (queue, waiting) = mpsc::channel(MAX_ANOMALY_QUEUE);
-        let tally = Arc::<Tally>::default();
+        let tally = Arc::<AnomalyCounts>::default();
         tokio::spawn(run(options, waiting, Arc::clone(&tally), tell));
         Self { queue, tally }
     }
 
-    /// What was found until now.
-    pub const fn tally(&self) -> &Arc<Tally> {
+    /// The signals that were found until now.
+    pub const fn tally(&self) -> &Arc<AnomalyCounts> {
         &self.tally
     }
 }
 
 impl Observer for Anomalies {
     fn observe(&self, view: &RequestView, outcome: &Outcome) {
-        if let Some(seen) = Seen::of(view, outcome) {
+        if let Some(seen) = ProvenDecision::of(view, outcome) {
             self.offer(seen);
         }
     }
 }
 
 impl Anomalies {
-    fn offer(&self, seen: Seen) {
+    fn offer(&self, seen: ProvenDecision) {
         if self.queue.try_send(seen).is_err() {
             self.tally.dropped.fetch_add(1, Ordering::Relaxed);
         }
     }
 }
 
-async fn run(options: AnomalyOptions, mut waiting: Receiver<Seen>, tally: Arc<Tally>, tell: Tell) {
+async fn run(
+    options: AnomalyOptions,
+    mut waiting: Receiver<ProvenDecision>,
+    tally: Arc<AnomalyCounts>,
+    tell: Tell,
+) {
     let mut families = Families::default();
     while let Some(seen) = waiting.recv().await {
         families.look(&seen, |signal, about, detail| {
@@ -112,7 +117,7 @@ async fn run(options: AnomalyOptions, mut waiting: Receiver<Seen>, tally: Arc<Ta
 }
 
 impl Families {
-    fn look(&mut self, seen: &Seen, mut found: impl FnMut(Signal, &str, String)) {
+    fn look(&mut self, seen: &ProvenDecision, mut found: impl FnMut(Signal, &str, String)) {
         self.firsts.look(seen, &mut found);
         self.lifetimes.look(seen, &mut found);
         self.spread.look(seen, &mut found);
@@ -120,7 +125,7 @@ impl Families {
     }
 }
 
-impl Tally {
+impl AnomalyCounts {
     fn add(&self, anomaly: Anomaly) {
         let counts = Signal::ALL.iter().zip(&self.counts);
         let own = counts.filter(|(signal, _)| **signal == anomaly.signal);
@@ -151,7 +156,7 @@ impl Tally {
     }
 }
 
-impl fmt::Debug for Seen {
+impl fmt::Debug for ProvenDecision {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Seen({})", self.decision)
     }

@@ -16,10 +16,10 @@ use crate::sync::lock;
 
 /// The certificates of callers, those that expire soonest: a bounded number, however many callers there are.
 #[derive(Debug, Default)]
-pub struct Callers(Mutex<BTreeMap<(UnixTime, Fingerprint), Caller>>);
+pub struct Callers(Mutex<BTreeMap<(UnixTime, Fingerprint), CallerCertificate>>);
 
 #[derive(Debug)]
-struct Caller {
+struct CallerCertificate {
     trust_domain: String,
     name: String,
     seen: UnixTime,
@@ -61,7 +61,11 @@ impl Callers {
     }
 
     /// Looks at every one, the first to expire first.
-    fn each(&self, now: UnixTime, mut look: impl FnMut(&(UnixTime, Fingerprint), &Caller)) {
+    fn each(
+        &self,
+        now: UnixTime,
+        mut look: impl FnMut(&(UnixTime, Fingerprint), &CallerCertificate),
+    ) {
         let mut callers = lock(&self.0);
         callers.retain(|(expiry, _), caller| *expiry > now && now.since(caller.seen) < FORGET);
         callers.iter().for_each(|(key, caller)| look(key, caller));
@@ -87,7 +91,7 @@ impl Callers {
             }
             callers.pop_last();
         }
-        callers.insert(key, Caller::new(peer, now));
+        callers.insert(key, CallerCertificate::new(peer, now));
     }
 }
 
@@ -99,7 +103,7 @@ impl Observer for Callers {
     }
 }
 
-impl Caller {
+impl CallerCertificate {
     fn new(peer: &PeerIdentity, now: UnixTime) -> Self {
         let spiffe = peer.spiffe.as_ref().map(ToString::to_string);
         let name =

@@ -15,12 +15,12 @@ pub struct ClockOffset(Mutex<Windows>);
 
 #[derive(Debug, Default)]
 struct Windows {
-    current: Option<Window>,
-    previous: Option<Window>,
+    current: Option<OffsetWindow>,
+    previous: Option<OffsetWindow>,
 }
 
 #[derive(Clone, Copy, Debug)]
-struct Window {
+struct OffsetWindow {
     since: UnixTime,
     /// Milliseconds.
     least: i64,
@@ -49,9 +49,10 @@ impl ClockOffset {
         let Ok(mut windows) = self.0.try_lock() else { return };
         windows.turn(ours);
         let offset = ours.as_millis().saturating_sub(theirs.as_millis());
-        let Window { since, least, most } =
-            windows.current.unwrap_or(Window { since: ours, least: offset, most: offset });
-        windows.current = Some(Window { since, least: least.min(offset), most: most.max(offset) });
+        let OffsetWindow { since, least, most } =
+            windows.current.unwrap_or(OffsetWindow { since: ours, least: offset, most: offset });
+        windows.current =
+            Some(OffsetWindow { since, least: least.min(offset), most: most.max(offset) });
     }
 }
 

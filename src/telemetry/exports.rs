@@ -1,4 +1,4 @@
-//! Whether the collector takes telemetry: failures are counted and logged, not ignored.
+//! The exports to a collector: failures are counted and logged, not ignored.
 
 use std::fmt::{self, Debug, Display, Formatter};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -35,7 +35,7 @@ pub struct Export {
 }
 
 /// An exporter that is watched.
-pub(super) struct Watched<E> {
+pub(super) struct WatchedExporter<E> {
     exporter: E,
     signal: &'static str,
     export: Arc<Export>,
@@ -79,7 +79,7 @@ impl Export {
     }
 }
 
-impl<E> Watched<E> {
+impl<E> WatchedExporter<E> {
     pub(super) const fn new(exporter: E, signal: &'static str, export: Arc<Export>) -> Self {
         Self { exporter, signal, export }
     }
@@ -90,13 +90,13 @@ impl<E> Watched<E> {
     }
 }
 
-impl<E> Debug for Watched<E> {
+impl<E> Debug for WatchedExporter<E> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Watched").field(&self.signal).finish()
     }
 }
 
-impl<E: SpanExporter> SpanExporter for Watched<E> {
+impl<E: SpanExporter> SpanExporter for WatchedExporter<E> {
     async fn export(&self, batch: Vec<SpanData>) -> OTelSdkResult {
         let result = self.exporter.export(batch).await;
         self.noted(result)
@@ -115,7 +115,7 @@ impl<E: SpanExporter> SpanExporter for Watched<E> {
     }
 }
 
-impl<E: PushMetricExporter> PushMetricExporter for Watched<E> {
+impl<E: PushMetricExporter> PushMetricExporter for WatchedExporter<E> {
     async fn export(&self, metrics: &ResourceMetrics) -> OTelSdkResult {
         let result = self.exporter.export(metrics).await;
         self.noted(result)

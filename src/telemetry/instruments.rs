@@ -9,7 +9,7 @@ pub struct Instrument {
     /// Its name in OpenTelemetry; Prometheus writes it with `_` and its unit and kind at the end.
     pub name: &'static str,
     /// Its kind.
-    pub kind: Kind,
+    pub kind: MetricKind,
     /// The unit by UCUM; empty for plain counts and flags.
     pub unit: &'static str,
     /// The names of its labels.
@@ -20,7 +20,7 @@ pub struct Instrument {
 
 /// The kind of a metric.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum MetricKind {
     /// Only goes up.
     Counter,
     /// Goes up and down, in whole numbers.
@@ -37,7 +37,7 @@ macro_rules! instruments {
             #[doc = $help]
             pub static $constant: Instrument = Instrument {
                 name: $name,
-                kind: Kind::$kind,
+                kind: MetricKind::$kind,
                 unit: $unit,
                 labels: &[$($label),*],
                 help: $help,
@@ -177,12 +177,12 @@ impl Instrument {
             "By" => "_bytes",
             _ => "",
         };
-        let total = if self.kind == Kind::Counter { "_total" } else { "" };
+        let total = if self.kind == MetricKind::Counter { "_total" } else { "" };
         format!("{}{unit}{total}", self.name.replace('.', "_"))
     }
 }
 
-impl Kind {
+impl MetricKind {
     /// The word for it, as on the Prometheus page.
     pub const fn as_str(self) -> &'static str {
         match self {

@@ -137,6 +137,16 @@ pub fn init(options: &LogOptions) -> Result<LogLevel, String> {
     Ok(LogLevel { text: Arc::new(Mutex::new(options.level.clone())), apply: Arc::new(apply) })
 }
 
+impl LogOptions {
+    /// True if the settings can be used.
+    ///
+    /// # Errors
+    /// The setting that cannot.
+    pub fn check(&self) -> Result<(), String> {
+        filter(&self.level).map(drop).map_err(|why| format!("`log.level`: {why}"))
+    }
+}
+
 /// The filter that `text` asks for.
 ///
 /// Only what countersign itself says can be turned up: libraries write what they send and receive at their lower levels,

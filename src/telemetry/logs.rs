@@ -31,7 +31,7 @@ pub struct LogSender {
 pub struct LogEntry {
     /// When it was decided.
     pub time: UnixTime,
-    /// Whether it is worth a look.
+    /// True if it is worth a look.
     pub is_denial: bool,
     /// The trace of the request that was checked, in hexadecimal.
     pub trace_id: String,

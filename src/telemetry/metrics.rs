@@ -7,7 +7,7 @@ use opentelemetry::metrics::{AsyncInstrument, Counter, Histogram, Meter, MeterPr
 use opentelemetry_sdk::metrics::SdkMeterProvider;
 use prometheus::{Registry, TextEncoder};
 
-use super::instruments::{self, Instrument, Kind};
+use super::instruments::{self, Instrument, MetricKind};
 use super::measurement::{Number, Sample};
 use super::{Exports, OtlpOptions};
 use crate::pdp::{Observer, Outcome};
@@ -88,21 +88,21 @@ impl Metrics {
         let label = instrument.labels.first().copied();
         let attributes = move |value: String| label.map(|label| KeyValue::new(label, value));
         match instrument.kind {
-            Kind::Counter => {
+            MetricKind::Counter => {
                 let counter = meter.u64_observable_counter(name).with_description(help);
                 let _ = counter.with_callback(each(read, attributes, Number::count)).build();
             }
-            Kind::Gauge => {
+            MetricKind::Gauge => {
                 let gauge = meter.i64_observable_gauge(name).with_description(help);
                 let gauge = gauge.with_unit(instrument.unit);
                 let _ = gauge.with_callback(each(read, attributes, Number::level)).build();
             }
-            Kind::Fraction => {
+            MetricKind::Fraction => {
                 let gauge = meter.f64_observable_gauge(name).with_description(help);
                 let gauge = gauge.with_unit(instrument.unit);
                 let _ = gauge.with_callback(each(read, attributes, Number::fraction)).build();
             }
-            Kind::Histogram => {}
+            MetricKind::Histogram => {}
         }
     }
 

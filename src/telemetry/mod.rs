@@ -13,7 +13,7 @@ mod otlp;
 pub mod panics;
 mod trace;
 
-pub use anomalies::{Anomalies, Anomaly, AnomalyOptions, Signal, Tally};
+pub use anomalies::{Anomalies, Anomaly, AnomalyCounts, AnomalyOptions, Signal};
 pub use callers::Callers;
 pub use clock_offset::ClockOffset;
 pub use exports::{Export, Exports};

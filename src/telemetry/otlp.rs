@@ -13,10 +13,10 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::Exports;
-use super::exports::Watched;
+use super::exports::WatchedExporter;
 use crate::document::HumanDuration;
 
-/// Where traces and metrics are sent, and how many. `OTEL_RESOURCE_ATTRIBUTES`, `OTEL_EXPORTER_OTLP_HEADERS` and the other
+/// The collector of traces and metrics, and how many it gets. `OTEL_RESOURCE_ATTRIBUTES`, `OTEL_EXPORTER_OTLP_HEADERS` and the other
 /// standard variables of an OTLP exporter are respected.
 #[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -52,7 +52,11 @@ impl OtlpOptions {
     /// # Errors
     /// A message that says what is wrong and what to do.
     pub fn check(&self) -> Result<(), String> {
-        if !["http://", "https://"].iter().any(|scheme| self.endpoint.starts_with(scheme)) {
+        let uri = self.endpoint.parse::<http::Uri>().ok();
+        let has_host = uri.is_some_and(|uri| uri.host().is_some_and(|host| !host.is_empty()));
+        let has_scheme =
+            ["http://", "https://"].iter().any(|scheme| self.endpoint.starts_with(scheme));
+        if !has_scheme || !has_host {
             return Err("`otlp.endpoint`, or `OTEL_EXPORTER_OTLP_ENDPOINT` for it, needs a URL such as `http://127.0.0.1:4317`".into());
         }
         if !(0.0..=1.0).contains(&self.sample) {
@@ -78,7 +82,7 @@ impl OtlpOptions {
             .with_endpoint(&self.endpoint)
             .build()
             .map_err(|error| error.to_string())?;
-        let exporter = Watched::new(exporter, "traces", Arc::clone(&exports.traces));
+        let exporter = WatchedExporter::new(exporter, "traces", Arc::clone(&exports.traces));
         let root = Sampler::TraceIdRatioBased(self.sample);
         Ok(SdkTracerProvider::builder()
             .with_batch_exporter(exporter)
@@ -103,13 +107,13 @@ impl OtlpOptions {
     pub(super) fn metrics(
         &self,
         exports: &Exports,
-    ) -> Result<(PeriodicReader<Watched<MetricExporter>>, Resource), String> {
+    ) -> Result<(PeriodicReader<WatchedExporter<MetricExporter>>, Resource), String> {
         let exporter = MetricExporter::builder()
             .with_tonic()
             .with_endpoint(&self.endpoint)
             .build()
             .map_err(|error| error.to_string())?;
-        let exporter = Watched::new(exporter, "metrics", Arc::clone(&exports.metrics));
+        let exporter = WatchedExporter::new(exporter, "metrics", Arc::clone(&exports.metrics));
         let interval = self.metrics_interval.get();
         let reader = PeriodicReader::builder(exporter).with_interval(interval).build();
         Ok((reader, self.resource()))
@@ -126,6 +130,8 @@ mod tests {
         assert_eq!(check(r#"{"endpoint": "https://collector:4317", "sample": 0.5}"#), Ok(()));
         for (json, shown) in [
             (r#"{"endpoint": "collector:4317"}"#, "otlp.endpoint"),
+            (r#"{"endpoint": "http://"}"#, "otlp.endpoint"),
+            (r#"{"endpoint": "http://a b"}"#, "otlp.endpoint"),
             (r#"{"sample": 1}"#, "OTEL_EXPORTER_OTLP_ENDPOINT"),
             (r#"{"endpoint": "http://c", "sample": 1.5}"#, "otlp.sample"),
             (r#"{"endpoint": "http://c", "metricsInterval": "0s"}"#, "otlp.metricsInterval"),

@@ -25,7 +25,7 @@ use crate::request::{Headers, RequestView, TraceParent};
 pub struct Traces {
     provider: SdkTracerProvider,
     tracer: SdkTracer,
-    /// Whether a check without a trace of its own can begin one.
+    /// True if a check without a trace of its own can begin one.
     begins: bool,
 }
 

@@ -16,6 +16,7 @@ use crate::document::{
 };
 use crate::limits::MAX_FETCH_TIMEOUT;
 use crate::secret::Secret;
+use crate::spiffe::SpiffeId;
 use crate::trust::KeyUrl;
 
 /// How a server is asked.
@@ -23,15 +24,17 @@ use crate::trust::KeyUrl;
 pub struct Access {
     /// Authorities (PEM) that the server's certificate must lead to; the system's where there are none.
     pub authorities: Option<Vec<u8>>,
+    /// The workload that the server's certificate must name, instead of the host. The authorities may then be a SPIFFE bundle.
+    pub spiffe: Option<SpiffeId>,
     /// Longest wait for an answer.
     pub timeout: Duration,
     /// The credentials that it is shown.
-    pub client: Client,
+    pub client: ClientCredentials,
 }
 
 /// Credentials, by the files that hold them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Client {
+pub struct ClientCredentials {
     /// Headers of each request.
     pub headers: Vec<(HeaderName, HeaderText)>,
     /// The files of a client certificate with its intermediates, and of its key, PEM.
@@ -72,7 +75,7 @@ const FRAMING: [HeaderName; 14] = [
 impl Access {
     /// Asks with the system's authorities, and shows nothing.
     pub fn plain(timeout: Duration) -> Self {
-        Self { authorities: None, timeout, client: Client::default() }
+        Self { authorities: None, spiffe: None, timeout, client: ClientCredentials::default() }
     }
 
     /// The same for `other`, to which something at `own` led: another host sees no credentials, unless it was named.
@@ -83,12 +86,12 @@ impl Access {
         let is_safe = own.is_plaintext() || !other.is_plaintext();
         match is_safe && (place_of(own.uri()) == place || named()) {
             true => self.clone(),
-            false => Self { client: Client::default(), ..self.clone() },
+            false => Self { client: ClientCredentials::default(), ..self.clone() },
         }
     }
 }
 
-impl Client {
+impl ClientCredentials {
     /// The credentials that `spec` names, for an address that is `plaintext` or not.
     ///
     /// # Errors
@@ -124,7 +127,7 @@ impl Client {
         Ok(Self { headers, certificate, hosts: hosts.collect::<Result<_, _>>()? })
     }
 
-    /// Whether there is nothing to show.
+    /// True if there is nothing to show.
     pub const fn is_empty(&self) -> bool {
         self.headers.is_empty() && self.certificate.is_none()
     }
@@ -162,10 +165,9 @@ fn further_header<'a>(
     if FRAMING.contains(&header) {
         return refused(format!("`{header}` cannot be set"), "remove it");
     }
-    let like = ["auth", "jwt", "key", "session", "token"];
     let secret = header == header::COOKIE
         || holds_credentials(header.as_str())
-        || like.iter().any(|part| header.as_str().contains(part));
+        || header.as_str().split(['-', '_']).any(is_secret_word);
     let text = match &text.value {
         Source::File(file) => HeaderText::File(resolve(origin, file)),
         Source::Inline(_) if secret => {
@@ -184,6 +186,15 @@ fn further_header<'a>(
         }
     };
     Ok((header, (text, name)))
+}
+
+/// True if a header with this word in its name holds a secret.
+fn is_secret_word(word: &str) -> bool {
+    let is_author = word.starts_with("author") && !word.starts_with("authori");
+    let begins = ["auth", "jwt", "session", "token"].iter().any(|part| word.starts_with(part));
+    let ends = ["auth", "jwt", "token"].iter().any(|part| word.ends_with(part));
+    let is_key = matches!(word, "key" | "keys" | "accesskey" | "apikey" | "appkey");
+    (begins && !is_author && word != "authority") || ends || is_key
 }
 
 /// The longest wait in `given`, or the default.
@@ -303,4 +314,33 @@ fn path(origin: &Origin, source: &Source) -> PathBuf {
 
 fn wrong<T>(origin: &Origin, place: &Spanned<T>, message: String) -> Diagnostic {
     Diagnostic::error(Code::ClientCredentials, origin.span(place), message)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_secret_word;
+
+    /// P452: words are compared, and not their parts.
+    #[test]
+    fn names_of_secrets_are_told_by_their_words() {
+        let is_secret = |name: &str| name.split(['-', '_']).any(is_secret_word);
+        for name in [
+            "x-api-key",
+            "x-apikey",
+            "x-auth-token",
+            "authtoken",
+            "x-authorization-extra",
+            "x-session-id",
+            "x-sessionid",
+            "xtoken",
+            "x-jwt-assertion",
+        ] {
+            assert!(is_secret(name), "{name}");
+        }
+        for name in
+            ["x-monkey", "x-keyboard", "x-author", "x-authority", "x-turkey-region", "accept"]
+        {
+            assert!(!is_secret(name), "{name}");
+        }
+    }
 }

@@ -38,7 +38,7 @@ words! {
 }
 
 impl Algorithm {
-    /// Whether who can verify can also sign.
+    /// True if a holder of the verification key can also sign.
     pub const fn is_symmetric(self) -> bool {
         matches!(self, Self::Hs256 | Self::Hs384 | Self::Hs512)
     }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::request::Origin;
+use crate::request::UrlOrigin;
 use crate::secret::Secret;
 use crate::trust::Algorithm;
 
@@ -14,7 +14,7 @@ pub struct DpopRules {
     /// How long ago they may have been made.
     pub max_age: Duration,
     /// The origins that callers see in front of the paths; empty if the proxy's is right.
-    pub origins: Vec<Origin>,
+    pub origins: Vec<UrlOrigin>,
     /// The nonces that they must hold, where they must.
     pub nonce: Option<NonceRules>,
 }

@@ -44,7 +44,7 @@ pub enum ClientAuthentication {
     Post(Secret<String>),
     /// A signed assertion.
     PrivateKeyJwt(ClientAssertion),
-    /// What the endpoint is shown beside the question, or nothing.
+    /// The credentials that the endpoint sees beside the question, or none.
     Shown,
 }
 
@@ -86,8 +86,9 @@ impl IntrospectionAnswer {
     /// # Errors
     /// The rule of RFC 7662 section 2.2 that it breaks. A value that is not exactly `true` never counts as `true` (P65).
     pub fn parse(text: &[u8], until: UnixTime) -> Result<Self, AnswerError> {
-        let members = json::parse_object(json::unmarked(text), MAX_JSON_DEPTH)
+        let mut members = json::parse_object(json::unmarked(text), MAX_JSON_DEPTH)
             .map_err(|error| error.map_or(AnswerError::NotAnObject, AnswerError::Json))?;
+        ["exp", "nbf", "iat"].iter().for_each(|name| unquote(members.get_mut(*name)));
         match members.get("active") {
             Some(Value::Bool(true)) => Ok(Self { claims: Some(Arc::new(members)), until }),
             Some(Value::Bool(false)) => Ok(Self { claims: None, until }),
@@ -111,6 +112,15 @@ impl IntrospectionAnswer {
         let seconds = self.claims.as_ref()?.get("exp")?.as_f64()?;
         let since_epoch = Duration::try_from_secs_f64(seconds).ok()?;
         Some(UnixTime::from_secs(0).plus(since_epoch))
+    }
+}
+
+/// Some endpoints write a time as text. Its digits have one meaning.
+fn unquote(time: Option<&mut Value>) {
+    let Some(time) = time else { return };
+    let digits = time.as_str().filter(|text| text.bytes().all(|b| b.is_ascii_digit()));
+    if let Some(seconds) = digits.and_then(|digits| digits.parse::<u64>().ok()) {
+        *time = seconds.into();
     }
 }
 
@@ -170,7 +180,8 @@ mod tests {
             |exp: &str| parse(&format!(r#"{{"active":true,"exp":{exp}}}"#)).unwrap().token_end();
         assert_eq!(end("1419356238"), Some(UnixTime::from_secs(1_419_356_238)));
         assert_eq!(end("1.5"), Some(UnixTime::from_millis(1500)));
-        for none in ["-1", "\"1\"", "null", "1e300"] {
+        assert_eq!(end("\"1\""), Some(UnixTime::from_secs(1)));
+        for none in ["-1", "\"-1\"", "\"\"", "\"1.5\"", "null", "1e300"] {
             assert_eq!(end(none), None, "{none}");
         }
     }

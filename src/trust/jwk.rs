@@ -26,11 +26,11 @@ use crate::trust::Algorithm;
 pub struct VerificationKey {
     id: Option<String>,
     thumbprint: String,
-    verifiers: Vec<(Algorithm, Verifier)>,
+    verifiers: Vec<(Algorithm, KeyVerifier)>,
 }
 
 #[derive(Clone)]
-enum Verifier {
+enum KeyVerifier {
     Public(ParsedPublicKey),
     Secret(Box<hmac::Key>),
 }
@@ -148,6 +148,24 @@ impl VerificationKey {
         })
     }
 
+    /// The thumbprint of a key that may be unfit for use, where it has the members for one.
+    pub(in crate::trust) fn thumbprint_of(value: &Value) -> Option<String> {
+        let members = value.as_object()?;
+        let kty = members.get("kty")?.as_str()?;
+        let (names, length): (&[&'static str], usize) =
+            match (kty, members.get("crv").and_then(Value::as_str)) {
+                ("RSA", _) => (&["n", "e"], 0),
+                ("EC", Some("P-256")) => (&["x", "y"], 32),
+                ("EC", Some("P-384")) => (&["x", "y"], 48),
+                ("EC", Some("P-521")) => (&["x", "y"], 66),
+                ("OKP", Some(_)) => (&["x"], 32),
+                _ => return None,
+            };
+        let read = |name: &&'static str| Some((*name, padded(number(members, name).ok()?, length)));
+        let numbers: Option<Vec<_>> = names.iter().map(read).collect();
+        Some(thumbprint(kty, members, &numbers?))
+    }
+
     /// Its `kid`.
     pub fn id(&self) -> Option<&str> {
         self.id.as_deref()
@@ -158,9 +176,9 @@ impl VerificationKey {
         &self.thumbprint
     }
 
-    /// Whether it is a secret, of which nothing can be shown.
+    /// True if it is a secret, of which nothing can be shown.
     pub fn is_secret(&self) -> bool {
-        self.verifiers.iter().any(|(_, key)| matches!(key, Verifier::Secret(_)))
+        self.verifiers.iter().any(|(_, key)| matches!(key, KeyVerifier::Secret(_)))
     }
 
     /// The algorithms it is good for.
@@ -168,7 +186,7 @@ impl VerificationKey {
         self.verifiers.iter().map(|(algorithm, _)| *algorithm)
     }
 
-    /// Whether `signature` is this key's signature of `message` with `algorithm`.
+    /// True if `signature` is this key's signature of `message` with `algorithm`.
     pub fn verifies(&self, algorithm: Algorithm, message: &[u8], signature: &[u8]) -> bool {
         self.verifiers
             .iter()
@@ -177,7 +195,7 @@ impl VerificationKey {
     }
 }
 
-impl Verifier {
+impl KeyVerifier {
     fn verifies(&self, message: &[u8], signature: &[u8]) -> bool {
         match self {
             Self::Public(key) => key.verify_sig(message, signature).is_ok(),
@@ -197,7 +215,7 @@ impl fmt::Debug for VerificationKey {
 }
 
 impl KeyFault {
-    /// Whether a secret is published: that concerns everyone who reads the set.
+    /// True if a secret is published: that concerns everyone who reads the set.
     pub const fn is_secret(self) -> bool {
         matches!(self, Self::Private(_) | Self::Symmetric)
     }
@@ -259,13 +277,13 @@ fn algorithms(members: &Map<String, Value>, kty: &str) -> Result<Vec<Algorithm>,
 }
 
 /// The numbers of a key in the form of RFC 7518, by their members, with what verifies.
-type Read = (Vec<(&'static str, Vec<u8>)>, Vec<(Algorithm, Verifier)>);
+type Read = (Vec<(&'static str, Vec<u8>)>, Vec<(Algorithm, KeyVerifier)>);
 
 fn parsed(
     algorithms: &[Algorithm],
     parse: impl Fn(Algorithm) -> Result<ParsedPublicKey, KeyFault>,
-) -> Result<Vec<(Algorithm, Verifier)>, KeyFault> {
-    algorithms.iter().map(|own| Ok((*own, Verifier::Public(parse(*own)?)))).collect()
+) -> Result<Vec<(Algorithm, KeyVerifier)>, KeyFault> {
+    algorithms.iter().map(|own| Ok((*own, KeyVerifier::Public(parse(*own)?)))).collect()
 }
 
 /// The modulus and the exponent (RFC 7518 section 6.3.1).
@@ -324,11 +342,11 @@ fn ec_key(members: &Map<String, Value>, algorithms: &[Algorithm]) -> Result<Read
         _ => return Err(KeyFault::Contradiction),
     };
     let coordinate = |member| {
-        let mut bytes = number(members, member)?;
-        let missing = expected.checked_sub(bytes.len());
-        let missing = missing.ok_or(KeyFault::Length { member, found: bytes.len(), expected })?;
-        bytes.splice(..0, std::iter::repeat_n(0, missing));
-        Ok(bytes)
+        let bytes = number(members, member)?;
+        if bytes.len() > expected {
+            return Err(KeyFault::Length { member, found: bytes.len(), expected });
+        }
+        Ok(padded(bytes, expected))
     };
     let (x, y) = (coordinate("x")?, coordinate("y")?);
     // SEC 1 section 2.3.4: an uncompressed point. The library checks that it is on the curve.
@@ -358,6 +376,13 @@ fn number(members: &Map<String, Value>, name: &'static str) -> Result<Vec<u8>, K
     let zeros = bytes.iter().take_while(|byte| **byte == 0).count();
     bytes.drain(..zeros);
     Ok(bytes)
+}
+
+/// A number with zeros before it, up to `length`.
+fn padded(mut bytes: Vec<u8>, length: usize) -> Vec<u8> {
+    let missing = length.saturating_sub(bytes.len());
+    bytes.splice(..0, std::iter::repeat_n(0, missing));
+    bytes
 }
 
 /// Base64url. With padding, or in the other alphabet, a text stands for the same bytes.

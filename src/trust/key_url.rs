@@ -30,6 +30,9 @@ pub enum KeyUrlError {
     /// An IPv4 address that is not written as usual.
     #[error("has a host that is a number, and not an address as it is usually written")]
     OddAddress,
+    /// A host with nothing between two dots.
+    #[error("has a host with an empty part")]
+    EmptyLabel,
     /// A fragment.
     #[error("has a fragment")]
     Fragment,
@@ -65,6 +68,9 @@ impl KeyUrl {
         if is_odd_number(authority.host()) {
             return Err(KeyUrlError::OddAddress);
         }
+        if has_empty_label(authority.host()) {
+            return Err(KeyUrlError::EmptyLabel);
+        }
         if *scheme == Scheme::HTTP && !allow_plaintext {
             return Err(KeyUrlError::Plaintext);
         }
@@ -81,16 +87,21 @@ impl KeyUrl {
         self.0.port_u16().unwrap_or(if self.is_plaintext() { 80 } else { 443 })
     }
 
-    /// Whether it is `http`.
+    /// True if it is `http`.
     pub fn is_plaintext(&self) -> bool {
         self.0.scheme() == Some(&Scheme::HTTP)
     }
 }
 
-/// Whether `host` is a number that some resolvers take for an IPv4 address, such as `0x7f000001`, `127.1` or `169.254.169.254.`
+/// True if a part of `host` is empty: resolvers differ about such names. A dot at the end is part of a name.
+fn has_empty_label(host: &str) -> bool {
+    host.strip_suffix('.').unwrap_or(host).split('.').any(str::is_empty)
+}
+
+/// True if `host` is a number that some resolvers take for an IPv4 address, such as `0x7f000001`, `127.1` or `169.254.169.254.`
 /// (URL standard, "ends in a number"), and is not one as it is usually written.
-fn is_odd_number(host: &str) -> bool {
-    let bare = host.strip_suffix('.').unwrap_or(host);
+pub(crate) fn is_odd_number(host: &str) -> bool {
+    let bare = host.trim_end_matches('.');
     let last = bare.rsplit('.').next().unwrap_or_default();
     let digits = |text: &str, radix| !text.is_empty() && text.chars().all(|c| c.is_digit(radix));
     let hexadecimal = last.strip_prefix("0x").or_else(|| last.strip_prefix("0X"));
@@ -131,6 +142,12 @@ mod tests {
             ("https://127.1/", Err(OddAddress)),
             ("https://169.254.169.254./", Err(OddAddress)),
             ("https://a.0x/", Err(OddAddress)),
+            ("https://127.0.0.1../", Err(OddAddress)),
+            ("https://a../", Err(EmptyLabel)),
+            ("https://a..example/", Err(EmptyLabel)),
+            ("https://.example/", Err(EmptyLabel)),
+            ("https://./", Err(EmptyLabel)),
+            ("https://a.example./", Ok(())),
             ("https://[::1]:8443/jwks", Ok(())),
             ("http://issuer.example/jwks", Err(Plaintext)),
             ("file:///etc/passwd", Err(NotAbsolute)),

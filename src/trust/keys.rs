@@ -3,7 +3,9 @@
 use serde_json::Value;
 
 use crate::json::{self, JsonError};
-use crate::limits::{MAX_JSON_DEPTH, MAX_KEY_SET_BYTES, MAX_KEYS, MAX_LISTED_KEYS};
+use crate::limits::{
+    MAX_JSON_DEPTH, MAX_KEY_ID_BYTES, MAX_KEY_SET_BYTES, MAX_KEYS, MAX_LISTED_KEYS,
+};
 use crate::secret::{Fingerprint, Secret};
 use crate::trust::Algorithm;
 use crate::trust::jwk::{KeyFault, KeyPurpose, VerificationKey};
@@ -25,6 +27,8 @@ pub struct SkippedKey {
     pub key_id: Option<String>,
     /// Why it is not used.
     pub fault: KeyFault,
+    /// The thumbprint of the key that it is, where that can be read: another entry may be the same key under another name.
+    pub thumbprint: Option<String>,
 }
 
 /// Why a text is not a key set.
@@ -65,7 +69,7 @@ impl KeySet {
     /// Reads a JWK Set. Keys that cannot be used are skipped and listed in [`KeySet::skipped`].
     ///
     /// # Errors
-    /// What was found instead of a key set.
+    /// Something was found instead of a key set.
     pub fn parse(text: &[u8], purpose: KeyPurpose) -> Result<Self, KeySetError> {
         if text.len() > MAX_KEY_SET_BYTES {
             return Err(KeySetError::TooLarge);
@@ -94,14 +98,22 @@ impl KeySet {
             };
             match key {
                 Ok(key) => keys.push((position, key)),
-                Err(fault) => faults.push(SkippedKey::new(position, shown_id(value), fault)),
+                Err(fault) => faults.push(SkippedKey {
+                    position,
+                    key_id: shown_id(value),
+                    fault,
+                    thumbprint: VerificationKey::thumbprint_of(value),
+                }),
             }
         }
         let (ambiguous, keys) = keys.iter().cloned().partition::<Vec<_>, _>(|(_, key)| {
             keys.iter().any(|(_, other)| key.is_ambiguous_beside(other))
         });
-        faults.extend(ambiguous.into_iter().map(|(position, key)| {
-            SkippedKey::new(position, key.id().map(str::to_owned), KeyFault::Ambiguous)
+        faults.extend(ambiguous.into_iter().map(|(position, key)| SkippedKey {
+            position,
+            key_id: key.id().map(str::to_owned),
+            fault: KeyFault::Ambiguous,
+            thumbprint: Some(key.thumbprint().to_owned()),
         }));
         let keys: Vec<_> = keys.into_iter().map(|(_, key)| key).collect();
         Self { revision: revision(&keys), keys, faults }
@@ -132,10 +144,15 @@ impl KeySet {
     /// The ids under which the key `id` is in the set: a set may have it under several.
     pub fn names_of<'a>(&'a self, id: &str) -> impl Iterator<Item = &'a str> + Clone {
         let of = self.keys.iter().find(|key| key.id() == Some(id)).map(VerificationKey::thumbprint);
-        self.keys
-            .iter()
-            .filter(move |key| Some(key.thumbprint()) == of)
-            .filter_map(VerificationKey::id)
+        let named = self.named().filter(move |(_, key)| Some(*key) == of);
+        named.map(|(name, _)| name)
+    }
+
+    /// Every name in the set with the thumbprint of its key, also of keys that are not used.
+    pub fn named(&self) -> impl Iterator<Item = (&str, &str)> + Clone {
+        let used = self.keys.iter().filter_map(|key| Some((key.id()?, key.thumbprint())));
+        let skipped = self.faults.iter();
+        used.chain(skipped.filter_map(|own| own.key_id.as_deref().zip(own.thumbprint.as_deref())))
     }
 
     /// The keys that are not used, with the reason for each.
@@ -148,7 +165,7 @@ impl KeySet {
         &self.revision
     }
 
-    /// Whether a key has the id `kid`.
+    /// True if a key has the id `kid`.
     pub fn has(&self, kid: &str) -> bool {
         self.keys.iter().any(|key| key.id() == Some(kid))
     }
@@ -196,7 +213,7 @@ impl KeySet {
 }
 
 fn shown_id(value: &Value) -> Option<String> {
-    value.get("kid")?.as_str().map(|id| id.chars().take(64).collect())
+    value.get("kid")?.as_str().map(|id| id.chars().take(MAX_KEY_ID_BYTES).collect())
 }
 
 fn revision(keys: &[VerificationKey]) -> Fingerprint {
@@ -217,12 +234,6 @@ fn revision(keys: &[VerificationKey]) -> Fingerprint {
     Fingerprint::of(lines.join("\n").as_bytes())
 }
 
-impl SkippedKey {
-    const fn new(position: usize, key_id: Option<String>, fault: KeyFault) -> Self {
-        Self { position, key_id, fault }
-    }
-}
-
 impl std::fmt::Display for SkippedKey {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "key {}", self.position)?;
@@ -238,7 +249,7 @@ impl VerificationKey {
         self.algorithms().any(|own| own == algorithm)
     }
 
-    /// Whether a token could mean this key and also `other`, which is not the same.
+    /// True if a token could mean this key and also `other`, which is not the same.
     fn is_ambiguous_beside(&self, other: &Self) -> bool {
         self.id().is_some()
             && self.id() == other.id()

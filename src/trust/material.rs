@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::introspection::IntrospectionAnswer;
 use super::keys::KeySet;
-use super::revocation::Revocations;
+use super::revocation::RevocationView;
 use super::store::TrustStore;
 use crate::reason::Rejection;
 use crate::secret::Fingerprint;
@@ -17,7 +17,7 @@ use crate::secret::Fingerprint;
 pub struct Material {
     key_sets: BTreeMap<String, Arc<KeySet>>,
     answers: BTreeMap<(String, Fingerprint), Result<Arc<IntrospectionAnswer>, Rejection>>,
-    revocations: Option<Arc<Revocations>>,
+    revocations: Option<Arc<RevocationView>>,
     /// Issuers that may have other keys by now.
     outdated: BTreeMap<String, Outdated>,
 }
@@ -29,6 +29,8 @@ pub enum Outdated {
     Failing,
     /// It was asked because of this request, and the answer has not arrived.
     Pending,
+    /// Its keys were never fetched.
+    Missing,
 }
 
 impl Material {
@@ -42,7 +44,7 @@ impl Material {
         self.outdated.insert(issuer.to_owned(), why);
     }
 
-    /// Whether and why the issuer of the document called `issuer` may have other keys than those at hand.
+    /// The reason why the issuer of the document called `issuer` may have other keys than those at hand, if it may.
     pub fn outdated(&self, issuer: &str) -> Option<Outdated> {
         self.outdated.get(issuer).copied()
     }
@@ -59,12 +61,12 @@ impl Material {
     }
 
     /// Has the request judged by `revocations`, which hold what the documents revoke and what is known beside them.
-    pub fn revoke_by(&mut self, revocations: Arc<Revocations>) {
+    pub fn revoke_by(&mut self, revocations: Arc<RevocationView>) {
         self.revocations = Some(revocations);
     }
 
     /// The revocations for the request: those that were gathered, otherwise those of the documents of `trust`.
-    pub fn revocations<'a>(&'a self, trust: &'a TrustStore) -> &'a Revocations {
+    pub fn revocations<'a>(&'a self, trust: &'a TrustStore) -> &'a RevocationView {
         self.revocations.as_deref().unwrap_or_else(|| trust.revocations())
     }
 

@@ -21,20 +21,21 @@ mod store;
 #[cfg(test)]
 pub(crate) mod tests;
 
-pub use access::{Access, Client, HeaderText, client_certificate, secret_line};
+pub use access::{Access, ClientCredentials, HeaderText, client_certificate, secret_line};
 pub use algorithm::Algorithm;
 pub use assertion::ClientAssertion;
 pub use domain::{
-    Authority, BudgetSpent, Crl, ExtendedKeyUsageRules, IssuerId, IssuerKey, IssuerKeys,
-    KnownLists, LeafRules, LifePhase, Pin, Revocation, SignatureBudget, SignatureChecks,
-    StandingList, StoredList, TrustDomain, Validity, authority_key_id, extension_fault,
-    issues_clients, key_weakness, refresh_hint, subject_key_id,
+    Authority, BudgetSpent, Crl, CurrentList, ExtendedKeyUsageRules, IssuerId, IssuerKey,
+    IssuerKeys, KnownLists, LeafPin, LeafRules, LifePhase, Revocation, SignatureBudget,
+    SignatureChecks, StoredCrl, TrustDomain, Validity, authority_key_id, bundle_authorities,
+    extension_fault, issues_clients, key_weakness, refresh_hint, subject_key_id,
 };
 pub use dpop::{DpopRules, NonceRules};
 pub use introspection::{AnswerError, ClientAuthentication, Introspection, IntrospectionAnswer};
 pub(crate) use issuer::canonical_type;
-pub use issuer::{Bind, Issuer, KeySource};
+pub use issuer::{Issuer, KeySource, TokenPeerBinding};
 pub use jwk::{KeyFault, KeyPurpose, VerificationKey};
+pub(crate) use key_url::is_odd_number;
 pub use key_url::{KeyUrl, KeyUrlError};
 pub use keys::{KeyMiss, KeySet, KeySetError, SkippedKey};
 pub use material::{Material, Outdated};
@@ -44,6 +45,6 @@ pub use revocation::{
     AcceptedList, EntryError, FIRST_LINE, KnownIssuers, LineError, ListError, ListHeader, ListMark,
     ListPlace, ListSignature, ListSignatureError, ListSource, ListText, RevocationEntry,
     RevocationKind, RevocationList, RevocationMark, RevocationNote, RevocationTable,
-    RevocationTarget, Revocations, Revoked,
+    RevocationTarget, RevocationView, Revoked,
 };
 pub use store::TrustStore;

@@ -1,14 +1,15 @@
-//! Where an issuer's keys are fetched from: an address and the rules for asking it. A value; `pdp` does the asking.
+//! The address of an issuer's keys, and the rules for asking it. A value; `pdp` does the asking.
 
 use std::fmt;
 use std::time::Duration;
 
 use crate::clock::UnixTime;
 use crate::document::{
-    Attachments, Code, Diagnostic, HumanDuration, Origin, RemoteSource, remote_name,
+    Attachments, Code, Diagnostic, HumanDuration, Origin, RemoteSource, Spanned, remote_name,
 };
 use crate::limits::{REMOTE_FILE_TIMEOUT, REVOCATION_LIST_TIMEOUT};
-use crate::trust::access::{self, Access, Client};
+use crate::spiffe::{SpiffeError, SpiffeId, TrustDomainName};
+use crate::trust::access::{self, Access, ClientCredentials};
 use crate::trust::{KeyPurpose, KeyUrl};
 
 /// Keys behind an address.
@@ -29,7 +30,7 @@ pub struct RemoteKeys {
 }
 
 impl RemoteKeys {
-    /// Whether these are the same keys as `other`, however they are fetched: last good ones stay when that changes.
+    /// True if these are the same keys as `other`, however they are fetched: last good ones stay when that changes.
     pub fn are_those_of(&self, other: &Self) -> bool {
         let of = |keys: &Self| (keys.url.clone(), keys.discovery.clone(), keys.purpose);
         of(self) == of(other)
@@ -51,6 +52,8 @@ pub struct RemoteFile {
     pub max_stale: Option<Duration>,
     /// The key of the document that names it.
     pub part: RemotePart,
+    /// True if the file has the authorities of its own server: the newest of them count for the next fetch.
+    pub own_endpoint: bool,
 }
 
 /// A key of a document that may name a remote file.
@@ -76,6 +79,36 @@ const MIN_REFRESH: Duration = Duration::from_secs(10);
 
 /// A bundle server that was away for longer has nothing that is still valid: the same as for keys.
 const DEFAULT_BUNDLE_MAX_STALE: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// The workload that a bundle endpoint is.
+fn endpoint(
+    id: &Spanned<String>,
+    part: RemotePart,
+    url: &KeyUrl,
+    spec: &RemoteSource,
+    origin: &Origin,
+) -> Result<SpiffeId, Diagnostic> {
+    let wrong = |message: String, help: &str| {
+        Diagnostic::error(Code::BundleEndpoint, origin.span(id), message).help(help)
+    };
+    if part != RemotePart::Bundle {
+        let message = format!("`spiffeId` is for `bundle`, not for {part}");
+        return Err(wrong(message, "remove it: the server's certificate must name the host"));
+    }
+    if url.is_plaintext() {
+        let message = String::from("`spiffeId` is verified in TLS, and the address is `http`");
+        return Err(wrong(message, "use `https://`"));
+    }
+    if spec.ca.is_none() {
+        let message = String::from("`spiffeId` without `ca`: nothing vouches for the server");
+        let help = "add `ca`, a file with the first bundle of its trust domain: `spire-server bundle show -format spiffe`";
+        return Err(wrong(message, help));
+    }
+    id.value.parse().map_err(|why: SpiffeError| {
+        let message = format!("`{}` is no SPIFFE ID: {why}", id.value);
+        wrong(message, "expected an ID such as `spiffe://partner.example/spire/server`")
+    })
+}
 
 impl RemoteFile {
     /// The file that `spec` names.
@@ -127,10 +160,21 @@ impl RemoteFile {
         };
         let timeout = access::timeout(spec.timeout.as_ref(), wait, origin)?;
         let client = spec.client.as_ref();
-        let client = client.map(|client| Client::read(client, url.is_plaintext(), origin));
+        let client =
+            client.map(|client| ClientCredentials::read(client, url.is_plaintext(), origin));
         let client = client.transpose()?.unwrap_or_default();
-        let access = Access { authorities, timeout, client };
-        Ok(Self { url, name, access, refresh, max_stale, part })
+        let spiffe = spec.spiffe_id.as_ref();
+        let spiffe = spiffe.map(|id| endpoint(id, part, &url, spec, origin)).transpose()?;
+        let access = Access { authorities, spiffe, timeout, client };
+        Ok(Self { url, name, access, refresh, max_stale, part, own_endpoint: false })
+    }
+
+    /// The same for a document of the trust domain `name`.
+    #[must_use]
+    pub(super) fn of_trust_domain(self, name: Option<&TrustDomainName>) -> Self {
+        let server = self.access.spiffe.as_ref().map(SpiffeId::trust_domain);
+        let own_endpoint = server.is_some() && server == name.map(TrustDomainName::as_str);
+        Self { own_endpoint, ..self }
     }
 
     /// The same for two documents: fetched as often, and used as short, as the stricter of them says.
@@ -143,12 +187,12 @@ impl RemoteFile {
         stricter
     }
 
-    /// Whether both are fetched in the same way, whatever they are for.
+    /// True if both are fetched in the same way, whatever they are for.
     pub fn is_fetched_like(&self, other: &Self) -> bool {
         *self == Self { part: self.part, ..other.clone() }
     }
 
-    /// Whether a version that was fetched at `fetched` is too old at `now`.
+    /// True if a version that was fetched at `fetched` is too old at `now`.
     pub fn is_stale(&self, fetched: UnixTime, now: UnixTime) -> bool {
         self.max_stale.is_some_and(|most| now.since(fetched) > most)
     }
@@ -187,7 +231,7 @@ fn max_stale(
 }
 
 impl RemotePart {
-    /// Whether it may hold authorities.
+    /// True if it may hold authorities.
     pub const fn has_authorities(self) -> bool {
         matches!(self, Self::Bundle | Self::Authorities | Self::Intermediates)
     }

@@ -8,7 +8,7 @@ use x509_parser::certificate::X509Certificate;
 use super::access;
 use super::domain::{self, IssuerId, IssuerKeys, KnownLists, TrustDomain};
 use super::issuer::{self, Issuer, KeySource};
-use super::revocation::{self, KnownIssuers, RevocationEntry, RevocationList, Revocations};
+use super::revocation::{self, KnownIssuers, RevocationEntry, RevocationList, RevocationView};
 use crate::clock::UnixTime;
 use crate::document::{Attachments, Diagnostic, Document, Spec};
 use crate::request::TokenPlace;
@@ -26,7 +26,7 @@ pub struct TrustStore {
     known_lists: KnownLists,
     pub(super) issuers: Vec<Issuer>,
     revocation_lists: Vec<RevocationList>,
-    revocations: Arc<Revocations>,
+    revocations: Arc<RevocationView>,
 }
 
 impl TrustStore {
@@ -74,7 +74,7 @@ impl TrustStore {
         revocation::check_known(documents, &store.domains, &store.issuers, problems);
         store.revocation_lists.sort_by(|a, b| a.name.cmp(&b.name));
         let tables = store.revocation_lists.iter().map(|list| Arc::clone(&list.table));
-        store.revocations = Arc::new(Revocations::new(tables.collect()));
+        store.revocations = Arc::new(RevocationView::new(tables.collect()));
         // The order of files never matters.
         store.domains.sort_by(|a, b| a.name.cmp(&b.name));
         store.index_issuers();
@@ -118,7 +118,7 @@ impl TrustStore {
         self.domains.get(position)
     }
 
-    /// Whether a revocation list of `issuer`, of any document, revokes the certificate.
+    /// True if a revocation list of `issuer`, of any document, revokes the certificate.
     pub fn is_listed(
         &self,
         certificate: &X509Certificate<'_>,
@@ -149,7 +149,7 @@ impl TrustStore {
     }
 
     /// The revocations of the documents themselves.
-    pub const fn revocations(&self) -> &Arc<Revocations> {
+    pub const fn revocations(&self) -> &Arc<RevocationView> {
         &self.revocations
     }
 
@@ -188,8 +188,8 @@ impl TrustStore {
 
     /// Why an entry that is made while servers run may revoke less than it seems, beside an issuer that no document has: no
     /// document has its key or its workload, or a value begins or ends with white space.
-    pub fn doubts_about(&self, entry: &RevocationEntry) -> Vec<String> {
-        revocation::doubts_about(entry, &self.domains, &self.issuers)
+    pub fn lints_about(&self, entry: &RevocationEntry) -> Vec<String> {
+        revocation::lints_about(entry, &self.domains, &self.issuers)
     }
 
     /// The issuers and authorities of the documents, for lists that are read beside them.

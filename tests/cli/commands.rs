@@ -54,7 +54,7 @@ fn a_settings_file_that_cannot_be_read_is_named() {
     assert_refused(&[], &["serve", "--config", "absent.yaml"], 3, &["cannot read `absent.yaml`"]);
 }
 
-/// What `serve` says with these environment variables and no settings file.
+/// The output of `serve` with these environment variables and no settings file.
 fn with_variables(variables: &[(&str, &str)]) -> (i32, String) {
     let folder = folder(&[]);
     let mut command = Command::new(env!("CARGO_BIN_EXE_countersign"));

@@ -24,7 +24,7 @@ fn golden(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/explain").join(name)
 }
 
-/// What is printed, without what differs from run to run, is in the file `name`. `COUNTERSIGN_BLESS=1` writes it.
+/// The output, without what differs from run to run, is in the file `name`. `COUNTERSIGN_BLESS=1` writes it.
 #[track_caller]
 fn assert_golden(name: &str, run: &Run) {
     let got = format!("exit code {}\n{}{}", run.code, plain(&run.stdout), plain(&run.stderr));
@@ -254,7 +254,7 @@ fn a_recorded_check_is_explained() {
 
 const RECORD: &str = r#"{"decision_id":"5c3a9be1f02a41d09c6a4f1f0f3f3a55","time":"2027-01-15T08:00:00.250Z","decision":"deny","reason":"eval_error","detail":"cannot determine whether the condition holds","policy":"orders","rule":"read","revision":"0000000000000000","duration_us":"12","request":{"id":"req-1","method":"GET","host":"orders.example.com","path":"/v1/orders/42","source":"10.0.0.1:4711","scheme":"https"},"annotations":{"owner":"team-web"},"peer":{"trust_domain":"prod","spiffe":"spiffe://prod.example/ns/web/sa/frontend","evidence":"hash"},"tokens":[{"issuer_name":"corp","issuer":"https://login.example.com","subject":"alice","scopes":["orders:read"],"expires_at":"2027-01-15T09:00:00.000Z","binding":"none"}]}"#;
 
-/// What a record does not hold is said to be missing, and is never made up. P256: a line that is no text hides none that is good.
+/// `explain` says which facts a record lacks, and makes none up. P256: a line that is no text hides none that is good.
 #[test]
 fn a_decision_from_the_audit_log_is_put_again() {
     let props = props();
@@ -317,7 +317,7 @@ fn a_decision_from_the_audit_log_is_put_again() {
     }
 }
 
-/// What a rule obliges to be signed is signed with a key that does not count, and does not keep the rule from allowing.
+/// `explain` signs assertions with a key that does not count, and that does not keep the rule from allowing.
 #[test]
 fn a_rule_that_asserts_allows_as_it_does_when_serving() {
     let props = props();

@@ -326,7 +326,7 @@ fn a_chain_makes_full_evidence_and_der_is_a_certificate_too() {
 }
 
 #[test]
-fn without_documents_everything_is_shown_and_nobody_is_believed() {
+fn without_documents_everything_is_shown_and_nothing_is_verified() {
     let props = props();
     let run = props.run("inspect clients/frontend.pem", "");
     run.shows(0, &["subject CN=frontend"]);

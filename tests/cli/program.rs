@@ -10,7 +10,7 @@ use serde_json::Value;
 /// The moment for which everything is made: 2027-01-15T08:00:00Z.
 pub(crate) const NOW: i64 = 1_800_000_000;
 
-/// What one run of the binary gave.
+/// The result of one run of the binary.
 pub(crate) struct Run {
     pub(crate) code: i32,
     pub(crate) stdout: String,

@@ -78,7 +78,7 @@ mod tests {
     /// P18, P66, P79: without its token the API tells and does nothing, with a wrong body it changes nothing; neither the
     /// token nor what was sent is in an answer or in the log.
     #[tokio::test]
-    async fn the_api_refuses_whatever_is_not_a_revocation_by_somebody_who_may() {
+    async fn the_api_refuses_other_bodies_and_callers_without_the_token() {
         let house = House::open().await;
         let entry = json!({ "jti": "canary-1", "issuer": ISSUER }).to_string();
         let right = bearer(TOKEN);

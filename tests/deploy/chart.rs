@@ -115,7 +115,7 @@ fn values_that_cannot_be_meant_are_refused() {
     assert!(!said.ok && said.stderr.contains("no documents"), "{}", said.stderr);
 }
 
-/// What the chart writes is what the server reads: with everything on, and with next to nothing.
+/// The server reads the settings that the chart writes: with everything on, and with next to nothing.
 #[test]
 fn the_server_accepts_the_settings_that_are_rendered() {
     for (values, more) in [

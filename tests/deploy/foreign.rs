@@ -12,7 +12,7 @@ fn definitions() -> Value {
     serde_json::from_str(&tools::read("tests/deploy/foreign.json")).unwrap()
 }
 
-/// What is wrong with `value` by the definition `name`.
+/// The faults of `value` by the definition `name`.
 fn problems(name: &str, value: &Value) -> Vec<String> {
     let definitions = definitions();
     if definitions.get(name).is_none() {
@@ -26,7 +26,7 @@ fn problems(name: &str, value: &Value) -> Vec<String> {
         .collect()
 }
 
-/// What is wrong with a resource.
+/// The faults of a resource.
 pub(crate) fn problems_of(resource: &Value) -> Vec<String> {
     if let Some(mesh) = resource.get("meshConfig") {
         return problems("meshConfig", mesh);

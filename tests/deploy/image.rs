@@ -50,7 +50,7 @@ fn what_is_copied_exists_and_goes_to_the_builder() {
     }
 }
 
-/// What the library includes from outside of `src`, and the targets that the manifest names.
+/// The files that the library includes from outside of `src`, and the targets that the manifest names.
 #[test]
 fn what_is_compiled_is_copied() {
     let mut needed = vec![String::from("build.rs"), String::from("proto")];
@@ -80,7 +80,7 @@ fn included(folder: &Path, found: &mut Vec<String>) {
             continue;
         }
         let text = std::fs::read_to_string(&path).unwrap();
-        // What only tests include is not compiled into the program.
+        // Files that only tests include are not compiled into the program.
         let product = text.split("#[cfg(test)]").next().unwrap();
         let test = path.iter().any(|part| part == "tests" || part == "tests.rs");
         for after in product.split("include_str!(\"").skip(1).filter(|_| !test) {

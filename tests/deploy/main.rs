@@ -1,4 +1,4 @@
-//! What is shipped in `deploy/`: the chart against Kubernetes' own schemas and against the binary that it starts, the
+//! The contents of `deploy/`: the chart against Kubernetes' own schemas and against the binary that it starts, the
 //! Dockerfile, alert rules and the dashboard.
 //!
 //! The programs that judge are found on the PATH or where `.ci/tools` puts them. Where one is missing the tests say so and

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use countersign::telemetry::instruments::{self, Kind};
+use countersign::telemetry::instruments::{self, MetricKind};
 use serde_json::Value;
 
 use crate::tools;
@@ -35,8 +35,8 @@ fn exported() -> BTreeSet<String> {
     let names = instruments::ALL.iter().flat_map(|instrument| {
         let name = instrument.prometheus_name();
         let parts: &[&str] = match instrument.kind {
-            Kind::Histogram => &["_bucket", "_sum", "_count"],
-            Kind::Counter | Kind::Gauge | Kind::Fraction => &[""],
+            MetricKind::Histogram => &["_bucket", "_sum", "_count"],
+            MetricKind::Counter | MetricKind::Gauge | MetricKind::Fraction => &[""],
         };
         parts.iter().map(move |part| format!("{name}{part}")).collect::<Vec<_>>()
     });
@@ -78,7 +78,7 @@ fn alerts_and_dashboard_are_about_metrics_that_there_are() {
     assert!(asked.len() >= 25, "{asked:?}");
 }
 
-/// What a legend or a sum is by is a label of the metric, or one that Prometheus adds.
+/// A legend or a sum is by a label of the metric, or by one that Prometheus adds.
 #[test]
 fn the_dashboard_sums_by_labels_that_there_are() {
     let added = ["instance", "le", "job", "namespace"];

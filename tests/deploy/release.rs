@@ -53,7 +53,7 @@ fn mount(path: &Path, files: &Files) {
     }
 }
 
-/// What the Secrets and the foreign ConfigMap hold that the values name.
+/// The files of the Secrets and the foreign ConfigMap that the values name.
 fn elsewhere(pki: &Pki) -> BTreeMap<&'static str, Files> {
     let folder = Folder::temporary().unwrap();
     pki.write(&folder).unwrap();

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-/// What a program said.
+/// The output of a program.
 pub(crate) struct Said {
     pub(crate) ok: bool,
     pub(crate) stdout: String,

@@ -8,7 +8,7 @@ use crate::tools::{self, root};
 
 const SCHEMA: &str = "deploy/chart/values.schema.json";
 
-/// What the chart puts in by itself, from other values.
+/// The settings that the chart puts in by itself, from other values.
 const OWNED: [&str; 4] = ["admin", "documents", "stateFolder", "store"];
 const OWNED_OF_LISTENER: [&str; 4] = ["address", "insecureAllowPlaintext", "socket", "tls"];
 

@@ -1,4 +1,4 @@
-//! What callers and upstreams are told, through the real Envoy.
+//! The answers that callers and upstreams see, through the real Envoy.
 
 use std::sync::Arc;
 use std::time::Duration;

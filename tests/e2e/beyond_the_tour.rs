@@ -1,4 +1,4 @@
-//! What these tests do with the demo's mesh that the demo does not.
+//! Uses of the demo's mesh that the demo does not show.
 
 use serde_json::Value;
 

@@ -15,7 +15,7 @@ use tokio::net::{TcpListener, TcpStream};
 use crate::envoy;
 use crate::otlp::Receiver;
 
-/// What must not be seen anywhere; every one of them is sent, configured or answered below.
+/// Secrets that must not be seen anywhere; every one of them is sent, configured or answered below.
 const CANARIES: [&str; 13] = [
     "canary-query",
     "canary-claim",
@@ -243,7 +243,7 @@ async fn nothing_secret_reaches_any_sink() {
     for canary in CANARIES {
         sinks.are_clear_of(canary, &[]);
     }
-    // Where a token is verified and a rule denies, the record says whose it was, as for an allow.
+    // If a token is verified and a rule denies, the record says whose it was, as for an allow.
     sinks.are_clear_of(
         SUBJECT,
         &["headers upstream", "audit of an allow", "audit of a denial", "otlp logs"],

@@ -124,7 +124,7 @@ fn children(parent: &Child) -> Vec<u32> {
     ids.filter(|id| runs(*id)).collect()
 }
 
-/// Whether the process `id` runs: it is there, and not only waiting to be forgotten.
+/// True if the process `id` runs: it is there, and not only waiting to be forgotten.
 fn runs(id: u32) -> bool {
     let status = std::fs::read_to_string(format!("/proc/{id}/status")).unwrap_or_default();
     status.lines().any(|line| line.starts_with("State:") && !line.contains('Z'))

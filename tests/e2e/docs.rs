@@ -1,11 +1,11 @@
-//! What `docs/envoy.md` tells people to write is what these tests run.
+//! These tests run what `docs/envoy.md` tells people to write.
 
 use crate::testbed::envoy::bootstrap::SIDECAR_MTLS;
 use countersign::config::{Config, Overrides};
 
 const DOCS: &str = include_str!("../../docs/envoy.md");
 
-/// Where each line of the page's YAML has to come from: the shipped file, or the tests of headers, listeners and replicas.
+/// The sources of the page's YAML, line by line: the shipped file, or the tests of headers, listeners and replicas.
 const TESTED: [&str; 5] = [
     SIDECAR_MTLS,
     include_str!("headers.rs"),

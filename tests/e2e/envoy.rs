@@ -15,7 +15,7 @@ pub(crate) const VERIFY: (&str, &str) = (
     "trust_chain_verification: VERIFY_TRUST_CHAIN",
 );
 
-/// What a default Istio sidecar shows of its peer: hash and names in XFCC, which it appends to what came in; no PEM
+/// The evidence of a default Istio sidecar: hash and names in XFCC, which it appends to what came in; no PEM
 /// anywhere. Envoy has to verify certificates itself then.
 pub(crate) const ISTIO_SIDECAR: [(&str, &str); 4] = [
     VERIFY,

@@ -35,7 +35,7 @@ async fn it_is_ready_in_150_milliseconds_and_holds_under_25_mebibytes() {
     assert!(best < READY_WITHIN, "ready after {best:?} at best");
 }
 
-/// What is resident. Of a build without optimisation only its own memory counts: its code is several times larger.
+/// The resident memory. Of a build without optimisation only its own memory counts: its code is several times larger.
 fn resident_kib(id: u32) -> u64 {
     let measure = if cfg!(debug_assertions) { "RssAnon:" } else { "VmRSS:" };
     let status = std::fs::read_to_string(format!("/proc/{id}/status")).unwrap();

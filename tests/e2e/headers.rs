@@ -308,7 +308,7 @@ async fn many_headers_are_no_reason_to_fail() {
     for (count, status, changed) in &statuses {
         // Envoy counts `host`, and refuses by itself what it does not read.
         assert_eq!(*status, if *count <= 100 { 200 } else { 431 }, "{count} headers: {statuses:?}");
-        // What is left must be 100 at most, with the four pseudo-headers and four headers of Envoy's own.
+        // The rest must be 100 at most, with the four pseudo-headers and four headers of Envoy's own.
         let expected = [200, 500, 431];
         let which = usize::from(*count > 93) + usize::from(*count > 99);
         assert_eq!(*changed, expected[which], "{count} headers and one to remove: {statuses:?}");

@@ -67,8 +67,9 @@ async fn two_authorization_headers_are_refused_in_both_encodings() {
         let folder = Folder::temporary().unwrap();
         let mut stage = envoy::raise(&props, &folder).await;
         let (pki, tokens) = (Arc::clone(&stage.pki), stage.tokens.clone());
-        for second in [&tokens.bearer, &tokens.no_scope] {
-            let request = Request::get(HOST, "/v1/orders").bearer(&tokens.bearer).bearer(second);
+        for (one, other) in [(&tokens.bearer, &tokens.no_scope), (&tokens.no_scope, &tokens.bearer)]
+        {
+            let request = Request::get(HOST, "/v1/orders").bearer(one).bearer(other);
             let (answer, record) = envoy::ask(&mut stage, Some(&pki.frontend), &request).await;
             assert_eq!((answer.status, record.reason()), (401, Some("token_multiple")));
         }
@@ -172,7 +173,7 @@ async fn an_open_quote_makes_the_whole_header_malformed() {
 /// P83: Envoy does not escape the names that it writes into XFCC, so a name can spell a second key or element. The CA is
 /// the pinned one: an attacker got it to sign this.
 #[tokio::test]
-async fn a_name_that_spells_another_element_is_nobody() {
+async fn a_name_that_spells_another_element_is_no_peer() {
     let Some(meshes) = meshes() else { return };
     for props in &meshes {
         let folder = Folder::temporary().unwrap();

@@ -104,7 +104,7 @@ async fn an_expired_session_leads_to_the_login_page_and_no_further() {
 /// P142: where a target says so, a token of another party is no token there, and goes upstream as it came; a token of an issuer that
 /// counts is refused as ever.
 #[tokio::test]
-async fn a_token_of_nobody_who_counts_is_no_token() {
+async fn a_token_of_an_issuer_that_does_not_count_is_no_token() {
     for ignored in [false, true] {
         let word = ", tokens: { issuers: [corp], others: ignored }";
         let Some(props) = props(if ignored { word } else { "" }) else { return };

@@ -62,6 +62,8 @@ mod otlp;
 #[cfg(test)]
 mod pitfalls;
 #[cfg(test)]
+mod provider;
+#[cfg(test)]
 mod redis;
 #[cfg(test)]
 mod rehearsal;

@@ -1,4 +1,4 @@
-//! What Istio and Envoy Gateway make of the shipped set-ups, driven through a real Envoy; and every shipped Envoy
+//! The shipped set-ups of Istio and Envoy Gateway, driven through a real Envoy; and every shipped Envoy
 //! configuration loaded by it.
 
 use std::path::{Path, PathBuf};

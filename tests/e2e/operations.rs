@@ -1,4 +1,4 @@
-//! What docs/deploying.md says to do, done: an authority is replaced.
+//! The steps of docs/deploying.md, done: an authority is replaced.
 
 use crate::testbed::Folder;
 use crate::testbed::client::Client;
@@ -18,7 +18,7 @@ async fn is_allowed(client: &Client, request: &Request) -> bool {
 /// P40: old beside new, then new alone: callers with a certificate of an authority that counts get in throughout, and
 /// none by the old one afterwards.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_authority_is_rotated_and_nobody_is_refused_meanwhile() {
+async fn an_authority_is_rotated_and_no_caller_is_refused_meanwhile() {
     let Some(props) = envoy::props() else { return };
     let folder = Folder::temporary().unwrap();
     let stage = envoy::raise(&props, &folder).await;

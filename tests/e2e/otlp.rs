@@ -204,7 +204,7 @@ async fn a_clients_trace_goes_on_in_countersign_and_holds_no_secret() {
     stage.strike().await.unwrap();
 }
 
-/// What was sent, as JSON again.
+/// The value that was sent, as JSON again.
 fn plain(value: Option<AnyValue>) -> Value {
     let named = |KeyValue { key, value, .. }: KeyValue| (key, plain(value));
     match value.and_then(|value| value.value) {

@@ -11,7 +11,7 @@ use countersign::clock::Stopwatch;
 use crate::envoy;
 use crate::load::Load;
 
-/// What the issue promises; the check is made through Envoy, under load.
+/// The time that the issue promises; the check is made through Envoy, under load.
 const WITHIN: Duration = Duration::from_secs(2);
 
 /// How long it takes after an edit until `request` is answered with `status`; the limit where it never is.

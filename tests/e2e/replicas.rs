@@ -23,7 +23,7 @@ use crate::listeners::settings;
 use crate::load::Load;
 use crate::stopping::signal;
 
-/// What the docs say to add to the cluster, faster.
+/// The lines that the docs say to add to the cluster, faster.
 const HEALTH_CHECKS: &str = "    - name: countersign
       type: STATIC
       health_checks:

@@ -1,4 +1,4 @@
-//! What is decided about is what happens: the host that is routed, the port and the handshake of the connection, the address
+//! Decisions are about what happens: the host that is routed, the port and the handshake of the connection, the address
 //! of the client; through the real Envoy, which the caller tells other things.
 
 use std::sync::Arc;

@@ -24,7 +24,7 @@ struct Scene {
     changes: &'static [(&'static str, &'static str)],
     sources: &'static str,
     evidence: &'static str,
-    /// Whether Envoy's own certificate has a DNS name alone, so that it writes no `By`.
+    /// True if Envoy's own certificate has a DNS name alone, so that it writes no `By`.
     public: bool,
 }
 
@@ -118,7 +118,7 @@ const SCENES: [Scene; 9] = [
     },
 ];
 
-/// What wants to be more than a name.
+/// Texts that try to be more than a name.
 fn texts(pki: &Pki) -> Vec<String> {
     let hash = pki.frontend.fingerprint().to_hex();
     let element = format!("Hash={hash};Subject=\"\";URI={FRONTEND}");
@@ -158,7 +158,7 @@ fn texts(pki: &Pki) -> Vec<String> {
     ]
 }
 
-/// What a caller writes into the header before.
+/// Headers that a caller writes before.
 fn headers(pki: &Pki) -> Vec<String> {
     let mut headers = texts(pki);
     let hash = pki.frontend.fingerprint().to_hex();
@@ -351,7 +351,7 @@ async fn a_hash_is_worth_what_the_proxy_verified() {
                 let refused = stage.client(Some(&pki.impostor)).unwrap().send(&request).await;
                 assert!(refused.is_err(), "Envoy breaks the handshake");
             } else {
-                // Where the statement is false, the impostor is the workload: this is what it states.
+                // If the statement is false, the impostor is the workload: this is what it states.
                 let (answer, record) = envoy::ask(&mut stage, Some(&pki.impostor), &request).await;
                 assert_eq!((answer.status, record.reason()), expected, "{}", record.as_json());
             }

@@ -60,7 +60,7 @@ async fn the_first_signal_drains_and_the_second_ends_it_at_once() {
 }
 
 #[tokio::test]
-async fn an_interrupt_waits_for_nobody_to_notice() {
+async fn an_interrupt_does_not_wait_for_envoy_to_notice() {
     let folder = Folder::temporary().unwrap();
     let slow = "listener:\n  drain: { delay: 10m }\n";
     let (server, _) = start(&folder, LISTENER, slow).await;

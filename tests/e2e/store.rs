@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use countersign::clock::{Clock as _, SystemClock};
-use countersign::store::{FirstUse, Position, Record, Store, StoreError, StoreOptions};
+use countersign::store::{FirstUse, Position, Store, StoreError, StoreOptions, StoredRecord};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
@@ -89,8 +89,8 @@ async fn up(store: &Store) {
     until("a connection", || store.health().up).await;
 }
 
-fn record(id: u8, text: &str) -> Record {
-    Record { id: [id; 32], bytes: text.into(), expires: None }
+fn record(id: u8, text: &str) -> StoredRecord {
+    StoredRecord { id: [id; 32], bytes: text.into(), expires: None }
 }
 
 fn soon() -> countersign::clock::UnixTime {

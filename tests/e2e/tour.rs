@@ -1,4 +1,4 @@
-//! What the demo shows is so, in each way in which Envoy can send headers.
+//! The demo's statements hold in each way in which Envoy can send headers.
 
 use std::sync::Arc;
 

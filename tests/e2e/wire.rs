@@ -1,4 +1,4 @@
-//! What Envoy really sends, byte for byte, is the same check to our decoder as to `envoy-types`.
+//! Each message that Envoy really sends, byte for byte, is the same check to our decoder as to `envoy-types`.
 //!
 //! Every message is compared as it comes, so that nothing here goes stale. `tests/data/checks` keeps what came once, for
 //! `tests/in_process/fuzz.rs` and as seeds of the fuzz target `check`: with throw-away keys, names and ports. To record it again:
@@ -35,7 +35,7 @@ const WITHIN: Duration = Duration::from_secs(20);
 /// The flag and the length before a gRPC message.
 const PREFIX_BYTES: usize = 5;
 
-/// What is changed of the shipped configuration of Envoy.
+/// Changes of the shipped configuration of Envoy.
 type Changes = &'static [(&'static str, &'static str)];
 
 /// Upgrades are let through, in every one of them.
@@ -117,7 +117,7 @@ struct Recorder {
     received: UnboundedReceiver<Bytes>,
 }
 
-/// What is asked of Envoy.
+/// A request to Envoy.
 enum Ask {
     Http1(Request),
     /// A method, a path, headers and a body.
@@ -195,7 +195,7 @@ impl Ask {
     }
 }
 
-/// What is asked of each Envoy. All but one of them with a certificate.
+/// The requests to each Envoy. All but one of them with a certificate.
 fn asks(token: &str, xfcc: &str) -> Vec<(&'static str, Ask)> {
     let get = || Request::get(HOST, "/v1/orders").bearer(token);
     let post = |body: &[u8]| Ask::Http1(Request::new("POST", HOST, "/v1/orders").body(body));

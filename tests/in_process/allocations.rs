@@ -12,7 +12,7 @@ use envoy_types::pb::envoy::service::auth::v3::CheckResponse;
 use prost::Message as _;
 use support::{Form, World};
 
-/// What was asked for; the least that was counted is 19.
+/// The most that the issue asks for; the least that was counted is 19.
 const MOST: u64 = 25;
 
 #[test]

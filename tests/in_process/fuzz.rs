@@ -53,7 +53,7 @@ macro_rules! targets {
 
 targets!(xfcc, certificate, chain, crl, jws, claims, jwks, introspection, dpop, revocations, check);
 
-/// What a real Envoy sent: `tests/e2e/wire.rs` records it.
+/// Messages of a real Envoy: `tests/e2e/wire.rs` records them.
 #[test]
 fn every_recorded_check_is_read_as_envoy_types_reads_it() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/checks");

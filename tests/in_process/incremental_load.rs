@@ -49,7 +49,7 @@ fn a_reload_says_what_a_start_with_the_same_files_says() {
     let moved = folder.path().join("moved.yaml");
     for path in &wrong {
         let load = both(&before, &[good.clone(), path.clone()]);
-        // What is odd and not wrong is put in force, and can be kept in turn.
+        // Documents that are odd and not wrong come into force, and can be kept in turn.
         let Some(odd) = load.snapshot else { continue };
         let text = fs::read_to_string(path).unwrap();
         fs::write(&moved, format!("# a line\n# and another\n{text}")).unwrap();

@@ -1,6 +1,6 @@
 //! Third-party token vectors, judged by the same call that serves requests: Wycheproof, the JOSE cookbook, RFC 8705.
 //!
-//! What differs from a vector's expectation stands in a ledger with its reason, and a ledger entry that is no longer needed
+//! Differences from a vector's expectation stand in a ledger with their reasons, and a ledger entry that is no longer needed
 //! fails too.
 
 #![expect(
@@ -99,7 +99,7 @@ fn trust_domain() -> String {
     )
 }
 
-/// What becomes of a request with this `Authorization` from a peer with this certificate, whose SHA-256 alone is known.
+/// The outcome of a request with this `Authorization` from a peer with this certificate, whose SHA-256 alone is known.
 fn judge(
     trust: &TrustStore,
     authorization: &str,

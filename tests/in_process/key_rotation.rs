@@ -39,7 +39,7 @@ impl Drill {
         Self { issuer, clock, trust, cache }
     }
 
-    /// What becomes of `token` now.
+    /// The outcome for `token` now.
     async fn judge(&self, token: &str) -> Result<(), Reason> {
         let mut headers = Headers::default();
         headers.push("authorization", HeaderValue::new(format!("Bearer {token}").into_bytes()));

@@ -34,7 +34,7 @@ struct Case {
     features: Vec<String>,
 }
 
-/// What the project says about the suite.
+/// The project's statements about the suite.
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Ledger {
@@ -133,7 +133,7 @@ fn outcome(case: &Case) -> String {
     }
 }
 
-/// Whether a rule that asks for the names of the case would match. A name behind a wildcard is no name of a peer, so
+/// True if a rule that asks for the names of the case would match. A name behind a wildcard is no name of a peer, so
 /// that only names that stand in the certificate are asked for; addresses are no names of peers at all.
 fn has_names(peer: &PeerIdentity, case: &Case) -> bool {
     let asked = case.peer_name_literally_in_san == Some(true) || case.tier == "name-deny";

@@ -41,15 +41,15 @@ struct Ca {
     subject: String,
     issuer: String,
     der: Vec<u8>,
-    /// Whether it can be configured as an intermediate. What cannot may be presented all the same.
+    /// True if it can be configured as an intermediate. What cannot may be presented all the same.
     configurable: bool,
 }
 
-/// What the project says about the suite.
+/// The project's statements about the suite.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Ledger {
-    /// What comes of the cases that the suite leaves to the policies that one asks for; we ask for none.
+    /// The outcome of the cases that the suite leaves to the policies that one asks for; we ask for none.
     policies: BTreeMap<String, String>,
     /// Reason codes of the cases that the suite and we deny.
     denials: BTreeMap<String, String>,

@@ -36,7 +36,7 @@ fn each_example_loads_with_nothing_but_the_trust_beside_it() {
     }
 }
 
-/// The policies do what the cases of their suites say, every rule is satisfied by some case, and every part of a condition is seen both ways.
+/// The policies do what the cases of their suites say, every rule holds in some case, and every part of a condition is seen both ways.
 #[test]
 fn the_suites_of_the_examples_pass_and_cover_every_rule_and_branch() {
     let load = Load::from_paths(&[folder()]);
@@ -235,7 +235,7 @@ spec:
 ";
 
 #[test]
-fn parts_of_conditions_that_nobody_tried_are_named_and_can_be_asked_for() {
+fn untried_parts_of_conditions_are_named_and_can_be_asked_for() {
     let file = tempfile::Builder::new().suffix(".yaml").tempfile().unwrap();
     fs::write(file.path(), EITHER).unwrap();
     let run = |more: &[&str]| {

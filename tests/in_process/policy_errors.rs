@@ -1,4 +1,4 @@
-//! What people are told about wrong documents, word for word: `tests/policy-errors/NAME.yaml` and `NAME.stderr`.
+//! The messages about wrong documents, word for word: `tests/policy-errors/NAME.yaml` and `NAME.stderr`.
 //!
 //! After a change of words, `COUNTERSIGN_BLESS=1 cargo test --test in_process policy_errors` rewrites the expected texts; read the
 //! difference before it is committed.
@@ -29,7 +29,7 @@ fn load(path: &Path) -> Load {
     Load::from_paths(&[path.to_owned(), trust])
 }
 
-/// What `check` says of one file, with its name without the folder.
+/// The output of `check` for one file, with its name without the folder.
 fn rendered(path: &Path) -> String {
     let load = load(path);
     let mut text = String::new();

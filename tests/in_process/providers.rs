@@ -16,7 +16,7 @@ use countersign::authn::{self, Caches, NoCache, TokenIdentity};
 use countersign::clock::{Clock as _, FixedClock, UnixTime};
 use countersign::document::{self, Attachments, SourceFile, any_error};
 use countersign::evidence::{self, PeerSources};
-use countersign::pdp::{Ask, FetchError, Fetched, Fetcher, KeyCache};
+use countersign::pdp::{FetchError, FetchRequest, Fetched, Fetcher, KeyCache};
 use countersign::request::{CredentialHeaders, HeaderValue, Headers, SealedNames};
 use countersign::trust::TrustStore;
 use futures_util::future::BoxFuture;
@@ -34,7 +34,7 @@ const TIMES: [&str; 4] = ["iat", "nbf", "exp", "auth_time"];
 struct Servers(BTreeMap<String, String>);
 
 impl Fetcher for Servers {
-    fn fetch<'a>(&'a self, ask: Ask<'a>) -> BoxFuture<'a, Result<Fetched, FetchError>> {
+    fn fetch<'a>(&'a self, ask: FetchRequest<'a>) -> BoxFuture<'a, Result<Fetched, FetchError>> {
         let body = self.0.get(&ask.url.uri().to_string()).cloned();
         Box::pin(async move {
             let body = body.ok_or(FetchError::Timeout)?;

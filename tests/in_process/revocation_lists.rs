@@ -12,7 +12,7 @@ use countersign::evidence_level::EvidenceLevel;
 use countersign::reason::Reason;
 use countersign::request::{CredentialHeaders, HeaderValue, Headers, SealedNames};
 use countersign::secret::Fingerprint;
-use countersign::trust::{IntrospectionAnswer, Material, Revocations, TrustStore};
+use countersign::trust::{IntrospectionAnswer, Material, RevocationView, TrustStore};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
 
@@ -217,7 +217,7 @@ fn an_opaque_token_is_revoked_by_what_its_issuer_says_of_it() {
     }
 }
 
-/// What can be matched is what was shown: less evidence matches less, and the SPIFFE ID always.
+/// Entries match what was shown: less evidence matches less, and the SPIFFE ID always.
 #[test]
 fn a_certificate_is_revoked_by_what_was_shown_of_it() {
     let props = Props::new();
@@ -284,7 +284,7 @@ fn a_revoked_forwarder_is_not_walked_past() {
 struct Elephant(Mutex<Option<Arc<SignedToken>>>);
 
 impl TokenCache for Elephant {
-    fn recall(&self, _token: &Fingerprint) -> Option<Arc<SignedToken>> {
+    fn lookup(&self, _token: &Fingerprint) -> Option<Arc<SignedToken>> {
         self.0.lock().unwrap().clone()
     }
 
@@ -316,7 +316,7 @@ fn a_revocation_counts_before_any_memory_and_a_missing_list_refuses_everybody() 
     assert_eq!(reasons.0.map(|r| r.reason()), Some(Reason::CertRevoked));
     assert_eq!(reasons.1.map(|r| r.reason()), Some(Reason::TokenRevoked));
 
-    material.revoke_by(Revocations::default().stale_by(Some("needed".into())).into());
+    material.revoke_by(RevocationView::default().stale_by(Some("needed".into())).into());
     let subject = props.judge(&none, shown, Some(&token), &material, &memory);
     let reasons = (subject.peer().rejection(), subject.tokens().rejection());
     assert_eq!(reasons.0.map(|r| r.reason()), Some(Reason::RevocationsStale));

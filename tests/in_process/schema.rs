@@ -93,8 +93,8 @@ fn the_examples_of_the_reference_compile_and_their_cases_pass() {
     let folder = tempfile::tempdir().unwrap();
     with_files(folder.path());
     let load = Load::from_paths(&[folder.path().to_owned()]);
-    // What is on a server is fetched by a server.
-    // What is not fetched yet, and what is advised against and shown all the same.
+    // A server fetches the files on servers.
+    // Files that are not fetched yet, and settings that are advised against and shown all the same.
     let expected = ["not-fetched", "query-token", "without-audience"];
     let problems =
         load.problems.iter().filter(|problem| !expected.contains(&problem.code.as_str()));

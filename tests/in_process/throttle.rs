@@ -55,7 +55,7 @@ spec:
     - { name: open, effect: allow, on: { methods: [GET] }, public: true, rejectedCookies: ignored }
 ";
 
-/// What a caller shows, and from where.
+/// The credentials of a caller, and its address.
 #[derive(Clone, Copy, Default)]
 struct Shown<'a> {
     at: Option<&'a str>,
@@ -394,7 +394,7 @@ async fn a_cookie_that_a_rule_ignores_is_counted() {
     }
     let attempts = house.pdp.throttle().unwrap().status().attempts;
     assert_eq!(attempts.iter().map(|(_, count)| count).sum::<u64>(), asked);
-    // What is denied by the same source afterwards is over its limit.
+    // Later denials of the same source are over its limit.
     let forged = house.forged(1);
     assert_eq!(house.decide(at(A).with(&forged)).await, Err(Reason::Throttled));
 }

@@ -33,7 +33,7 @@ const RANKS: [&[&str]; 12] = [
     &["cli"],
 ];
 
-/// What a room must not import although its rank would let it: policy sees only what was verified.
+/// Imports that a room must not have although its rank would let it: policy sees only what was verified.
 /// The store does I/O, and the core does not.
 const NEVER: [(&str, &str); 5] = [
     ("policy", "evidence"),
@@ -363,7 +363,7 @@ fn closed_by(text: &str) -> BTreeSet<u32> {
     closed
 }
 
-/// What `docs/pitfalls.md` lists is closed by a test, and what tests close is listed.
+/// A test closes each pitfall that `docs/pitfalls.md` lists, and each one that tests close is listed.
 #[test]
 fn every_known_trap_is_closed_by_a_test_that_names_it() {
     let list = fs::read_to_string(root().join("docs/pitfalls.md")).unwrap();

@@ -125,7 +125,7 @@ async fn watch(id: u32, stop: Arc<AtomicBool>) -> (u64, usize) {
     (memory, descriptors)
 }
 
-/// What a process has in use and could not be read again from files.
+/// The memory of a process that could not be read again from files.
 fn memory_kib(id: u32) -> Option<u64> {
     let status = std::fs::read_to_string(format!("/proc/{id}/status")).ok()?;
     let line = status.lines().find(|line| line.starts_with("RssAnon:"))?;

@@ -28,14 +28,14 @@ const PATIENCE: Duration = Duration::from_millis(250);
 pub(crate) struct Drill {
     pub(crate) name: &'static str,
     pub(crate) promise: &'static str,
-    /// Whether the server itself goes, so that requests are denied meanwhile.
+    /// True if the server itself goes, so that requests are denied meanwhile.
     goes: bool,
     pub(crate) run: fn(Ground) -> Running,
 }
 
 pub(crate) type Running = Pin<Box<dyn Future<Output = Figures>>>;
 
-/// What a drill came to.
+/// The results of a drill.
 #[derive(Debug, Default)]
 pub(crate) struct Figures {
     /// Requests with good credentials.
@@ -51,9 +51,9 @@ pub(crate) struct Figures {
     pub(crate) memory_kib: u64,
     /// The most descriptors that it had open.
     pub(crate) descriptors: usize,
-    /// What the attack did: connections, requests, changes.
+    /// The extent of the attack: connections, requests, changes.
     pub(crate) did: u64,
-    /// Whether times say anything.
+    /// True if times say anything.
     timed: bool,
 }
 
@@ -111,7 +111,7 @@ drills! {
 }
 
 impl Drill {
-    /// Whether the server was meant to be away.
+    /// True if the server was meant to be away.
     pub(crate) const fn goes(&self) -> bool {
         self.goes
     }

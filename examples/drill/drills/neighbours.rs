@@ -1,4 +1,4 @@
-//! What countersign depends on dies, stalls or lies.
+//! Services that countersign depends on die, stall or lie.
 
 use std::sync::Arc;
 use std::time::Duration;

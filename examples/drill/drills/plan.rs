@@ -38,14 +38,14 @@ pub(crate) const CLUSTER: (&str, &str) = (
 "#,
 );
 
-/// Where the drills take place.
+/// The surroundings of the drills.
 #[derive(Clone, Debug)]
 pub(crate) struct Ground {
     pub(crate) program: PathBuf,
     pub(crate) envoy: EnvoyBinary,
     /// How long an attack lasts.
     pub(crate) time: Duration,
-    /// Whether Envoy and countersign wait for long: other programs use the machine, and times say nothing.
+    /// True if Envoy and countersign wait for long: other programs use the machine, and times say nothing.
     pub(crate) patient: bool,
 }
 
@@ -62,7 +62,7 @@ pub(crate) struct Plan {
     pub(crate) envoy: Vec<(&'static str, &'static str)>,
     /// How many descriptors the server may have.
     pub(crate) descriptors: Option<u32>,
-    /// Whether the audit file is a pipe that takes no more than its buffer.
+    /// True if the audit file is a pipe that takes no more than its buffer.
     pub(crate) stalled_audit: bool,
 }
 

@@ -66,7 +66,7 @@ pub(super) async fn run(bench: &mut Bench<'_>) {
     at_most("longest delay of a check during it", "<= 5 ms", longest, 5.0, "ms");
 }
 
-/// What a server holds once it has answered a check with each of so many tokens, in MB.
+/// The memory of a server once it has answered a check with each of so many tokens, in MB.
 async fn memory(bench: &Bench<'_>, setup: Setup<'_>, tokens: Option<usize>) -> f64 {
     let server = bench.world.start(setup).await;
     if let Some(count) = tokens {
@@ -83,7 +83,7 @@ async fn memory(bench: &Bench<'_>, setup: Setup<'_>, tokens: Option<usize>) -> f
     settled(&server).await
 }
 
-/// What `server` holds when it has given back what it will give back: an allocator takes its time, and what reading documents
+/// The memory of `server` when it has given back what it will give back: an allocator takes its time, and what reading documents
 /// took is more than what is kept of them.
 async fn settled(server: &Server) -> f64 {
     let mut before = f64::INFINITY;

@@ -1,4 +1,4 @@
-//! What is measured: each suite gives a table or two, and what they say about our targets.
+//! The suites: each gives a table or two, and what they say about our targets.
 
 mod direct;
 mod envoy;
@@ -17,7 +17,7 @@ use crate::process::Server;
 use crate::report::{Report, Table};
 use crate::world::{Setup, World};
 
-/// What every suite works with.
+/// The tools of every suite.
 pub(crate) struct Bench<'a> {
     world: Arc<World>,
     options: &'a Options,
@@ -59,7 +59,7 @@ impl Bench<'_> {
         Some((format!("countersign, `{}`", build.display()), server))
     }
 
-    /// What the figures are taken on, and how.
+    /// The machine of the figures, and the method.
     fn machine(&mut self) {
         let (cores, options) = (self.world.cores, self.options);
         let cpu = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();

@@ -1,4 +1,4 @@
-//! What a check costs with more of everything: one curve for each thing there can be more of.
+//! The cost of a check with more of everything: one curve for each thing there can be more of.
 
 use super::Bench;
 use crate::contest::{Contender, take_turns};
@@ -10,7 +10,7 @@ use crate::world::{Evidence, Setup};
 /// 192 MiB: room for 100,000 tokens.
 const ROOMY: &str = "memory: { tokenBytes: 201326592 }";
 
-/// What there is more of, from contender to contender.
+/// The thing that grows from contender to contender.
 struct Axis {
     name: &'static str,
     steps: Vec<(usize, Contender)>,

@@ -7,20 +7,22 @@ use tokio::time::Instant;
 use super::*;
 
 /// Parts that the test changes while the server starts.
-type Parts = Arc<Mutex<Vec<Condition>>>;
+type Parts = Arc<Mutex<Vec<HealthState>>>;
 
-fn parts(all: &Parts) -> Vec<Health> {
-    let name = |(at, condition): (usize, &Condition)| Health::new(format!("{at}"), *condition, "");
+fn parts(all: &Parts) -> Vec<ComponentHealth> {
+    let name = |(at, condition): (usize, &HealthState)| {
+        ComponentHealth::new(format!("{at}"), *condition, "")
+    };
     lock(all).iter().enumerate().map(name).collect()
 }
 
 fn is_ready(readiness: &Readiness, all: &Parts) -> bool {
     let judged = readiness.judge(parts(all));
-    !judged.iter().any(|part| part.condition == Condition::NotReady)
+    !judged.iter().any(|part| part.condition == HealthState::NotReady)
 }
 
 /// Starts with the conditions; gives how long it takes to be ready, where it does within an hour.
-async fn start(require: RequiredAtStart, conditions: &[Condition]) -> Option<Duration> {
+async fn start(require: RequiredAtStart, conditions: &[HealthState]) -> Option<Duration> {
     let readiness = Readiness::new(ReadinessOptions { require, ..ReadinessOptions::default() });
     let all: Parts = Arc::new(Mutex::new(conditions.to_vec()));
     let began = Instant::now();
@@ -32,7 +34,7 @@ async fn start(require: RequiredAtStart, conditions: &[Condition]) -> Option<Dur
 /// P360: the start waits for what is missing, for a bounded time unless it is required.
 #[tokio::test(start_paused = true)]
 async fn the_start_waits_for_a_bounded_time() {
-    use Condition::{Degraded, Good, Missing, NotReady, Required};
+    use HealthState::{Degraded, Good, Missing, NotReady, Required};
     use RequiredAtStart::{All, Documents};
     assert_eq!(start(Documents, &[Good, Degraded]).await, Some(Duration::ZERO));
     assert_eq!(start(Documents, &[Good, Missing]).await, Some(Duration::from_secs(10)));
@@ -45,7 +47,7 @@ async fn the_start_waits_for_a_bounded_time() {
 /// P361: once ready, only what must take the replica away does.
 #[tokio::test(start_paused = true)]
 async fn readiness_latches() {
-    use Condition::{Degraded, Good, Missing, NotReady, Required};
+    use HealthState::{Degraded, Good, Missing, NotReady, Required};
     for require in [RequiredAtStart::Documents, RequiredAtStart::All] {
         let readiness = Readiness::new(ReadinessOptions { require, ..ReadinessOptions::default() });
         let all: Parts = Arc::new(Mutex::new(vec![Missing, Good]));
@@ -65,11 +67,11 @@ async fn readiness_latches() {
 #[tokio::test(start_paused = true)]
 async fn the_wait_begins_with_the_documents() {
     let readiness = Readiness::default();
-    let all: Parts = Arc::new(Mutex::new(vec![Condition::NotReady]));
+    let all: Parts = Arc::new(Mutex::new(vec![HealthState::NotReady]));
     let began = Instant::now();
     let late = async {
         sleep(Duration::from_secs(60)).await;
-        *lock(&all) = vec![Condition::Good, Condition::Missing];
+        *lock(&all) = vec![HealthState::Good, HealthState::Missing];
         sleep(Duration::from_secs(1)).await;
         assert!(!is_ready(&readiness, &all));
     };

@@ -5,7 +5,7 @@ use std::sync::atomic::AtomicU64;
 
 use serde_json::{Value, json};
 
-use crate::admin::{Condition, Health};
+use crate::admin::{ComponentHealth, HealthState};
 use crate::app::component::{Component, count};
 use crate::audit::AuditCounts;
 use crate::clock::UnixTime;
@@ -15,7 +15,7 @@ use crate::telemetry::{Measurement, instruments};
 pub(in crate::app) struct Audit(pub(in crate::app) Vec<(&'static str, Arc<AuditCounts>)>);
 
 impl Component for Audit {
-    fn health(&self, _now: UnixTime) -> Vec<Health> {
+    fn health(&self, _now: UnixTime) -> Vec<ComponentHealth> {
         self.0.iter().map(|(sink, counts)| health(sink, counts)).collect()
     }
 
@@ -49,12 +49,13 @@ impl Component for Audit {
     }
 }
 
-fn health(sink: &str, counts: &AuditCounts) -> Health {
+fn health(sink: &str, counts: &AuditCounts) -> ComponentHealth {
     let AuditCounts { waiting, dropped, failed, .. } = counts;
     let (waiting, dropped, failed) = (count(waiting), count(dropped), count(failed));
-    let condition = if dropped == 0 && failed == 0 { Condition::Good } else { Condition::Degraded };
+    let condition =
+        if dropped == 0 && failed == 0 { HealthState::Good } else { HealthState::Degraded };
     let detail = format!("{waiting} records waiting, {dropped} dropped, {failed} writes failed");
-    Health::new(format!("audit log to {sink}"), condition, detail)
+    ComponentHealth::new(format!("audit log to {sink}"), condition, detail)
 }
 
 #[cfg(test)]
@@ -66,8 +67,8 @@ mod tests {
     #[test]
     fn a_sink_that_loses_records_is_degraded_and_not_unready() {
         let counts = AuditCounts::default();
-        assert_eq!(health("file", &counts).condition, Condition::Good);
+        assert_eq!(health("file", &counts).condition, HealthState::Good);
         counts.dropped.store(1, Ordering::Relaxed);
-        assert_eq!(health("file", &counts).condition, Condition::Degraded);
+        assert_eq!(health("file", &counts).condition, HealthState::Degraded);
     }
 }

@@ -6,44 +6,45 @@ use std::sync::atomic::Ordering;
 
 use serde_json::{Value, json};
 
-use crate::admin::{Condition, Health};
+use crate::admin::{ComponentHealth, HealthState};
 use crate::app::component::{Component, count};
 use crate::clock::UnixTime;
 use crate::pdp::{Pdp, Snapshot};
 use crate::reload::ReloadStatus;
 use crate::telemetry::{Measurement, instruments};
+use crate::words::counted;
 
-pub(in crate::app) struct Documents {
+pub(in crate::app) struct DocumentsComponent {
     pub(in crate::app) pdp: Arc<Pdp>,
     pub(in crate::app) reload: Arc<ReloadStatus>,
 }
 
-impl Documents {
+impl DocumentsComponent {
     fn is_stale(&self) -> bool {
         self.reload.stale.load(Ordering::Relaxed)
     }
 }
 
-impl Component for Documents {
-    fn health(&self, _now: UnixTime) -> Vec<Health> {
+impl Component for DocumentsComponent {
+    fn health(&self, _now: UnixTime) -> Vec<ComponentHealth> {
         let (revision, rules) = self.pdp.inspect(|snapshot| {
             (snapshot.revision().to_string(), snapshot.policies().rules().count())
         });
         let (condition, note) = if rules == 0 {
-            (Condition::NotReady, "; no policy is loaded, and every request is denied".into())
+            (HealthState::NotReady, "; no policy is loaded, and every request is denied".into())
         } else if let Some(set) = self.reload.unconfirmed() {
             let note = format!(
                 "; the files lack what is in force, the last good ones stay in force until set {set} is confirmed"
             );
-            (Condition::Degraded, note)
+            (HealthState::Degraded, note)
         } else if self.is_stale() {
             let note = "; the files have errors, the last good ones stay in force";
-            (Condition::Degraded, note.to_owned())
+            (HealthState::Degraded, note.to_owned())
         } else {
-            (Condition::Good, String::new())
+            (HealthState::Good, String::new())
         };
-        let detail = format!("{rules} rules, revision {revision}{note}");
-        vec![Health::new("policies", condition, detail)]
+        let detail = format!("{}, revision {revision}{note}", counted(rules, "rule"));
+        vec![ComponentHealth::new("policies", condition, detail)]
     }
 
     fn status(&self, _now: UnixTime) -> Value {

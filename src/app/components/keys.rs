@@ -2,14 +2,14 @@
 
 use serde_json::{Value, json};
 
-use crate::admin::{Condition, Health};
+use crate::admin::{ComponentHealth, HealthState};
 use crate::app::component::{Component, ago, seconds};
 use crate::clock::UnixTime;
 use crate::pdp::{KeyCache, KeyStatus};
 use crate::telemetry::{Measurement, instruments};
 
 impl Component for std::sync::Arc<KeyCache> {
-    fn health(&self, now: UnixTime) -> Vec<Health> {
+    fn health(&self, now: UnixTime) -> Vec<ComponentHealth> {
         KeyCache::status(self).iter().map(|status| keys(status, now)).collect()
     }
 
@@ -29,26 +29,29 @@ impl Component for std::sync::Arc<KeyCache> {
     }
 }
 
-fn keys(status: &KeyStatus, now: UnixTime) -> Health {
+fn keys(status: &KeyStatus, now: UnixTime) -> ComponentHealth {
     let failures = match status.failures {
         0 => String::new(),
         failures => format!("; {failures} fetches have failed since"),
     };
     let (condition, detail) = match (&status.keys, status.fetched_at) {
         (Some(_), Some(at)) if status.failures == 0 => {
-            (Condition::Good, format!("fresh, fetched {}", ago(at, now)))
+            (HealthState::Good, format!("fresh, fetched {}", ago(at, now)))
         }
         (Some(_), Some(at)) => {
-            (Condition::Degraded, format!("last good, fetched {}{failures}", ago(at, now)))
+            (HealthState::Degraded, format!("last good, fetched {}{failures}", ago(at, now)))
         }
-        (Some(_), None) => (Condition::Degraded, format!("last good, kept from before{failures}")),
-        (None, Some(at)) => {
-            (Condition::Missing, format!("too old to be used, fetched {}{failures}", ago(at, now)))
+        (Some(_), None) => {
+            (HealthState::Degraded, format!("last good, kept from before{failures}"))
         }
-        (None, None) => (Condition::Missing, format!("never fetched{failures}")),
+        (None, Some(at)) => (
+            HealthState::Missing,
+            format!("too old to be used, fetched {}{failures}", ago(at, now)),
+        ),
+        (None, None) => (HealthState::Missing, format!("never fetched{failures}")),
     };
     let name = format!("keys of `{}` from {}", status.issuer, status.origin);
-    Health::new(name, condition, detail)
+    ComponentHealth::new(name, condition, detail)
 }
 
 fn shown(status: &KeyStatus) -> Value {

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 
 use serde_json::{Value, json};
 
-use crate::admin::{Condition, Health};
+use crate::admin::{ComponentHealth, HealthState};
 use crate::app::component::{Component, ago, count, until};
 use crate::clock::UnixTime;
 use crate::envoy::{ListenAddress, ListenerStatus, Tls, TlsStatus};
@@ -22,13 +22,13 @@ pub(in crate::app) struct ListenerPart {
 pub(in crate::app) struct ListenerCertificate(pub(in crate::app) Option<Arc<Tls>>);
 
 impl Component for ListenerPart {
-    fn health(&self, _now: UnixTime) -> Vec<Health> {
+    fn health(&self, _now: UnixTime) -> Vec<ComponentHealth> {
         let (condition, detail) = if self.status.draining.load(Ordering::SeqCst) {
-            (Condition::NotReady, "draining, about to end")
+            (HealthState::NotReady, "draining, about to end")
         } else {
-            (Condition::Good, "answering")
+            (HealthState::Good, "answering")
         };
-        vec![Health::new("listener", condition, detail)]
+        vec![ComponentHealth::new("listener", condition, detail)]
     }
 
     fn status(&self, _now: UnixTime) -> Value {
@@ -70,7 +70,7 @@ impl Component for ListenerPart {
 }
 
 impl Component for ListenerCertificate {
-    fn health(&self, now: UnixTime) -> Vec<Health> {
+    fn health(&self, now: UnixTime) -> Vec<ComponentHealth> {
         self.0.iter().map(|tls| certificate(&tls.status(), now)).collect()
     }
 
@@ -88,21 +88,23 @@ impl Component for ListenerCertificate {
     }
 }
 
-fn certificate(TlsStatus { validity, problem }: &TlsStatus, now: UnixTime) -> Health {
+fn certificate(TlsStatus { validity, problem }: &TlsStatus, now: UnixTime) -> ComponentHealth {
     let Validity { not_before, not_after } = *validity;
     let (mut condition, mut detail) = match validity.phase(now) {
-        LifePhase::Over => (Condition::NotReady, format!("expired {}", ago(not_after, now))),
+        LifePhase::Over => (HealthState::NotReady, format!("expired {}", ago(not_after, now))),
         LifePhase::Early => {
-            (Condition::NotReady, format!("not valid for another {}", until(not_before, now)))
+            (HealthState::NotReady, format!("not valid for another {}", until(not_before, now)))
         }
-        LifePhase::Ending => (Condition::Degraded, format!("expires in {}", until(not_after, now))),
-        LifePhase::Within => (Condition::Good, format!("expires in {}", until(not_after, now))),
+        LifePhase::Ending => {
+            (HealthState::Degraded, format!("expires in {}", until(not_after, now)))
+        }
+        LifePhase::Within => (HealthState::Good, format!("expires in {}", until(not_after, now))),
     };
     if let Some(problem) = problem {
         condition = condition.or_degraded();
         detail = format!("{detail}; the files cannot be used: {problem}");
     }
-    Health::new("certificate of the listener", condition, detail)
+    ComponentHealth::new("certificate of the listener", condition, detail)
 }
 
 #[cfg(test)]

@@ -20,18 +20,18 @@ use serde_json::{Map, Value};
 
 pub(super) use self::audit::Audit;
 pub(super) use self::callers::CallerClocks;
-pub(super) use self::documents::Documents;
+pub(super) use self::documents::DocumentsComponent;
 pub(super) use self::listener::{ListenerCertificate, ListenerPart};
-pub(super) use self::process::Process;
-pub(super) use self::revocations::Revocations;
-pub(super) use self::signals::Signals;
-pub(super) use self::state_folder::StateFolder;
+pub(super) use self::process::ProcessComponent;
+pub(super) use self::revocations::RevocationsComponent;
+pub(super) use self::signals::AnomalyComponent;
+pub(super) use self::state_folder::StateFolderComponent;
 pub(super) use self::store::SharedStore;
-pub(super) use self::throttle::Throttling;
+pub(super) use self::throttle::ThrottleComponent;
 pub(super) use self::trust::Trust;
 
 use super::component::Component;
-use crate::admin::{Health, Readiness};
+use crate::admin::{ComponentHealth, Readiness};
 use crate::clock::Clock;
 use crate::telemetry::{Metrics, Sample};
 
@@ -44,7 +44,7 @@ pub(super) struct Components {
 
 impl Components {
     /// The lines of `/readyz?verbose`.
-    pub(super) fn health(&self) -> Vec<Health> {
+    pub(super) fn health(&self) -> Vec<ComponentHealth> {
         self.readiness.judge(self.own_health())
     }
 
@@ -53,7 +53,7 @@ impl Components {
         self.readiness.reach(|| self.own_health()).await;
     }
 
-    fn own_health(&self) -> Vec<Health> {
+    fn own_health(&self) -> Vec<ComponentHealth> {
         let now = self.clock.now();
         self.parts.iter().flat_map(|part| part.health(now)).collect()
     }

@@ -4,22 +4,22 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use crate::admin::{Condition, Health};
+use crate::admin::{ComponentHealth, HealthState};
 use crate::app::component::Component;
 use crate::clock::UnixTime;
 use crate::signer::Signer;
 use crate::telemetry::panics::{self, Panics};
 use crate::telemetry::{Exports, LogLevel, Measurement, instruments};
 
-pub(in crate::app) struct Process {
+pub(in crate::app) struct ProcessComponent {
     pub(in crate::app) started: UnixTime,
     pub(in crate::app) log_level: LogLevel,
     pub(in crate::app) exports: Exports,
     pub(in crate::app) signer: Option<Arc<Signer>>,
 }
 
-impl Component for Process {
-    fn health(&self, _now: UnixTime) -> Vec<Health> {
+impl Component for ProcessComponent {
+    fn health(&self, _now: UnixTime) -> Vec<ComponentHealth> {
         panicked(&panics::so_far()).into_iter().collect()
     }
 
@@ -43,10 +43,10 @@ impl Component for Process {
 }
 
 /// A line where there was a panic. A thread that it ended does not come back, and only a restart brings it.
-fn panicked(panics: &Panics) -> Option<Health> {
+fn panicked(panics: &Panics) -> Option<ComponentHealth> {
     let last = panics.last.as_deref().filter(|_| panics.count > 0)?;
     let detail = format!("{} panics, the last at {last}: a defect, please report it", panics.count);
-    Some(Health::new("process", Condition::Degraded, detail))
+    Some(ComponentHealth::new("process", HealthState::Degraded, detail))
 }
 
 #[cfg(test)]

@@ -4,14 +4,14 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use crate::admin::{Condition, Health};
+use crate::admin::{ComponentHealth, HealthState};
 use crate::app::component::{Component, ago, seconds};
 use crate::clock::UnixTime;
 use crate::pdp::{RemoteFiles, RemoteStatus};
 use crate::telemetry::{Measurement, instruments};
 
 impl Component for Arc<RemoteFiles> {
-    fn health(&self, now: UnixTime) -> Vec<Health> {
+    fn health(&self, now: UnixTime) -> Vec<ComponentHealth> {
         RemoteFiles::status(self).iter().map(|status| file(status, now)).collect()
     }
 
@@ -49,29 +49,31 @@ fn name(status: &RemoteStatus) -> String {
     format!("{}/{}", status.trust_domain, status.file)
 }
 
-fn file(status: &RemoteStatus, now: UnixTime) -> Health {
+fn file(status: &RemoteStatus, now: UnixTime) -> ComponentHealth {
     let (condition, detail) = match (status.fetched_at, status.failures) {
         (Some(at), failures) if status.stale => (
-            Condition::Missing,
+            HealthState::Missing,
             format!(
                 "too old to be used, fetched {}; {failures} fetches have failed since",
                 ago(at, now)
             ),
         ),
         (Some(at), _) if status.unusable => (
-            Condition::Degraded,
+            HealthState::Degraded,
             format!(
                 "fetched {}; the documents cannot be used with it, the last good one stays in force",
                 ago(at, now)
             ),
         ),
-        (Some(at), 0) => (Condition::Good, format!("fetched {}", ago(at, now))),
+        (Some(at), 0) => (HealthState::Good, format!("fetched {}", ago(at, now))),
         (Some(at), failures) => (
-            Condition::Degraded,
+            HealthState::Degraded,
             format!("fetched {}; {failures} fetches have failed since", ago(at, now)),
         ),
-        (None, failures) => (Condition::Missing, format!("never fetched; {failures} have failed")),
+        (None, failures) => {
+            (HealthState::Missing, format!("never fetched; {failures} have failed"))
+        }
     };
     let name = format!("file `{}` from {}", name(status), status.origin);
-    Health::new(name, condition, detail)
+    ComponentHealth::new(name, condition, detail)
 }

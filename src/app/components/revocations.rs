@@ -5,17 +5,18 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::admin::{Condition, Health};
+use crate::admin::{ComponentHealth, HealthState};
 use crate::app::component::Component;
 use crate::clock::UnixTime;
 use crate::document::HumanDuration;
 use crate::pdp::{ListStatus, RevocationRegister, SharingStatus};
 use crate::telemetry::{Measurement, instruments};
+use crate::words::counted;
 
-pub(in crate::app) struct Revocations(pub(in crate::app) Arc<RevocationRegister>);
+pub(in crate::app) struct RevocationsComponent(pub(in crate::app) Arc<RevocationRegister>);
 
-impl Component for Revocations {
-    fn health(&self, _now: UnixTime) -> Vec<Health> {
+impl Component for RevocationsComponent {
+    fn health(&self, _now: UnixTime) -> Vec<ComponentHealth> {
         let lists = self.0.lists();
         lists.iter().map(list).chain(self.0.sharing().as_ref().map(sharing)).collect()
     }
@@ -47,25 +48,26 @@ impl Component for Revocations {
     }
 }
 
-fn list(list: &ListStatus) -> Health {
+fn list(list: &ListStatus) -> ComponentHealth {
     let why = list.error.as_ref().map(|error| format!("; {error}")).unwrap_or_default();
+    let of = |entries| counted(entries, "entry");
     let (condition, detail) = match (list.entries, list.age_seconds.map(duration)) {
         (Some(entries), Some(age)) if !list.stale && list.failures == 0 => {
-            (Condition::Good, format!("{entries} entries, {age} old"))
+            (HealthState::Good, format!("{}, {age} old", of(entries)))
         }
         (Some(entries), Some(age)) if list.refuses => (
-            Condition::Degraded,
-            format!("{entries} entries, {age} old, too old to be used (revocations_stale){why}"),
+            HealthState::Degraded,
+            format!("{}, {age} old, too old to be used (revocations_stale){why}", of(entries)),
         ),
         (Some(entries), Some(age)) => {
-            (Condition::Degraded, format!("last good, {entries} entries, {age} old{why}"))
+            (HealthState::Degraded, format!("last good, {}, {age} old{why}", of(entries)))
         }
         _ if list.refuses => {
-            (Condition::Required, format!("never read, every credential is refused{why}"))
+            (HealthState::Required, format!("never read, every credential is refused{why}"))
         }
-        _ => (Condition::Missing, format!("never read{why}")),
+        _ => (HealthState::Missing, format!("never read{why}")),
     };
-    Health::new(format!("revocation list {}", list.name), condition, detail)
+    ComponentHealth::new(format!("revocation list {}", list.name), condition, detail)
 }
 
 fn duration(seconds: u64) -> HumanDuration {
@@ -80,20 +82,20 @@ fn shared(store: &str) -> String {
 }
 
 /// How it is as long as the store was not read: without it most requests may be refused.
-pub(super) const fn before_sync(sharing: &SharingStatus) -> Condition {
-    if sharing.refuses { Condition::Required } else { Condition::Missing }
+pub(super) const fn before_sync(sharing: &SharingStatus) -> HealthState {
+    if sharing.refuses { HealthState::Required } else { HealthState::Missing }
 }
 
-fn sharing(sharing: &SharingStatus) -> Health {
+fn sharing(sharing: &SharingStatus) -> ComponentHealth {
     let why = sharing.error.as_ref().map(|error| format!(": {error}")).unwrap_or_default();
     let unshared = sharing.unshared;
     let (condition, detail) = match (sharing.synced, &sharing.error) {
-        (true, None) if unshared == 0 => (Condition::Good, shared(&sharing.store)),
+        (true, None) if unshared == 0 => (HealthState::Good, shared(&sharing.store)),
         (true, _) => (
-            Condition::Degraded,
+            HealthState::Degraded,
             format!("the last known stay in force, {unshared} wait to be shared{why}"),
         ),
         (false, _) => (before_sync(sharing), format!("not read from the store yet{why}")),
     };
-    Health::new("running revocations", condition, detail)
+    ComponentHealth::new("running revocations", condition, detail)
 }

@@ -6,16 +6,16 @@ use serde_json::{Value, json};
 
 use crate::app::component::Component;
 use crate::clock::UnixTime;
-use crate::telemetry::{Measurement, Tally, instruments};
+use crate::telemetry::{AnomalyCounts, Measurement, instruments};
 
-pub(in crate::app) struct Signals(pub(in crate::app) Option<Arc<Tally>>);
+pub(in crate::app) struct AnomalyComponent(pub(in crate::app) Option<Arc<AnomalyCounts>>);
 
-impl Component for Signals {
+impl Component for AnomalyComponent {
     fn status(&self, _now: UnixTime) -> Value {
         let Some(tally) = &self.0 else { return json!({}) };
         let last = tally.last().into_iter().map(|own| {
             let (signal, decision) = (own.signal.as_str(), own.decision.to_string());
-            json!({ "signal": signal, "at": own.at.as_secs(), "about": own.about, "decision_id": decision })
+            json!({ "signal": signal, "at": own.at.as_secs(), "about": own.about, "detail": own.detail, "decision_id": decision })
         });
         json!({ "anomalies": { "last": last.collect::<Vec<_>>(), "dropped": tally.dropped() } })
     }

@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use crate::admin::{Condition, Health};
+use crate::admin::{ComponentHealth, HealthState};
 use crate::app::component::Component;
 use crate::clock::UnixTime;
 use crate::pdp::{KeptFiles, KeptLists, KeyCache, Pdp, RemoteFiles};
 use crate::telemetry::{Measurement, instruments};
 
-pub(in crate::app) struct StateFolder {
+pub(in crate::app) struct StateFolderComponent {
     pub(in crate::app) keys: Arc<KeyCache>,
     pub(in crate::app) remote: Arc<RemoteFiles>,
     pub(in crate::app) pdp: Arc<Pdp>,
@@ -16,10 +16,10 @@ pub(in crate::app) struct StateFolder {
 }
 
 /// A part of the folder with its problem.
-type Part = (&'static str, Option<String>);
+type StatePart = (&'static str, Option<String>);
 
-impl StateFolder {
-    fn files(&self) -> impl Iterator<Item = Part> {
+impl StateFolderComponent {
+    fn files(&self) -> impl Iterator<Item = StatePart> {
         let parts = [
             ("keys", self.keys.kept_files()),
             ("files", self.remote.kept_files()),
@@ -29,9 +29,9 @@ impl StateFolder {
     }
 }
 
-impl Component for StateFolder {
+impl Component for StateFolderComponent {
     /// The lists have a line of their own.
-    fn health(&self, _now: UnixTime) -> Vec<Health> {
+    fn health(&self, _now: UnixTime) -> Vec<ComponentHealth> {
         self.files().map(health).collect()
     }
 
@@ -43,12 +43,12 @@ impl Component for StateFolder {
     }
 }
 
-fn health((part, problem): Part) -> Health {
+fn health((part, problem): StatePart) -> ComponentHealth {
     let (condition, detail) = match problem {
-        None => (Condition::Good, String::from("written to the state folder")),
-        Some(problem) => (Condition::Degraded, problem),
+        None => (HealthState::Good, String::from("written to the state folder")),
+        Some(problem) => (HealthState::Degraded, problem),
     };
-    Health::new(format!("kept {part}"), condition, detail)
+    ComponentHealth::new(format!("kept {part}"), condition, detail)
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use super::revocations::before_sync;
-use crate::admin::{Condition, Health};
+use crate::admin::{ComponentHealth, HealthState};
 use crate::app::component::{Component, ago, seconds};
 use crate::clock::UnixTime;
 use crate::pdp::Pdp;
@@ -19,7 +19,7 @@ pub(in crate::app) struct SharedStore {
 
 impl Component for SharedStore {
     /// A store that was lost leaves a replica ready: all replicas would lose it at once, and most requests do not need it.
-    fn health(&self, now: UnixTime) -> Vec<Health> {
+    fn health(&self, now: UnixTime) -> Vec<ComponentHealth> {
         let StoreHealth { kind, up, was_up, since, why, forgetful, accepted, .. } =
             self.store.health();
         let forgets = forgetful.filter(|_| !accepted);
@@ -28,26 +28,26 @@ impl Component for SharedStore {
                 let up = since
                     .map_or_else(|| kind.to_owned(), |since| format!("{kind}, up since {since}"));
                 match forgets {
-                    Some(why) => (Condition::Degraded, format!("{up}: {why}")),
-                    None => (Condition::Good, up),
+                    Some(why) => (HealthState::Degraded, format!("{up}: {why}")),
+                    None => (HealthState::Good, up),
                 }
             }
             (false, since) if was_up => {
                 let since = since.unwrap_or_default();
-                (Condition::Degraded, format!("{kind}, lost {since}: {why}"))
+                (HealthState::Degraded, format!("{kind}, lost {since}: {why}"))
             }
             (false, _) => {
                 // With the revocations that were known before the start, requests can be decided without it.
                 let sharing = self.pdp.revocations().sharing();
                 let condition = match &sharing {
-                    Some(sharing) if sharing.synced => Condition::Degraded,
+                    Some(sharing) if sharing.synced => HealthState::Degraded,
                     Some(sharing) => before_sync(sharing),
-                    None => Condition::Required,
+                    None => HealthState::Required,
                 };
                 (condition, format!("{kind}, not usable yet: {why}"))
             }
         };
-        vec![Health::new("store", condition, detail)]
+        vec![ComponentHealth::new("store", condition, detail)]
     }
 
     fn status(&self, _now: UnixTime) -> Value {

@@ -8,10 +8,12 @@ use futures_util::future::BoxFuture;
 use tokio::time::{Instant, sleep};
 
 use super::*;
-use crate::admin::{Condition, ReadinessOptions, RequiredAtStart};
+use crate::admin::{HealthState, ReadinessOptions, RequiredAtStart};
 use crate::clock::{FixedClock, UnixTime};
 use crate::document::{self, Attachments, SourceFile, any_error};
-use crate::pdp::{Ask, FetchError, Fetched, Fetcher, KeyCache, RemoteFiles, RevocationRegister};
+use crate::pdp::{
+    FetchError, FetchRequest, Fetched, Fetcher, KeyCache, RemoteFiles, RevocationRegister,
+};
 use crate::sync::lock;
 use crate::trust::TrustStore;
 
@@ -24,7 +26,7 @@ const LIST: &str = "countersign-revocations/1\n@sequence 1\nspiffe spiffe://prod
 struct Servers(Mutex<BTreeSet<&'static str>>);
 
 impl Fetcher for Servers {
-    fn fetch<'a>(&'a self, ask: Ask<'a>) -> BoxFuture<'a, Result<Fetched, FetchError>> {
+    fn fetch<'a>(&'a self, ask: FetchRequest<'a>) -> BoxFuture<'a, Result<Fetched, FetchError>> {
         let host = ask.url.uri().host().unwrap_or_default().to_owned();
         let answers = lock(&self.0).contains(host.as_str());
         let text = match host.as_str() {
@@ -95,7 +97,7 @@ impl Replica {
         let parts: Vec<Box<dyn Component>> = vec![
             Box::new(Arc::clone(&keys)),
             Box::new(Arc::clone(&remote)),
-            Box::new(Revocations(Arc::clone(&revocations))),
+            Box::new(RevocationsComponent(Arc::clone(&revocations))),
         ];
         let components = Components { clock: shared, parts, readiness: Readiness::new(options) };
         Self { clock, servers, keys, remote, revocations, components, trust }
@@ -116,14 +118,14 @@ impl Replica {
     }
 
     fn is_ready(&self) -> bool {
-        !self.components.health().iter().any(|part| part.condition == Condition::NotReady)
+        !self.components.health().iter().any(|part| part.condition == HealthState::NotReady)
     }
 
     /// The lines of `/readyz?verbose` of what is not as it should be.
     fn troubles(&self) -> Vec<String> {
         let parts = self.components.health().into_iter();
         parts
-            .filter(|part| part.condition != Condition::Good)
+            .filter(|part| part.condition != HealthState::Good)
             .map(|part| part.to_string())
             .collect()
     }

@@ -9,15 +9,15 @@ use crate::clock::UnixTime;
 use crate::pdp::{Pdp, ThrottleStatus};
 use crate::telemetry::{Measurement, instruments};
 
-pub(in crate::app) struct Throttling(pub(in crate::app) Arc<Pdp>);
+pub(in crate::app) struct ThrottleComponent(pub(in crate::app) Arc<Pdp>);
 
-impl Throttling {
+impl ThrottleComponent {
     fn own(&self) -> Option<ThrottleStatus> {
         self.0.throttle().map(|throttle| throttle.status())
     }
 }
 
-impl Component for Throttling {
+impl Component for ThrottleComponent {
     fn status(&self, _now: UnixTime) -> Value {
         let Some(own) = self.own() else { return json!({ "throttle": { "mode": "disabled" } }) };
         let attempts = own.attempts.map(|(limit, count)| (limit.to_owned(), json!(count)));

@@ -5,12 +5,13 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use crate::admin::{Condition, Health};
+use crate::admin::{ComponentHealth, HealthState};
 use crate::app::component::{Component, ago, seconds, until};
 use crate::clock::UnixTime;
 use crate::pdp::{KeptLists, KeptListsStatus, KeyCache, KeyStatus, Pdp};
 use crate::telemetry::{Measurement, instruments};
 use crate::trust::{Authority, Issuer, KeySource, LifePhase, TrustDomain, Validity};
+use crate::words::counted;
 
 pub(in crate::app) struct Trust {
     pub(in crate::app) pdp: Arc<Pdp>,
@@ -30,7 +31,7 @@ impl Trust {
 }
 
 impl Component for Trust {
-    fn health(&self, now: UnixTime) -> Vec<Health> {
+    fn health(&self, now: UnixTime) -> Vec<ComponentHealth> {
         let mut health = self.domains(|domain| Some(authorities(domain, now)));
         health.extend(self.domains(|domain| lists(domain, now)));
         health.extend(self.kept.as_ref().and_then(|kept| kept_lists(kept.status())));
@@ -74,19 +75,23 @@ impl Component for Trust {
 }
 
 /// When the authorities of a trust domain end: each one that has, or soon will; else the first one that will.
-fn authorities(domain: &TrustDomain, now: UnixTime) -> Health {
+fn authorities(domain: &TrustDomain, now: UnixTime) -> ComponentHealth {
     let name = format!("authorities of {}", &domain.name);
     let all = &domain.authorities;
     let near: Vec<_> = all.iter().filter_map(|authority| end_of(authority, now)).collect();
     if !near.is_empty() {
-        return Health::new(name, Condition::Degraded, near.join("; "));
+        return ComponentHealth::new(name, HealthState::Degraded, near.join("; "));
     }
     let first = all.iter().map(|authority| authority.validity.not_after).min();
     match first {
-        Some(first) => {
-            Health::new(name, Condition::Good, format!("the first ends in {}", until(first, now)))
+        Some(first) => ComponentHealth::new(
+            name,
+            HealthState::Good,
+            format!("the first ends in {}", until(first, now)),
+        ),
+        None => {
+            ComponentHealth::new(name, HealthState::Degraded, "none: no certificate is accepted")
         }
-        None => Health::new(name, Condition::Degraded, "none: no certificate is accepted"),
     }
 }
 
@@ -106,37 +111,38 @@ fn is_well_within(authority: &Authority, now: UnixTime) -> bool {
 }
 
 /// The revocation lists of a trust domain that has any.
-fn lists(domain: &TrustDomain, now: UnixTime) -> Option<Health> {
+fn lists(domain: &TrustDomain, now: UnixTime) -> Option<ComponentHealth> {
     let revocation = domain.revocation.as_ref()?;
     let (condition, detail) = match revocation.next_update() {
-        None => (Condition::Degraded, "none".to_owned()),
+        None => (HealthState::Degraded, "none".to_owned()),
         Some(due) if now <= due => {
-            (Condition::Good, format!("next update due in {}", until(due, now)))
+            (HealthState::Good, format!("next update due in {}", until(due, now)))
         }
-        Some(due) if now <= due.plus(revocation.grace) => {
-            (Condition::Degraded, format!("past the next update, which was due {}", ago(due, now)))
-        }
+        Some(due) if now <= due.plus(revocation.grace) => (
+            HealthState::Degraded,
+            format!("past the next update, which was due {}", ago(due, now)),
+        ),
         Some(due) => (
-            Condition::Degraded,
+            HealthState::Degraded,
             format!("too old to be used (crl_stale), an update was due {}", ago(due, now)),
         ),
     };
     let name = format!("revocation lists of {}", &domain.name);
     let problems = &domain.list_problems;
     if problems.is_empty() {
-        return Some(Health::new(name, condition, detail));
+        return Some(ComponentHealth::new(name, condition, detail));
     }
     let detail = format!("{detail}; {}", problems.join("; "));
-    Some(Health::new(name, condition.or_degraded(), detail))
+    Some(ComponentHealth::new(name, condition.or_degraded(), detail))
 }
 
 /// The folder of lists, where it has any or has a problem.
-fn kept_lists(KeptListsStatus { lists, problem }: KeptListsStatus) -> Option<Health> {
+fn kept_lists(KeptListsStatus { lists, problem }: KeptListsStatus) -> Option<ComponentHealth> {
     let name = "kept revocation lists";
     match problem {
         None if lists == 0 => None,
-        None => Some(Health::new(name, Condition::Good, format!("{lists} lists"))),
-        Some(problem) => Some(Health::new(name, Condition::Degraded, problem)),
+        None => Some(ComponentHealth::new(name, HealthState::Good, counted(lists, "list"))),
+        Some(problem) => Some(ComponentHealth::new(name, HealthState::Degraded, problem)),
     }
 }
 

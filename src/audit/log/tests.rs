@@ -7,7 +7,7 @@ use crate::audit::options::AuditSettings;
 use crate::audit::tests::{pdp, view};
 use crate::audit::{DecisionRecord, RecordedClaims};
 use crate::authn::{Binding, Credential, Subject, TokenIdentity};
-use crate::pdp::{NoTrace, Pdp};
+use crate::pdp::{NoRequestTrace, Pdp};
 use std::sync::atomic::AtomicU64;
 
 /// Its holder keeps a sink waiting.
@@ -90,7 +90,7 @@ async fn record_of(pdp: &Pdp, path: &str, is_proven: bool) -> Record {
         if is_proven { Credential::Verified(vec![token.unwrap()]) } else { Credential::Absent };
     let subject = Subject::assertion(Credential::Absent, tokens);
     let view = view(path);
-    let outcome = pdp.pin().decide_for(&view, subject, &mut NoTrace::default()).await;
+    let outcome = pdp.pin().decide_for(&view, subject, &mut NoRequestTrace::default()).await;
     let claims = RecordedClaims::new(Vec::new()).unwrap();
     Record::of(&view, &outcome, &claims, 1.0)
 }
@@ -314,7 +314,7 @@ async fn allows_are_sampled_and_denials_never_are() {
     for path in ["/open", "/nowhere", "/watched"].repeat(400) {
         let view = view(path);
         let anonymous = Subject::assertion(Credential::Absent, Credential::Absent);
-        let outcome = pdp.pin().decide_for(&view, anonymous, &mut NoTrace::default()).await;
+        let outcome = pdp.pin().decide_for(&view, anonymous, &mut NoRequestTrace::default()).await;
         assert!(matches!(log.record(&view, &outcome, &patient()), Recording::Done));
     }
     let (_, counts) = log.counts().pop().unwrap();

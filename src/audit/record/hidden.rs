@@ -129,13 +129,13 @@ fn split_parameter(text: &str) -> Option<(&str, &str, &str)> {
     Some((before, mark, after))
 }
 
-/// Where the first of `codes`, given in lower case, is in `text`.
+/// The offset in `text` of the first of `codes`, given in lower case.
 fn find_encoded(text: &str, codes: &[&str]) -> Option<usize> {
     let mut marks = text.match_indices('%').map(|(at, _)| at);
     marks.find(|at| codes.iter().any(|code| is_code(text, *at, code)))
 }
 
-/// Whether `code`, given in lower case, is in `text` at this place.
+/// True if `code`, given in lower case, is in `text` at this place.
 fn is_code(text: &str, at: usize, code: &str) -> bool {
     let rest = text.get(at..).unwrap_or_default();
     rest.get(..code.len()).is_some_and(|start| start.eq_ignore_ascii_case(code))

@@ -10,7 +10,7 @@ use crate::audit::{Event, tests as example};
 use crate::authn::{Binding, Credential, PeerFacts, RejectedCookie, Subject};
 use crate::evidence_level::EvidenceLevel;
 use crate::limits::{MAX_AUDIT_RECORD_BYTES, MAX_AUDIT_TEXT_BYTES};
-use crate::pdp::{NoTrace, ThrottleMode, ThrottleOptions};
+use crate::pdp::{NoRequestTrace, ThrottleMode, ThrottleOptions};
 use crate::reason::Reason;
 use crate::request::{HeaderValue, ServerName};
 
@@ -211,7 +211,7 @@ async fn the_lines_are_the_schema() {
         // Of a header that is there twice no condition can tell.
         view.headers.push("x-odd", HeaderValue::new("1"));
         view.headers.push("x-odd", HeaderValue::new("2"));
-        let mut outcome = pdp.pin().decide_for(&view, caller, &mut NoTrace::default()).await;
+        let mut outcome = pdp.pin().decide_for(&view, caller, &mut NoRequestTrace::default()).await;
         outcome.cache_hits = CacheHits { certificates: 1, tokens: 1 };
         outcome.elapsed = Duration::from_micros(1);
         let record = Record::of(&view, &outcome, &claims, 0.5);
@@ -272,7 +272,7 @@ async fn the_request_id_of_access_logs_is_recorded_where_it_is_plain() {
         lines.iter().for_each(|line| {
             view.headers.push("x-request-id", HeaderValue::new(line.as_bytes().to_vec()))
         });
-        let outcome = pdp.pin().decide_for(&view, caller(), &mut NoTrace::default()).await;
+        let outcome = pdp.pin().decide_for(&view, caller(), &mut NoRequestTrace::default()).await;
         let record = Record::of(&view, &outcome, &claims, 1.0);
         let json: Value = serde_json::from_slice(record.line()).unwrap();
         assert_eq!(json["request"]["x_request_id"].as_str(), expected, "{lines:?}");
@@ -305,7 +305,7 @@ async fn long_texts_and_lists_are_cut_and_named() {
     let own = own.as_object().unwrap().clone();
     let tokens = vec![TokenIdentity::assertion("corp", own, Binding::None).unwrap()];
     let subject = Subject::assertion(Credential::Absent, Credential::Verified(tokens));
-    let outcome = pdp.pin().decide_for(&view, subject, &mut NoTrace::default()).await;
+    let outcome = pdp.pin().decide_for(&view, subject, &mut NoRequestTrace::default()).await;
     let record = Record::of(&view, &outcome, &claims, 1.0);
     assert!(record.line().len() <= MAX_AUDIT_RECORD_BYTES, "{}", record.line().len());
     let read = record.read();

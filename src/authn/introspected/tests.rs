@@ -28,6 +28,7 @@ fn trust(more: &str) -> TrustStore {
     let mut problems = Vec::new();
     let documents = document::parse(&SourceFile::new("a.yaml", text), &mut problems);
     let store = TrustStore::compile(&documents, &files, &mut problems);
+    problems.retain(|problem| problem.code != document::Code::SlowIntrospection);
     assert_eq!(problems, []);
     store
 }
@@ -96,12 +97,12 @@ fn an_active_token_must_be_one_for_us() {
         (json!({ "active": false }), Reason::IntrospectionInactive),
         (json!({ "iss": "https://b.example" }), Reason::IssuerUnknown),
         (json!({ "iss": "https://a.example/" }), Reason::IssuerUnknown),
-        (json!({ "iss": 1 }), Reason::TokenMalformed),
+        (json!({ "iss": 1 }), Reason::IntrospectionUnavailable),
         (json!({ "aud": null }), Reason::Audience),
         (json!({ "aud": "billing" }), Reason::Audience),
         (json!({ "aud": ["Orders", "orders/"] }), Reason::Audience),
         (json!({ "exp": NOW - 60 }), Reason::TokenExpired),
-        (json!({ "exp": "soon" }), Reason::TokenMalformed),
+        (json!({ "exp": "soon" }), Reason::IntrospectionUnavailable),
         (json!({ "nbf": NOW + 60 }), Reason::TokenNotYetValid),
         (json!({ "iat": NOW + 60 }), Reason::TokenNotYetValid),
         (json!({ "exp": NOW + 100_000 }), Reason::TokenLifetime),
@@ -109,15 +110,15 @@ fn an_active_token_must_be_one_for_us() {
         (json!({ "token_type": "DPoP" }), Reason::TokenType),
         (json!({ "token_type": "refresh_token" }), Reason::TokenType),
         (json!({ "token_type": "" }), Reason::TokenType),
-        (json!({ "token_type": ["Bearer"] }), Reason::TokenMalformed),
+        (json!({ "token_type": ["Bearer"] }), Reason::IntrospectionUnavailable),
         (json!({ "token_use": "refresh_token" }), Reason::TokenType),
         (json!({ "typ": "Refresh" }), Reason::TokenType),
         (json!({ "typ": "ID" }), Reason::TokenType),
         (json!({ "cnf": { "jkt": "A".repeat(43) } }), Reason::DpopInvalid),
-        (json!({ "cnf": { "jkt": "x" } }), Reason::TokenMalformed),
+        (json!({ "cnf": { "jkt": "x" } }), Reason::IntrospectionUnavailable),
         (json!({ "cnf": { "x5t#S256": "A".repeat(43) } }), Reason::BindingUnavailable),
-        (json!({ "cnf": { "x5t#S256": "x" } }), Reason::TokenMalformed),
-        (json!({ "cnf": [] }), Reason::TokenMalformed),
+        (json!({ "cnf": { "x5t#S256": "x" } }), Reason::IntrospectionUnavailable),
+        (json!({ "cnf": [] }), Reason::IntrospectionUnavailable),
     ] {
         assert_eq!(judged(&changes).map(|_| ()), Err(reason), "{changes}");
     }
@@ -128,6 +129,8 @@ fn an_active_token_must_be_one_for_us() {
         json!({ "token_type": "bearer" }),
         json!({ "typ": "Bearer", "token_use": "access_token" }),
         json!({ "aud": ["billing", "orders"] }),
+        // P447: digits in quotes have one meaning.
+        json!({ "exp": (NOW + 600).to_string(), "iat": NOW.to_string() }),
     ] {
         assert_eq!(judged(&changes).map(|_| ()), Ok(()), "{changes}");
     }
@@ -146,7 +149,7 @@ fn an_answer_in_the_habits_of_a_provider_is_read() {
     let read = |answer: &Value| judge(&trust(""), &TokenPlace::Authorization, TOKEN, Some(answer));
     assert_eq!(read(&answer).unwrap().expires_at(), UnixTime::from_secs(NOW + 30));
     answer["cnf"] = Value::Null;
-    assert_eq!(read(&answer).map(|_| ()), Err(Reason::TokenMalformed));
+    assert_eq!(read(&answer).map(|_| ()), Err(Reason::IntrospectionUnavailable));
     for word in [json!({ "typ": "DPoP" }), json!({ "token_type": "DPoP" })] {
         let mut bound = with(&word);
         bound["cnf"] = json!({ "jkt": "A".repeat(43), "kc-jkt-type": "x" });
@@ -165,7 +168,7 @@ fn a_token_without_an_end_ends_with_its_answer() {
 }
 
 #[test]
-fn a_token_that_nobody_was_asked_about_is_refused() {
+fn a_token_without_an_introspection_answer_is_refused() {
     let trust = trust("");
     let refused = judge(&trust, &TokenPlace::Authorization, TOKEN, None).map(|_| ());
     assert_eq!(refused, Err(Reason::IntrospectionUnavailable));

@@ -154,6 +154,7 @@ fn both_ways_of_knowing_a_token_judge_its_kind() {
     let mut problems = Vec::new();
     let documents = document::parse(&SourceFile::new("a.yaml", text.to_owned()), &mut problems);
     let trust = TrustStore::compile(&documents, &files, &mut problems);
+    problems.retain(|problem| problem.code != document::Code::SlowIntrospection);
     assert_eq!(problems, []);
     for (more, expected) in [
         (json!({}), Ok(())),

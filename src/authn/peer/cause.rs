@@ -22,7 +22,8 @@ const MAX_SIGNATURES: u32 = 16;
 /// issuers that have not signed.
 pub(super) fn of_bad_signature(leaf: Leaf<'_>, domain: &TrustDomain) -> Rejection {
     let mut path = Vec::new();
-    if let Some(authority) = Search::new(leaf, domain).climb(leaf.der, leaf.certificate, &mut path)
+    if let Some(authority) =
+        CauseSearch::new(leaf, domain).climb(leaf.der, leaf.certificate, &mut path)
     {
         return of_signed_path(authority, &path, leaf.certificate);
     }
@@ -44,7 +45,7 @@ pub(super) fn of_bad_signature(leaf: Leaf<'_>, domain: &TrustDomain) -> Rejectio
 /// understood: it does not say whose, and says the same of constraints that it does not evaluate.
 pub(super) fn of_issuer(leaf: Leaf<'_>, domain: &TrustDomain) -> Option<Rejection> {
     let mut path = Vec::new();
-    let authority = Search::new(leaf, domain).climb(leaf.der, leaf.certificate, &mut path)?;
+    let authority = CauseSearch::new(leaf, domain).climb(leaf.der, leaf.certificate, &mut path)?;
     Some(of_signed_path(authority, &path, leaf.certificate))
 }
 
@@ -54,7 +55,7 @@ struct Candidate<'a> {
     certificate: X509Certificate<'a>,
 }
 
-struct Search<'a> {
+struct CauseSearch<'a> {
     checks: &'a SignatureChecks,
     budget: SignatureBudget,
     authorities: Vec<Candidate<'a>>,
@@ -68,7 +69,7 @@ impl<'a> Candidate<'a> {
     }
 }
 
-impl<'a> Search<'a> {
+impl<'a> CauseSearch<'a> {
     fn new(leaf: Leaf<'a>, domain: &'a TrustDomain) -> Self {
         let intermediates = leaf.chain.intermediates.iter().chain(&domain.intermediates);
         let authorities = domain.authorities.iter().map(|authority| &authority.der);

@@ -6,7 +6,7 @@ use x509_parser::certificate::X509Certificate;
 use x509_parser::prelude::FromDer as _;
 
 use super::names::Names;
-use super::path::Found;
+use super::path::CheckedPath;
 use super::signers::{Leaf, SignedChain};
 use super::{distinguished_name, path, profile, signers};
 use crate::authn::cache::CertificateCache;
@@ -20,25 +20,25 @@ use crate::reason::{Reason, Rejection};
 use crate::secret::Fingerprint;
 use crate::spiffe::SpiffeId;
 use crate::trust::{
-    ExtendedKeyUsageRules, IssuerKeys, LeafRules, Pin, Revocations, SignatureBudget,
+    ExtendedKeyUsageRules, IssuerKeys, LeafPin, LeafRules, RevocationView, SignatureBudget,
     SignatureChecks, TrustDomain, TrustStore, Validity, key_weakness,
 };
 
 /// Everything that one verification uses.
-pub(super) struct Verifier<'a> {
+pub(super) struct CertificateVerifier<'a> {
     pub(super) trust: &'a TrustStore,
-    pub(super) revocations: &'a Revocations,
+    pub(super) revocations: &'a RevocationView,
     pub(super) memory: &'a dyn CertificateCache,
     pub(super) now: UnixTime,
     /// For all certificates of the request together.
     budget: SignatureBudget,
 }
 
-impl<'a> Verifier<'a> {
+impl<'a> CertificateVerifier<'a> {
     /// A verifier for the certificates of one request.
     pub(super) const fn new(
         trust: &'a TrustStore,
-        revocations: &'a Revocations,
+        revocations: &'a RevocationView,
         memory: &'a dyn CertificateCache,
         now: UnixTime,
     ) -> Self {
@@ -66,7 +66,7 @@ impl<'a> Verifier<'a> {
         presented: &PresentedCertificate,
     ) -> Result<Arc<VerifiedCertificate>, Rejection> {
         let key = CertificateKey::new(self.trust.domains_revision(), presented);
-        if let Some(verified) = self.memory.recall(&key)
+        if let Some(verified) = self.memory.lookup(&key)
             && verified.holds_at(self.now)
         {
             return Ok(verified);
@@ -139,7 +139,7 @@ impl<'a> Verifier<'a> {
         let mut refusals = Vec::new();
         for domain in self.asked(leaf.chain, keys) {
             match self.check(leaf, domain, &mut paths) {
-                Ok(Found { holds, issuers }) => {
+                Ok(CheckedPath { holds, issuers }) => {
                     let end = own_end(leaf.certificate, &domain.leaf);
                     let holds = Validity { not_after: holds.not_after.min(end), ..holds };
                     match &mut vouchers {
@@ -177,7 +177,7 @@ impl<'a> Verifier<'a> {
         asked.into_iter().filter_map(|position| trust.domain(position))
     }
 
-    /// Whether a certificate that `domain` does not vouch for, for the reason of `rejection`, may be one of its own all the
+    /// True if a certificate that `domain` does not vouch for, for the reason of `rejection`, may be one of its own all the
     /// same: its authorities issued it and its pins do not exclude it. A rule that denies what is of this domain must not be
     /// got around by a certificate that breaks its rules.
     fn may_be_of(
@@ -199,7 +199,7 @@ impl<'a> Verifier<'a> {
         leaf: Leaf<'_>,
         domain: &'a TrustDomain,
         paths: &mut Paths<'a>,
-    ) -> Result<Found, Rejection> {
+    ) -> Result<CheckedPath, Rejection> {
         let (certificate, rules) = (leaf.certificate, &domain.leaf);
         profile::check(certificate)?;
         check_usage(certificate, rules.extended_key_usage)?;
@@ -247,7 +247,7 @@ impl<'a> Paths<'a> {
         leaf: Leaf<'_>,
         domain: &'a TrustDomain,
         now: UnixTime,
-    ) -> Result<Found, Rejection> {
+    ) -> Result<CheckedPath, Rejection> {
         if let Some((_, known)) = self.0.iter().find(|(paths, _)| *paths == &domain.paths) {
             return Err(known.clone());
         }
@@ -343,19 +343,19 @@ fn own_end(leaf: &X509Certificate<'_>, rules: &LeafRules) -> UnixTime {
     Validity::of(leaf).not_after.minus(rules.min_remaining)
 }
 
-fn check_pins(leaf: Leaf<'_>, pins: &[Pin]) -> Result<(), Rejection> {
+fn check_pins(leaf: Leaf<'_>, pins: &[LeafPin]) -> Result<(), Rejection> {
     if pins.is_empty() {
         return Ok(());
     }
-    let spki = Pin::Spki(Fingerprint::of(leaf.certificate.public_key().raw));
-    let certificate = Pin::Certificate(Fingerprint::of(leaf.der));
+    let spki = LeafPin::Spki(Fingerprint::of(leaf.certificate.public_key().raw));
+    let certificate = LeafPin::Certificate(Fingerprint::of(leaf.der));
     if pins.contains(&spki) || pins.contains(&certificate) {
         return Ok(());
     }
     Err(Reason::CertPin.because("neither the certificate nor its key is pinned"))
 }
 
-/// What the certificate itself says.
+/// The facts that the certificate itself states.
 fn facts(decoded: &DecodedCertificate, leaf: &X509Certificate<'_>, names: Names) -> PeerFacts {
     PeerFacts {
         spiffe: names.spiffe,

@@ -16,7 +16,7 @@ use crate::clock::UnixTime;
 use crate::reason::{Reason, Rejection};
 use crate::secret::Fingerprint;
 use crate::spiffe::SpiffeId;
-use crate::trust::{IssuerId, Revocations, TrustStore, Validity};
+use crate::trust::{IssuerId, RevocationView, TrustStore, Validity};
 
 /// Refuses a client whose certificate is revoked, or one of its issuers: by an entry of a list of revocations, or by the
 /// certificate revocation list that any document of `trust` has of its issuer. `presented` is its own certificate and those
@@ -28,7 +28,7 @@ pub fn check_client(
     presented: &[CertificateDer<'_>],
     authorities: &[CertificateDer<'_>],
     trust: &TrustStore,
-    revocations: &Revocations,
+    revocations: &RevocationView,
     now: UnixTime,
 ) -> Result<(), Rejection> {
     let issuers = presented.iter().skip(1).chain(authorities);

@@ -29,7 +29,7 @@ pub struct CertificateDescription {
     pub names: Vec<(&'static str, String)>,
     /// The SPIFFE ID among the names, or what is wrong with them.
     pub spiffe: Result<Option<SpiffeId>, Rejection>,
-    /// Whether it is a CA.
+    /// True if it is a CA.
     pub is_ca: bool,
     /// The kind of its key.
     pub key: String,

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::certificate::{Verifier, unknown_domain};
+use super::certificate::{CertificateVerifier, unknown_domain};
 use super::identity::PeerIdentity;
 use super::names;
 use crate::authn::facts::PeerFacts;
@@ -12,7 +12,7 @@ use crate::evidence::{PeerSource, XfccElement};
 use crate::evidence_level::EvidenceLevel;
 use crate::reason::{Reason, Rejection};
 use crate::secret::Fingerprint;
-use crate::trust::Pin;
+use crate::trust::LeafPin;
 
 /// The identity that an element asserts, and how it is known.
 pub(super) struct AssertedIdentity {
@@ -23,14 +23,14 @@ pub(super) struct AssertedIdentity {
 }
 
 impl AssertedIdentity {
-    /// Whether Envoy would call the owner of this certificate `principal`: it takes the first URI, else the first DNS name,
+    /// True if Envoy would call the owner of this certificate `principal`: it takes the first URI, else the first DNS name,
     /// else the subject. A subject whose text is not certain never matches.
     pub(super) fn is_called(&self, principal: &str) -> bool {
         is_called(principal, &self.facts, self.envoy_subject.as_deref()) == Some(true)
     }
 }
 
-/// Whether Envoy would call the owner of these facts `principal`; nothing where that is not certain.
+/// True if Envoy would call the owner of these facts `principal`; nothing where that is not certain.
 pub(super) fn is_called(
     principal: &str,
     facts: &PeerFacts,
@@ -43,7 +43,7 @@ pub(super) fn is_called(
     }
 }
 
-impl Verifier<'_> {
+impl CertificateVerifier<'_> {
     /// The identity that the element asserts. The certificate decides if there is one (P83).
     ///
     /// # Errors
@@ -85,7 +85,8 @@ impl Verifier<'_> {
         };
         let domain = self.trust.domain_of(&id).ok_or_else(|| unknown_domain(id.trust_domain()))?;
         let pins = &domain.leaf.pins;
-        if !pins.is_empty() && !hash.is_some_and(|hash| pins.contains(&Pin::Certificate(hash))) {
+        if !pins.is_empty() && !hash.is_some_and(|hash| pins.contains(&LeafPin::Certificate(hash)))
+        {
             return Err(Reason::EvidenceInsufficient
                 .because("the trust domain has pins, which need the certificate"));
         }

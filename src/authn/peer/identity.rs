@@ -37,7 +37,7 @@ impl PeerIdentity {
         only.then_some(&*self.trust_domain)
     }
 
-    /// Whether the document called `name` vouches for it; nothing where it does not, and its authorities issued the
+    /// True if the document called `name` vouches for it; nothing where it does not, and its authorities issued the
     /// certificate all the same.
     pub fn is_vouched_for_by(&self, name: &str) -> Option<bool> {
         if self.trust_domains().any(|own| own == name) {

@@ -24,7 +24,7 @@ use crate::trust::{IssuerId, TrustDomain, Validity};
 
 /// A path that was found.
 #[derive(Clone)]
-pub(super) struct Found {
+pub(super) struct CheckedPath {
     /// When all of its certificates but the leaf are valid, and every revocation list that was asked.
     pub(super) holds: Validity,
     /// Its CAs, the authority first.
@@ -39,7 +39,7 @@ pub(super) fn find(
     leaf: Leaf<'_>,
     domain: &TrustDomain,
     now: UnixTime,
-) -> Result<Found, Rejection> {
+) -> Result<CheckedPath, Rejection> {
     let Leaf { der, certificate, chain, checks } = leaf;
     let end_entity = EndEntityCert::try_from(der).map_err(|why| rejection(&why))?;
     let intermediates: Vec<_> =
@@ -122,7 +122,7 @@ fn check_path(
     leaf: &X509Certificate<'_>,
     domain: &TrustDomain,
     now: UnixTime,
-) -> Result<Found, Rejection> {
+) -> Result<CheckedPath, Rejection> {
     let authority =
         domain.authorities.iter().find(|authority| authority.anchor == *path.anchor()).ok_or_else(
             || Reason::ChainUntrusted.because("the path ends at no pinned authority"),
@@ -148,7 +148,7 @@ fn check_path(
         issuer = IssuerId::of(certificate);
     }
     let listed = domain.check_revocation(leaf, &issuer, now)?;
-    Ok(Found { holds: listed.map_or(holds, |own| holds.and(own)), issuers })
+    Ok(CheckedPath { holds: listed.map_or(holds, |own| holds.and(own)), issuers })
 }
 
 /// The marks by which a CA may be revoked.

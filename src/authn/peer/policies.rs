@@ -16,12 +16,12 @@ use crate::reason::{Reason, Rejection};
 const ANY_POLICY: &str = "2.5.29.32.0";
 
 /// The state for the certificates that are still to come.
-struct State {
+struct PolicyState {
     /// The policies that every certificate so far is valid for; nothing while that is any policy.
     valid: Option<BTreeSet<String>>,
     /// After how many certificates a policy is required; nothing where none is.
     explicit: Option<u32>,
-    /// Whether `anyPolicy` counts for nothing.
+    /// True if `anyPolicy` counts for nothing.
     inhibit_any: bool,
 }
 
@@ -31,7 +31,7 @@ struct State {
 /// `chain_untrusted` where a policy is required and the path has none.
 pub(super) fn check(path: &[X509Certificate<'_>]) -> Result<(), Rejection> {
     let unreadable = |_| refused("policies that cannot be read");
-    let mut state = State { valid: None, explicit: None, inhibit_any: false };
+    let mut state = PolicyState { valid: None, explicit: None, inhibit_any: false };
     let Some((leaf, issuers)) = path.split_last() else { return Ok(()) };
     for (at, issuer) in issuers.iter().enumerate() {
         state.narrow(issuer, at == 0).map_err(unreadable)?;
@@ -52,7 +52,7 @@ pub(super) fn check(path: &[X509Certificate<'_>]) -> Result<(), Rejection> {
     state.check()
 }
 
-impl State {
+impl PolicyState {
     /// Keeps the policies that this certificate has too. An authority without policies is good for all.
     fn narrow(
         &mut self,

@@ -1,4 +1,4 @@
-//! Where an element of XFCC begins, and who wrote it. In text both have to be proved: a name can spell an element, and a
+//! The beginning of an element of XFCC, and its writer. In text both have to be proved: a name can spell an element, and a
 //! caller behind `APPEND_FORWARD` writes elements of its own.
 
 use crate::evidence::{PeerEvidence, Xfcc, XfccElement, is_uri};
@@ -13,7 +13,7 @@ pub(super) struct Own<'a> {
     identities: &'a [Text],
 }
 
-/// Whether our own proxy puts `By` first into what it writes.
+/// The way in which our own proxy writes elements: `By` first, or not.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum WritesBy {
     /// It has a URI name.
@@ -50,7 +50,7 @@ impl<'a> Own<'a> {
         }
     }
 
-    /// Whether the element has one of our proxy's names in `By`.
+    /// True if the element has one of our proxy's names in `By`.
     fn signs(self, element: &XfccElement) -> bool {
         let ours = |by: &String| {
             self.destination.into_iter().chain(self.identities).any(|name| *name == **by)
@@ -58,7 +58,7 @@ impl<'a> Own<'a> {
         element.by.iter().any(ours)
     }
 
-    /// Whether our own proxy wrote the last element of what came from a TLS peer that is a forwarder: it may be the
+    /// True if our own proxy wrote the last element of what came from a TLS peer that is a forwarder: it may be the
     /// forwarder's, passed on. `is_of_peer` is whether the element speaks of the forwarder itself.
     pub(super) fn wrote(self, element: &XfccElement, is_of_peer: bool) -> bool {
         match self.writes_by() {
@@ -136,7 +136,7 @@ pub(super) fn check_written_by(
     Ok(())
 }
 
-/// Whether one of these elements is without `By`, as a proxy without a URI name writes it.
+/// True if one of these elements is without `By`, as a proxy without a URI name writes it.
 fn any_unsigned(elements: &[XfccElement]) -> bool {
     elements.iter().any(|element| element.by.is_empty())
 }

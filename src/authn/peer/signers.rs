@@ -33,7 +33,7 @@ pub(super) struct SignedChain<'a> {
 pub(super) struct Leaf<'a> {
     pub(super) der: &'a CertificateDer<'a>,
     pub(super) certificate: &'a X509Certificate<'a>,
-    /// What was shown above it and is signed.
+    /// The certificates shown above it that are signed.
     pub(super) chain: &'a SignedChain<'a>,
     pub(super) checks: &'a SignatureChecks,
 }
@@ -46,7 +46,7 @@ pub(super) enum Role {
 }
 
 /// A presented certificate.
-struct Shown<'a> {
+struct PresentedDer<'a> {
     der: &'a CertificateDer<'a>,
     certificate: X509Certificate<'a>,
 }
@@ -59,11 +59,11 @@ enum Signer<'a> {
     Shown(usize),
 }
 
-struct Search<'a> {
+struct SignerSearch<'a> {
     keys: &'a IssuerKeys,
     checks: &'a SignatureChecks,
     budget: &'a SignatureBudget,
-    signed: Vec<Rc<Shown<'a>>>,
+    signed: Vec<Rc<PresentedDer<'a>>>,
     chain: SignedChain<'a>,
 }
 
@@ -80,7 +80,7 @@ pub(super) fn find<'a>(
     budget: &'a SignatureBudget,
 ) -> Result<SignedChain<'a>, Rejection> {
     let (signed, chain) = (Vec::new(), SignedChain::default());
-    let mut search = Search { keys, checks, budget, signed, chain };
+    let mut search = SignerSearch { keys, checks, budget, signed, chain };
     search.sign(above(leaf, intermediates, keys))?;
     let signers = search.signers(der, leaf)?;
     search.collect(signers)?;
@@ -108,10 +108,10 @@ fn above<'a>(
     leaf: &X509Certificate<'_>,
     intermediates: &'a [CertificateDer<'a>],
     keys: &IssuerKeys,
-) -> Vec<Shown<'a>> {
+) -> Vec<PresentedDer<'a>> {
     let read = |der: &'a CertificateDer<'a>| {
         let (_, certificate) = X509Certificate::from_der(der).ok()?;
-        Some(Shown { der, certificate })
+        Some(PresentedDer { der, certificate })
     };
     let mut rest: Vec<_> = intermediates.iter().filter_map(read).collect();
     let mut seen = BTreeSet::new();
@@ -128,7 +128,7 @@ fn above<'a>(
     found
 }
 
-impl Shown<'_> {
+impl PresentedDer<'_> {
     /// A self-signed certificate of a key that a document names is no step on the way to another. One that a CA's earlier key signed
     /// is (RFC 4210 section 4.4), and names this key.
     fn is_pinned(&self, keys: &IssuerKeys) -> bool {
@@ -141,9 +141,9 @@ impl Shown<'_> {
     }
 }
 
-impl<'a> Search<'a> {
+impl<'a> SignerSearch<'a> {
     /// Takes those of `shown` that a known key has signed, then those that one of these has signed, and so on.
-    fn sign(&mut self, mut shown: Vec<Shown<'a>>) -> Result<(), Rejection> {
+    fn sign(&mut self, mut shown: Vec<PresentedDer<'a>>) -> Result<(), Rejection> {
         loop {
             let mut unsigned = Vec::new();
             let before = self.signed.len();

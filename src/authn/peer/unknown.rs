@@ -44,7 +44,7 @@ fn lacking<'a>(presented: &PresentedCertificate, trust: &'a TrustStore) -> Optio
     Some(domains.map(|domain| domain.name.as_str()).collect())
 }
 
-/// Whether a CA has the name and the key that the certificate says have issued it; one that names no key says nothing.
+/// True if a CA has the name and the key that the certificate says have issued it; one that names no key says nothing.
 fn is_known(certificate: &X509Certificate<'_>, keys: &IssuerKeys) -> bool {
     let mut named = keys.named(certificate.issuer().as_raw()).iter();
     authority_key_id(certificate).is_none_or(|id| named.any(|key| key.is_called(id)))

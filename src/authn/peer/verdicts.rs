@@ -3,7 +3,7 @@
 use x509_parser::certificate::X509Certificate;
 use x509_parser::prelude::FromDer as _;
 
-use super::certificate::{Paths, Verifier, check_svid};
+use super::certificate::{CertificateVerifier, Paths, check_svid};
 use super::names::Names;
 use super::signers::{Leaf, SignedChain};
 use crate::authn::cache::NoCache;
@@ -32,10 +32,10 @@ pub fn verdicts<'a>(
     trust: &'a TrustStore,
     now: UnixTime,
 ) -> Result<Vec<(&'a TrustDomain, DomainVerdict)>, Rejection> {
-    Verifier::new(trust, trust.revocations(), &NoCache, now).verdicts(presented)
+    CertificateVerifier::new(trust, trust.revocations(), &NoCache, now).verdicts(presented)
 }
 
-impl<'a> Verifier<'a> {
+impl<'a> CertificateVerifier<'a> {
     /// The verdict of each trust domain on a certificate. For people, not for decisions.
     ///
     /// # Errors

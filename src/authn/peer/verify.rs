@@ -1,6 +1,6 @@
 //! From the evidence of a certificate to a verified peer.
 
-use super::certificate::Verifier;
+use super::certificate::CertificateVerifier;
 use super::identity::PeerIdentity;
 use super::trace::Hop;
 use super::walk;
@@ -8,7 +8,7 @@ use crate::authn::cache::CertificateCache;
 use crate::authn::credential::Credential;
 use crate::clock::UnixTime;
 use crate::evidence::PeerEvidence;
-use crate::trust::{Revocations, TrustStore};
+use crate::trust::{RevocationView, TrustStore};
 
 /// Verifies the evidence of the peer. A source that is malformed or does not verify is a rejection even if another source
 /// would do: evidence that contradicts itself is not accepted in parts (P69).
@@ -36,12 +36,12 @@ pub fn verify_traced(
 pub(in crate::authn) fn verify_unless_revoked(
     evidence: &PeerEvidence,
     trust: &TrustStore,
-    revocations: &Revocations,
+    revocations: &RevocationView,
     memory: &dyn CertificateCache,
     now: UnixTime,
     trace: &mut impl FnMut(Hop<'_>),
 ) -> Credential<PeerIdentity> {
-    let verifier = Verifier::new(trust, revocations, memory, now);
+    let verifier = CertificateVerifier::new(trust, revocations, memory, now);
     match walk::caller(evidence, &verifier, trace) {
         Ok(None) => Credential::Absent,
         Ok(Some(peer)) => Credential::Verified(peer),

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use super::certificate::Verifier;
+use super::certificate::CertificateVerifier;
 use super::element::{AssertedIdentity, check_consistent, contradicts, is_called};
 use super::identity::PeerIdentity;
 use super::position::{Beginning, Own, check_uri_ends, check_uri_is_whole, check_written_by};
@@ -27,7 +27,7 @@ use crate::trust::TrustStore;
 /// The reason why a step of the walk is refused.
 pub(super) fn caller(
     evidence: &PeerEvidence,
-    verifier: &Verifier<'_>,
+    verifier: &CertificateVerifier<'_>,
     trace: &mut impl FnMut(Hop<'_>),
 ) -> Result<Option<PeerIdentity>, Rejection> {
     Walk { evidence, verifier, trace, forwarders: Vec::new() }.caller()
@@ -36,14 +36,14 @@ pub(super) fn caller(
 /// One walk.
 struct Walk<'a, 'v, F> {
     evidence: &'a PeerEvidence,
-    verifier: &'a Verifier<'v>,
+    verifier: &'a CertificateVerifier<'v>,
     trace: &'a mut F,
     /// Those that were passed, nearest first.
     forwarders: Vec<SpiffeId>,
 }
 
 /// The result of a step of the walk.
-enum Step {
+enum WalkStep {
     /// The caller, or that there is none.
     Ends(Option<PeerIdentity>),
     /// It was a forwarder; the walk goes on with so many elements of XFCC.
@@ -59,11 +59,11 @@ impl<F: FnMut(Hop<'_>)> Walk<'_, '_, F> {
             (Some(leaf), xfcc) => self.proven(leaf, xfcc)?,
             (None, Some(xfcc)) => self.told(xfcc)?,
             (None, None) if client_cert.is_some() => self.unproven_forwarder()?,
-            (None, None) => Step::Ends(self.principal()?),
+            (None, None) => WalkStep::Ends(self.principal()?),
         };
         let left = match step {
-            Step::Ends(peer) => return Ok(peer),
-            Step::Goes(left) => left,
+            WalkStep::Ends(peer) => return Ok(peer),
+            WalkStep::Goes(left) => left,
         };
         if let Some(xfcc) = xfcc
             && let Some(peer) = self.behind(xfcc, left)?
@@ -124,7 +124,7 @@ impl<F: FnMut(Hop<'_>)> Walk<'_, '_, F> {
         &mut self,
         leaf: &PresentedCertificate,
         xfcc: Option<&Xfcc>,
-    ) -> Result<Step, Rejection> {
+    ) -> Result<WalkStep, Rejection> {
         let place = HopPlace::SourceCertificate;
         let elements = xfcc.map(|xfcc| xfcc.elements.as_slice()).unwrap_or_default();
         let nearest = elements.split_last();
@@ -159,14 +159,14 @@ impl<F: FnMut(Hop<'_>)> Walk<'_, '_, F> {
         if !forwarder {
             self.tell(place, HopFinding::Caller(&verified.facts, level));
             let peer = self.identity(verified.facts.clone(), level, presented.source);
-            return Ok(Step::Ends(Some(peer)));
+            return Ok(WalkStep::Ends(Some(peer)));
         }
         self.tell(place, HopFinding::Forwarder(&verified.facts, level));
         self.passed(&verified.facts);
         if repeated {
             self.tell(HopPlace::Element(left), HopFinding::Repeated);
         }
-        Ok(Step::Goes(left))
+        Ok(WalkStep::Goes(left))
     }
 
     /// `source.principal` is of the certificate beside it, and always agrees unless the check was tampered with.
@@ -183,9 +183,9 @@ impl<F: FnMut(Hop<'_>)> Walk<'_, '_, F> {
     }
 
     /// The TLS peer by the element that our own proxy wrote, and by what it calls the peer outside of the header.
-    fn told(&mut self, xfcc: &Xfcc) -> Result<Step, Rejection> {
+    fn told(&mut self, xfcc: &Xfcc) -> Result<WalkStep, Rejection> {
         let Some((element, farther)) = xfcc.elements.split_last() else {
-            return Ok(Step::Ends(None));
+            return Ok(WalkStep::Ends(None));
         };
         let found = self.nearest(xfcc, element, farther);
         let (spoken, beginning) = found.map_err(|why| self.refused_at(xfcc.elements.len(), why))?;
@@ -231,8 +231,8 @@ impl<F: FnMut(Hop<'_>)> Walk<'_, '_, F> {
             let spoken = self.behind_forwarder(xfcc, element, farther);
             let spoken = spoken.map_err(|why| self.refused_at(left, why))?;
             match self.stepped(spoken, Beginning::Certain, farther.len())? {
-                Step::Ends(peer) => return Ok(peer),
-                Step::Goes(fewer) => left = fewer,
+                WalkStep::Ends(peer) => return Ok(peer),
+                WalkStep::Goes(fewer) => left = fewer,
             }
         }
         Ok(None)
@@ -257,9 +257,9 @@ impl<F: FnMut(Hop<'_>)> Walk<'_, '_, F> {
         spoken: AssertedIdentity,
         beginning: Beginning,
         farther: usize,
-    ) -> Result<Step, Rejection> {
+    ) -> Result<WalkStep, Rejection> {
         let place = HopPlace::Element(farther);
-        // Where another element may be the proxy's own, `Hash` and `Cert` prove nothing. The name is the principal's.
+        // If another element may be the proxy's own, `Hash` and `Cert` prove nothing. The name is the principal's.
         let level = match beginning {
             Beginning::Certain => spoken.level,
             Beginning::Open => EvidenceLevel::Asserted,
@@ -268,10 +268,10 @@ impl<F: FnMut(Hop<'_>)> Walk<'_, '_, F> {
         if is_forwarder(&spoken.facts, self.verifier.trust) {
             self.tell(place, HopFinding::Forwarder(&spoken.facts, level));
             self.passed(&spoken.facts);
-            return Ok(Step::Goes(farther));
+            return Ok(WalkStep::Goes(farther));
         }
         self.tell(place, HopFinding::Caller(&spoken.facts, level));
-        Ok(Step::Ends(Some(self.identity(spoken.facts, level, PeerSource::Xfcc))))
+        Ok(WalkStep::Ends(Some(self.identity(spoken.facts, level, PeerSource::Xfcc))))
     }
 
     /// The proxy's word alone. A forwarder's is not the caller's.
@@ -293,9 +293,9 @@ impl<F: FnMut(Hop<'_>)> Walk<'_, '_, F> {
     }
 
     /// `client-cert` without proof of its sender.
-    fn unproven_forwarder(&mut self) -> Result<Step, Rejection> {
+    fn unproven_forwarder(&mut self) -> Result<WalkStep, Rejection> {
         let why = match self.evidence.principal {
-            None if self.evidence.client_cert_without_tls => return Ok(Step::Goes(0)),
+            None if self.evidence.client_cert_without_tls => return Ok(WalkStep::Goes(0)),
             None => without_tls_peer(),
             Some(_) => Reason::XfccUntrustedHop.because(
                 "`client-cert` counts where `source.certificate` or XFCC proves that the TLS peer is a forwarder: a principal alone can be a DNS name that spells the forwarder's ID",

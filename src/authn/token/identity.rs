@@ -129,7 +129,7 @@ impl TokenIdentity {
         self.expires_at
     }
 
-    /// Where in the request it was.
+    /// Its place in the request.
     pub const fn place(&self) -> &TokenPlace {
         &self.place
     }

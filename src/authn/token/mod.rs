@@ -7,7 +7,7 @@ mod verify;
 pub use identity::TokenIdentity;
 pub use presenter::Presenter;
 pub use verify::verify_all;
-pub(super) use verify::{Shown, Verifier, issuer_of, verify_shown};
+pub(super) use verify::{TokenResults, TokenVerifier, issuer_of, verify_shown};
 
 #[cfg(test)]
 mod shared_secret_tests;

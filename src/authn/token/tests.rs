@@ -29,7 +29,7 @@ fn now() -> UnixTime {
     UnixTime::from_secs(NOW)
 }
 
-/// What is believed: issuers by name, `iss`, further settings and keys.
+/// The trusted issuers: name, `iss`, further settings and keys.
 fn trust(issuers: &[(&str, &str, &str, Value)]) -> TrustStore {
     let documents: Vec<_> = issuers
         .iter()
@@ -383,7 +383,7 @@ impl Recorder {
 }
 
 impl TokenCache for Recorder {
-    fn recall(&self, token: &Fingerprint) -> Option<Arc<SignedToken>> {
+    fn lookup(&self, token: &Fingerprint) -> Option<Arc<SignedToken>> {
         self.0.lock().unwrap().get(token).cloned()
     }
 

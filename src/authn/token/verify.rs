@@ -14,7 +14,7 @@ use crate::authn::signed::{Content, SignedToken};
 use crate::authn::token_check::TokenCheck;
 use crate::authn::{binding, identity, introspected, kind, profile, revoked, signature};
 use crate::clock::UnixTime;
-use crate::evidence::{Evidence, PresentedToken, UnreadableToken};
+use crate::evidence::{Evidence, IgnoredToken, PresentedToken, UnreadableToken};
 use crate::identity_map::claim_at;
 use crate::limits::MAX_PROOF_ID_BYTES;
 use crate::reason::{Reason, Rejection};
@@ -23,7 +23,7 @@ use crate::trust::{Issuer, KeySet, KeySource, Material, Outdated, TrustStore};
 
 /// Everything that the verification of tokens uses.
 #[derive(Clone, Copy)]
-pub(in crate::authn) struct Verifier<'a> {
+pub(in crate::authn) struct TokenVerifier<'a> {
     pub(in crate::authn) by: Presenter<'a>,
     pub(in crate::authn) trust: &'a TrustStore,
     pub(in crate::authn) material: &'a Material,
@@ -32,7 +32,7 @@ pub(in crate::authn) struct Verifier<'a> {
 }
 
 /// The result for all tokens of a request.
-pub(in crate::authn) struct Shown {
+pub(in crate::authn) struct TokenResults {
     /// Those that were verified; not all of them where one was refused.
     pub(in crate::authn) verified: Vec<TokenIdentity>,
     /// The cookies whose tokens were refused.
@@ -57,11 +57,12 @@ pub fn verify_all(
     now: UnixTime,
     passed: &mut impl FnMut(TokenCheck),
 ) -> Result<Vec<TokenIdentity>, Rejection> {
-    let verifier = Verifier { by, trust, material, memory, now };
+    let verifier = TokenVerifier { by, trust, material, memory, now };
     let mut verified: Vec<TokenIdentity> = Vec::with_capacity(presented.len());
     for token in presented {
         verifier.add(token, presented, &mut verified, passed)?;
     }
+    note_copies(&mut verified, presented, &[]);
     Ok(verified)
 }
 
@@ -69,9 +70,9 @@ pub fn verify_all(
 /// verified all the same: a rule may say that it does without.
 pub(in crate::authn) fn verify_shown(
     evidence: &Evidence,
-    verifier: Verifier<'_>,
+    verifier: TokenVerifier<'_>,
     passed: &mut impl FnMut(TokenCheck),
-) -> Shown {
+) -> TokenResults {
     let presented = evidence.presented();
     let mut verified: Vec<TokenIdentity> = Vec::with_capacity(presented.len());
     let mut cookies: Vec<RejectedCookie> = Vec::new();
@@ -84,7 +85,7 @@ pub(in crate::authn) fn verify_shown(
             }
             match cookie_at_fault(place, rejection, verifier.trust) {
                 Some(cookie) => cookies.push(cookie),
-                None => return Shown::refused(rejection.clone()),
+                None => return TokenResults::refused(rejection.clone()),
             }
         }
         for token in presented.iter().filter(|token| is_wanted(&token.place)) {
@@ -92,11 +93,30 @@ pub(in crate::authn) fn verify_shown(
             let Err(rejection) = added else { continue };
             match cookie_at_fault(&token.place, &rejection, verifier.trust) {
                 Some(cookie) => cookies.push(cookie),
-                None => return Shown::refused(rejection),
+                None => return TokenResults::refused(rejection),
             }
         }
     }
-    Shown { verified, cookies, refused: None }
+    note_copies(&mut verified, presented, &evidence.ignored);
+    TokenResults { verified, cookies, refused: None }
+}
+
+/// Notes the other places of each token, whatever issuer has its tokens there, and also where the host ignores them: where it is taken
+/// out, it is taken out of all (P449).
+fn note_copies(
+    verified: &mut [TokenIdentity],
+    presented: &[PresentedToken],
+    ignored: &[IgnoredToken],
+) {
+    let sent = presented.iter().map(|own| (&own.place, own.fingerprint));
+    let ignored = ignored.iter().filter_map(|own| Some((&own.place, own.fingerprint?)));
+    let all = sent.clone().chain(ignored);
+    for token in verified {
+        let own = sent.clone().find(|(place, _)| **place == token.place).map(|(_, print)| print);
+        let same =
+            all.clone().filter(|(place, print)| Some(*print) == own && **place != token.place);
+        token.copies = same.map(|(place, _)| place.clone()).collect();
+    }
 }
 
 /// The cookie that was refused for a fault of its own. A second token of one issuer, in one cookie or in two places, is no cookie's
@@ -111,7 +131,7 @@ fn cookie_at_fault(
     RejectedCookie::at(place, why, trust).filter(|_| is_own)
 }
 
-impl<'a> Verifier<'a> {
+impl<'a> TokenVerifier<'a> {
     /// Verifies `token`, one of `presented`, beside those that are `verified` already. The very same token in another place is no second
     /// one (P412).
     fn add(
@@ -122,15 +142,14 @@ impl<'a> Verifier<'a> {
         passed: &mut impl FnMut(TokenCheck),
     ) -> Result<(), Rejection> {
         let Self { trust, material, memory, now, .. } = *self;
-        let known = memory.recall(&token.fingerprint).filter(|known| known.is(token));
+        let known = memory.lookup(&token.fingerprint).filter(|known| known.is(token));
         let issuer = match known.as_ref().and_then(|known| trust.issuer(known.issuer_id())) {
             Some(issuer) => issuer,
             None => issuer_of(token, trust)?,
         };
-        if let Some(other) = verified.iter_mut().find(|own| own.issuer_name() == issuer.name) {
+        if let Some(other) = verified.iter().find(|own| own.issuer_name() == issuer.name) {
             let first = presented.iter().find(|own| own.place == other.place);
             if first.is_some_and(|first| first.fingerprint == token.fingerprint) {
-                other.copies.push(token.place.clone());
                 return Ok(());
             }
             return Err(Reason::TokenMultiple
@@ -165,7 +184,7 @@ impl<'a> Verifier<'a> {
                 Ok((verified?, Some(keys)))
             }
             KeySource::Remote(_) => {
-                let keys = material.keys(&issuer.id).ok_or_else(|| stale(issuer))?;
+                let keys = material.keys(&issuer.id).ok_or_else(|| stale(issuer, material))?;
                 let verified = verify(token, (issuer, keys), known, by, memory, now, passed);
                 Ok((verified.map_err(|why| unasked(why, issuer, material))?, Some(keys)))
             }
@@ -232,16 +251,21 @@ fn unasked(why: Rejection, issuer: &Issuer, material: &Material) -> Rejection {
             Reason::KeysPending.because(detail)
         }
         Some(Outdated::Failing) if why.reason() == Reason::KeyUnknown => why.without_blame(),
-        Some(Outdated::Failing) | None => why,
+        Some(Outdated::Failing | Outdated::Missing) | None => why,
     }
 }
 
-/// An answer that cannot be read is the issuer's mistake.
+/// An answer that cannot be read is the endpoint's mistake, and not the caller's.
 fn unreadable_answer(why: Rejection) -> Rejection {
-    if why.reason() == Reason::TokenMalformed { why.without_blame() } else { why }
+    if why.reason() != Reason::TokenMalformed {
+        return why;
+    }
+    let said = why.detail().strip_prefix("token has ").unwrap_or(why.detail());
+    let detail = format!("the answer of the introspection endpoint cannot be used: it has {said}");
+    Reason::IntrospectionUnavailable.because(detail)
 }
 
-impl Shown {
+impl TokenResults {
     const fn refused(rejection: Rejection) -> Self {
         Self { verified: Vec::new(), cookies: Vec::new(), refused: Some(rejection) }
     }
@@ -271,7 +295,7 @@ pub(in crate::authn) fn issuer_of<'a>(
     })
 }
 
-/// What is wrong with the `iss` of a token that no document names.
+/// The fault in the `iss` of a token that no document names.
 fn unknown(iss: Option<&str>, trust: &TrustStore) -> String {
     let Some(iss) = iss else {
         return String::from("token has no `iss` that is a text, so it names no issuer");
@@ -281,8 +305,12 @@ fn unknown(iss: Option<&str>, trust: &TrustStore) -> String {
     format!("token's issuer {} is not configured{near}", shown(iss))
 }
 
-fn stale(issuer: &Issuer) -> Rejection {
-    Reason::KeysStale.because(format!("no current keys of the issuer `{}`", &issuer.name))
+fn stale(issuer: &Issuer, material: &Material) -> Rejection {
+    let name = &issuer.name;
+    Reason::KeysStale.because(match material.outdated(&issuer.id) {
+        Some(Outdated::Missing) => format!("the keys of the issuer `{name}` were never fetched"),
+        _ => format!("no current keys of the issuer `{name}`: the last ones are too old"),
+    })
 }
 
 /// Verifies a JWT. `known` is what is remembered of it.

@@ -3,8 +3,8 @@
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
-use crate::cli::moment;
 use crate::cli::style::Output;
+use crate::cli::time;
 use crate::clock::UnixTime;
 use crate::evidence_level::EvidenceLevel;
 
@@ -42,7 +42,7 @@ pub(in crate::cli) struct Args {
     #[command(flatten)]
     pub(super) caller: CallerArgs,
     /// Decide at this moment instead of now: RFC 3339, or seconds since 1970.
-    #[arg(long, value_name = "TIME", value_parser = moment::parse, allow_hyphen_values = true)]
+    #[arg(long, value_name = "TIME", value_parser = time::parse, allow_hyphen_values = true)]
     pub(super) at: Option<UnixTime>,
     /// The folder where a server keeps the last good keys. Without it, that of `--config`.
     #[arg(long, value_name = "FOLDER")]
@@ -89,7 +89,7 @@ pub(super) struct RequestArgs {
     /// The server name (SNI) of the client's TLS handshake.
     #[arg(long, value_name = "NAME", requires = "host")]
     pub(super) sni: Option<String>,
-    /// What the proxy's configuration attaches to the route, as `name=value`; may be given more than once.
+    /// A context extension that the proxy's configuration attaches to the route, as `name=value`; may be given more than once.
     #[arg(long = "context", value_name = "NAME=VALUE", requires = "host")]
     pub(super) context: Vec<String>,
 }

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use futures_util::future::BoxFuture;
 
 use super::args::Args;
-use super::question::{Caller, Input};
-use super::report::Report;
-use super::watch::Watch;
+use super::question::{ExplainInput, ExplainedCaller};
+use super::report::ExplainReport;
+use super::watch::ExplainWatch;
 use crate::authn::{self, Credential, NoCache};
 use crate::cli::CommandError;
 use crate::cli::documents::{self, Progress};
@@ -18,15 +18,15 @@ use crate::evidence::{PeerSources, PrincipalSource};
 use crate::evidence_level::EvidenceLevel;
 use crate::limits::KEY_FETCH_TIMEOUT;
 use crate::pdp::{
-    Ask, FetchError, Fetched, Fetcher, HttpsFetcher, KeyCache, MemoryOptions, Outcome, Pdp,
-    PdpOptions, Pinned, Snapshot,
+    FetchError, FetchRequest, Fetched, Fetcher, HttpsFetcher, KeyCache, MemoryOptions, Outcome,
+    Pdp, PdpOptions, Pinned, Snapshot,
 };
 use crate::policy::Suite;
 use crate::request::RequestView;
 use crate::signer::{AssertionKeys, AssertionOptions, Signer};
 
 /// The parts that decide a question.
-pub(super) struct Ground<'a> {
+pub(super) struct ExplainSetup<'a> {
     pub(super) args: &'a Args,
     pub(super) config: Option<&'a Config>,
     pub(super) snapshot: Snapshot,
@@ -50,35 +50,39 @@ pub(super) fn load(
 }
 
 /// Decides `input` and tells how.
-pub(super) fn ask(ground: Ground<'_>, input: Input) -> Result<Report, CommandError> {
+pub(super) fn ask(
+    setup: ExplainSetup<'_>,
+    input: ExplainInput,
+) -> Result<ExplainReport, CommandError> {
     let runtime = documents::runtime()?;
     let _guard = runtime.enter();
-    let now = ground.args.at.or(input.at).unwrap_or_else(|| SystemClock.now());
-    let Input { view, caller, at: _, missing, told } = input;
-    let may_wait = matches!(caller, Caller::Shown(_) | Caller::Peer(..)) && !ground.args.offline;
-    let show_values = ground.args.show_values;
-    let pdp = ground.pdp(now, may_wait, told.names_tls_peer);
+    let now = setup.args.at.or(input.at).unwrap_or_else(|| SystemClock.now());
+    let ExplainInput { view, caller, at: _, missing, context } = input;
+    let may_wait = matches!(caller, ExplainedCaller::Shown(_) | ExplainedCaller::Peer(..))
+        && !setup.args.offline;
+    let show_values = setup.args.show_values;
+    let pdp = setup.pdp(now, may_wait, context.names_tls_peer);
     let pinned = pdp.pin();
-    let mut watch = Watch::new(missing);
+    let mut watch = ExplainWatch::new(missing);
     let progress = may_wait.then(|| Progress::begin("the issuers")).flatten();
     let outcome = runtime.block_on(decide(&pinned, &view, caller, now, &mut watch));
     drop(progress);
     let policies = pinned.snapshot().policies();
-    Ok(Report::new(&view, &outcome, &watch, policies, told, show_values))
+    Ok(ExplainReport::new(&view, &outcome, &watch, policies, context, show_values))
 }
 
 async fn decide(
     pinned: &Pinned<'_>,
     view: &RequestView,
-    caller: Caller,
+    caller: ExplainedCaller,
     now: UnixTime,
-    watch: &mut Watch,
+    watch: &mut ExplainWatch,
 ) -> Outcome {
     match caller {
-        Caller::Shown(credentials) => pinned.decide_traced(view, credentials, watch).await,
-        Caller::Vouched(subject) => pinned.decide_for(view, subject, watch).await,
-        Caller::Refused(rejection) => pinned.refuse(view, rejection).await,
-        Caller::Peer(peer, credentials) => {
+        ExplainedCaller::Shown(credentials) => pinned.decide_traced(view, credentials, watch).await,
+        ExplainedCaller::Vouched(subject) => pinned.decide_for(view, subject, watch).await,
+        ExplainedCaller::Refused(rejection) => pinned.refuse(view, rejection).await,
+        ExplainedCaller::Peer(peer, credentials) => {
             let collected = pinned.collect(view, &credentials);
             let peer = Credential::Verified(peer);
             match pinned.gather(&collected).await {
@@ -101,7 +105,7 @@ async fn decide(
     }
 }
 
-impl Ground<'_> {
+impl ExplainSetup<'_> {
     fn pdp(self, now: UnixTime, may_wait: bool, names_tls_peer: bool) -> Pdp {
         let clock = Arc::new(FixedClock::at(now));
         let proxies = self.config.map(|config| Arc::clone(&config.proxies));
@@ -159,7 +163,7 @@ const fn every_source(names_tls_peer: bool) -> PeerSources {
 }
 
 impl Fetcher for Offline {
-    fn fetch<'a>(&'a self, _: Ask<'a>) -> BoxFuture<'a, Result<Fetched, FetchError>> {
+    fn fetch<'a>(&'a self, _: FetchRequest<'a>) -> BoxFuture<'a, Result<Fetched, FetchError>> {
         Box::pin(async { Err(FetchError::Timeout) })
     }
 }

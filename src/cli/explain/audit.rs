@@ -8,11 +8,11 @@ use std::path::Path;
 
 use serde_json::{Map, Value, json};
 
-use super::question::{Caller, Input, Told};
+use super::question::{ExplainInput, ExplainedCaller, QuestionContext};
 use crate::audit::{DecisionRecord, RecordedPeer, RecordedToken, put_aside};
 use crate::authn::{Binding, Credential, PeerFacts, PeerIdentity, Subject, TokenIdentity};
-use crate::cli::moment;
 use crate::cli::style::visible;
+use crate::cli::time;
 use crate::config::Config;
 use crate::evidence_level::EvidenceLevel;
 use crate::policy::MissingData;
@@ -28,7 +28,7 @@ pub(super) fn input(
     id: &str,
     log: Option<&Path>,
     config: Option<&Config>,
-) -> Result<Input, String> {
+) -> Result<ExplainInput, String> {
     let configured = config.and_then(|config| config.audit.as_ref()?.file());
     let path = log.or(configured).ok_or_else(|| {
         String::from("which audit log? give `--audit`, or settings that write one to a file")
@@ -123,12 +123,12 @@ fn is_whole(record: &DecisionRecord) -> Result<(), String> {
     ))
 }
 
-fn put_again(record: DecisionRecord) -> Result<Input, String> {
+fn put_again(record: DecisionRecord) -> Result<ExplainInput, String> {
     is_whole(&record)?;
     let rejection = refused_before_any_rule(&record);
     let view = view(&record, rejection.as_ref());
     let caller = caller(&record, rejection.as_ref())?;
-    let at = moment::parse(&record.time)
+    let at = time::parse(&record.time)
         .map_err(|_| String::from("the record does not say when it was decided"))?;
     let ignored = record.ignored_tokens.iter().map(|own| {
         let place = format!("{} {}", own.place, own.name);
@@ -148,14 +148,14 @@ fn put_again(record: DecisionRecord) -> Result<Input, String> {
             own.source
         )
     });
-    let told = Told {
+    let context = QuestionContext {
         notes: ignored.chain(refused).chain(throttled).collect(),
         from: "audit record",
         vouched: true,
         recorded: Some(record.into()),
-        ..Told::default()
+        ..QuestionContext::default()
     };
-    Ok(Input { view, caller, at: Some(at), missing: MissingData::AUDIT_RECORD, told })
+    Ok(ExplainInput { view, caller, at: Some(at), missing: MissingData::AUDIT_RECORD, context })
 }
 
 /// Why the request was refused, where no rule had a part in it.
@@ -192,7 +192,10 @@ fn view(record: &DecisionRecord, rejection: Option<&Rejection>) -> RequestView {
     }
 }
 
-fn caller(record: &DecisionRecord, rejection: Option<&Rejection>) -> Result<Caller, String> {
+fn caller(
+    record: &DecisionRecord,
+    rejection: Option<&Rejection>,
+) -> Result<ExplainedCaller, String> {
     let layer = rejection.map(|why| why.reason().layer());
     let of = |layers: &[Layer]| {
         rejection.cloned().filter(|_| layer.is_some_and(|layer| layers.contains(&layer)))
@@ -201,7 +204,7 @@ fn caller(record: &DecisionRecord, rejection: Option<&Rejection>) -> Result<Call
     let is_ours =
         |why: &&Rejection| why.reason().layer() == Layer::Policy && why.reason() != Reason::NoRule;
     if let Some(why) = rejection.filter(is_ours) {
-        return Ok(Caller::Refused(why.clone()));
+        return Ok(ExplainedCaller::Refused(why.clone()));
     }
     let peer = match (&record.peer, of(&[Layer::Peer])) {
         (Some(peer), _) => Credential::Verified(peer_identity(peer)?),
@@ -214,7 +217,7 @@ fn caller(record: &DecisionRecord, rejection: Option<&Rejection>) -> Result<Call
         (tokens, None) if tokens.is_empty() => Credential::Absent,
         (tokens, None) => Credential::Verified(tokens),
     };
-    Ok(Caller::Vouched(Subject::assertion(peer, tokens)))
+    Ok(ExplainedCaller::Vouched(Subject::assertion(peer, tokens)))
 }
 
 fn peer_identity(peer: &RecordedPeer) -> Result<PeerIdentity, String> {
@@ -230,7 +233,7 @@ fn peer_identity(peer: &RecordedPeer) -> Result<PeerIdentity, String> {
         issuer: non_empty(&peer.issuer),
         serial: non_empty(&peer.serial),
         certificate: Fingerprint::from_hex(&peer.fingerprint),
-        not_after: moment::parse(&peer.not_after).ok(),
+        not_after: time::parse(&peer.not_after).ok(),
         ..PeerFacts::of(&peer.trust_domain)
     };
     let level = level.ok_or_else(|| unreadable("peer.evidence"))?;
@@ -247,7 +250,7 @@ fn token_identity(token: &RecordedToken) -> Result<TokenIdentity, String> {
     claim("client_id", non_empty(&token.client).map(Value::String));
     claim("aud", (!token.audiences.is_empty()).then(|| json!(token.audiences)));
     claim("scope", (!token.scopes.is_empty()).then(|| json!(token.scopes.join(" "))));
-    let expires = moment::parse(&token.expires_at).ok();
+    let expires = time::parse(&token.expires_at).ok();
     claim("exp", expires.map(|at| json!(at.as_secs())));
     let binding = Binding::named(&token.binding).ok_or_else(|| unreadable("tokens.binding"))?;
     let tenant = non_empty(&token.tenant);

@@ -4,15 +4,15 @@ use std::cmp::Reverse;
 
 use serde::Serialize;
 
-use super::rules::{ElsewhereReport, PolicyReport, RuleCheckReport, RuleReport, RulesReport};
+use super::rules::{NonMatchingRuleReport, PolicyReport, RuleCheckReport, RuleReport, RulesReport};
 use crate::document::closest;
 use crate::policy::{Decision, Effect, Mode, PolicySet, Truth};
-use crate::reason::Reason;
+use crate::reason::{ClientAnswer, Reason, Rejection};
 use crate::request::RequestView;
 
 /// A change that would allow the request.
 #[derive(Debug, Serialize)]
-pub(super) struct Change {
+pub(super) struct SuggestedChange {
     /// `policy/rule`; none where it is about no rule.
     pub(super) rule: Option<String>,
     /// Everything that has to change, in words.
@@ -20,7 +20,7 @@ pub(super) struct Change {
 }
 
 /// How many rules that are about other requests are worth naming.
-const MOST_ELSEWHERE: usize = 3;
+const MOST_NON_MATCHING: usize = 3;
 
 /// The changes that would make `decision` an allow.
 pub(super) fn all(
@@ -28,11 +28,11 @@ pub(super) fn all(
     rules: &RulesReport,
     policies: &PolicySet,
     view: &RequestView,
-) -> Vec<Change> {
+) -> Vec<SuggestedChange> {
     let Decision::Deny(denial) = decision else { return Vec::new() };
     if denial.rule.as_ref().is_none() && denial.rejection.reason() != Reason::NoRule {
         // It was refused before any rule was asked.
-        return vec![Change { rule: None, needs: vec![denial.rejection.detail().to_owned()] }];
+        return vec![SuggestedChange { rule: None, needs: vec![instead_of(&denial.rejection)] }];
     }
     let about = || rules.policies.iter().flat_map(|p| p.rules.iter().map(move |rule| (p, rule)));
     let mut changes: Vec<_> = about().filter_map(|(p, rule)| must_not_deny(p, rule)).collect();
@@ -53,12 +53,27 @@ pub(super) fn all(
     changes
 }
 
+/// The advice where no other request helps, or what is wrong with this one.
+fn instead_of(rejection: &Rejection) -> String {
+    let reason = rejection.reason();
+    let what = match rejection.client_answer() {
+        ClientAnswer::Throttled => {
+            "wait as `retry-after` says, and find out why its earlier attempts failed"
+        }
+        ClientAnswer::Unavailable => {
+            "ask again in a moment; where that does not help, the trouble is here or at the issuer, and not in the request"
+        }
+        _ => return rejection.detail().to_owned(),
+    };
+    format!("{what}: `countersign check --explain {reason}` says more")
+}
+
 fn named(policy: &PolicyReport, rule: &RuleReport) -> Option<String> {
     Some(format!("{}/{}", policy.policy, rule.rule))
 }
 
 /// A deny rule that matches, or that may match.
-fn must_not_deny(policy: &PolicyReport, rule: &RuleReport) -> Option<Change> {
+fn must_not_deny(policy: &PolicyReport, rule: &RuleReport) -> Option<SuggestedChange> {
     if !rule.is(Effect::Deny, Mode::Enforce) || rule.result == Truth::Fails {
         return None;
     }
@@ -77,7 +92,7 @@ fn must_not_deny(policy: &PolicyReport, rule: &RuleReport) -> Option<Change> {
             vec![format!("it matches, and must not: {} must differ", checks.join(" or "))]
         }
     };
-    Some(Change { rule: named(policy, rule), needs })
+    Some(SuggestedChange { rule: named(policy, rule), needs })
 }
 
 /// The name of a check, with what it wants where another check of the rule is called the same.
@@ -90,7 +105,7 @@ fn told_apart(check: &RuleCheckReport, rule: &RuleReport) -> String {
 }
 
 /// An allow rule that does not hold, or does not count; and whether it is the one that came closest.
-fn must_allow(policy: &PolicyReport, rule: &RuleReport) -> Option<(bool, Change)> {
+fn must_allow(policy: &PolicyReport, rule: &RuleReport) -> Option<(bool, SuggestedChange)> {
     if rule.effect != Effect::Allow {
         return None;
     }
@@ -98,15 +113,15 @@ fn must_allow(policy: &PolicyReport, rule: &RuleReport) -> Option<(bool, Change)
     if rule.is(Effect::Allow, Mode::Shadow) {
         needs.push(String::from("the rule is in shadow mode: `mode: enforce` makes it count"));
     }
-    Some((rule.named, Change { rule: named(policy, rule), needs }))
+    Some((rule.named, SuggestedChange { rule: named(policy, rule), needs }))
 }
 
 /// Rules about other requests: those that differ in the fewest respects first, and then those whose paths begin alike.
-fn other_rules(elsewhere: &[ElsewhereReport], view: &RequestView) -> Vec<Change> {
+fn other_rules(elsewhere: &[NonMatchingRuleReport], view: &RequestView) -> Vec<SuggestedChange> {
     let path = view.raw_path.split(['?', '#']).next().unwrap_or_default();
     let mut near: Vec<_> = elsewhere.iter().filter(|rule| rule.effect == Effect::Allow).collect();
     near.sort_by_key(|rule| (rule.differs.len(), Reverse(alike(rule, path))));
-    let change = |rule: &ElsewhereReport| Change {
+    let change = |rule: &NonMatchingRuleReport| SuggestedChange {
         rule: Some(rule.rule.clone()),
         needs: rule
             .differs
@@ -114,23 +129,23 @@ fn other_rules(elsewhere: &[ElsewhereReport], view: &RequestView) -> Vec<Change>
             .map(|own| format!("the {} must be {}", own.what.as_str(), one_of(&own.about)))
             .collect(),
     };
-    near.into_iter().take(MOST_ELSEWHERE).map(change).collect()
+    near.into_iter().take(MOST_NON_MATCHING).map(change).collect()
 }
 
 /// How much of the path the nearest of a rule's templates begins with.
-fn alike(rule: &ElsewhereReport, path: &str) -> usize {
+fn alike(rule: &NonMatchingRuleReport, path: &str) -> usize {
     let common =
         |template: &String| template.bytes().zip(path.bytes()).take_while(|(a, b)| a == b).count();
     rule.differs.iter().flat_map(|own| &own.about).map(common).max().unwrap_or(0)
 }
 
-fn no_rule_about(view: &RequestView, policies: &PolicySet) -> Option<Change> {
+fn no_rule_about(view: &RequestView, policies: &PolicySet) -> Option<SuggestedChange> {
     let host = view.target.as_ref().ok()?.host.as_str();
     let hosts = policies.hosts();
     let known: Vec<&str> = hosts.iter().map(String::as_str).collect();
     let near = closest(host, &known).map(|near| format!("; did you mean `{near}`?"));
     let needs = format!("no allow rule is about the host `{host}`{}", near.unwrap_or_default());
-    Some(Change { rule: None, needs: vec![needs] })
+    Some(SuggestedChange { rule: None, needs: vec![needs] })
 }
 
 fn one_of(texts: &[String]) -> String {

@@ -8,7 +8,7 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::args::Args;
 use super::audit;
-use super::question::{Caller, Input, Told};
+use super::question::{ExplainInput, ExplainedCaller, QuestionContext};
 use crate::authn::{PeerFacts, PeerIdentity};
 use crate::cli::files::{self, shown};
 use crate::cli::keys::token_header;
@@ -25,7 +25,7 @@ use crate::request::{
 };
 use crate::spiffe::SpiffeId;
 
-impl Input {
+impl ExplainInput {
     pub(super) fn read(
         args: &Args,
         config: Option<&Config>,
@@ -48,17 +48,17 @@ impl Input {
         let Question { mut request, subject, now } = question;
         // A question has all the headers that there are.
         request.headers = request.headers.with_shown(Shown::Every);
-        let told = Told { from, vouched: true, ..Told::default() };
-        let caller = Caller::Vouched(subject);
-        Self { view: request, caller, at: now, missing: MissingData::NONE, told }
+        let context = QuestionContext { from, vouched: true, ..QuestionContext::default() };
+        let caller = ExplainedCaller::Vouched(subject);
+        Self { view: request, caller, at: now, missing: MissingData::NONE, context }
     }
 }
 
-fn of_case(name: &str, suites: &[Suite]) -> Result<Input, String> {
+fn of_case(name: &str, suites: &[Suite]) -> Result<ExplainInput, String> {
     let mut found: Vec<_> = suites.iter().flat_map(|suite| suite.questions(name)).collect();
     let variants: Vec<_> = found.iter().map(|(variant, _)| visible(variant)).collect();
     match (found.pop(), found.is_empty()) {
-        (Some((_, question)), true) => Ok(Input::vouched(question, "case")),
+        (Some((_, question)), true) => Ok(ExplainInput::vouched(question, "case")),
         (Some(_), false) => Err(format!(
             "case `{}` is {} requests: name one of them:\n  {}",
             visible(name),
@@ -81,16 +81,21 @@ fn of_case(name: &str, suites: &[Suite]) -> Result<Input, String> {
     }
 }
 
-fn in_file(path: &Path, config: Option<&Config>, snapshot: &Snapshot) -> Result<Input, String> {
+fn in_file(
+    path: &Path,
+    config: Option<&Config>,
+    snapshot: &Snapshot,
+) -> Result<ExplainInput, String> {
     let bytes = read(path)?;
     if let Some(recorded) = envoy::decode_recorded(&bytes, snapshot.sealed()) {
         let (view, credentials) =
             recorded.map_err(|why| format!("cannot read `{}`: {why}", shown(path)))?;
         let clients = config.map(|config| &config.listener.client_address);
         let view = clients.into_iter().fold(view, |view, clients| clients.placed(view));
-        let told = Told { from: "check", names_tls_peer: true, ..Told::default() };
-        let caller = Caller::Shown(credentials);
-        return Ok(Input { view, caller, at: None, missing: MissingData::NONE, told });
+        let context =
+            QuestionContext { from: "check", names_tls_peer: true, ..QuestionContext::default() };
+        let caller = ExplainedCaller::Shown(credentials);
+        return Ok(ExplainInput { view, caller, at: None, missing: MissingData::NONE, context });
     }
     let Ok(text) = String::from_utf8(bytes) else {
         return Err(format!("`{}` is neither text nor a recorded check", shown(path)));
@@ -107,14 +112,14 @@ fn in_file(path: &Path, config: Option<&Config>, snapshot: &Snapshot) -> Result<
     let question = question.filter(|_| !any_error(&problems));
     let question =
         question.ok_or_else(|| format!("`{}` is not a request to explain", shown(path)))?;
-    Ok(Input::vouched(question, "file"))
+    Ok(ExplainInput::vouched(question, "file"))
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, String> {
     files::read(path).map_err(|error| format!("cannot read `{}`: {error}", shown(path)))
 }
 
-fn by_flags(args: &Args, snapshot: &Snapshot) -> Result<Input, String> {
+fn by_flags(args: &Args, snapshot: &Snapshot) -> Result<ExplainInput, String> {
     let (request, caller) = (&args.request, &args.caller);
     // A question has all the headers that there are.
     let mut headers = Headers::default().with_shown(Shown::Every);
@@ -137,10 +142,10 @@ fn by_flags(args: &Args, snapshot: &Snapshot) -> Result<Input, String> {
             name => headers.push(name, HeaderValue::new(value.into_bytes())),
         }
     }
-    let mut told = Told { from: "flags", ..Told::default() };
+    let mut context = QuestionContext { from: "flags", ..QuestionContext::default() };
     let certificate =
-        caller.certificate.as_deref().map(|path| leaf(path, &mut told)).transpose()?;
-    told.names_tls_peer = certificate.is_some() || caller.principal.is_some();
+        caller.certificate.as_deref().map(|path| leaf(path, &mut context)).transpose()?;
+    context.names_tls_peer = certificate.is_some() || caller.principal.is_some();
     let sealed = snapshot.sealed();
     let certificate = certificate.map(Text::from);
     let principal = caller.principal.as_ref().map(Text::from);
@@ -154,13 +159,13 @@ fn by_flags(args: &Args, snapshot: &Snapshot) -> Result<Input, String> {
     let credentials = credentials.with_parameters(parameters);
     let view = view(args, path, open)?;
     let caller = match &caller.peer_spiffe {
-        None => Caller::Shown(credentials),
+        None => ExplainedCaller::Shown(credentials),
         Some(id) => {
-            told.vouched = true;
-            Caller::Peer(peer(id, args, snapshot)?, credentials)
+            context.vouched = true;
+            ExplainedCaller::Peer(peer(id, args, snapshot)?, credentials)
         }
     };
-    Ok(Input { view, caller, at: None, missing: MissingData::NONE, told })
+    Ok(ExplainInput { view, caller, at: None, missing: MissingData::NONE, context })
 }
 
 fn view(args: &Args, path: Text, headers: Headers) -> Result<RequestView, String> {
@@ -195,12 +200,12 @@ fn view(args: &Args, path: Text, headers: Headers) -> Result<RequestView, String
 }
 
 /// The leaf as `source.certificate` has it.
-fn leaf(path: &Path, told: &mut Told) -> Result<String, String> {
+fn leaf(path: &Path, context: &mut QuestionContext) -> Result<String, String> {
     let pem = read(path)?;
     let (leaf, is_chain) = files::leaf(&pem)
         .ok_or_else(|| format!("there is no PEM certificate in `{}`", shown(path)))?;
     if is_chain {
-        told.notes.push(String::from(
+        context.notes.push(String::from(
             "only the first certificate is shown, as in `source.certificate`; give a chain by `--xfcc`",
         ));
     }

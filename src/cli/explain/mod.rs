@@ -13,7 +13,7 @@ mod watch;
 
 pub(super) use args::Args;
 
-use self::question::Input;
+use self::question::ExplainInput;
 use super::{CommandError, Exit};
 use crate::config::{Config, Overrides};
 
@@ -26,8 +26,8 @@ pub(super) fn run(args: &Args) -> Result<Exit, CommandError> {
         Some(_) | None => &args.documents,
     };
     let (snapshot, suites) = ask::load(documents, args.offline)?;
-    let input = Input::read(args, config.as_ref(), &snapshot, &suites)?;
-    let report = ask::ask(ask::Ground { args, config: config.as_ref(), snapshot }, input)?;
+    let input = ExplainInput::read(args, config.as_ref(), &snapshot, &suites)?;
+    let report = ask::ask(ask::ExplainSetup { args, config: config.as_ref(), snapshot }, input)?;
     args.output.write(&report, tree::write)?;
     Ok(Exit::ok_if(report.is_allow()))
 }

@@ -12,19 +12,19 @@ use crate::reason::Rejection;
 use crate::request::{CredentialHeaders, RequestView};
 
 #[derive(Debug)]
-pub(super) struct Input {
+pub(super) struct ExplainInput {
     pub(super) view: RequestView,
-    pub(super) caller: Caller,
+    pub(super) caller: ExplainedCaller,
     /// The moment that it came with.
     pub(super) at: Option<UnixTime>,
-    /// What was not recorded of it.
+    /// The parts of it that were not recorded.
     pub(super) missing: MissingData,
-    pub(super) told: Told,
+    pub(super) context: QuestionContext,
 }
 
 /// Who asks.
 #[derive(Debug)]
-pub(super) enum Caller {
+pub(super) enum ExplainedCaller {
     /// A caller who shows credentials.
     Shown(CredentialHeaders),
     /// A peer that is taken at its word, with whatever else is shown.
@@ -35,22 +35,22 @@ pub(super) enum Caller {
     Refused(Rejection),
 }
 
-/// What to tell beside the decision.
+/// The facts about a question to report beside the decision.
 #[derive(Debug, Default)]
-pub(super) struct Told {
-    /// Where the request is from.
+pub(super) struct QuestionContext {
+    /// The source of the request.
     pub(super) from: &'static str,
-    /// Whether the question vouches for the caller, in place of evidence.
+    /// True if the question vouches for the caller, in place of evidence.
     pub(super) vouched: bool,
-    /// Whether the proxy could say who the TLS peer is.
+    /// True if the proxy could say who the TLS peer is.
     pub(super) names_tls_peer: bool,
     pub(super) notes: Vec<String>,
-    pub(super) recorded: Option<Recorded>,
+    pub(super) recorded: Option<RecordedDecision>,
 }
 
-/// What was decided, as the record has it.
+/// The decision, as the record has it.
 #[derive(Debug, Serialize)]
-pub(super) struct Recorded {
+pub(super) struct RecordedDecision {
     pub(super) decision_id: String,
     pub(super) time: String,
     pub(super) decision: String,
@@ -62,7 +62,7 @@ pub(super) struct Recorded {
     pub(super) revision: String,
 }
 
-impl From<DecisionRecord> for Recorded {
+impl From<DecisionRecord> for RecordedDecision {
     fn from(record: DecisionRecord) -> Self {
         let DecisionRecord { decision_id, time, decision, reason, detail, policy, rule, .. } =
             record;

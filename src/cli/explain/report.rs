@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::change::{self, Change};
-use super::question::{Recorded, Told};
-use super::rules::{ElsewhereReport, PolicyReport, RulesReport};
-use super::watch::Watch;
+use super::change::{self, SuggestedChange};
+use super::question::{QuestionContext, RecordedDecision};
+use super::rules::{NonMatchingRuleReport, PolicyReport, RulesReport};
+use super::watch::ExplainWatch;
 use crate::authn::{Credential, PeerIdentity, Subject, TokenCheck, TokenIdentity};
 use crate::cli::inspect::{HopReport, PeerReport, RejectionReport};
 use crate::pdp::Outcome;
@@ -17,11 +17,11 @@ use crate::request::{Client, Endpoint, RequestView};
 
 /// A decision and everything that led to it.
 #[derive(Debug, Serialize)]
-pub(super) struct Report {
+pub(super) struct ExplainReport {
     /// The answer; by the documents at hand, not those that were in force when a record was written.
     pub(super) answer: AnswerReport,
     /// The changes that would allow the request, one entry for each rule, nearest first; empty for an allow.
-    pub(super) changes: Vec<Change>,
+    pub(super) changes: Vec<SuggestedChange>,
     pub(super) question: QuestionReport,
     /// The recorded decision, if the question is from an audit record.
     pub(super) recorded: Option<RecordedReport>,
@@ -32,7 +32,7 @@ pub(super) struct Report {
     /// The policies with a rule about the request.
     pub(super) policies: Vec<PolicyReport>,
     /// Rules of the host that are about other requests.
-    pub(super) elsewhere: Vec<ElsewhereReport>,
+    pub(super) elsewhere: Vec<NonMatchingRuleReport>,
 }
 
 #[derive(Debug, Default, Serialize)]
@@ -68,7 +68,7 @@ pub(super) struct HeaderReport {
 pub(super) struct ShadowReport {
     pub(super) rule: String,
     pub(super) effect: &'static str,
-    /// Whether the decision would be another, did this one rule count.
+    /// True if the decision would be another, did this one rule count.
     pub(super) changes: bool,
 }
 
@@ -98,7 +98,7 @@ pub(super) struct ConnectionReport {
     /// The other end of the connection to the proxy.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) source: Option<String>,
-    /// Where that connection went.
+    /// The address that the connection went to.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) destination: Option<String>,
     /// The server name of its TLS handshake.
@@ -109,10 +109,10 @@ pub(super) struct ConnectionReport {
 #[derive(Debug, Serialize)]
 pub(super) struct RecordedReport {
     #[serde(flatten)]
-    pub(super) recorded: Recorded,
-    /// Whether the documents at hand are those that were in force.
+    pub(super) recorded: RecordedDecision,
+    /// True if the documents at hand are those that were in force.
     pub(super) same_documents: bool,
-    /// Whether the answer by the record's facts is the one that was given.
+    /// True if the answer by the record's facts is the one that was given.
     pub(super) same_answer: bool,
 }
 
@@ -161,13 +161,13 @@ pub(super) struct CheckReport {
     pub(super) result: &'static str,
 }
 
-impl Report {
+impl ExplainReport {
     pub(super) fn new(
         view: &RequestView,
         outcome: &Outcome,
-        watch: &Watch,
+        watch: &ExplainWatch,
         policies: &PolicySet,
-        told: Told,
+        context: QuestionContext,
         show_values: bool,
     ) -> Self {
         let subject = outcome.subject.as_ref();
@@ -175,8 +175,8 @@ impl Report {
         let answer = AnswerReport::new(view, outcome, show_values);
         let changes = change::all(&outcome.decision, &rules, policies, view);
         let RulesReport { policies, elsewhere } = rules;
-        let missing = crate::policy::Trace::missing(&watch.rules);
-        let recorded = told.recorded.map(|recorded| RecordedReport {
+        let missing = crate::policy::PolicyTrace::missing(&watch.rules);
+        let recorded = context.recorded.map(|recorded| RecordedReport {
             same_documents: recorded.revision == outcome.revision.as_str(),
             same_answer: recorded.decision == answer.decision
                 && recorded.reason == answer.reason.unwrap_or_default(),
@@ -185,7 +185,7 @@ impl Report {
         Self {
             changes,
             question: QuestionReport {
-                from: told.from,
+                from: context.from,
                 method: view.method.to_string(),
                 host: host(view.raw_host.as_ref(), show_values),
                 path: path(view.raw_path.as_ref(), show_values),
@@ -193,10 +193,10 @@ impl Report {
                 at: outcome.at.to_rfc3339(),
                 revision: outcome.revision.to_string(),
                 not_recorded: missing.all().iter().map(|field| field.as_str()).collect(),
-                notes: told.notes,
+                notes: context.notes,
             },
             recorded,
-            peer: subject.map(|s| peer(s.peer(), told.vouched)).unwrap_or_default(),
+            peer: subject.map(|s| peer(s.peer(), context.vouched)).unwrap_or_default(),
             walk: watch.steps.walk.clone(),
             tokens: subject.map(|s| TokensReport::new(s, &watch.steps.passed)).unwrap_or_default(),
             policies,
@@ -205,7 +205,7 @@ impl Report {
         }
     }
 
-    /// Whether the request may pass; by the record, where there is one.
+    /// True if the request may pass; by the record, where there is one.
     pub(super) fn is_allow(&self) -> bool {
         let recorded = self.recorded.as_ref().map(|recorded| &*recorded.recorded.decision);
         recorded.unwrap_or(self.answer.decision) == "allow"

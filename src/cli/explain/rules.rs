@@ -14,7 +14,7 @@ use crate::request::RequestView;
 /// All rules of the request's host.
 pub(super) struct RulesReport {
     pub(super) policies: Vec<PolicyReport>,
-    pub(super) elsewhere: Vec<ElsewhereReport>,
+    pub(super) elsewhere: Vec<NonMatchingRuleReport>,
 }
 
 /// A policy with rules about the request.
@@ -33,7 +33,7 @@ pub(super) struct RuleReport {
     pub(super) effect: Effect,
     pub(super) mode: Mode,
     pub(super) result: Truth,
-    /// Whether it is the rule that the answer names.
+    /// True if it is the rule that the answer names.
     pub(super) named: bool,
     /// The path template that the path matched; none where the rule is about every path.
     pub(super) path: Option<String>,
@@ -48,7 +48,7 @@ pub(super) struct RuleCheckReport {
     pub(super) result: Truth,
     /// The values that the rule wants, as its document says them.
     pub(super) wants: Vec<String>,
-    pub(super) found: Vec<FactReport>,
+    pub(super) found: Vec<ObservationReport>,
     /// The parts of a condition.
     pub(super) operands: Vec<OperandReport>,
     /// The change that would make it hold, if it does not.
@@ -60,12 +60,12 @@ pub(super) struct RuleCheckReport {
 pub(super) struct OperandReport {
     pub(super) text: String,
     pub(super) result: Truth,
-    pub(super) found: Vec<FactReport>,
+    pub(super) found: Vec<ObservationReport>,
 }
 
 /// Something that was looked at.
 #[derive(Debug, Serialize)]
-pub(super) struct FactReport {
+pub(super) struct ObservationReport {
     pub(super) name: String,
     /// `shown`, `masked`, `absent`, `unreadable` or `not_recorded`.
     pub(super) state: &'static str,
@@ -76,7 +76,7 @@ pub(super) struct FactReport {
 
 /// A rule that is about other requests to the host.
 #[derive(Debug, Serialize)]
-pub(super) struct ElsewhereReport {
+pub(super) struct NonMatchingRuleReport {
     pub(super) rule: String,
     pub(super) effect: Effect,
     /// Everything in which it differs.
@@ -102,7 +102,7 @@ impl RulesReport {
         let named = outcome.decision.rule();
         let mut by_policy = BTreeMap::<String, PolicyReport>::new();
         for trace in &recorder.rules {
-            let RuleOutcome::Judged { effect, mode, host, template, satisfied, checks } =
+            let RuleOutcome::Judged { effect, mode, host, template, result, checks } =
                 &trace.outcome
             else {
                 continue;
@@ -111,7 +111,7 @@ impl RulesReport {
                 rule: trace.rule.rule.to_string(),
                 effect: *effect,
                 mode: *mode,
-                result: *satisfied,
+                result: *result,
                 named: named == Some(&trace.rule),
                 path: template.clone(),
                 checks: checks.iter().map(|own| RuleCheckReport::new(own, show_values)).collect(),
@@ -124,8 +124,11 @@ impl RulesReport {
         for policy in &mut all {
             policy.rules.sort_by(|a, b| a.rule.cmp(&b.rule));
         }
-        let elsewhere =
-            policies.non_matching_rules(view).into_iter().map(ElsewhereReport::from).collect();
+        let elsewhere = policies
+            .non_matching_rules(view)
+            .into_iter()
+            .map(NonMatchingRuleReport::from)
+            .collect();
         Self { policies: all, elsewhere }
     }
 }
@@ -143,7 +146,7 @@ impl RuleCheckReport {
             check: check.clone(),
             result: *truth,
             wants: wanted.clone(),
-            found: observed.iter().map(|fact| FactReport::new(fact, show_values)).collect(),
+            found: observed.iter().map(|fact| ObservationReport::new(fact, show_values)).collect(),
             operands: operands.iter().map(|own| OperandReport::new(own, show_values)).collect(),
             change: suggestion.clone(),
         }
@@ -152,12 +155,12 @@ impl RuleCheckReport {
 
 impl OperandReport {
     fn new(operand: &Operand, show_values: bool) -> Self {
-        let found = operand.observed.iter().map(|fact| FactReport::new(fact, show_values));
+        let found = operand.observed.iter().map(|fact| ObservationReport::new(fact, show_values));
         Self { text: operand.text.clone(), result: operand.truth, found: found.collect() }
     }
 }
 
-impl FactReport {
+impl ObservationReport {
     fn new(fact: &Observation, show_values: bool) -> Self {
         let (state, kind, value) = match &fact.value {
             ObservedValue::Absent => ("absent", None, None),
@@ -173,7 +176,7 @@ impl FactReport {
     }
 }
 
-impl From<NonMatchingRule> for ElsewhereReport {
+impl From<NonMatchingRule> for NonMatchingRuleReport {
     fn from(elsewhere: NonMatchingRule) -> Self {
         let difference = |(what, about)| DifferenceReport { what, about };
         Self {

@@ -5,17 +5,17 @@ use std::io::{self, Write};
 
 use anstyle::Style;
 
-use super::change::Change;
-use super::report::{AnswerReport, IgnoredReport, RecordedReport, Report, TokensReport};
-use super::rules::{FactReport, OperandReport, PolicyReport, RuleCheckReport, RuleReport};
+use super::change::SuggestedChange;
+use super::report::{AnswerReport, ExplainReport, IgnoredReport, RecordedReport, TokensReport};
+use super::rules::{ObservationReport, OperandReport, PolicyReport, RuleCheckReport, RuleReport};
 use crate::cli::inspect::{HopReport, RejectionReport, Verdict, write_hop};
 use crate::cli::style::{BAD, GOOD, HEADING, QUIET, visible};
 use crate::policy::{Effect, HostFit, Mode, Truth};
 
 /// How many rules that are about other requests are named.
-const MOST_ELSEWHERE: usize = 10;
+const MOST_NON_MATCHING: usize = 10;
 
-pub(super) fn write(report: &Report, out: &mut dyn Write) -> io::Result<()> {
+pub(super) fn write(report: &ExplainReport, out: &mut dyn Write) -> io::Result<()> {
     if let Some(recorded) = &report.recorded {
         write_recorded(recorded, report, out)?;
     } else {
@@ -39,7 +39,7 @@ pub(super) fn write(report: &Report, out: &mut dyn Write) -> io::Result<()> {
     write_peer(report, out)?;
     write_tokens(&report.tokens, out)?;
     write_policies(&report.policies, out)?;
-    write_elsewhere(report, out)
+    write_non_matching(report, out)
 }
 
 fn write_answer(answer: &AnswerReport, out: &mut dyn Write) -> io::Result<()> {
@@ -86,7 +86,7 @@ fn line(out: &mut dyn Write, label: &str, values: &[String]) -> io::Result<()> {
 
 fn write_recorded(
     recorded: &RecordedReport,
-    report: &Report,
+    report: &ExplainReport,
     out: &mut dyn Write,
 ) -> io::Result<()> {
     let RecordedReport { recorded, same_documents, same_answer } = recorded;
@@ -128,12 +128,12 @@ fn short(answer: &AnswerReport) -> String {
     format!("{}{reason}", answer.decision)
 }
 
-fn write_changes(changes: &[Change], out: &mut dyn Write) -> io::Result<()> {
+fn write_changes(changes: &[SuggestedChange], out: &mut dyn Write) -> io::Result<()> {
     if changes.is_empty() {
         return Ok(());
     }
     writeln!(out, "\n{HEADING}what would have to change{HEADING:#}")?;
-    for Change { rule, needs } in changes {
+    for SuggestedChange { rule, needs } in changes {
         let name = rule.as_deref().map(|rule| format!("{}: ", visible(rule))).unwrap_or_default();
         for (at, need) in needs.iter().enumerate() {
             let lead = if at == 0 { name.clone() } else { String::from("and ") };
@@ -144,7 +144,7 @@ fn write_changes(changes: &[Change], out: &mut dyn Write) -> io::Result<()> {
     Ok(())
 }
 
-fn write_peer(report: &Report, out: &mut dyn Write) -> io::Result<()> {
+fn write_peer(report: &ExplainReport, out: &mut dyn Write) -> io::Result<()> {
     let peer = &report.peer;
     if peer.verdict == Verdict::NotReached {
         return Ok(());
@@ -272,7 +272,7 @@ fn write_check(check: &RuleCheckReport, branch: &Branch, out: &mut dyn Write) ->
     if !check.wants.is_empty() && check.operands.is_empty() {
         write!(out, " {QUIET}wants{QUIET:#} {}", visible(&check.wants.join(", ")))?;
     }
-    write_facts(&check.check, &check.found, out)?;
+    write_observations(&check.check, &check.found, out)?;
     for (at, operand) in check.operands.iter().enumerate() {
         write_operand(operand, &Branch::of(&branch.below, at, check.operands.len()), out)?;
     }
@@ -283,11 +283,15 @@ fn write_operand(operand: &OperandReport, branch: &Branch, out: &mut dyn Write) 
     let (mark, style) = mark(operand.result);
     let text = visible(&operand.text.split_whitespace().collect::<Vec<_>>().join(" "));
     write!(out, "{QUIET}{}{QUIET:#}{style}{mark}{style:#} {text}", branch.lead)?;
-    write_facts("", &operand.found, out)
+    write_observations("", &operand.found, out)
 }
 
 /// The observed values. One whose name is that of its check, `known`, is not named again.
-fn write_facts(known: &str, facts: &[FactReport], out: &mut dyn Write) -> io::Result<()> {
+fn write_observations(
+    known: &str,
+    facts: &[ObservationReport],
+    out: &mut dyn Write,
+) -> io::Result<()> {
     for (at, fact) in facts.iter().enumerate() {
         let lead = if at == 0 { ";" } else { "," };
         let name = if fact.name == known { String::new() } else { visible(&fact.name) };
@@ -297,7 +301,7 @@ fn write_facts(known: &str, facts: &[FactReport], out: &mut dyn Write) -> io::Re
     writeln!(out)
 }
 
-fn seen(fact: &FactReport) -> String {
+fn seen(fact: &ObservationReport) -> String {
     match (fact.state, &fact.value, fact.kind) {
         (_, Some(value), _) => format!("is {}", visible(value)),
         ("masked", _, Some(kind)) => format!("is {kind}"),
@@ -307,19 +311,19 @@ fn seen(fact: &FactReport) -> String {
     }
 }
 
-fn write_elsewhere(report: &Report, out: &mut dyn Write) -> io::Result<()> {
+fn write_non_matching(report: &ExplainReport, out: &mut dyn Write) -> io::Result<()> {
     if report.elsewhere.is_empty() {
         return Ok(());
     }
     writeln!(out, "\n{HEADING}rules{HEADING:#} about other requests to this host")?;
-    for rule in report.elsewhere.iter().take(MOST_ELSEWHERE) {
+    for rule in report.elsewhere.iter().take(MOST_NON_MATCHING) {
         let differs =
             rule.differs.iter().map(|own| format!("{} {}", own.what.as_str(), own.about.join(" ")));
         let differs = visible(&differs.collect::<Vec<_>>().join(", "));
         let (name, effect) = (visible(&rule.rule), rule.effect);
         writeln!(out, "  {name} {QUIET}{effect}:{QUIET:#} {differs}")?;
     }
-    let more = report.elsewhere.len().saturating_sub(MOST_ELSEWHERE);
+    let more = report.elsewhere.len().saturating_sub(MOST_NON_MATCHING);
     if more > 0 {
         writeln!(out, "  {QUIET}and {more} more: `--output json` has them all{QUIET:#}")?;
     }

@@ -7,7 +7,7 @@ use crate::policy::{MissingData, TraceRecorder};
 
 /// Everything that was seen of one decision.
 #[derive(Debug)]
-pub(super) struct Watch {
+pub(super) struct ExplainWatch {
     pub(super) steps: Steps,
     pub(super) rules: TraceRecorder,
 }
@@ -20,13 +20,13 @@ pub(super) struct Steps {
     pub(super) passed: Vec<TokenCheck>,
 }
 
-impl Watch {
+impl ExplainWatch {
     pub(super) fn new(missing: MissingData) -> Self {
         Self { steps: Steps::default(), rules: TraceRecorder::with_missing(missing) }
     }
 }
 
-impl pdp::Trace for Watch {
+impl pdp::RequestTrace for ExplainWatch {
     type Authentication = Steps;
     type Evaluation = TraceRecorder;
 

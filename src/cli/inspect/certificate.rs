@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::peer::RejectionReport;
 use crate::authn::{CertificateDescription, DomainVerdict, verdicts};
-use crate::cli::moment;
+use crate::cli::time;
 use crate::clock::UnixTime;
 use crate::evidence::PresentedCertificate;
 use crate::reason::Rejection;
@@ -48,7 +48,7 @@ pub(super) struct Description {
     pub(super) not_before: String,
     pub(super) not_after: String,
     /// By its own dates alone.
-    pub(super) validity: Validity,
+    pub(super) validity: ValidityState,
     pub(super) seconds_left: u64,
     #[serde(skip)]
     pub(super) lifetime: String,
@@ -66,10 +66,10 @@ pub(super) struct Description {
     pub(super) spki_sha256: String,
 }
 
-/// Whether the time is between the dates of a certificate.
+/// The state of a certificate's dates.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub(super) enum Validity {
+pub(super) enum ValidityState {
     NotYetValid,
     Valid,
     Expired,
@@ -88,7 +88,7 @@ pub(super) struct VerdictReport {
     pub(super) until: Option<String>,
 }
 
-/// Whether a trust domain verifies a certificate.
+/// The verdict of a trust domain on a certificate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum DomainVerdictReport {
@@ -127,17 +127,17 @@ impl Description {
     fn new(found: &CertificateDescription, now: UnixTime) -> Self {
         let (not_before, not_after) = (found.validity.not_before, found.validity.not_after);
         let validity = if now.as_secs() < not_before.as_secs() {
-            Validity::NotYetValid
+            ValidityState::NotYetValid
         } else if now.as_secs() > not_after.as_secs() {
-            Validity::Expired
+            ValidityState::Expired
         } else {
-            Validity::Valid
+            ValidityState::Valid
         };
         let left = match validity {
-            Validity::Valid => format!("{} left", moment::lasting(not_after.since(now))),
-            Validity::Expired => format!("expired {}", moment::relative(not_after, now)),
-            Validity::NotYetValid => {
-                format!("not valid yet, begins {}", moment::relative(not_before, now))
+            ValidityState::Valid => format!("{} left", time::lasting(not_after.since(now))),
+            ValidityState::Expired => format!("expired {}", time::relative(not_after, now)),
+            ValidityState::NotYetValid => {
+                format!("not valid yet, begins {}", time::relative(not_before, now))
             }
         };
         Self {
@@ -151,7 +151,7 @@ impl Description {
             not_after: not_after.to_rfc3339(),
             validity,
             seconds_left: not_after.since(now).as_secs(),
-            lifetime: moment::lasting(not_after.since(not_before)),
+            lifetime: time::lasting(not_after.since(not_before)),
             left,
             is_ca: found.is_ca,
             key: found.key.clone(),

@@ -4,11 +4,11 @@ use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
 
 use super::certificate::VerificationContext;
-use super::input::{Input, Kind};
+use super::input::{InputKind, InspectInput};
 use super::render;
-use super::report::Report;
+use super::report::InspectReport;
 use crate::cli::style::{self, Output};
-use crate::cli::{CommandError, Exit, documents, files, moment};
+use crate::cli::{CommandError, Exit, documents, files, time};
 use crate::clock::{Clock as _, SystemClock, UnixTime};
 use crate::evidence::{PeerSources, PrincipalSource};
 use crate::evidence_level::EvidenceLevel;
@@ -33,7 +33,7 @@ pub(in crate::cli) struct Args {
     xfcc: Option<String>,
     /// The kind of the file, if it is not recognized.
     #[arg(long = "as", value_enum, value_name = "KIND")]
-    kind: Option<Kind>,
+    kind: Option<InputKind>,
     /// A file or folder of documents to verify with; may be given more than once.
     #[arg(long, value_name = "PATH")]
     documents: Vec<PathBuf>,
@@ -54,7 +54,7 @@ pub(in crate::cli) struct Args {
     #[arg(long, value_name = "NAME")]
     destination: Option<String>,
     /// Verify at this time instead of now: RFC 3339, or seconds since 1970.
-    #[arg(long, value_name = "TIME", value_parser = moment::parse, allow_hyphen_values = true)]
+    #[arg(long, value_name = "TIME", value_parser = time::parse, allow_hyphen_values = true)]
     at: Option<UnixTime>,
     /// Output format.
     #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
@@ -84,15 +84,15 @@ pub(in crate::cli) fn run(args: &Args) -> Result<Exit, CommandError> {
         revision: snapshot.as_ref().map(|snapshot| snapshot.revision().as_str()),
         now: args.at.unwrap_or_else(|| SystemClock.now()),
     };
-    let report = Report::new(&input, &args.sources(&input), context);
+    let report = InspectReport::new(&input, &args.sources(&input), context);
     args.output.write(&report, render::write)?;
     Ok(Exit::ok_if(report.is_good()))
 }
 
 impl Args {
-    fn input(&self) -> Result<Input, String> {
+    fn input(&self) -> Result<InspectInput, String> {
         if let Some(value) = &self.xfcc {
-            return Input::parse(value.as_bytes(), Some(Kind::Xfcc));
+            return InspectInput::parse(value.as_bytes(), Some(InputKind::Xfcc));
         }
         let file = self.file.as_deref().unwrap_or(Path::new("-"));
         let is_stdin = file == Path::new("-");
@@ -102,11 +102,11 @@ impl Args {
         let name = || if is_stdin { "standard input".into() } else { files::shown(file) };
         let bytes =
             files::read(file).map_err(|error| format!("cannot read `{}`: {error}", name()))?;
-        Input::parse(&bytes, self.kind)
+        InspectInput::parse(&bytes, self.kind)
             .map_err(|why| format!("cannot inspect `{}`: {}", name(), style::visible(&why)))
     }
 
-    fn sources(&self, input: &Input) -> PeerSources {
+    fn sources(&self, input: &InspectInput) -> PeerSources {
         let uses = |source| self.sources.contains(&source);
         PeerSources {
             source_certificate: uses(EvidenceSource::SourceCertificate),

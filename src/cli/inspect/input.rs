@@ -14,7 +14,7 @@ use crate::request::{CredentialHeaders, HeaderValue, Headers, SealedNames, Text}
 
 /// The kind of a text or file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-pub(super) enum Kind {
+pub(super) enum InputKind {
     /// A certificate, or a chain that begins with the leaf, in PEM.
     Pem,
     /// One certificate in DER.
@@ -29,18 +29,18 @@ pub(super) enum Kind {
 
 /// The credentials of one request.
 #[derive(Debug)]
-pub(super) struct Input {
-    pub(super) kind: Kind,
+pub(super) struct InspectInput {
+    pub(super) kind: InputKind,
     pub(super) credentials: CredentialHeaders,
     pub(super) destination: Option<Text>,
-    /// Whether the TLS peer can be known: not if the input is a certificate or a header alone.
+    /// True if the TLS peer can be known: not if the input is a certificate or a header alone.
     pub(super) names_tls_peer: bool,
 }
 
 /// A recorded check in JSON: our own short form.
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
-struct Recorded {
+struct RecordedCheck {
     xfcc: Option<String>,
     client_cert: Option<String>,
     client_cert_chain: Option<String>,
@@ -51,7 +51,7 @@ struct Recorded {
 
 const XFCC: &str = "x-forwarded-client-cert";
 
-impl Kind {
+impl InputKind {
     pub(super) const fn as_str(self) -> &'static str {
         match self {
             Self::Pem => "PEM",
@@ -62,7 +62,7 @@ impl Kind {
         }
     }
 
-    /// Whether it is evidence without a request.
+    /// True if it is evidence without a request.
     pub(super) const fn is_certificate(self) -> bool {
         matches!(self, Self::Pem | Self::Der)
     }
@@ -91,17 +91,17 @@ impl Kind {
     }
 }
 
-impl Input {
+impl InspectInput {
     /// Reads `bytes` as `kind`, or as what they look like.
-    pub(super) fn parse(bytes: &[u8], kind: Option<Kind>) -> Result<Self, String> {
+    pub(super) fn parse(bytes: &[u8], kind: Option<InputKind>) -> Result<Self, String> {
         if bytes.trim_ascii().is_empty() {
             return Err(String::from("there is nothing in it"));
         }
         let guessed = kind.is_none();
-        let kind = kind.unwrap_or_else(|| Kind::of(bytes));
+        let kind = kind.unwrap_or_else(|| InputKind::of(bytes));
         // Every element of XFCC is `Key=value`, or JSON.
         if guessed
-            && kind == Kind::Xfcc
+            && kind == InputKind::Xfcc
             && !bytes.contains(&b'=')
             && !bytes.trim_ascii().starts_with(b"[")
         {
@@ -110,11 +110,11 @@ impl Input {
             ));
         }
         match kind {
-            Kind::Pem => Self::pem(bytes),
-            Kind::Der => Ok(Self::certificates(kind, &[bytes])),
-            Kind::Xfcc => Ok(Self::xfcc(bytes)),
-            Kind::Json => Self::json(bytes),
-            Kind::Check => Self::check(bytes, kind),
+            InputKind::Pem => Self::pem(bytes),
+            InputKind::Der => Ok(Self::certificates(kind, &[bytes])),
+            InputKind::Xfcc => Ok(Self::xfcc(bytes)),
+            InputKind::Json => Self::json(bytes),
+            InputKind::Check => Self::check(bytes, kind),
         }
     }
 
@@ -126,10 +126,10 @@ impl Input {
             return Err(String::from("there is no certificate in it"));
         }
         let ders: Vec<&[u8]> = certificates.iter().map(AsRef::as_ref).collect();
-        Ok(Self::certificates(Kind::Pem, &ders))
+        Ok(Self::certificates(InputKind::Pem, &ders))
     }
 
-    fn certificates(kind: Kind, ders: &[&[u8]]) -> Self {
+    fn certificates(kind: InputKind, ders: &[&[u8]]) -> Self {
         let pem: String = ders.iter().map(|der| to_pem(der)).collect();
         let key = if ders.len() > 1 { "Chain" } else { "Cert" };
         let text = format!("{key}=\"{}\"", utf8_percent_encode(&pem, NON_ALPHANUMERIC));
@@ -143,16 +143,16 @@ impl Input {
         });
         let value = named.and_then(|(_, rest)| rest.get(1..)).unwrap_or(value);
         let recorded = [(XFCC, value.trim_ascii().to_vec())];
-        Self::of(Kind::Xfcc, recorded, None, None, None)
+        Self::of(InputKind::Xfcc, recorded, None, None, None)
     }
 
     fn json(bytes: &[u8]) -> Result<Self, String> {
         let value: Value =
             serde_json::from_slice(bytes).map_err(|error| format!("it is not JSON: {error}"))?;
         if value.get("attributes").is_some() {
-            return Self::check(bytes, Kind::Json);
+            return Self::check(bytes, InputKind::Json);
         }
-        let recorded: Recorded = serde_json::from_value(value)
+        let recorded: RecordedCheck = serde_json::from_value(value)
             .map_err(|error| format!("{error}; or give Envoy's whole check, with `attributes`"))?;
         let lines = [
             (XFCC, recorded.xfcc),
@@ -162,7 +162,7 @@ impl Input {
         let lines = lines.into_iter();
         let lines = lines.filter_map(|(name, text)| Some((name, text?.into_bytes())));
         Ok(Self::of(
-            Kind::Json,
+            InputKind::Json,
             lines,
             recorded.source_certificate,
             recorded.source_principal,
@@ -171,7 +171,7 @@ impl Input {
     }
 
     /// Envoy's whole check, in protobuf or in its JSON form.
-    fn check(bytes: &[u8], kind: Kind) -> Result<Self, String> {
+    fn check(bytes: &[u8], kind: InputKind) -> Result<Self, String> {
         let (view, credentials) = envoy::decode_recorded(bytes, &SealedNames::default())
             .unwrap_or_else(|| {
                 Err(String::from(
@@ -183,7 +183,7 @@ impl Input {
     }
 
     fn of(
-        kind: Kind,
+        kind: InputKind,
         lines: impl IntoIterator<Item = (&'static str, Vec<u8>)>,
         certificate: Option<String>,
         principal: Option<String>,
@@ -201,12 +201,12 @@ impl Input {
             principal.map(Text::from),
         );
         let destination = destination.map(Text::from);
-        Self { kind, credentials, destination, names_tls_peer: kind == Kind::Json }
+        Self { kind, credentials, destination, names_tls_peer: kind == InputKind::Json }
     }
 
-    /// Whether it is a header that came without anything about the connection.
+    /// True if it is a header that came without anything about the connection.
     pub(super) fn is_header_without_peer(&self) -> bool {
-        self.kind == Kind::Xfcc && !self.names_tls_peer
+        self.kind == InputKind::Xfcc && !self.names_tls_peer
     }
 
     /// The same with another word for the TLS peer and for the proxy itself.

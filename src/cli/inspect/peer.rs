@@ -29,7 +29,7 @@ pub(in crate::cli) struct RejectionReport {
     pub(in crate::cli) detail: String,
 }
 
-/// Whether a credential is verified.
+/// The result for a credential.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(in crate::cli) enum Verdict {
@@ -45,7 +45,7 @@ pub(in crate::cli) enum Verdict {
 /// The place of a piece of evidence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub(in crate::cli) enum Place {
+pub(in crate::cli) enum PeerPlace {
     SourceCertificate,
     Xfcc,
     ClientCert,
@@ -65,7 +65,7 @@ pub(in crate::cli) enum Finding {
 
 #[derive(Clone, Debug, Serialize)]
 pub(in crate::cli) struct HopReport {
-    pub(in crate::cli) place: Place,
+    pub(in crate::cli) place: PeerPlace,
     /// The number of the XFCC element, counted from the left and from 1.
     pub(in crate::cli) element: Option<usize>,
     pub(in crate::cli) finding: Finding,
@@ -131,10 +131,10 @@ impl From<&Rejection> for RejectionReport {
 impl HopReport {
     pub(in crate::cli) fn new(hop: &Hop<'_>) -> Self {
         let (place, element) = match hop.place {
-            HopPlace::SourceCertificate => (Place::SourceCertificate, None),
-            HopPlace::Element(index) => (Place::Xfcc, Some(index.saturating_add(1))),
-            HopPlace::ClientCert => (Place::ClientCert, None),
-            HopPlace::Principal => (Place::Principal, None),
+            HopPlace::SourceCertificate => (PeerPlace::SourceCertificate, None),
+            HopPlace::Element(index) => (PeerPlace::Xfcc, Some(index.saturating_add(1))),
+            HopPlace::ClientCert => (PeerPlace::ClientCert, None),
+            HopPlace::Principal => (PeerPlace::Principal, None),
         };
         let empty = Self { place, finding: Finding::Repeated, ..Self::not_reached(element) };
         match hop.finding {
@@ -159,7 +159,7 @@ impl HopReport {
 
     pub(super) const fn not_reached(element: Option<usize>) -> Self {
         Self {
-            place: Place::Xfcc,
+            place: PeerPlace::Xfcc,
             element,
             finding: Finding::NotReached,
             rejection: None,

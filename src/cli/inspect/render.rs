@@ -2,12 +2,12 @@
 
 use std::io::{self, Write};
 
-use super::certificate::{CertificateReport, Description, Validity, VerdictReport};
-use super::peer::{Finding, HopReport, PeerReport, Place, RejectionReport, Verdict};
-use super::report::{ElementReport, Report, XfccReport};
+use super::certificate::{CertificateReport, Description, ValidityState, VerdictReport};
+use super::peer::{Finding, HopReport, PeerPlace, PeerReport, RejectionReport, Verdict};
+use super::report::{ElementReport, InspectReport, XfccReport};
 use crate::cli::style::{BAD, GOOD, HEADING, QUIET, visible};
 
-pub(super) fn write(report: &Report, out: &mut dyn Write) -> io::Result<()> {
+pub(super) fn write(report: &InspectReport, out: &mut dyn Write) -> io::Result<()> {
     if let Some(peer) = &report.peer {
         write_peer(peer, out)?;
     }
@@ -65,10 +65,10 @@ pub(in crate::cli) fn write_hop(
 ) -> io::Result<()> {
     let place = match (hop.element, hop.place) {
         (Some(at), _) => format!("XFCC element {at}"),
-        (None, Place::SourceCertificate) => String::from("source.certificate"),
-        (None, Place::Xfcc) => String::from("xfcc"),
-        (None, Place::ClientCert) => String::from("client-cert"),
-        (None, Place::Principal) => String::from("principal"),
+        (None, PeerPlace::SourceCertificate) => String::from("source.certificate"),
+        (None, PeerPlace::Xfcc) => String::from("xfcc"),
+        (None, PeerPlace::ClientCert) => String::from("client-cert"),
+        (None, PeerPlace::Principal) => String::from("principal"),
     };
     let style = match hop.finding {
         Finding::Caller => GOOD,
@@ -79,7 +79,7 @@ pub(in crate::cli) fn write_hop(
     writeln!(out, "  {place:<18}  {style}{finding:<11}{style:#}  {remark}")
 }
 
-fn write_walk(report: &Report, out: &mut dyn Write) -> io::Result<()> {
+fn write_walk(report: &InspectReport, out: &mut dyn Write) -> io::Result<()> {
     writeln!(out, "\n{HEADING}walk{HEADING:#}, from the nearest proxy")?;
     for hop in &report.walk {
         write_hop(hop, &why(hop, report), out)?;
@@ -87,7 +87,7 @@ fn write_walk(report: &Report, out: &mut dyn Write) -> io::Result<()> {
     Ok(())
 }
 
-fn why(hop: &HopReport, report: &Report) -> String {
+fn why(hop: &HopReport, report: &InspectReport) -> String {
     let name = hop.identity.as_deref().map(visible).unwrap_or_default();
     let evidence = hop.evidence.unwrap_or_default();
     match (hop.finding, &hop.rejection) {
@@ -102,7 +102,7 @@ fn why(hop: &HopReport, report: &Report) -> String {
     }
 }
 
-fn write_xfcc(xfcc: &XfccReport, report: &Report, out: &mut dyn Write) -> io::Result<()> {
+fn write_xfcc(xfcc: &XfccReport, report: &InspectReport, out: &mut dyn Write) -> io::Result<()> {
     if let Some(RejectionReport { reason, detail }) = &xfcc.rejection {
         writeln!(out, "\n{HEADING}XFCC{HEADING:#}")?;
         return line(out, "malformed", &format!("{BAD}{reason}{BAD:#}: {}", visible(detail)));
@@ -164,7 +164,7 @@ fn write_leaf(leaf: &Description, out: &mut dyn Write) -> io::Result<()> {
     if let Some(RejectionReport { reason, detail }) = &leaf.names_rejection {
         line(out, "names", &format!("{BAD}{reason}{BAD:#}: {}", visible(detail)))?;
     }
-    let style = if leaf.validity == Validity::Valid { GOOD } else { BAD };
+    let style = if leaf.validity == ValidityState::Valid { GOOD } else { BAD };
     line(out, "valid", &format!("{} to {}", leaf.not_before, leaf.not_after))?;
     line(out, "", &format!("{style}{}{style:#}, lives {}", leaf.left, leaf.lifetime))?;
     let ca = if leaf.is_ca { ", a CA" } else { "" };
@@ -185,7 +185,7 @@ fn write_issuer(
     let Some(issuer) = issuer else {
         return line(out, &label, &format!("{BAD}it is not an X.509 certificate{BAD:#}"));
     };
-    let style = if issuer.validity == Validity::Valid { QUIET } else { BAD };
+    let style = if issuer.validity == ValidityState::Valid { QUIET } else { BAD };
     line(out, &label, &visible(&issuer.subject))?;
     line(out, "", &format!("{QUIET}issued by {}{QUIET:#}", visible(&issuer.issuer)))?;
     line(out, "", &format!("{style}{}, until {}{style:#}", issuer.left, issuer.not_after))?;

@@ -3,15 +3,15 @@
 use serde::Serialize;
 
 use super::certificate::{CertificateReport, VerificationContext};
-use super::input::Input;
+use super::input::InspectInput;
 use super::peer::{Finding, HopReport, PeerReport, RejectionReport, Verdict};
 use crate::authn::{self, Hop, NoCache};
 use crate::evidence::{PeerEvidence, PeerSources, Presented, PresentedCertificate, XfccElement};
 
 #[derive(Debug, Serialize)]
-pub(super) struct Report {
+pub(super) struct InspectReport {
     pub(super) input: &'static str,
-    /// Whether it is a certificate alone, without a request.
+    /// True if it is a certificate alone, without a request.
     #[serde(skip)]
     pub(super) is_certificate: bool,
     /// The time of the verification.
@@ -55,9 +55,9 @@ const ALONE: &str = "it is a trusted forwarder: in a request, the caller is the 
 const WITHOUT_DOCUMENTS: &str =
     "nothing is verified: give `--documents` for the walk and the verdicts";
 
-impl Report {
+impl InspectReport {
     pub(super) fn new(
-        input: &Input,
+        input: &InspectInput,
         sources: &PeerSources,
         context: VerificationContext<'_>,
     ) -> Self {
@@ -121,7 +121,7 @@ impl Report {
         self.peer = Some(PeerReport::new(&peer));
     }
 
-    /// Whether the peer is verified; without documents, whether everything that was shown can be read.
+    /// True if the peer is verified; without documents, whether everything that was shown can be read.
     pub(super) fn is_good(&self) -> bool {
         self.peer
             .as_ref()

@@ -3,17 +3,23 @@
 use proptest::prelude::*;
 
 use super::certificate::VerificationContext;
-use super::input::{Input, Kind};
+use super::input::{InputKind, InspectInput};
 use super::render;
-use super::report::Report;
+use super::report::InspectReport;
 use crate::cli::style;
 use crate::clock::UnixTime;
 use crate::evidence::{PeerSources, PrincipalSource};
 use crate::evidence_level::EvidenceLevel;
 use crate::trust::TrustStore;
 
-const KINDS: [Option<Kind>; 6] =
-    [None, Some(Kind::Pem), Some(Kind::Der), Some(Kind::Xfcc), Some(Kind::Json), Some(Kind::Check)];
+const KINDS: [Option<InputKind>; 6] = [
+    None,
+    Some(InputKind::Pem),
+    Some(InputKind::Der),
+    Some(InputKind::Xfcc),
+    Some(InputKind::Json),
+    Some(InputKind::Check),
+];
 
 fn assert_harmless(bytes: &[u8]) {
     let trust = TrustStore::default();
@@ -30,8 +36,8 @@ fn assert_harmless(bytes: &[u8]) {
         identities: Vec::new(),
     };
     for kind in KINDS {
-        let Ok(input) = Input::parse(bytes, kind) else { continue };
-        let report = Report::new(&input.with(None, None), &sources, context);
+        let Ok(input) = InspectInput::parse(bytes, kind) else { continue };
+        let report = InspectReport::new(&input.with(None, None), &sources, context);
         let mut out = anstream::StripStream::new(Vec::new());
         render::write(&report, &mut out).unwrap();
         let mut out = out.into_inner();

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use tokio::runtime::Runtime;
 
 use crate::cli::style::Output;
-use crate::cli::{CommandError, documents, moment};
+use crate::cli::{CommandError, documents, time};
 use crate::clock::{Clock as _, SystemClock, UnixTime};
 use crate::pdp::Snapshot;
 
@@ -22,7 +22,7 @@ pub(super) struct Common {
     #[arg(long)]
     pub(super) offline: bool,
     /// Judge at this moment instead of now: RFC 3339, or seconds since 1970.
-    #[arg(long, value_name = "TIME", value_parser = moment::parse, allow_hyphen_values = true)]
+    #[arg(long, value_name = "TIME", value_parser = time::parse, allow_hyphen_values = true)]
     pub(super) at: Option<UnixTime>,
     /// Output format.
     #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]

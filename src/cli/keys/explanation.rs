@@ -8,8 +8,8 @@ use serde_json::Value;
 
 use crate::authn::{TokenCheck, TokenIdentity};
 use crate::cli::inspect::Verdict;
-use crate::cli::moment;
 use crate::cli::style::{BAD, GOOD, QUIET, visible};
+use crate::cli::time;
 use crate::clock::UnixTime;
 use crate::evidence::PresentedToken;
 use crate::reason::{Reason, Rejection};
@@ -17,7 +17,7 @@ use crate::reason::{Reason, Rejection};
 /// The result of verifying a token. Holds nothing of it but its header, the names of its claims, its times, and an
 /// issuer or audience that is not ours.
 #[derive(Debug, Serialize)]
-pub(super) struct Report {
+pub(super) struct VerifyReport {
     pub(super) verdict: Verdict,
     pub(super) reason: Option<Reason>,
     pub(super) detail: Option<String>,
@@ -29,10 +29,10 @@ pub(super) struct Report {
     pub(super) source: Option<String>,
     /// The key that the header selects.
     pub(super) key: Option<KeyReport>,
-    pub(super) header: Option<Header>,
+    pub(super) header: Option<TokenHeader>,
     pub(super) claims: Vec<String>,
     pub(super) times: Vec<Time>,
-    pub(super) checks: Vec<Check>,
+    pub(super) checks: Vec<KeyCheck>,
 }
 
 #[derive(Debug, Serialize)]
@@ -42,7 +42,7 @@ pub(super) struct KeyReport {
 }
 
 #[derive(Debug, Serialize)]
-pub(super) struct Header {
+pub(super) struct TokenHeader {
     alg: String,
     typ: Option<String>,
     kid: Option<String>,
@@ -56,7 +56,7 @@ pub(super) struct Time {
 }
 
 #[derive(Debug, Serialize)]
-pub(super) struct Check {
+pub(super) struct KeyCheck {
     check: &'static str,
     result: CheckResult,
 }
@@ -71,7 +71,7 @@ enum CheckResult {
 
 const FORMAT: &str = "format";
 
-impl Report {
+impl VerifyReport {
     pub(super) fn new(
         verified: Result<&[TokenIdentity], &Rejection>,
         passed: &[TokenCheck],
@@ -79,7 +79,7 @@ impl Report {
     ) -> Self {
         let rejection = verified.err();
         let mut failed = rejection.is_none();
-        let mut checks = vec![Check { check: FORMAT, result: CheckResult::Passed }];
+        let mut checks = vec![KeyCheck { check: FORMAT, result: CheckResult::Passed }];
         checks.extend(TokenCheck::ALL.iter().map(|check| {
             let result = match (passed.contains(check), failed) {
                 (true, _) => CheckResult::Passed,
@@ -87,7 +87,7 @@ impl Report {
                 (false, false) => CheckResult::Failed,
             };
             failed |= result == CheckResult::Failed;
-            Check { check: check.as_str(), result }
+            KeyCheck { check: check.as_str(), result }
         }));
         Self {
             verdict: if rejection.is_none() { Verdict::Verified } else { Verdict::Rejected },
@@ -120,7 +120,7 @@ impl Report {
     pub(super) fn describe(&mut self, token: Option<&PresentedToken>, now: UnixTime) {
         let Some(jws) = token.and_then(|token| token.jws().ok()) else { return };
         let header = &jws.header;
-        self.header = Some(Header {
+        self.header = Some(TokenHeader {
             alg: header.algorithm.clone(),
             typ: header.token_type.clone(),
             kid: header.key_id.clone(),
@@ -129,14 +129,14 @@ impl Report {
         self.claims = claims.keys().cloned().collect();
         for claim in ["iat", "nbf", "exp"] {
             if let Some(at) = claims.get(claim).and_then(Value::as_i64).map(UnixTime::from_secs) {
-                let relative = moment::relative(at, now);
+                let relative = time::relative(at, now);
                 self.times.push(Time { claim, at: at.to_rfc3339(), relative });
             }
         }
     }
 }
 
-pub(super) fn write(report: &Report, out: &mut dyn Write) -> io::Result<()> {
+pub(super) fn write(report: &VerifyReport, out: &mut dyn Write) -> io::Result<()> {
     match (report.reason, report.detail.as_deref()) {
         (Some(reason), detail) => {
             let detail = visible(detail.unwrap_or_default());
@@ -169,7 +169,7 @@ pub(super) fn write(report: &Report, out: &mut dyn Write) -> io::Result<()> {
     Ok(())
 }
 
-fn write_token(report: &Report, out: &mut dyn Write) -> io::Result<()> {
+fn write_token(report: &VerifyReport, out: &mut dyn Write) -> io::Result<()> {
     let word =
         |word: &Option<String>| word.as_deref().map_or_else(|| String::from("none"), visible);
     let none = || match report.known_issuers.as_slice() {

@@ -5,9 +5,9 @@ use std::io::{self, Write};
 use serde::Serialize;
 
 use super::common::Common;
-use super::obtain::{Obtained, Origin, obtain};
+use super::obtain::{KeyPlace, Obtained, obtain};
 use crate::cli::style::{BAD, GOOD, HEADING, QUIET, visible};
-use crate::cli::{CommandError, Exit, moment};
+use crate::cli::{CommandError, Exit, time};
 use crate::clock::UnixTime;
 use crate::document::IssuerProfile;
 use crate::trust::{Algorithm, Issuer, KeySet, SkippedKey, VerificationKey};
@@ -19,7 +19,7 @@ struct IssuerReport {
     profile: IssuerProfile,
     /// The settings that the profile may have set.
     settings: String,
-    source: Source,
+    source: KeyOrigin,
     address: Option<String>,
     /// Why the keys could not be fetched.
     error: Option<String>,
@@ -29,14 +29,14 @@ struct IssuerReport {
     next_refresh: Option<String>,
     #[serde(skip)]
     until_refresh: Option<String>,
-    keys: Vec<KeyReport>,
+    keys: Vec<ListedKeyReport>,
     kept: Option<KeptReport>,
 }
 
-/// Where the keys of an issuer are from.
+/// The origin of an issuer's keys.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-enum Source {
+enum KeyOrigin {
     Documents,
     Fetched,
     Kept,
@@ -45,7 +45,7 @@ enum Source {
 }
 
 #[derive(Debug, Default, Serialize)]
-struct KeyReport {
+struct ListedKeyReport {
     kid: Option<String>,
     /// The position in the set of a key that is skipped, from 1.
     position: Option<usize>,
@@ -92,17 +92,17 @@ pub(super) fn run(common: &Common) -> Result<Exit, CommandError> {
 impl IssuerReport {
     fn new(issuer: &Issuer, obtained: &Obtained, now: UnixTime) -> Self {
         let (source, address, error) = match &obtained.origin {
-            Origin::Documents => (Source::Documents, None, None),
-            Origin::Fetched { address, .. } => (Source::Fetched, Some(address), None),
-            Origin::Introspected { address } => (Source::Introspection, Some(address), None),
-            Origin::NotFetched { address, why } if obtained.keys.is_some() => {
-                (Source::Kept, Some(address), Some(why))
+            KeyPlace::Documents => (KeyOrigin::Documents, None, None),
+            KeyPlace::Fetched { address, .. } => (KeyOrigin::Fetched, Some(address), None),
+            KeyPlace::Introspected { address } => (KeyOrigin::Introspection, Some(address), None),
+            KeyPlace::NotFetched { address, why } if obtained.keys.is_some() => {
+                (KeyOrigin::Kept, Some(address), Some(why))
             }
-            Origin::NotFetched { address, why } => (Source::None, Some(address), Some(why)),
+            KeyPlace::NotFetched { address, why } => (KeyOrigin::None, Some(address), Some(why)),
         };
         let (took, max_age) = match &obtained.origin {
-            Origin::Fetched { took, max_age, .. } => (Some(*took), *max_age),
-            Origin::Documents | Origin::NotFetched { .. } | Origin::Introspected { .. } => {
+            KeyPlace::Fetched { took, max_age, .. } => (Some(*took), *max_age),
+            KeyPlace::Documents | KeyPlace::NotFetched { .. } | KeyPlace::Introspected { .. } => {
                 (None, None)
             }
         };
@@ -110,9 +110,9 @@ impl IssuerReport {
         let first_seen = obtained.kept.as_ref().map(|kept| &kept.first_seen);
         let usable = keys.iter().flat_map(|set| set.keys()).map(|key| {
             let seen = first_seen.and_then(|seen| seen.get(key.thumbprint()).copied());
-            KeyReport::new(key, issuer).seen(seen, now)
+            ListedKeyReport::new(key, issuer).seen(seen, now)
         });
-        let skipped = keys.iter().flat_map(|set| set.skipped()).map(KeyReport::skipped);
+        let skipped = keys.iter().flat_map(|set| set.skipped()).map(ListedKeyReport::skipped);
         Self {
             name: issuer.id.to_owned(),
             issuer: issuer.iss.as_str().to_owned(),
@@ -125,7 +125,7 @@ impl IssuerReport {
             max_age_seconds: max_age.map(|age| age.as_secs()),
             keys: usable.chain(skipped).collect(),
             next_refresh: obtained.next_fetch.map(UnixTime::to_rfc3339),
-            until_refresh: obtained.next_fetch.map(|at| moment::relative(at, now)),
+            until_refresh: obtained.next_fetch.map(|at| time::relative(at, now)),
             kept: obtained
                 .kept
                 .as_ref()
@@ -133,14 +133,14 @@ impl IssuerReport {
         }
     }
 
-    /// Whether the issuer's tokens can be verified with the keys that it publishes now.
+    /// True if the issuer's tokens can be verified with the keys that it publishes now.
     fn is_good(&self) -> bool {
-        self.source == Source::Introspection
+        self.source == KeyOrigin::Introspection
             || self.error.is_none() && self.keys.iter().any(|key| key.usable)
     }
 }
 
-impl KeyReport {
+impl ListedKeyReport {
     fn new(key: &VerificationKey, issuer: &Issuer) -> Self {
         let denied = key.id().is_some_and(|id| issuer.denies_key(id));
         let why = if denied {
@@ -162,7 +162,7 @@ impl KeyReport {
     }
 
     fn seen(self, first: Option<UnixTime>, now: UnixTime) -> Self {
-        let since = first.map(|at| moment::relative(at, now));
+        let since = first.map(|at| time::relative(at, now));
         Self { first_seen: first.map(UnixTime::to_rfc3339), since, ..self }
     }
 
@@ -199,7 +199,7 @@ impl KeptReport {
         let there = now_there.map(KeySet::keys).unwrap_or_default();
         Self {
             fetched_at: at.to_rfc3339(),
-            age: moment::relative(at, now),
+            age: time::relative(at, now),
             added: beyond(there, kept.keys()),
             removed: beyond(kept.keys(), there),
         }
@@ -238,22 +238,22 @@ fn write_issuer(report: &IssuerReport, out: &mut dyn Write) -> io::Result<()> {
     }
     let address = report.address.as_deref().map(visible).unwrap_or_default();
     match (report.source, &report.error) {
-        (Source::Introspection, _) => {
+        (KeyOrigin::Introspection, _) => {
             writeln!(out, "  source   {address} is asked about every token (introspection)")?;
             return Ok(());
         }
-        (Source::Documents, _) => writeln!(out, "  source   the documents")?,
-        (Source::Fetched, _) => {
+        (KeyOrigin::Documents, _) => writeln!(out, "  source   the documents")?,
+        (KeyOrigin::Fetched, _) => {
             let took = report.fetch_ms.unwrap_or_default();
             let keep = report.max_age_seconds.map(|age| format!(", may be kept for {age} s"));
             let keep = keep.unwrap_or_default();
             writeln!(out, "  source   {address}, fetched in {took} ms{keep}")?;
         }
-        (source @ (Source::Kept | Source::None), error) => {
+        (source @ (KeyOrigin::Kept | KeyOrigin::None), error) => {
             let why = error.as_deref().map(visible).unwrap_or_default();
             writeln!(out, "  source   {address}, {BAD}not fetched{BAD:#}: {why}")?;
             let instead =
-                if source == Source::Kept { "the keys that were kept" } else { "no keys" };
+                if source == KeyOrigin::Kept { "the keys that were kept" } else { "no keys" };
             writeln!(out, "           a server that starts now has {instead}")?;
         }
     }
@@ -281,7 +281,7 @@ fn write_kept(kept: &KeptReport, out: &mut dyn Write) -> io::Result<()> {
     Ok(())
 }
 
-fn write_keys(keys: &[KeyReport], out: &mut dyn Write) -> io::Result<()> {
+fn write_keys(keys: &[ListedKeyReport], out: &mut dyn Write) -> io::Result<()> {
     if keys.is_empty() {
         return writeln!(out, "  {BAD}no keys{BAD:#}");
     }
@@ -297,8 +297,8 @@ fn write_keys(keys: &[KeyReport], out: &mut dyn Write) -> io::Result<()> {
         let [a, b, c, d, e] = row;
         let status = match key {
             None => String::from("status"),
-            Some(KeyReport { usable: true, .. }) => format!("{GOOD}usable{GOOD:#}"),
-            Some(KeyReport { why, .. }) => {
+            Some(ListedKeyReport { usable: true, .. }) => format!("{GOOD}usable{GOOD:#}"),
+            Some(ListedKeyReport { why, .. }) => {
                 let why = why.as_deref().map(visible).unwrap_or_default();
                 format!("{BAD}not used{BAD:#}: {why}")
             }
@@ -312,7 +312,7 @@ fn write_keys(keys: &[KeyReport], out: &mut dyn Write) -> io::Result<()> {
     Ok(())
 }
 
-fn cells(key: &KeyReport) -> [String; 5] {
+fn cells(key: &ListedKeyReport) -> [String; 5] {
     let dash = || String::from("-");
     let kid = key.kid.as_deref().map(visible);
     let kid = kid.or_else(|| key.position.map(|at| format!("(key {at} of the set)")));

@@ -21,13 +21,13 @@ Exit codes: 0 every issuer has keys that can be used; 1 one has none; 2 wrong ar
 #[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 pub(super) struct Args {
     #[command(subcommand)]
-    command: Option<Command>,
+    command: Option<KeysCommand>,
     #[command(flatten)]
     list: Option<Common>,
 }
 
 #[derive(Debug, clap::Subcommand)]
-enum Command {
+enum KeysCommand {
     /// Explain which issuer and key would verify a token, and which check it fails first. Of the token nothing is printed
     /// but its header, the names of its claims, and its times.
     Verify(verify::Args),
@@ -35,7 +35,7 @@ enum Command {
 
 pub(super) fn run(args: Args) -> Result<Exit, CommandError> {
     match (args.command, args.list) {
-        (Some(Command::Verify(args)), _) => verify::run(&args),
+        (Some(KeysCommand::Verify(args)), _) => verify::run(&args),
         (None, Some(common)) => list::run(&common),
         // The parser requires `--documents` first.
         (None, None) => Ok(Exit::Usage),

@@ -7,7 +7,7 @@ use super::common::Common;
 use crate::cli::documents::Progress;
 use crate::clock::{Stopwatch, UnixTime};
 use crate::config::standard_proxies;
-use crate::pdp::{HttpsFetcher, Known, LastGood, last_good, load_keys, refresh_after};
+use crate::pdp::{HttpsFetcher, KnownVersions, LastGood, last_good, load_keys, refresh_after};
 use crate::trust::{Issuer, KeySet, KeySource, RemoteKeys};
 
 /// Keys, with where they came from.
@@ -15,16 +15,16 @@ use crate::trust::{Issuer, KeySet, KeySource, RemoteKeys};
 pub(super) struct Obtained {
     /// The keys that a server would use, if any.
     pub(super) keys: Option<Arc<KeySet>>,
-    pub(super) origin: Origin,
+    pub(super) origin: KeyPlace,
     /// The last good keys that a server has kept.
     pub(super) kept: Option<LastGood>,
     /// When a server fetches them again: the server that kept them if it recorded that, else one that starts now.
     pub(super) next_fetch: Option<UnixTime>,
 }
 
-/// Where keys came from.
+/// The place that keys came from.
 #[derive(Debug)]
-pub(super) enum Origin {
+pub(super) enum KeyPlace {
     /// They are in the documents or beside them.
     Documents,
     /// They were fetched just now.
@@ -40,10 +40,10 @@ pub(super) async fn obtain(issuer: &Issuer, common: &Common, now: UnixTime) -> O
     match &issuer.keys {
         KeySource::Local(keys) => {
             let keys = Some(Arc::clone(keys));
-            Obtained { keys, origin: Origin::Documents, kept: None, next_fetch: None }
+            Obtained { keys, origin: KeyPlace::Documents, kept: None, next_fetch: None }
         }
         KeySource::Introspected(endpoint) => {
-            let origin = Origin::Introspected { address: endpoint.url.to_string() };
+            let origin = KeyPlace::Introspected { address: endpoint.url.to_string() };
             Obtained { keys: None, origin, kept: None, next_fetch: None }
         }
         KeySource::Remote(source) => remote(source, common, now).await,
@@ -60,7 +60,7 @@ async fn remote(source: &RemoteKeys, common: &Common, now: UnixTime) -> Obtained
         let progress = Progress::begin(&address);
         let stopwatch = Stopwatch::start();
         let fetcher = HttpsFetcher::through(&Arc::new(standard_proxies()));
-        let loaded = load_keys(source, &fetcher, &mut Known::default(), true).await;
+        let loaded = load_keys(source, &fetcher, &mut KnownVersions::default(), true).await;
         drop(progress);
         loaded.map(|loaded| (loaded, stopwatch.elapsed())).map_err(|error| error.to_string())
     };
@@ -68,7 +68,7 @@ async fn remote(source: &RemoteKeys, common: &Common, now: UnixTime) -> Obtained
         Ok((loaded, took)) => {
             let max_age = loaded.max_age;
             let keys = loaded.keys.map(|(keys, _)| Arc::new(keys));
-            let origin = Origin::Fetched { address, took, max_age };
+            let origin = KeyPlace::Fetched { address, took, max_age };
             let next = || now.plus(refresh_after(source.refresh, max_age));
             let next_fetch = planned.unwrap_or_else(next);
             Obtained { keys, origin, kept, next_fetch: Some(next_fetch) }
@@ -77,7 +77,7 @@ async fn remote(source: &RemoteKeys, common: &Common, now: UnixTime) -> Obtained
             let young = |at: UnixTime| now < at.plus(source.max_stale);
             let usable = kept.as_ref().filter(|kept| young(kept.fetched_at));
             let keys = usable.map(|kept| Arc::clone(&kept.keys));
-            let origin = Origin::NotFetched { address, why };
+            let origin = KeyPlace::NotFetched { address, why };
             Obtained { keys, origin, kept, next_fetch: planned }
         }
     }

@@ -10,8 +10,8 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::Value;
 
 use super::common::Common;
-use super::explanation::{KeyReport, Report, write};
-use super::obtain::{Obtained, Origin, obtain};
+use super::explanation::{KeyReport, VerifyReport, write};
+use super::obtain::{KeyPlace, Obtained, obtain};
 use crate::authn::{self, Credential, NoCache, PeerFacts, PeerIdentity};
 use crate::cli::documents::Progress;
 use crate::cli::inspect::Verdict;
@@ -54,7 +54,7 @@ pub(super) fn run(args: &Args) -> Result<Exit, CommandError> {
     let now = args.common.now();
     let trust = snapshot.trust();
     let report = match present(text.expose(), trust) {
-        Err(rejection) => Report::unreadable(&rejection, now),
+        Err(rejection) => VerifyReport::unreadable(&rejection, now),
         Ok(tokens) => runtime.block_on(verify(&tokens, trust, &peer, &args.common, now)),
     };
     args.common.output.write(&report, write)?;
@@ -185,14 +185,14 @@ async fn verify(
     peer: &Credential<PeerIdentity>,
     common: &Common,
     now: UnixTime,
-) -> Report {
+) -> VerifyReport {
     let token = tokens.first();
     let issuer = token.and_then(|token| match token.jws() {
         Ok(_) => trust.issuers_named(token.claimed_issuer(), token.claimed_subject()).next(),
         Err(_) => trust.introspecting_at(&token.place),
     });
     if let (None, Some(Err(rejection))) = (issuer, token.map(PresentedToken::jws)) {
-        return Report::unreadable(rejection, now);
+        return VerifyReport::unreadable(rejection, now);
     }
     let mut material = Material::default();
     let mut obtained = None;
@@ -201,7 +201,7 @@ async fn verify(
         if let Some(keys) = &got.keys {
             material.insert(&part.id, Arc::clone(keys));
         }
-        if let Origin::Introspected { address } = &got.origin
+        if let KeyPlace::Introspected { address } = &got.origin
             && !common.offline
         {
             let _progress = Progress::begin(address);
@@ -222,7 +222,7 @@ async fn verify(
     let by = authn::Presenter { peer, proof: &Presented::Absent, request: None };
     let verified =
         authn::verify_tokens_traced(tokens, by, trust, &material, &NoCache, now, &mut trace);
-    let mut report = Report::new(verified.as_deref(), &passed, now);
+    let mut report = VerifyReport::new(verified.as_deref(), &passed, now);
     report.describe(token, now);
     report.issuer = issuer.map(|issuer| issuer.name.to_owned());
     if issuer.is_none() {
@@ -246,13 +246,15 @@ fn with_other_sources<'a>(issuer: &'a Issuer, trust: &'a TrustStore) -> Vec<&'a 
 
 fn source(obtained: &Obtained) -> String {
     match &obtained.origin {
-        Origin::Documents => String::from("keys from the documents"),
-        Origin::Introspected { address } => format!("{address}, which is asked about every token"),
-        Origin::Fetched { address, .. } => format!("keys from {address}, fetched now"),
-        Origin::NotFetched { address, why } if obtained.keys.is_some() => {
+        KeyPlace::Documents => String::from("keys from the documents"),
+        KeyPlace::Introspected { address } => {
+            format!("{address}, which is asked about every token")
+        }
+        KeyPlace::Fetched { address, .. } => format!("keys from {address}, fetched now"),
+        KeyPlace::NotFetched { address, why } if obtained.keys.is_some() => {
             format!("keys from {address}, not fetched: {why}; with the keys that were kept")
         }
-        Origin::NotFetched { address, why } => format!("keys from {address}, not fetched: {why}"),
+        KeyPlace::NotFetched { address, why } => format!("keys from {address}, not fetched: {why}"),
     }
 }
 

@@ -10,7 +10,7 @@ use http::Method;
 
 use super::admin_client::{Admin, AdminArgs};
 use super::style::{BAD, GOOD, Output, visible};
-use super::{CommandError, Exit, documents, moment};
+use super::{CommandError, Exit, documents, time};
 use crate::admin::api::{Receipt, Replicas, Withdrawn};
 use crate::clock::{Clock as _, SystemClock, UnixTime};
 use crate::trust::RevocationEntry;
@@ -134,10 +134,10 @@ fn write_receipt(verb: &str, receipt: &Receipt, out: &mut dyn Write) -> io::Resu
 }
 
 fn time_or_now(text: &str) -> Result<UnixTime, String> {
-    if text == "now" { Ok(SystemClock.now()) } else { moment::parse(text) }
+    if text == "now" { Ok(SystemClock.now()) } else { time::parse(text) }
 }
 
 fn time_or_length(text: &str) -> Result<UnixTime, String> {
     let length = text.parse::<crate::document::HumanDuration>();
-    length.map(|length| SystemClock.now().plus(length.get())).or_else(|_| moment::parse(text))
+    length.map(|length| SystemClock.now().plus(length.get())).or_else(|_| time::parse(text))
 }

@@ -69,7 +69,7 @@ impl Envoy {
         Ok(Self { process, admin, listener })
     }
 
-    /// Where it takes requests.
+    /// The address at which it takes requests.
     pub(crate) const fn listener(&self) -> SocketAddr {
         self.listener
     }

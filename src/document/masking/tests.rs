@@ -1,4 +1,4 @@
-//! What is shown of lines that may hold a secret.
+//! Lines that may hold a secret are shown without it.
 
 use std::collections::BTreeSet;
 
@@ -166,6 +166,32 @@ fn a_value_is_shown_only_under_a_key_that_is_known_to_be_harmless() {
     }
 }
 
+/// P454: what is no secret below the key of one is shown, and a credential in a list of headers is not.
+#[test]
+fn plain_values_are_shown_and_headers_with_values_are_not() {
+    for text in [
+        "keys: { discovery: oauth }",
+        "keys: { discovery: { metadata: oidc }, refresh: 5, maxStale: 1h30m }",
+        "introspection: { client: none }",
+    ] {
+        assert_eq!(hide(text, &masks(text), 0..0).0, text);
+    }
+    for text in [
+        "client: { headers: [x-token: hunter2] }",
+        "client: { headers: [\"x-auth: hunter2\"] }",
+        "client: { headers: [ \"cookie: hunter2\", b ] }",
+        "client: { headers: [\n  x-token: hunter2\n] }",
+        "keys: { refresh: hunter2 }",
+        "keys: { discovery: hunter2 }",
+        "introspection: { client: { basic: none, post: hunter2 } }",
+    ] {
+        let (shown, _) = hide(text, &masks(text), 0..0);
+        assert!(!shown.contains("hunter2"), "{shown}");
+    }
+    let text = "remove: { headers: [x-a, x-b] }";
+    assert_eq!(hide(text, &masks(text), 0..0).0, text);
+}
+
 /// P282: no message quotes what is below the key of a secret.
 #[test]
 fn messages_do_not_quote_secrets() {
@@ -176,6 +202,9 @@ fn messages_do_not_quote_secrets() {
     };
     assert_eq!(said("hunter2"), "`<hidden>` is not a duration, expected `30s`");
     assert_eq!(said("a.key"), "`a.key` is not a duration, expected `30s`");
+    // P454: names of the schema are no secrets.
+    let help = "write `file`, as `introspection` and `url` have it";
+    assert_eq!(quiet(help, text, &masks(text), text.find("hunter2").unwrap()), help);
     let at = text.rfind("hunter2").unwrap();
     assert_eq!(quiet("`hunter2`", text, &masks(text), at), "`hunter2`");
 }

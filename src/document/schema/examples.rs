@@ -65,7 +65,7 @@ pub(super) fn found_in(schema: &Value) -> Examples {
                     key => schema.get("properties").and_then(|all| all.get(key)),
                 };
                 if let Some(below) = below {
-                    Walk { schema, examples: &mut examples }.value(below, &value, "");
+                    ExampleWalk { schema, examples: &mut examples }.value(below, &value, "");
                 }
             }
         }
@@ -81,12 +81,12 @@ pub(super) fn spec_of<'a>(schema: &'a Value, kind: &str) -> Option<&'a Value> {
     of_kind.next()?.pointer("/then/properties/spec")
 }
 
-struct Walk<'a> {
+struct ExampleWalk<'a> {
     schema: &'a Value,
     examples: &'a mut Examples,
 }
 
-impl Walk<'_> {
+impl ExampleWalk<'_> {
     fn value(&mut self, schema: &Value, tree: &Tree, name: &str) {
         let (name, schema) = resolve(self.schema, schema, name);
         match tree {

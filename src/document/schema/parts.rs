@@ -24,7 +24,7 @@ pub(crate) fn properties(schema: &Value) -> Vec<(&String, &Value)> {
         .collect()
 }
 
-/// Whether a mapping must have the key.
+/// True if a mapping must have the key.
 pub(crate) fn is_required(schema: &Value, key: &str) -> bool {
     let names = schema.get("required").and_then(Value::as_array);
     names.into_iter().flatten().any(|name| name == key)

@@ -32,7 +32,7 @@ For completion and checks while typing, an editor with a YAML language server ta
 /// Longest example on the page, in characters.
 const LONGEST: usize = 120;
 
-struct Page<'a> {
+struct ReferencePage<'a> {
     schema: &'a Value,
     examples: &'a Examples,
     text: String,
@@ -48,7 +48,7 @@ struct Section {
 pub fn reference() -> String {
     let schema = schema();
     let examples = found_in(&schema);
-    let mut page = Page { schema: &schema, examples: &examples, text: String::from(HEAD) };
+    let mut page = ReferencePage { schema: &schema, examples: &examples, text: String::from(HEAD) };
     page.line("\n## Metadata\n");
     let metadata = Section { path: String::from("metadata"), definition: String::from("Metadata") };
     page.section("", &metadata, &[]);
@@ -58,7 +58,7 @@ pub fn reference() -> String {
     page.text
 }
 
-impl Page<'_> {
+impl ReferencePage<'_> {
     fn line(&mut self, line: &str) {
         self.text.push_str(line);
         self.text.push('\n');

@@ -86,7 +86,7 @@ fn both_header_encodings_give_the_same_view() {
     let (from_raw, sealed_in_raw) = decoded(raw);
     assert!(from_map.headers.iter().eq(from_raw.headers.iter()));
     assert_eq!(from_map.headers.len(), 1);
-    // Whether the lines were joined is known in either.
+    // Both forms tell if the lines were joined.
     assert_eq!(
         (from_map.headers.only("accept"), from_raw.headers.only("accept")),
         (Some("*/*"), Some("*/*"))

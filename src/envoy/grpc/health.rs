@@ -28,7 +28,7 @@ pub(in crate::envoy) type HealthService = HealthServer<Inner>;
 
 /// Says how we are, for the server as a whole and for the one service it has.
 #[derive(Clone, Debug)]
-pub(in crate::envoy) struct Health {
+pub(in crate::envoy) struct HealthProtocol {
     reporter: HealthReporter,
 }
 
@@ -44,7 +44,7 @@ pub(super) struct HealthCalls {
     source: Option<IpAddr>,
 }
 
-impl Health {
+impl HealthProtocol {
     /// Serving from now on.
     pub(in crate::envoy) async fn serving() -> Self {
         let health = Self { reporter: HealthReporter::new() };

@@ -8,5 +8,5 @@ mod budget;
 mod health;
 mod router;
 
-pub(super) use health::Health;
+pub(super) use health::HealthProtocol;
 pub(super) use router::{Router, Routes};

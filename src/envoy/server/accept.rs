@@ -30,7 +30,7 @@ pub(super) enum Accepted {
 
 /// A connection that checks may come on.
 #[derive(Debug)]
-pub(super) struct Stream {
+pub(super) struct AcceptedStream {
     wire: Wire,
     /// Once it resolves, nothing more is read.
     cut: Option<oneshot::Receiver<()>>,
@@ -81,7 +81,7 @@ impl Accepted {
     }
 
     /// Waits for the first byte, and shakes hands where there is TLS.
-    pub(super) async fn greet(self, tls: Option<&Arc<Tls>>) -> io::Result<(Stream, Ended)> {
+    pub(super) async fn greet(self, tls: Option<&Arc<Tls>>) -> io::Result<(AcceptedStream, Ended)> {
         let late = |what| move |_| io::Error::other(what);
         let greeting = async {
             let spoken = timeout(FIRST_BYTE_TIMEOUT, self.spoken()).await;
@@ -104,18 +104,18 @@ impl Accepted {
         }
     }
 
-    async fn shake_hands(self, tls: Option<&Arc<Tls>>) -> io::Result<(Stream, Ended)> {
+    async fn shake_hands(self, tls: Option<&Arc<Tls>>) -> io::Result<(AcceptedStream, Ended)> {
         let wire = match (self, tls) {
             (Self::Tcp(stream), Some(tls)) => Wire::Tls(Box::new(tls.shake_hands(stream).await?)),
             (Self::Tcp(stream), None) => Wire::Tcp(stream),
             (Self::Unix(stream), _) => Wire::Unix(stream),
         };
         let (open, ended) = oneshot::channel();
-        Ok((Stream { wire, cut: None, _open: open }, ended))
+        Ok((AcceptedStream { wire, cut: None, _open: open }, ended))
     }
 }
 
-impl Stream {
+impl AcceptedStream {
     /// The certificates that the client showed; none without TLS.
     pub(super) fn client_certificates(&self) -> Option<Vec<CertificateDer<'static>>> {
         let Wire::Tls(stream) = &self.wire else { return None };
@@ -143,7 +143,7 @@ impl Stream {
     }
 }
 
-impl Connected for Stream {
+impl Connected for AcceptedStream {
     // Who it is was decided when it was greeted.
     type ConnectInfo = ();
 
@@ -160,7 +160,7 @@ macro_rules! each {
     };
 }
 
-impl AsyncRead for Stream {
+impl AsyncRead for AcceptedStream {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -173,7 +173,7 @@ impl AsyncRead for Stream {
     }
 }
 
-impl AsyncWrite for Stream {
+impl AsyncWrite for AcceptedStream {
     fn poll_write(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,

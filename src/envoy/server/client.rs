@@ -11,7 +11,7 @@ use crate::reason::Rejection;
 
 /// A client that was admitted by its certificate.
 #[derive(Debug)]
-pub(super) struct Client {
+pub(super) struct AdmittedClient {
     pub(super) pdp: Arc<Pdp>,
     /// Its own certificate, and those that it sent along.
     pub(super) presented: Vec<CertificateDer<'static>>,
@@ -23,7 +23,7 @@ pub(super) struct Client {
 /// the documents.
 const LOOK: Duration = Duration::from_secs(1);
 
-impl Client {
+impl AdmittedClient {
     /// Refuses a client that is revoked now.
     ///
     /// # Errors

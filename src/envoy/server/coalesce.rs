@@ -21,15 +21,15 @@ pub(super) struct CoalescingWriter<S> {
     tick: Arc<Tick>,
     /// The same.
     tick_waker: Waker,
-    state: State,
+    state: WriteState,
 }
 
 /// How much is read at a time. HTTP/2 itself asks for less, and so more often.
 const READ_BYTES: usize = 64 * 1024;
 
-/// Where the writing is.
+/// The state of the writing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum State {
+enum WriteState {
     /// Nothing is to be written.
     Empty,
     /// More may come to it.
@@ -50,26 +50,26 @@ impl<S: AsyncRead> CoalescingWriter<S> {
         let tick = Arc::<Tick>::default();
         let tick_waker = Waker::from(Arc::clone(&tick));
         let stream = BufReader::with_capacity(READ_BYTES, stream);
-        Self { stream, tick, tick_waker, state: State::Empty }
+        Self { stream, tick, tick_waker, state: WriteState::Empty }
     }
 
     /// Ready when what has gathered is to be written.
     fn poll_tick(&mut self, cx: &Context<'_>) -> Poll<()> {
-        if self.state == State::Empty {
+        if self.state == WriteState::Empty {
             self.tick.is_over.store(false, Ordering::Relaxed);
             self.tick.connection.register(cx.waker());
-            self.state = State::Gathering;
+            self.state = WriteState::Gathering;
             // Yielding asks the runtime to wake the tick after everything else that is ready. A runtime that wakes it
             // earlier costs system calls and nothing else. It is polled once, for the tick and not for the connection,
             // which every answer wakes.
             let _ = pin!(tokio::task::yield_now()).poll(&mut Context::from_waker(&self.tick_waker));
         }
-        if self.state == State::Gathering {
+        if self.state == WriteState::Gathering {
             self.tick.connection.register(cx.waker());
             if !self.tick.is_over.load(Ordering::Acquire) {
                 return Poll::Pending;
             }
-            self.state = State::Writing;
+            self.state = WriteState::Writing;
         }
         Poll::Ready(())
     }
@@ -107,7 +107,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for CoalescingWriter<S> {
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         ready!(Pin::new(&mut this.stream).poll_flush(cx))?;
-        this.state = State::Empty;
+        this.state = WriteState::Empty;
         Poll::Ready(Ok(()))
     }
 

@@ -15,22 +15,22 @@ use tokio::sync::{Notify, oneshot, watch};
 use tonic::transport::Server;
 
 use super::ConnectionOptions;
-use super::accept::{Ended, Stream};
-use super::client::Client;
+use super::accept::{AcceptedStream, Ended};
+use super::client::AdmittedClient;
 use super::coalesce::CoalescingWriter;
-use super::frames::{Progress, Watched};
+use super::frames::{TransferProgress, WatchedConnection};
 use crate::clock::jitter;
 use crate::envoy::grpc::Router;
-use crate::envoy::status::{ListenerStatus, Refused};
+use crate::envoy::status::{ListenerStatus, RefusedConnection};
 use crate::limits::{
     FIRST_CALL_TIMEOUT, MAX_GRPC_HEADER_BYTES, MAX_RESETS_WAITING, MAX_STREAMS_PER_CONNECTION,
 };
 
 /// Serves `stream` until it has `ended`, is too old, its `client` is revoked, or `drain` says that all have to.
 pub(super) async fn serve(
-    (stream, ended): (Stream, Ended),
+    (stream, ended): (AcceptedStream, Ended),
     client: String,
-    known: Option<Client>,
+    known: Option<AdmittedClient>,
     router: Router,
     options: ConnectionOptions,
     status: Arc<ListenerStatus>,
@@ -54,7 +54,7 @@ pub(super) async fn serve(
         }
     };
     let (cut, cutting) = oneshot::channel();
-    let stream = Watched::new(stream.until(cutting), client.clone(), watching);
+    let stream = WatchedConnection::new(stream.until(cutting), client.clone(), watching);
     let progress = stream.progress();
     let stream = CoalescingWriter::new(stream);
     let revoked = async {
@@ -72,7 +72,7 @@ pub(super) async fn serve(
             }
         }
         () = unused(&progress, &asked_to_go) => {
-            status.refuse(Refused::Unused, &client, "no call came on it in time");
+            status.refuse(RefusedConnection::Unused, &client, "no call came on it in time");
             let _ = cut.send(());
         }
         rejection = revoked => {
@@ -86,7 +86,7 @@ pub(super) async fn serve(
 
 /// Resolves where no call comes. Then no call is lost by cutting the connection: its client was asked to go and had time to, or has
 /// not even said that it speaks HTTP/2.
-async fn unused(progress: &Progress, asked_to_go: &Notify) {
+async fn unused(progress: &TransferProgress, asked_to_go: &Notify) {
     tokio::time::sleep(FIRST_CALL_TIMEOUT).await;
     if progress.is_http2() && !progress.has_called() {
         asked_to_go.notify_one();

@@ -27,7 +27,7 @@ use pace::Pace;
 
 /// A connection whose frames are looked at.
 #[derive(Debug)]
-pub(super) struct Watched<S> {
+pub(super) struct WatchedConnection<S> {
     stream: S,
     inbound: Inbound,
     outbound: Outbound,
@@ -35,18 +35,18 @@ pub(super) struct Watched<S> {
 
 /// How far a client has come.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Progress(Arc<AtomicU8>);
+pub(super) struct TransferProgress(Arc<AtomicU8>);
 
 const HTTP2: u8 = 1;
 const CALLED: u8 = 2;
 
-impl Progress {
-    /// Whether it speaks HTTP/2.
+impl TransferProgress {
+    /// True if it speaks HTTP/2.
     pub(super) fn is_http2(&self) -> bool {
         self.0.load(Ordering::Relaxed) >= HTTP2
     }
 
-    /// Whether it has begun a call.
+    /// True if it has begun a call.
     pub(super) fn has_called(&self) -> bool {
         self.0.load(Ordering::Relaxed) >= CALLED
     }
@@ -94,7 +94,7 @@ struct Inbound {
     padded: bool,
     block: HeaderBlock,
     pace: Pace,
-    progress: Progress,
+    progress: TransferProgress,
 }
 
 /// The HTTP/2 library's bytes.
@@ -108,19 +108,19 @@ struct Outbound {
     status: Arc<ListenerStatus>,
 }
 
-impl<S> Watched<S> {
+impl<S> WatchedConnection<S> {
     /// `client` is who is at the other end, for the log.
     pub(super) fn new(stream: S, client: String, status: Arc<ListenerStatus>) -> Self {
         let inbound = Inbound { preface: Some(0), ..Inbound::default() };
         Self { stream, inbound, outbound: Outbound::new(client, status) }
     }
 
-    pub(super) fn progress(&self) -> Progress {
+    pub(super) fn progress(&self) -> TransferProgress {
         self.inbound.progress.clone()
     }
 }
 
-impl<S: Connected> Connected for Watched<S> {
+impl<S: Connected> Connected for WatchedConnection<S> {
     type ConnectInfo = S::ConnectInfo;
 
     fn connect_info(&self) -> Self::ConnectInfo {
@@ -128,7 +128,7 @@ impl<S: Connected> Connected for Watched<S> {
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
+impl<S: AsyncRead + Unpin> AsyncRead for WatchedConnection<S> {
     fn poll_read(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -143,7 +143,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
+impl<S: AsyncWrite + Unpin> AsyncWrite for WatchedConnection<S> {
     fn poll_write(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,

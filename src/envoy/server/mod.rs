@@ -19,10 +19,10 @@ use futures_util::FutureExt as _;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use self::accept::{Accepted, Ended, Stream};
-use self::client::Client;
-use super::grpc::{Health, Routes};
-use super::status::{Counted, Refused};
+use self::accept::{Accepted, AcceptedStream, Ended};
+use self::client::AdmittedClient;
+use super::grpc::{HealthProtocol, Routes};
+use super::status::{LevelGuard, RefusedConnection};
 use super::tls::Tls;
 use super::{CheckService, Listener, ListenerStatus};
 use crate::limits::{MAX_GREETING, MIN_GREETING};
@@ -41,7 +41,7 @@ pub enum Stop {
 /// A listener with everything that is needed to serve on it.
 #[derive(Debug)]
 pub struct Server {
-    /// Where connections come from.
+    /// The listener that connections arrive at.
     pub listener: Listener,
     /// Mutual TLS, where there is any.
     pub tls: Option<Arc<Tls>>,
@@ -53,7 +53,7 @@ pub struct Server {
 
 /// The settings and the service that every connection needs.
 #[derive(Clone, Debug)]
-struct Shared {
+struct ConnectionShared {
     tls: Option<Arc<Tls>>,
     pdp: Arc<Pdp>,
     routes: Routes,
@@ -75,11 +75,11 @@ impl Server {
         let Self { listener, tls, service, options } = self;
         let (drain, draining) = watch::channel(false);
         let status = service.status();
-        let health = Health::serving().await;
+        let health = HealthProtocol::serving().await;
         let max = options.connections.max;
         // The descriptors of a server with few connections are few.
         let greeting = (max / 4).clamp(MIN_GREETING, MAX_GREETING);
-        let shared = Shared {
+        let shared = ConnectionShared {
             tls: tls.clone(),
             pdp: Arc::clone(service.pdp()),
             routes: Routes::new(service, health.service()),
@@ -115,7 +115,7 @@ impl Server {
 }
 
 /// Takes connections for as long as it is polled.
-async fn accept_all(listener: &Listener, shared: &Shared, connections: &mut JoinSet<()>) {
+async fn accept_all(listener: &Listener, shared: &ConnectionShared, connections: &mut JoinSet<()>) {
     loop {
         tokio::select! {
             accepted = accept::next(listener) => match accepted {
@@ -138,10 +138,10 @@ const fn per_address(listener: &Listener, share: usize, all: usize) -> usize {
 }
 
 /// Serves a connection beside the others, or closes it where there are too many.
-fn take(accepted: Accepted, shared: &Shared, connections: &mut JoinSet<()>) {
+fn take(accepted: Accepted, shared: &ConnectionShared, connections: &mut JoinSet<()>) {
     let (status, source) = (&shared.status, accepted.source());
     if shared.open.taken() >= shared.options.max {
-        return status.refuse(Refused::Full, &accepted.client(), ALL_OPEN);
+        return status.refuse(RefusedConnection::Full, &accepted.client(), ALL_OPEN);
     }
     status.accepted.fetch_add(1, Ordering::Relaxed);
     let shared = shared.clone();
@@ -151,7 +151,7 @@ fn take(accepted: Accepted, shared: &Shared, connections: &mut JoinSet<()>) {
         let client = accepted.client();
         match admit(accepted, slot, &shared).await {
             Ok((greeted, known, open)) => {
-                let Shared { routes, options, status, drain, .. } = shared;
+                let ConnectionShared { routes, options, status, drain, .. } = shared;
                 let router = routes.of(source);
                 connection::serve(greeted, client, known, router, options, status, drain).await;
                 drop(open);
@@ -168,28 +168,31 @@ const ALL_OPEN: &str = "`listener.connections.max` are open";
 async fn admit(
     accepted: Accepted,
     mut slot: Slot<Option<IpAddr>>,
-    shared: &Shared,
-) -> Result<((Stream, Ended), Option<Client>, OpenSlot), Option<(Refused, String)>> {
+    shared: &ConnectionShared,
+) -> Result<
+    ((AcceptedStream, Ended), Option<AdmittedClient>, OpenSlot),
+    Option<(RefusedConnection, String)>,
+> {
     let source = accepted.source();
     let tls = shared.tls.as_ref();
     let greeted = {
-        let _greeting = Counted::one(&shared.status, |status| &status.greeting);
+        let _greeting = LevelGuard::one(&shared.status, |status| &status.greeting);
         tokio::select! {
             greeted = accepted.greet(tls) => greeted,
             () = slot.displaced() => {
                 let detail = "newer connections took its slot before its handshake was done";
-                return Err(Some((Refused::Displaced, detail.into())));
+                return Err(Some((RefusedConnection::Displaced, detail.into())));
             }
         }
     };
     drop(slot);
     let greeted = greeted.map_err(|error| {
         (error.kind() != io::ErrorKind::NotConnected)
-            .then(|| (Refused::Greeting, error.to_string()))
+            .then(|| (RefusedConnection::Greeting, error.to_string()))
     })?;
     let known = known_client(Arc::clone(&shared.pdp), tls, &greeted.0);
-    if let Some(Err(rejection)) = known.as_ref().map(Client::check) {
-        return Err(Some((Refused::Revoked, format!("revoked: {}", rejection.detail()))));
+    if let Some(Err(rejection)) = known.as_ref().map(AdmittedClient::check) {
+        return Err(Some((RefusedConnection::Revoked, format!("revoked: {}", rejection.detail()))));
     }
     let Some(open) = shared.open.try_enter(source) else {
         let all = shared.open.taken() >= shared.options.max;
@@ -198,14 +201,14 @@ async fn admit(
         } else {
             "half of `listener.connections.max` are open from its address"
         };
-        return Err(Some((Refused::Full, detail.into())));
+        return Err(Some((RefusedConnection::Full, detail.into())));
     };
     Ok((
         greeted,
         known,
         OpenSlot {
             _slot: open,
-            _counted: Counted::one(&shared.status, |status| &status.connections),
+            _counted: LevelGuard::one(&shared.status, |status| &status.connections),
         },
     ))
 }
@@ -214,13 +217,17 @@ async fn admit(
 #[derive(Debug)]
 struct OpenSlot {
     _slot: Slot<Option<IpAddr>>,
-    _counted: Counted,
+    _counted: LevelGuard,
 }
 
 /// The client at the other end, where a certificate says who it is.
-fn known_client(pdp: Arc<Pdp>, tls: Option<&Arc<Tls>>, stream: &Stream) -> Option<Client> {
+fn known_client(
+    pdp: Arc<Pdp>,
+    tls: Option<&Arc<Tls>>,
+    stream: &AcceptedStream,
+) -> Option<AdmittedClient> {
     let authorities = tls?.authorities();
-    Some(Client { pdp, presented: stream.client_certificates()?, authorities })
+    Some(AdmittedClient { pdp, presented: stream.client_certificates()?, authorities })
 }
 
 /// Waits until every connection has ended, for as long as that may take.

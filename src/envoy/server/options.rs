@@ -15,7 +15,7 @@ use crate::request::Shown;
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct ListenerOptions {
-    /// Where to listen.
+    /// The address to listen at.
     pub address: ListenAddress,
     /// Who may open the Unix socket, where `address` is one.
     pub socket: SocketOptions,

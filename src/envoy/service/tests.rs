@@ -20,8 +20,8 @@ use crate::clock::{Clock, FixedClock, UnixTime};
 use crate::evidence::PeerSources;
 use crate::evidence_level::EvidenceLevel;
 use crate::pdp::{
-    Ask, FetchError, Fetched, Fetcher, HttpsFetcher, KeyCache, Load, MemoryOptions, PdpOptions,
-    Recording,
+    FetchError, FetchRequest, Fetched, Fetcher, HttpsFetcher, KeyCache, Load, MemoryOptions,
+    PdpOptions, Recording,
 };
 
 pub(in crate::envoy) const OPEN: &str = "\
@@ -266,7 +266,7 @@ pub(in crate::envoy) fn with_headers(
 pub(in crate::envoy) struct Stalled;
 
 impl Fetcher for Stalled {
-    fn fetch<'a>(&'a self, _: Ask<'a>) -> BoxFuture<'a, Result<Fetched, FetchError>> {
+    fn fetch<'a>(&'a self, _: FetchRequest<'a>) -> BoxFuture<'a, Result<Fetched, FetchError>> {
         Box::pin(std::future::pending())
     }
 }

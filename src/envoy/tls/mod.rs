@@ -43,12 +43,12 @@ pub struct TlsOptions {
 #[derive(Debug)]
 pub struct Tls {
     options: TlsOptions,
-    current: ArcSwap<Current>,
+    current: ArcSwap<CurrentCertificate>,
     problem: ArcSwapOption<String>,
 }
 
 #[derive(Debug)]
-struct Current {
+struct CurrentCertificate {
     config: Arc<ServerConfig>,
     files: Fingerprint,
     validity: Validity,
@@ -82,7 +82,7 @@ impl Tls {
     /// # Errors
     /// A message that names the file and says what is wrong with it.
     pub fn load(options: TlsOptions) -> Result<Self, String> {
-        let current = ArcSwap::from_pointee(Current::read(&options)?);
+        let current = ArcSwap::from_pointee(CurrentCertificate::read(&options)?);
         Ok(Self { options, current, problem: ArcSwapOption::empty() })
     }
 
@@ -91,7 +91,7 @@ impl Tls {
     /// # Errors
     /// A message that names the file and says what is wrong with it.
     pub fn reload(&self) -> Result<bool, String> {
-        let read = Current::read(&self.options);
+        let read = CurrentCertificate::read(&self.options);
         self.problem.store(read.as_ref().err().map(|problem| Arc::new(problem.clone())));
         let read = read?;
         let changed = read.files != self.current.load().files;
@@ -121,7 +121,7 @@ impl Tls {
     }
 }
 
-impl Current {
+impl CurrentCertificate {
     fn read(options: &TlsOptions) -> Result<Self, String> {
         let certificate = read(&options.certificate)?;
         let key = read(&options.key)?;

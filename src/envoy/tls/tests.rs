@@ -73,7 +73,7 @@ pub(in crate::envoy) fn client_config(server_ca: &Ca, client: &(String, String))
         .unwrap()
 }
 
-/// Whether a client with this certificate is handed to the server.
+/// True if a client with this certificate is handed to the server.
 async fn admitted(tls: &Arc<Tls>, server_ca: &Ca, client: &(String, String)) -> bool {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();

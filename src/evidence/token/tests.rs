@@ -102,7 +102,7 @@ fn a_token_is_found_behind_a_word_of_its_own() {
         ("jwt", &[("authorization", "jwt   x.y.z ")], Ok("Bearer x.y.z")),
         ("jwt", &[("authorization", "Bearer x.y.z")], Ok("")),
         ("jwt", &[("authorization", "JWTx.y.z")], Ok("")),
-        // What some readers take for a space.
+        // A tab is a space to some readers.
         ("jwt", &[("authorization", "JWT\tx.y.z")], Err(Reason::TokenMalformed)),
         ("jwt", &[("authorization", "JWT\u{a0}x.y.z")], Err(Reason::TokenMalformed)),
         ("jwt", &[("authorization", "JWT=x.y.z")], Err(Reason::TokenMalformed)),
@@ -123,6 +123,62 @@ fn a_token_is_found_behind_a_word_of_its_own() {
     }
 }
 
+/// P447: the very same token twice in one place is one token.
+#[test]
+fn the_very_same_token_in_one_place_counts_once() {
+    let (own, bearer) = (token("a"), format!("Bearer {}", token("a")));
+    for lines in [
+        vec![("authorization", bearer.clone()), ("authorization", bearer.clone())],
+        vec![("authorization", format!("{bearer},{bearer}"))],
+        vec![("authorization", format!("{bearer} , {bearer}, {bearer}"))],
+        vec![("x-token", own.clone()), ("x-token", own.clone())],
+        vec![("x-token", format!("{own},{own}"))],
+    ] {
+        assert_eq!(issuers_in(&lines), Ok(vec![String::from("a")]), "{lines:?}");
+    }
+}
+
+/// P446: what a header without a word holds for other schemes is not looked at, unless it is a token for some reader; and a scheme
+/// that is glued to a JWT is not another scheme.
+#[test]
+fn another_scheme_is_told_from_a_token_in_disguise() {
+    let (several, malformed) = (Err(Reason::TokenMultiple), Err(Reason::TokenMalformed));
+    let other = Ok(Vec::new());
+    let bare = TokenPlace::Prefixed("authorization".into(), String::new());
+    let jwt = TokenPlace::Prefixed("authorization".into(), "jwt".into());
+    for (place, line, expected) in [
+        (&bare, r#"Digest username="a", realm="b, c, d", qop=auth, uri="/a,b""#, &other),
+        (
+            &bare,
+            "AWS4-HMAC-SHA256 Credential=A/2026/s3, SignedHeaders=host;date, Signature=0f",
+            &other,
+        ),
+        (&bare, "Basic YQ==, Digest a=b", &other),
+        (&bare, "Basic YQ==, opaque", &several),
+        (&bare, "Basic YQ==, opaque==", &several),
+        (&bare, "Basic YQ==,eyJ.x.y", &several),
+        (&bare, "opaque, Digest a=b", &several),
+        (&bare, r#"Digest a="b, eyJ.x.y"#, &several),
+        (&bare, r#"Digest a="b, opaque"#, &several),
+        (&bare, r#"Digest a="b, eyJ.x.y""#, &several),
+        (&bare, "eyJ.x.y more", &malformed),
+        (&TokenPlace::Authorization, "Bearer.eyJ.x.y", &malformed),
+        (&TokenPlace::Authorization, "beareReyJ.x.y", &malformed),
+        (&TokenPlace::Authorization, "DPoP-eyJ.x.y", &malformed),
+        (&TokenPlace::Authorization, "Basic a, Bearer_eyJ.x.y", &several),
+        (&TokenPlace::Authorization, "BearerToken a", &other),
+        (&TokenPlace::Authorization, "Bear", &other),
+        (&jwt, "JWT!eyJ.x.y", &malformed),
+        (&jwt, "JWTeyJ.x.y", &malformed),
+        (&jwt, "Bearer.eyJ.x.y", &other),
+    ] {
+        let found = found_at(place.clone(), &[("authorization", line)]);
+        assert_eq!(found, *expected, "{place}: {line}");
+    }
+    assert_ne!(bare.to_string(), TokenPlace::Authorization.to_string());
+    assert_ne!(bare.to_string(), jwt.to_string());
+}
+
 /// P413: a browser has to put the token of a WebSocket among its protocols.
 #[test]
 fn a_token_is_found_among_protocols() {
@@ -138,6 +194,7 @@ fn a_token_is_found_among_protocols() {
         (pair(), &["chat"], Ok("")),
         (pair(), &["chat, access_token"], Ok("Bearer ")),
         (pair(), &["access_token, access_token"], Ok("Bearer access_token")),
+        (pair(), &["access_token, x.y.z, access_token, x.y.z"], Ok("Bearer x.y.z")),
         (pair(), &["access_token, a, access_token, b"], Err(Reason::TokenMultiple)),
         (element("bearer.", false, false), &["bearer.x.y.z,v2"], Ok("Bearer x.y.z")),
         (element("bearer.", false, false), &["Bearer.x.y.z"], Ok("")),
@@ -177,11 +234,13 @@ fn what_is_no_token_of_ours_is_not_looked_at() {
 fn several_tokens_in_one_place_are_refused() {
     let bearer = format!("Bearer {}", token("a"));
     let basic = String::from("Basic dXNlcjpwYXNz");
+    let other = format!("Bearer {}", token("b"));
     for lines in [
-        vec![("authorization", bearer.clone()), ("authorization", bearer.clone())],
+        vec![("authorization", bearer.clone()), ("authorization", other.clone())],
         vec![("authorization", bearer.clone()), ("authorization", basic.clone())],
-        vec![("authorization", format!("{bearer},{bearer}"))],
-        vec![("authorization", format!("{bearer}, {bearer}"))],
+        vec![("authorization", format!("{bearer},{other}"))],
+        vec![("authorization", format!("{bearer}, {bearer}, {other}"))],
+        vec![("authorization", format!("{bearer},"))],
         vec![("authorization", format!("{basic},{bearer}"))],
         vec![("authorization", format!("{bearer}, {basic}"))],
         vec![("x-token", token("a")), ("x-token", token("b"))],

@@ -15,7 +15,7 @@ pub struct Xfcc {
     pub elements: Vec<XfccElement>,
     /// How many keys were there that this parser does not know (P87).
     pub unknown_keys: usize,
-    /// Whether it is JSON, in which no name can spell an element.
+    /// True if it is JSON, in which no name can spell an element.
     pub is_json: bool,
 }
 
@@ -32,11 +32,11 @@ pub struct XfccElement {
     pub subject: Option<String>,
     /// The URI names of the certificate, in order.
     pub uris: Vec<String>,
-    /// Whether it says that the certificate has no URI name (`URI=`).
+    /// True if it says that the certificate has no URI name (`URI=`).
     pub denies_uris: bool,
     /// The DNS names of the certificate, in order. A name that Envoy did not escape can spell several.
     pub dns: Vec<String>,
-    /// Whether something follows the URI that a longer URI can spell: `URI=spiffe://a/b;DNS=c` is what Envoy writes of one
+    /// True if something follows the URI that a longer URI can spell: `URI=spiffe://a/b;DNS=c` is what Envoy writes of one
     /// URI and a DNS name, and of the one URI `spiffe://a/b;DNS=c` (P91).
     pub has_open_uri: bool,
 }
@@ -72,7 +72,7 @@ pub(super) fn add_name(list: &mut Vec<String>, kind: &str, name: &str) -> Result
     Ok(())
 }
 
-/// Whether it is a distinguished name as Envoy writes it: RFC 2253 section 2.4, in which a backslash comes with what it
+/// True if it is a distinguished name as Envoy writes it: RFC 2253 section 2.4, in which a backslash comes with what it
 /// escapes, and `"` `;` `<` `>` never come without one. Any text that goes on over the end of a pair has one of these.
 pub(super) fn is_distinguished_name(text: &str) -> bool {
     let mut bytes = text.bytes();
@@ -94,7 +94,7 @@ pub(super) fn is_distinguished_name(text: &str) -> bool {
     !has_control(text)
 }
 
-/// Whether there is a control character in it.
+/// True if there is a control character in it.
 pub(super) fn has_control(text: &str) -> bool {
     // Looks at every byte whatever it finds, which a processor does many at a time.
     let plain = |b: u8| (b' '..=b'~').contains(&b);

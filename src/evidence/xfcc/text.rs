@@ -10,7 +10,7 @@ use crate::request::Text;
 
 /// The keys, in the order in which Envoy writes them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-enum Key {
+enum ElementKey {
     #[default]
     By,
     Hash,
@@ -26,7 +26,7 @@ enum Key {
 }
 
 /// One `key=value`, with the quotes gone and the escapes still there.
-struct Pair<'a> {
+struct ElementPair<'a> {
     key: &'a str,
     value: &'a str,
     quoted: bool,
@@ -34,9 +34,9 @@ struct Pair<'a> {
 
 /// The part of an element that has been read.
 #[derive(Default)]
-struct Draft<'a> {
+struct ElementDraft<'a> {
     element: XfccElement,
-    last: Option<Key>,
+    last: Option<ElementKey>,
     cert: Option<&'a str>,
     chain: Option<&'a str>,
     unknown_keys: usize,
@@ -69,8 +69,8 @@ pub(super) fn read(whole: &Text) -> Result<Xfcc, Rejection> {
 }
 
 /// Reads one element off `rest`; whether another one follows.
-fn element<'a>(rest: &mut &'a str) -> Result<(Draft<'a>, bool), Rejection> {
-    let mut draft = Draft::default();
+fn element<'a>(rest: &mut &'a str) -> Result<(ElementDraft<'a>, bool), Rejection> {
+    let mut draft = ElementDraft::default();
     loop {
         let (pair, next) = read_pair(rest)?;
         draft.add(&pair)?;
@@ -82,23 +82,23 @@ fn element<'a>(rest: &mut &'a str) -> Result<(Draft<'a>, bool), Rejection> {
     }
 }
 
-impl Key {
+impl ElementKey {
     fn of(key: &str) -> Self {
-        const NAMES: [(&str, Key); 8] = [
-            ("By", Key::By),
-            ("Hash", Key::Hash),
-            ("Cert", Key::Cert),
-            ("Chain", Key::Chain),
-            ("Subject", Key::Subject),
-            ("URI", Key::Uri),
-            ("DNS", Key::Dns),
-            ("Issuer", Key::Issuer),
+        const NAMES: [(&str, ElementKey); 8] = [
+            ("By", ElementKey::By),
+            ("Hash", ElementKey::Hash),
+            ("Cert", ElementKey::Cert),
+            ("Chain", ElementKey::Chain),
+            ("Subject", ElementKey::Subject),
+            ("URI", ElementKey::Uri),
+            ("DNS", ElementKey::Dns),
+            ("Issuer", ElementKey::Issuer),
         ];
         let known = NAMES.iter().find(|(name, _)| name.eq_ignore_ascii_case(key));
         known.map_or(Self::Other, |(_, known)| *known)
     }
 
-    /// Whether Envoy puts its value in quotes. Nothing where that is not known.
+    /// True if Envoy puts its value in quotes. Nothing where that is not known.
     const fn is_quoted(self) -> Option<bool> {
         match self {
             Self::Cert | Self::Chain | Self::Subject | Self::Issuer => Some(true),
@@ -112,37 +112,37 @@ impl Key {
     }
 }
 
-impl<'a> Draft<'a> {
-    fn add(&mut self, pair: &Pair<'a>) -> Result<(), Rejection> {
-        let key = Key::of(pair.key);
+impl<'a> ElementDraft<'a> {
+    fn add(&mut self, pair: &ElementPair<'a>) -> Result<(), Rejection> {
+        let key = ElementKey::of(pair.key);
         self.check_order(key, pair.key)?;
         if key.is_quoted().is_some_and(|quoted| quoted != pair.quoted) {
             let what = if pair.quoted { "a quoted" } else { "an unquoted" };
             return Err(malformed(format!("has {what} `{}`", pair.key)));
         }
         match key {
-            Key::By => name(&mut self.element.by, "By", pair.value),
-            Key::Hash => {
+            ElementKey::By => name(&mut self.element.by, "By", pair.value),
+            ElementKey::Hash => {
                 self.element.hash = Some(parse_hash(pair.value)?);
                 Ok(())
             }
-            Key::Cert => encoded(&mut self.cert, pair),
-            Key::Chain => encoded(&mut self.chain, pair),
-            Key::Subject => {
+            ElementKey::Cert => encoded(&mut self.cert, pair),
+            ElementKey::Chain => encoded(&mut self.chain, pair),
+            ElementKey::Subject => {
                 check_distinguished_name(pair)?;
                 self.element.subject = Some(pair.value.to_owned());
                 Ok(())
             }
-            Key::Uri => self.uri(pair.value),
-            Key::Dns => {
+            ElementKey::Uri => self.uri(pair.value),
+            ElementKey::Dns => {
                 self.closes_nothing();
                 name(&mut self.element.dns, "DNS", pair.value)
             }
-            Key::Issuer => {
+            ElementKey::Issuer => {
                 self.closes_nothing();
                 check_distinguished_name(pair)
             }
-            Key::Other => {
+            ElementKey::Other => {
                 self.closes_nothing();
                 self.unknown_keys = self.unknown_keys.saturating_add(1);
                 if pair.quoted { check_distinguished_name(pair) } else { Ok(()) }
@@ -151,7 +151,7 @@ impl<'a> Draft<'a> {
     }
 
     /// P88: Envoy writes its keys in one order. A key out of order was spelled by a name.
-    fn check_order(&mut self, key: Key, written: &str) -> Result<(), Rejection> {
+    fn check_order(&mut self, key: ElementKey, written: &str) -> Result<(), Rejection> {
         match self.last.replace(key) {
             Some(last) if last > key => {
                 Err(malformed(format!("has `{written}` behind keys that Envoy writes after it")))
@@ -191,7 +191,7 @@ fn name(list: &mut Vec<String>, kind: &str, value: &str) -> Result<(), Rejection
 }
 
 /// URL-encoded PEM has nothing in it that separates or escapes.
-fn encoded<'a>(slot: &mut Option<&'a str>, pair: &Pair<'a>) -> Result<(), Rejection> {
+fn encoded<'a>(slot: &mut Option<&'a str>, pair: &ElementPair<'a>) -> Result<(), Rejection> {
     let plain = |b: u8| (b'!'..=b'~').contains(&b) & !matches!(b, b',' | b';' | b'\\');
     let all_plain = pair.value.as_bytes().iter().fold(true, |all, b| all & plain(*b));
     if !all_plain || pair.value.is_empty() {
@@ -201,7 +201,7 @@ fn encoded<'a>(slot: &mut Option<&'a str>, pair: &Pair<'a>) -> Result<(), Reject
     Ok(())
 }
 
-fn check_distinguished_name(pair: &Pair<'_>) -> Result<(), Rejection> {
+fn check_distinguished_name(pair: &ElementPair<'_>) -> Result<(), Rejection> {
     if is_distinguished_name(pair.value) {
         return Ok(());
     }
@@ -209,7 +209,7 @@ fn check_distinguished_name(pair: &Pair<'_>) -> Result<(), Rejection> {
 }
 
 /// Takes one pair and the separator after it off `rest`.
-fn read_pair<'a>(rest: &mut &'a str) -> Result<(Pair<'a>, Next), Rejection> {
+fn read_pair<'a>(rest: &mut &'a str) -> Result<(ElementPair<'a>, Next), Rejection> {
     let (key, after) = rest
         .bytes()
         .position(|b| matches!(b, b'=' | b';' | b',' | b'"'))
@@ -235,7 +235,7 @@ fn read_pair<'a>(rest: &mut &'a str) -> Result<(Pair<'a>, Next), Rejection> {
         return Err(malformed("has a quote inside an unquoted value"));
     }
     let next = read_separator(after, rest)?;
-    Ok((Pair { key, value, quoted }, next))
+    Ok((ElementPair { key, value, quoted }, next))
 }
 
 /// The text up to the closing quote, and what comes after it. A backslash takes the next character with it: `\"` does

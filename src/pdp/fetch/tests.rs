@@ -3,13 +3,16 @@
 use std::io::{self, Write as _};
 use std::sync::Mutex;
 
-use rustls::pki_types::PrivateKeyDer;
+use base64::Engine as _;
+use rcgen::SanType;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 
 use super::*;
 use crate::document;
-use crate::pdp::{Known, load_keys};
+use crate::pdp::{KnownVersions, load_keys};
 
 /// A server that answers every connection with `answer`, as it is, and then closes.
 async fn serve(answer: Vec<u8>) -> u16 {
@@ -29,7 +32,7 @@ async fn got(url: &str, authorities: Option<&str>) -> Result<Fetched, FetchError
     let url = KeyUrl::parse(url, true).unwrap();
     let authorities = authorities.map(|text| text.as_bytes().to_vec());
     let access = Access { authorities, ..access() };
-    HttpsFetcher::default().fetch(Ask::keys(&url, &access)).await
+    HttpsFetcher::default().fetch(FetchRequest::keys(&url, &access)).await
 }
 
 fn access() -> Access {
@@ -69,14 +72,14 @@ async fn an_unchanged_text_is_not_sent_again() {
         modified: Some(HeaderValue::from_static("Sun, 06 Nov 1994 08:49:37 GMT")),
     };
     let access = access();
-    let ask = Ask { known: Some(&known), ..Ask::keys(&url, &access) };
-    let sent = ask.request(Shown::default()).unwrap();
+    let ask = FetchRequest { known: Some(&known), ..FetchRequest::keys(&url, &access) };
+    let sent = ask.request(RequestCredentials::default()).unwrap();
     assert_eq!(sent.headers().get(IF_NONE_MATCH), known.etag.as_ref());
     assert_eq!(sent.headers().get(IF_MODIFIED_SINCE), known.modified.as_ref());
     let fetched = HttpsFetcher::default().fetch(ask).await.unwrap();
     let max_age = Some(Duration::from_secs(60));
     assert_eq!(fetched, Fetched { body: None, max_age, validators: known });
-    let unasked = HttpsFetcher::default().fetch(Ask::keys(&url, &access)).await;
+    let unasked = HttpsFetcher::default().fetch(FetchRequest::keys(&url, &access)).await;
     assert!(matches!(unasked, Err(FetchError::Redirect(304))), "nothing is at hand");
 }
 
@@ -131,13 +134,19 @@ async fn metadata_addresses_are_refused() {
 
 /// An authority, and a server with a certificate of it for `localhost`.
 async fn serve_tls() -> (u16, String) {
+    serve_tls_as(SanType::DnsName("localhost".try_into().unwrap())).await
+}
+
+/// The same with a certificate of this name.
+async fn serve_tls_as(name: SanType) -> (u16, String) {
     let key = rcgen::KeyPair::generate().unwrap();
     let mut params = rcgen::CertificateParams::default();
     params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
     let ca = params.self_signed(&key).unwrap();
     let issuer = rcgen::Issuer::from_params(&params, &key);
     let leaf_key = rcgen::KeyPair::generate().unwrap();
-    let leaf = rcgen::CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+    let mut leaf = rcgen::CertificateParams::default();
+    leaf.subject_alt_names = vec![name];
     let leaf = leaf.signed_by(&leaf_key, &issuer).unwrap();
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let config = rustls::ServerConfig::builder_with_provider(provider)
@@ -162,6 +171,39 @@ async fn serve_tls() -> (u16, String) {
         }
     });
     (port, ca.pem())
+}
+
+/// P491: a bundle endpoint whose certificate names a workload and no host, known by a bundle.
+#[tokio::test]
+async fn a_bundle_endpoint_is_a_workload() {
+    let id = "spiffe://partner.example/spire/server";
+    let (port, ca) = serve_tls_as(SanType::URI(id.try_into().unwrap())).await;
+    let url = KeyUrl::parse(&format!("https://localhost:{port}/"), false).unwrap();
+    let der = CertificateDer::from_pem_slice(ca.as_bytes()).unwrap();
+    let x5c = base64::engine::general_purpose::STANDARD.encode(der);
+    let key = serde_json::json!({ "kty": "EC", "use": "x509-svid", "x5c": [x5c] });
+    let bundle = serde_json::json!({ "keys": [key] }).to_string();
+    for (authorities, spiffe, expected) in [
+        (&bundle, Some(id), None),
+        (&ca, Some(id), None),
+        (
+            &bundle,
+            Some("spiffe://partner.example/other"),
+            Some("names `spiffe://partner.example/spire/server`, expected"),
+        ),
+        (&bundle, None, Some("not valid for name")),
+    ] {
+        let spiffe = spiffe.map(|id| id.parse().unwrap());
+        let access = Access { authorities: Some(authorities.clone().into()), spiffe, ..access() };
+        let fetched = HttpsFetcher::default().fetch(FetchRequest::keys(&url, &access)).await;
+        let error = fetched.err().map(|error| error.to_string());
+        let same = match (&error, expected) {
+            (None, None) => true,
+            (Some(error), Some(expected)) => error.contains(expected),
+            _ => false,
+        };
+        assert!(same, "{error:?}");
+    }
 }
 
 #[tokio::test]
@@ -255,7 +297,7 @@ async fn a_server_has_as_long_as_the_document_says() {
     let port = listener.local_addr().unwrap().port();
     let url = KeyUrl::parse(&format!("http://127.0.0.1:{port}/"), true).unwrap();
     let access = Access::plain(Duration::from_millis(20));
-    let refused = HttpsFetcher::default().fetch(Ask::keys(&url, &access)).await;
+    let refused = HttpsFetcher::default().fetch(FetchRequest::keys(&url, &access)).await;
     assert!(matches!(refused, Err(FetchError::Timeout)));
 }
 
@@ -310,7 +352,7 @@ async fn credentials_stay_at_their_host() {
         let source = remote(folder.path(), &issuer, &more);
         for token in ["first", "second"] {
             std::fs::write(&secret, format!("{token}\n")).unwrap();
-            let (mut known, fetcher) = (Known::default(), HttpsFetcher::default());
+            let (mut known, fetcher) = (KnownVersions::default(), HttpsFetcher::default());
             load_keys(&source, &fetcher, &mut known, false).await.unwrap();
             let of_issuer = asked.lock().unwrap().pop().unwrap();
             let header = format!("authorization: bearer {token}\r\n");
@@ -320,7 +362,8 @@ async fn credentials_stay_at_their_host() {
         }
         std::fs::remove_file(&secret).unwrap();
         let refused =
-            load_keys(&source, &HttpsFetcher::default(), &mut Known::default(), false).await;
+            load_keys(&source, &HttpsFetcher::default(), &mut KnownVersions::default(), false)
+                .await;
         assert!(refused.unwrap_err().to_string().contains("/token` cannot be read"));
         std::fs::write(&secret, "first").unwrap();
     }
@@ -341,10 +384,10 @@ async fn servers_are_asked_through_a_proxy() {
     let access = Access { authorities: Some(ca.into()), ..access() };
     // No name of a test leads anywhere but to the proxy.
     let url = KeyUrl::parse("https://issuer.invalid/jwks", false).unwrap();
-    let refused = fetcher.fetch(Ask::keys(&url, &access)).await;
+    let refused = fetcher.fetch(FetchRequest::keys(&url, &access)).await;
     assert!(matches!(refused, Err(FetchError::Tls(_))), "the certificate is for localhost");
     let url = KeyUrl::parse("http://issuer.invalid/jwks?a=b", true).unwrap();
-    assert_eq!(fetcher.fetch(Ask::keys(&url, &access)).await.unwrap().body.unwrap(), "{}");
+    assert_eq!(fetcher.fetch(FetchRequest::keys(&url, &access)).await.unwrap().body.unwrap(), "{}");
     let heads = heads.lock().unwrap().clone();
     let authorization = "proxy-authorization: basic dxm6cgfzczp3b3jk";
     assert!(heads[0].starts_with("connect issuer.invalid:443 http/1.1\r\n"), "{heads:?}");
@@ -352,9 +395,9 @@ async fn servers_are_asked_through_a_proxy() {
     assert!(heads.iter().all(|head| head.contains(authorization)), "{heads:?}");
     assert_eq!(seen.lock().unwrap().len(), 1);
     let own = KeyUrl::parse(&format!("https://localhost:{port}/jwks"), false).unwrap();
-    assert_eq!(fetcher.fetch(Ask::keys(&own, &access)).await.unwrap().body.unwrap(), "{}");
+    assert_eq!(fetcher.fetch(FetchRequest::keys(&own, &access)).await.unwrap().body.unwrap(), "{}");
     let metadata = KeyUrl::parse("https://169.254.169.254/", false).unwrap();
-    let refused = fetcher.fetch(Ask::keys(&metadata, &access)).await.unwrap_err();
+    let refused = fetcher.fetch(FetchRequest::keys(&metadata, &access)).await.unwrap_err();
     assert!(
         matches!(&refused, FetchError::Connect(e) if e.kind() == io::ErrorKind::PermissionDenied)
     );
@@ -404,7 +447,13 @@ async fn a_proxy_that_fails_is_named() {
         let url = KeyUrl::parse("https://refused.invalid/", false).unwrap();
         let (ca, fetcher) = (serve_tls().await.1, HttpsFetcher::through(&Arc::new(proxies)));
         let access = Access { authorities: Some(ca.into()), ..access() };
-        let error = fetcher.fetch(Ask::keys(&url, &access)).await.unwrap_err().to_string();
+        let error = fetcher.fetch(FetchRequest::keys(&url, &access)).await.unwrap_err().to_string();
         assert!(error.contains(expected), "{error}");
     }
+    // P450: also where it forwards, and the answer looks like the server's.
+    let text = crate::secret::Secret::new(format!("127.0.0.1:{refusing}"));
+    let fetcher = HttpsFetcher::through(&Arc::new(Proxies::new(Some(text), None, &[]).unwrap()));
+    let url = KeyUrl::parse("http://refused.invalid/", true).unwrap();
+    let error = fetcher.fetch(FetchRequest::keys(&url, &access())).await.unwrap_err();
+    assert!(matches!(error, FetchError::ProxyStatus(407)), "{error}");
 }

@@ -6,7 +6,7 @@ use crate::clock::UnixTime;
 
 /// A token bucket on the wall clock.
 #[derive(Debug)]
-pub(in crate::pdp) struct Bucket {
+pub(in crate::pdp) struct TokenBucket {
     most: u32,
     refill: Duration,
     gap: Duration,
@@ -15,7 +15,7 @@ pub(in crate::pdp) struct Bucket {
     taken: Option<UnixTime>,
 }
 
-impl Bucket {
+impl TokenBucket {
     /// A full bucket of `most` tokens. One comes back every `refill`, and two are never taken within `gap`.
     pub(in crate::pdp) const fn full(most: u32, refill: Duration, gap: Duration) -> Self {
         Self { most, refill, gap, left: most, filled: None, taken: None }
@@ -50,7 +50,7 @@ mod tests {
     #[test]
     fn a_few_are_taken_at_once_and_then_one_by_one() {
         let (refill, gap) = (Duration::from_secs(5), Duration::from_secs(1));
-        let mut bucket = Bucket::full(3, refill, gap);
+        let mut bucket = TokenBucket::full(3, refill, gap);
         let at = |millis: i64| UnixTime::from_millis(1_000_000 + millis);
         let mut taken = Vec::new();
         for millis in (0..60_000).step_by(100) {

@@ -8,12 +8,12 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer};
-use tokio::sync::Mutex as Turn;
+use tokio::sync::Mutex as AsyncMutex;
 use tokio::time::{Interval, MissedTickBehavior, interval};
 
 use crate::limits::{DEFAULT_REQUESTS_PER_HOST, MAX_FOLLOWED_HOSTS};
-use crate::pdp::fetch::{Ask, FetchError, Fetched, Fetcher};
-use crate::pdp::proxy::Proxies;
+use crate::pdp::fetch::{FetchError, FetchRequest, Fetched, Fetcher};
+use crate::pdp::proxy::{Proxies, ProxyError};
 use crate::secret::Secret;
 use crate::sync::lock;
 
@@ -38,14 +38,14 @@ pub struct FetchOptions {
 pub struct PacedFetcher {
     inner: Arc<dyn Fetcher>,
     gap: Duration,
-    lines: Mutex<BTreeMap<String, Arc<Line>>>,
+    queues: Mutex<BTreeMap<String, Arc<HostQueue>>>,
 }
 
 /// The line at one host. Of the requests that nothing waits for only the first stands in it.
 #[derive(Debug)]
-struct Line {
-    background: Turn<()>,
-    next: Turn<Interval>,
+struct HostQueue {
+    background: AsyncMutex<()>,
+    next: AsyncMutex<Interval>,
 }
 
 /// A second and some, for timers that fire late.
@@ -66,13 +66,19 @@ impl FetchOptions {
     /// The proxies that are set, or `else` those of the environment.
     ///
     /// # Errors
-    /// What contradicts itself.
+    /// Settings contradict each other.
     pub fn proxies(&self, environment: impl FnOnce() -> Proxies) -> Result<Proxies, String> {
         match &self.proxy {
             None if self.no_proxy.is_empty() => Ok(environment()),
             None => Err("`fetch.noProxy` is without `fetch.proxy`".into()),
+            Some(proxy) if !proxy.expose().contains("://") => {
+                Err("`fetch.proxy` has no scheme: write `http://` before its host, or `https://` where it is asked by TLS".into())
+            }
             Some(proxy) => Proxies::new(Some(proxy.clone()), Some(proxy.clone()), &self.no_proxy)
-                .map_err(|error| format!("`fetch.proxy` {error}")),
+                .map_err(|error| match error {
+                    ProxyError::Address => format!("`fetch.proxy` {error}"),
+                    ProxyError::Direct(_) => format!("`fetch.noProxy` {error}"),
+                }),
         }
     }
 }
@@ -85,33 +91,33 @@ impl PacedFetcher {
     /// `inner`, kept to the cap of `options`.
     pub fn new(inner: Arc<dyn Fetcher>, options: &FetchOptions) -> Self {
         let gap = WINDOW.checked_div(options.requests_per_host.get()).unwrap_or(WINDOW);
-        Self { inner, gap, lines: Mutex::default() }
+        Self { inner, gap, queues: Mutex::default() }
     }
 
-    async fn turn(&self, ask: &Ask<'_>) {
-        let line = self.line(ask.url.uri().authority().map_or("", |host| host.as_str()));
-        let _first = if ask.urgent { None } else { Some(line.background.lock().await) };
-        line.next.lock().await.tick().await;
+    async fn pace(&self, ask: &FetchRequest<'_>) {
+        let queue = self.queue(ask.url.uri().authority().map_or("", |host| host.as_str()));
+        let _first = if ask.urgent { None } else { Some(queue.background.lock().await) };
+        queue.next.lock().await.tick().await;
     }
 
-    fn line(&self, host: &str) -> Arc<Line> {
-        let mut lines = lock(&self.lines);
-        if lines.len() >= MAX_FOLLOWED_HOSTS {
-            lines.retain(|_, line| Arc::strong_count(line) > 1);
+    fn queue(&self, host: &str) -> Arc<HostQueue> {
+        let mut queues = lock(&self.queues);
+        if queues.len() >= MAX_FOLLOWED_HOSTS {
+            queues.retain(|_, queue| Arc::strong_count(queue) > 1);
         }
         let new = || {
             let mut next = interval(self.gap);
             next.set_missed_tick_behavior(MissedTickBehavior::Delay);
-            Arc::new(Line { background: Turn::new(()), next: Turn::new(next) })
+            Arc::new(HostQueue { background: AsyncMutex::new(()), next: AsyncMutex::new(next) })
         };
-        Arc::clone(lines.entry(host.to_ascii_lowercase()).or_insert_with(new))
+        Arc::clone(queues.entry(host.to_ascii_lowercase()).or_insert_with(new))
     }
 }
 
 impl Fetcher for PacedFetcher {
-    fn fetch<'a>(&'a self, ask: Ask<'a>) -> BoxFuture<'a, Result<Fetched, FetchError>> {
+    fn fetch<'a>(&'a self, ask: FetchRequest<'a>) -> BoxFuture<'a, Result<Fetched, FetchError>> {
         Box::pin(async move {
-            self.turn(&ask).await;
+            self.pace(&ask).await;
             self.inner.fetch(ask).await
         })
     }

@@ -1,4 +1,4 @@
-//! What was fetched last, in a folder, so that a restart while its server is away serves at once.
+//! The last fetched files, in a folder, so that a restart while their server is away serves at once.
 //!
 //! A process that can write to the folder can make tokens and certificates count, as with the policies: it belongs to
 //! countersign alone.
@@ -35,7 +35,7 @@ pub(in crate::pdp) struct Saved {
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Stored {
-    /// Where it is from, so that a file that was copied to another name is not taken for another's.
+    /// Its address, so that a file that was copied to another name is not taken for another's.
     address: String,
     fetched_at: i64,
     #[serde(default)]
@@ -72,7 +72,7 @@ impl Saved {
         files.write_newest(&name(address), &serde_json::to_vec(&stored)?, ticket)
     }
 
-    /// What a server saved of `address` and `parse` accepts. A damaged file is set aside.
+    /// The content that a server saved of `address` and `parse` accepts. A damaged file is set aside.
     pub(in crate::pdp) fn restore<T>(
         files: &KeptFiles,
         address: &str,

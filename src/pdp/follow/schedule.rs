@@ -8,7 +8,7 @@ use crate::pdp::fetch::FetchError;
 
 /// When one remote thing is asked for.
 #[derive(Debug)]
-pub(in crate::pdp) struct Schedule {
+pub(in crate::pdp) struct FetchSchedule {
     refresh: Duration,
     last: Option<UnixTime>,
     next: UnixTime,
@@ -24,7 +24,7 @@ pub(in crate::pdp) struct Schedule {
 
 /// Why nothing new was put in force.
 #[derive(Debug)]
-pub(in crate::pdp) struct Failure {
+pub(in crate::pdp) struct FetchFailure {
     /// The reason, in lower case; no part of an address or an answer.
     pub(in crate::pdp) why: String,
     /// For how long the server asks to be left alone.
@@ -40,7 +40,7 @@ pub fn refresh_after(refresh: Duration, said: Option<Duration>) -> Duration {
     refresh.min(said.unwrap_or(refresh).max(MIN_ASKED_REFRESH))
 }
 
-impl Schedule {
+impl FetchSchedule {
     /// Nothing was asked for yet, and it is due.
     pub(in crate::pdp) const fn new(refresh: Duration, now: UnixTime) -> Self {
         let (last, quiet_until, error) = (None, None, None);
@@ -96,7 +96,7 @@ impl Schedule {
         self.next.since(now)
     }
 
-    /// Whether an answer may come soon: a look is under way or due.
+    /// True if an answer may come soon: a look is under way or due.
     pub(in crate::pdp) fn is_moving(&self, now: UnixTime) -> bool {
         self.begun != self.ended || self.wait(now).is_zero()
     }
@@ -107,7 +107,7 @@ impl Schedule {
         self.begun = self.begun.wrapping_add(1);
     }
 
-    /// Whether the server may be asked: it did not ask to be left alone.
+    /// True if the server may be asked: it did not ask to be left alone.
     pub(in crate::pdp) fn permits(&self, now: UnixTime) -> bool {
         self.quiet_until.is_none_or(|until| until <= now)
     }
@@ -129,7 +129,7 @@ impl Schedule {
     /// at once a few times, which is the result.
     pub(in crate::pdp) fn fail(
         &mut self,
-        failure: Failure,
+        failure: FetchFailure,
         waiting: bool,
         now: UnixTime,
         jitter: f64,
@@ -155,13 +155,13 @@ impl Schedule {
     }
 }
 
-impl From<String> for Failure {
+impl From<String> for FetchFailure {
     fn from(why: String) -> Self {
         Self { why, retry_after: None }
     }
 }
 
-impl From<FetchError> for Failure {
+impl From<FetchError> for FetchFailure {
     fn from(error: FetchError) -> Self {
         Self { why: error.to_string(), retry_after: error.retry_after() }
     }
@@ -175,12 +175,12 @@ mod tests {
         UnixTime::from_secs(1_000_000 + secs)
     }
 
-    fn schedule() -> Schedule {
-        Schedule::new(Duration::from_secs(300), at(0))
+    fn schedule() -> FetchSchedule {
+        FetchSchedule::new(Duration::from_secs(300), at(0))
     }
 
-    fn failure(retry_after: Option<u64>) -> Failure {
-        Failure { why: String::from("x"), retry_after: retry_after.map(Duration::from_secs) }
+    fn failure(retry_after: Option<u64>) -> FetchFailure {
+        FetchFailure { why: String::from("x"), retry_after: retry_after.map(Duration::from_secs) }
     }
 
     /// `Cache-Control` can make a refresh sooner, within bounds, and never later; jitter spreads it.

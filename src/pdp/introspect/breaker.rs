@@ -1,4 +1,4 @@
-//! Whether an endpoint is asked at all: a circuit breaker, as a state machine over time.
+//! The circuit breaker of an endpoint, as a state machine over time.
 
 use crate::clock::UnixTime;
 use crate::limits::{INTROSPECTION_COOLDOWN, INTROSPECTION_FAILURES, MAX_INTROSPECTION_TIMEOUT};
@@ -88,7 +88,7 @@ impl Breaker {
         self.doubted = None;
     }
 
-    /// Whether the endpoint is being left alone.
+    /// True if the endpoint is being left alone.
     pub(super) const fn is_open(&self) -> bool {
         self.open.is_some()
     }

@@ -16,7 +16,7 @@ use serde_json::{Map, Value};
 
 use crate::clock::{Clock, Stopwatch, UnixTime};
 use crate::limits::MAX_INTROSPECTION_ANSWER_BYTES;
-use crate::pdp::connect::{self, Connection, Shown};
+use crate::pdp::connect::{self, Connection, RequestCredentials};
 use crate::pdp::fetch::{self, FetchError};
 use crate::pdp::proxy::Proxies;
 use crate::secret::{Fingerprint, SealedText, Secret, hex};
@@ -24,7 +24,7 @@ use crate::sync::lock;
 use crate::trust::{ClientAssertion, ClientAuthentication, Introspection};
 
 /// Asks one endpoint.
-pub(super) trait Ask: std::fmt::Debug + Send + Sync {
+pub(super) trait IntrospectionClient: std::fmt::Debug + Send + Sync {
     /// The endpoint's answer about `token`, not yet checked.
     fn ask<'a>(&'a self, token: &'a SealedText) -> BoxFuture<'a, Result<Bytes, FetchError>>;
 }
@@ -37,12 +37,12 @@ pub(super) struct HttpsClient {
     proxies: Arc<Proxies>,
     /// How TLS is spoken, with the client certificate that it was made for.
     tls: Mutex<Option<(Option<Fingerprint>, Arc<ClientConfig>)>>,
-    idle: Mutex<Vec<Kept>>,
+    idle: Mutex<Vec<CachedToken>>,
 }
 
 /// A connection that waits for the next question.
 #[derive(Debug)]
-struct Kept {
+struct CachedToken {
     connection: Connection,
     opened: Stopwatch,
     since: Stopwatch,
@@ -79,7 +79,7 @@ impl HttpsClient {
     }
 
     async fn exchange(&self, token: &SealedText) -> Result<Bytes, FetchError> {
-        let shown = Shown::read(&self.source.access.client).await?;
+        let shown = RequestCredentials::read(&self.source.access.client).await?;
         let request = || {
             let request = request(&self.source, token, self.clock.now(), &shown);
             request.ok_or(FetchError::Http)
@@ -93,26 +93,26 @@ impl HttpsClient {
         }
         let (opened, config) = (Stopwatch::start(), self.config(&shown).await?);
         let connection = Connection::open(&self.source.url, &self.proxies, config.as_ref()).await?;
-        let mut fresh = Kept { connection, opened, since: opened, stamp: shown.stamp() };
+        let mut fresh = CachedToken { connection, opened, since: opened, stamp: shown.stamp() };
         let answered = fresh.connection.send(request()?).await?;
         self.read(answered, fresh).await
     }
 
-    async fn read(&self, answered: Answered, used: Kept) -> Result<Bytes, FetchError> {
+    async fn read(&self, answered: Answered, used: CachedToken) -> Result<Bytes, FetchError> {
         if self.source.inactive_statuses.contains(&answered.status().as_u16()) {
             return Ok(INACTIVE);
         }
         let read = fetch::read(answered, MAX_INTROSPECTION_ANSWER_BYTES).await?;
         let mut idle = lock(&self.idle);
         if idle.len() < self.source.max_concurrent && used.opened.elapsed() < OLDEST {
-            idle.push(Kept { since: Stopwatch::start(), ..used });
+            idle.push(CachedToken { since: Stopwatch::start(), ..used });
         }
         drop(idle);
         read.body.ok_or(FetchError::Http)
     }
 
     /// The connection that was used last, if it can be used again. One with a client certificate that was replaced is not.
-    async fn kept(&self, stamp: Option<Fingerprint>) -> Option<Kept> {
+    async fn kept(&self, stamp: Option<Fingerprint>) -> Option<CachedToken> {
         loop {
             let mut kept = {
                 let mut idle = lock(&self.idle);
@@ -127,7 +127,10 @@ impl HttpsClient {
 
     /// How TLS is spoken with the endpoint, unless its address is `http`. Made again for another client certificate alone, since the
     /// system's authorities are read from files.
-    async fn config(&self, shown: &Shown) -> Result<Option<Arc<ClientConfig>>, FetchError> {
+    async fn config(
+        &self,
+        shown: &RequestCredentials,
+    ) -> Result<Option<Arc<ClientConfig>>, FetchError> {
         if self.source.url.is_plaintext() {
             return Ok(None);
         }
@@ -135,7 +138,7 @@ impl HttpsClient {
         if let Some((_, made)) = lock(&self.tls).as_ref().filter(|(own, _)| *own == stamp) {
             return Ok(Some(Arc::clone(made)));
         }
-        let made = connect::tls(self.source.access.authorities.as_deref(), shown).await?;
+        let made = connect::tls(self.source.access.authorities.as_deref(), None, shown).await?;
         *lock(&self.tls) = Some((stamp, Arc::clone(&made)));
         Ok(Some(made))
     }
@@ -143,7 +146,7 @@ impl HttpsClient {
 
 type Answered = http::Response<hyper::body::Incoming>;
 
-impl Ask for HttpsClient {
+impl IntrospectionClient for HttpsClient {
     fn ask<'a>(&'a self, token: &'a SealedText) -> BoxFuture<'a, Result<Bytes, FetchError>> {
         Box::pin(self.exchange(token))
     }
@@ -153,7 +156,7 @@ fn request(
     source: &Introspection,
     token: &SealedText,
     now: UnixTime,
-    shown: &Shown,
+    shown: &RequestCredentials,
 ) -> Option<Request<Full<Bytes>>> {
     let mut form = Secret::new(format!(
         "token={}&token_type_hint=access_token",

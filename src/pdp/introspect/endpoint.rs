@@ -12,8 +12,8 @@ use tokio::sync::watch;
 use tokio::time::timeout;
 
 use super::breaker::{Admission, Breaker, Consequence};
-use super::client::Ask;
-use super::turns::{NoTurn, Origin, Turn, Turns};
+use super::client::IntrospectionClient;
+use super::turns::{ClientNetwork, NoTurn, Turn, Turns};
 use crate::clock::{Clock, UnixTime, jitter};
 use crate::evidence::PresentedToken;
 use crate::limits::{INACTIVE_LIFETIME, MAX_INACTIVE_ANSWERS, MAX_INTROSPECTION_CACHE_BYTES};
@@ -24,24 +24,24 @@ use crate::sync::lock;
 use crate::trust::{Introspection, IntrospectionAnswer};
 
 /// The result of one question.
-pub(super) type Verdict = Result<Arc<IntrospectionAnswer>, Rejection>;
+pub(super) type Introspected = Result<Arc<IntrospectionAnswer>, Rejection>;
 
 /// An endpoint as one configuration describes it. Another configuration is another endpoint with nothing kept, so an answer
 /// never outlives the rules and credentials it was got by (P63).
-pub(super) struct Endpoint {
+pub(super) struct IntrospectionEndpoint {
     source: Arc<Introspection>,
     clock: Arc<dyn Clock>,
-    client: Arc<dyn Ask>,
+    client: Arc<dyn IntrospectionClient>,
     breaker: Mutex<Breaker>,
-    flights: Mutex<HashMap<Fingerprint, watch::Sender<Option<Verdict>>>>,
+    flights: Mutex<HashMap<Fingerprint, watch::Sender<Option<Introspected>>>>,
     turns: Arc<Turns>,
-    active: Cache<Fingerprint, Kept>,
-    inactive: Cache<Fingerprint, Kept>,
+    active: Cache<Fingerprint, CachedAnswer>,
+    inactive: Cache<Fingerprint, CachedAnswer>,
 }
 
 /// An answer and when it may be used.
 #[derive(Clone)]
-struct Kept {
+struct CachedAnswer {
     answer: Arc<IntrospectionAnswer>,
     since: UnixTime,
     until: UnixTime,
@@ -52,7 +52,7 @@ struct Kept {
 
 /// Ends a flight however it ends: requests that wait for one that panicked must not wait forever, nor the next one.
 struct Landing<'a> {
-    endpoint: &'a Endpoint,
+    endpoint: &'a IntrospectionEndpoint,
     token: Fingerprint,
 }
 
@@ -63,15 +63,15 @@ const RENEW_AT: f64 = 0.75;
 const PARSED_FACTOR: usize = 4;
 const ENTRY_OVERHEAD: usize = 512;
 
-impl Endpoint {
+impl IntrospectionEndpoint {
     pub(super) fn new(
         source: Arc<Introspection>,
         clock: Arc<dyn Clock>,
-        client: Arc<dyn Ask>,
+        client: Arc<dyn IntrospectionClient>,
     ) -> Self {
         let active = Cache::builder()
             .max_capacity(MAX_INTROSPECTION_CACHE_BYTES)
-            .weigher(|_, kept: &Kept| kept.weight())
+            .weigher(|_, kept: &CachedAnswer| kept.weight())
             .build();
         Self {
             turns: Arc::new(Turns::new(source.max_concurrent)),
@@ -94,9 +94,9 @@ impl Endpoint {
     pub(super) async fn answer(
         self: &Arc<Self>,
         token: &PresentedToken,
-        origin: Origin,
+        origin: ClientNetwork,
         patience: Duration,
-    ) -> Verdict {
+    ) -> Introspected {
         let print = token.fingerprint;
         if let Some(kept) = self.kept(&print) {
             if kept.renew <= self.clock.now() {
@@ -110,7 +110,9 @@ impl Endpoint {
         match landed.map(|verdict| verdict.ok().and_then(|verdict| verdict.clone())) {
             Ok(Some(verdict)) => verdict,
             Ok(None) => Err(unavailable("the question was lost")),
-            Err(_) => Err(unavailable("the endpoint did not answer within the request's deadline")),
+            Err(_) => {
+                Err(self.unjudged("the endpoint did not answer within the request's deadline"))
+            }
         }
     }
 
@@ -119,8 +121,8 @@ impl Endpoint {
         self: &Arc<Self>,
         print: Fingerprint,
         token: &SealedText,
-        origin: Origin,
-    ) -> Result<watch::Receiver<Option<Verdict>>, Rejection> {
+        origin: ClientNetwork,
+    ) -> Result<watch::Receiver<Option<Introspected>>, Rejection> {
         let mut flights = lock(&self.flights);
         if let Some(flight) = flights.get(&print) {
             return Ok(flight.subscribe());
@@ -161,10 +163,10 @@ impl Endpoint {
         admission: Admission,
         mut turn: Turn,
         consequence: &mut Consequence,
-    ) -> Verdict {
+    ) -> Introspected {
         turn.wait(self.source.access.timeout).await.map_err(|why| match why {
             NoTurn::Late => unavailable("the endpoint is busy with other questions"),
-            NoTurn::Displaced => unavailable("too many questions wait for the endpoint"),
+            NoTurn::Displaced => unavailable("too many questions wait for the endpoint").counted(),
         })?;
         if admission == Admission::Ordinary && lock(&self.breaker).is_open() {
             return Err(left_alone());
@@ -172,8 +174,15 @@ impl Endpoint {
         let asked_at = self.clock.now();
         let answered = self.exchange(token).await;
         *consequence = self.note(admission, answered.as_ref().err());
-        let body = answered.map_err(|error| unavailable(&format!("the endpoint {error}")))?;
+        let body = answered.map_err(|error| self.unjudged(&format!("the endpoint {error}")))?;
         self.read(print, &body, asked_at)
+    }
+
+    /// A token that an endpoint which is not down has not judged: it counts as a failed attempt of its source, or tokens that are made
+    /// up would cost nothing (P451).
+    fn unjudged(&self, why: &str) -> Rejection {
+        let why = unavailable(why);
+        if lock(&self.breaker).is_open() { why } else { why.counted() }
     }
 
     async fn exchange(&self, token: &SealedText) -> Result<Bytes, FetchError> {
@@ -226,14 +235,14 @@ impl Endpoint {
     }
 
     /// Reads an answer and keeps it, for as long as both the token and our settings let it be used (P64).
-    fn read(&self, print: &Fingerprint, body: &Bytes, asked_at: UnixTime) -> Verdict {
+    fn read(&self, print: &Fingerprint, body: &Bytes, asked_at: UnixTime) -> Introspected {
         let until = asked_at.plus(self.source.cache_ttl);
         let answer = IntrospectionAnswer::parse(body, until)
             .map(Arc::new)
             .map_err(|error| unavailable(&error.to_string()))?;
         let kept = |until, renew| {
             let answer = Arc::clone(&answer);
-            Kept { answer, since: asked_at, until, renew, bytes: body.len() }
+            CachedAnswer { answer, since: asked_at, until, renew, bytes: body.len() }
         };
         if answer.claims().is_some() {
             let last = answer.token_end().filter(|end| *end <= until);
@@ -251,12 +260,12 @@ impl Endpoint {
         Ok(answer)
     }
 
-    /// Whether there is a kept answer by which the token is active.
+    /// True if there is a kept answer by which the token is active.
     pub(super) fn knows(&self, print: &Fingerprint) -> bool {
         self.kept(print).is_some_and(|kept| kept.answer.claims().is_some())
     }
 
-    fn kept(&self, print: &Fingerprint) -> Option<Kept> {
+    fn kept(&self, print: &Fingerprint) -> Option<CachedAnswer> {
         let now = self.clock.now();
         for cache in [&self.active, &self.inactive] {
             match cache.get(print) {
@@ -271,19 +280,19 @@ impl Endpoint {
 }
 
 #[cfg(test)]
-impl Endpoint {
+impl IntrospectionEndpoint {
     pub(super) fn flights(&self) -> usize {
         lock(&self.flights).len()
     }
 }
 
-impl fmt::Debug for Endpoint {
+impl fmt::Debug for IntrospectionEndpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Endpoint").field("issuer", &self.source.issuer).finish_non_exhaustive()
     }
 }
 
-/// Whether this error suggests that the endpoint answers no question. An error that one token may cause does not count:
+/// True if this error suggests that the endpoint answers no question. An error that one token may cause does not count:
 /// otherwise a caller with such a token could shut every caller out.
 const fn is_down(error: &FetchError) -> bool {
     match error {
@@ -304,7 +313,7 @@ const fn is_down(error: &FetchError) -> bool {
     }
 }
 
-/// Whether one token may be the cause of this error, such as one that the endpoint cannot look up.
+/// True if one token may be the cause of this error, such as one that the endpoint cannot look up.
 const fn token_may_be(error: &FetchError) -> bool {
     matches!(
         error,
@@ -324,7 +333,7 @@ fn left_alone() -> Rejection {
     unavailable("the endpoint has not answered several times and is left alone for a while")
 }
 
-impl Kept {
+impl CachedAnswer {
     fn weight(&self) -> u32 {
         let bytes = self.bytes.saturating_mul(PARSED_FACTOR).saturating_add(ENTRY_OVERHEAD);
         u32::try_from(bytes).unwrap_or(u32::MAX)
@@ -332,7 +341,7 @@ impl Kept {
 }
 
 impl Landing<'_> {
-    fn land(self, verdict: Verdict) {
+    fn land(self, verdict: Introspected) {
         if let Some(flight) = lock(&self.endpoint.flights).remove(&self.token) {
             flight.send_replace(Some(verdict));
         }

@@ -60,7 +60,7 @@ impl fmt::Debug for Server {
     }
 }
 
-impl Ask for Line {
+impl IntrospectionClient for Line {
     fn ask<'a>(&'a self, token: &'a SealedText) -> BoxFuture<'a, Result<Bytes, FetchError>> {
         Box::pin(async move {
             self.0.asked.fetch_add(1, Ordering::SeqCst);
@@ -119,7 +119,7 @@ impl House {
         Self { clock, server, introspector, trust }
     }
 
-    /// Whether the token is active; or why that is not known.
+    /// True if the token is active; or why that is not known.
     async fn ask(&self, text: &str) -> Result<bool, String> {
         self.ask_for(text, LONG).await
     }
@@ -388,6 +388,28 @@ async fn tokens_that_break_the_endpoint_keep_no_other_out() {
         }
         assert!(why.contains("left alone"), "{why}");
     }
+}
+
+/// P451: a token that the endpoint does not judge counts as a failed attempt, unless the endpoint is down.
+#[tokio::test]
+async fn a_token_that_is_not_judged_counts() {
+    let house = House::new();
+    let counts = async |text: &str| {
+        let (tokens, mut material) = (token(text), Material::default());
+        let (introspector, trust) = (&house.introspector, &house.trust);
+        introspector.gather(&tokens, trust, &NoCache, None, LONG, &mut material).await;
+        let answer = material.answer("a", tokens[0].fingerprint).unwrap().as_ref();
+        answer.unwrap_err().is_failed_attempt()
+    };
+    house.server.becomes(|_| Err(FetchError::Status(400)));
+    for n in 0..20 {
+        assert!(counts(&format!("odd{n}")).await, "the endpoint is up");
+    }
+    house.server.becomes(|_| Err(FetchError::Connect(std::io::Error::other("down"))));
+    for n in 0..INTROSPECTION_FAILURES {
+        counts(&format!("any{n}")).await;
+    }
+    assert!(!counts("later").await, "it is down");
 }
 
 /// P312: an answer is asked for again before its end, so that no request waits at its end, and none is refused where the endpoint

@@ -12,8 +12,8 @@ use crate::limits::MAX_INTROSPECTION_QUEUE;
 use crate::slots::Shares;
 use crate::sync::lock;
 
-/// Where questions come from: the address of a client, or its IPv6 network.
-pub(super) type Origin = Option<IpAddr>;
+/// The source of a question: the address of a client, or its IPv6 network.
+pub(super) type ClientNetwork = Option<IpAddr>;
 
 /// The questions of one endpoint.
 #[derive(Debug)]
@@ -21,20 +21,20 @@ pub(super) struct Turns {
     most: usize,
     /// One source asks so many at a time: what it asks may take as long as an answer can.
     each: usize,
-    state: Mutex<State>,
+    state: Mutex<IntrospectionQueue>,
 }
 
 #[derive(Debug)]
-struct State {
-    asking: HashMap<Origin, usize>,
-    waiting: Shares<Origin, oneshot::Sender<()>>,
+struct IntrospectionQueue {
+    asking: HashMap<ClientNetwork, usize>,
+    waiting: Shares<ClientNetwork, oneshot::Sender<()>>,
 }
 
 /// One question, which waits or is asked until this is dropped.
 #[derive(Debug)]
 pub(super) struct Turn {
     turns: Arc<Turns>,
-    origin: Origin,
+    origin: ClientNetwork,
     /// Its number among those that wait.
     waiting: Option<u64>,
     granted: oneshot::Receiver<()>,
@@ -54,12 +54,12 @@ impl Turns {
     /// `most` questions at a time.
     pub(super) fn new(most: usize) -> Self {
         let waiting = Shares::new(MAX_INTROSPECTION_QUEUE, MAX_INTROSPECTION_QUEUE);
-        let state = Mutex::new(State { asking: HashMap::new(), waiting });
+        let state = Mutex::new(IntrospectionQueue { asking: HashMap::new(), waiting });
         Self { most, each: most.saturating_sub(most / 4).max(1), state }
     }
 
     /// A turn for a question from `origin`, now or later.
-    pub(super) fn enter(self: &Arc<Self>, origin: Origin) -> Turn {
+    pub(super) fn enter(self: &Arc<Self>, origin: ClientNetwork) -> Turn {
         let (grant, granted) = oneshot::channel();
         let (id, displaced) = lock(&self.state).waiting.enter(origin, grant);
         // The one that is displaced finds out by its sender's end.
@@ -71,9 +71,10 @@ impl Turns {
     /// Lets those ask whose turn it is.
     fn grant(&self) {
         let mut state = lock(&self.state);
-        let State { asking, waiting } = &mut *state;
+        let IntrospectionQueue { asking, waiting } = &mut *state;
         while asking.values().sum::<usize>() < self.most {
-            let may = |origin: &Origin| asking.get(origin).is_none_or(|own| *own < self.each);
+            let may =
+                |origin: &ClientNetwork| asking.get(origin).is_none_or(|own| *own < self.each);
             let Some((origin, grant)) = waiting.next_where(may) else { return };
             if grant.send(()).is_ok() {
                 let own = asking.entry(origin).or_default();
@@ -126,7 +127,7 @@ mod tests {
 
     const SOON: Duration = Duration::from_millis(1);
 
-    fn from(last: u8) -> Origin {
+    fn from(last: u8) -> ClientNetwork {
         Some(Ipv4Addr::new(10, 0, 0, last).into())
     }
 

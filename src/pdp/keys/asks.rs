@@ -4,40 +4,41 @@ use std::collections::{BTreeMap, VecDeque};
 
 use crate::clock::UnixTime;
 use crate::limits::{
-    ABSENT_KEY_LIFETIME, CHANGED_KEY_FETCHES, COMPANY, MAX_ABSENT_KEYS, REPEATED_KEY_FETCHES,
-    UNKNOWN_KEY_FETCHES,
+    ABSENT_KEY_LIFETIME, ABSENT_KEY_REPEATS, CHANGED_KEY_FETCHES, MAX_ABSENT_KEYS,
+    REPEATED_KEY_FETCHES, SECOND_TOKEN_WAIT, UNKNOWN_KEY_FETCHES,
 };
-use crate::pdp::follow::Bucket;
+use crate::pdp::follow::TokenBucket;
 use crate::secret::Fingerprint;
 
 /// The budgets of one key set.
 #[derive(Debug)]
 pub(super) struct Asks {
-    unknown: Bucket,
-    repeated: Bucket,
-    changed: Bucket,
+    unknown: TokenBucket,
+    repeated: TokenBucket,
+    changed: TokenBucket,
     /// Key ids that are not in the set.
     absent: BTreeMap<Fingerprint, Absent>,
     /// Those, the first to be named at the front: it makes room for another.
     order: VecDeque<(UnixTime, Fingerprint)>,
-    lonely: u32,
+    single_waits: u32,
 }
 
 /// A key id that a token names and that is not in the set.
 #[derive(Debug)]
 struct Absent {
     since: UnixTime,
-    /// Whether a fetch was made for it.
-    fetched: bool,
+    /// When the last fetch was made for it, and how many were.
+    asked: Option<UnixTime>,
+    times: u32,
 }
 
-/// What a token that needs other keys may do.
+/// The permission of a token that needs other keys.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Permission {
     /// Have the keys fetched.
     Fetch,
     /// Wait a moment for a second token that needs the same.
-    Company,
+    SecondToken,
     /// Go on with what is there: the issuer was asked.
     None,
     /// Go on with what is there, although the issuer was not asked: others have used the budget up.
@@ -49,12 +50,12 @@ impl Asks {
         let [unknown, repeated, changed] =
             [UNKNOWN_KEY_FETCHES, REPEATED_KEY_FETCHES, CHANGED_KEY_FETCHES];
         Self {
-            unknown: Bucket::full(unknown.0, unknown.1, unknown.2),
-            repeated: Bucket::full(repeated.0, repeated.1, repeated.2),
-            changed: Bucket::full(changed.0, changed.1, changed.2),
+            unknown: TokenBucket::full(unknown.0, unknown.1, unknown.2),
+            repeated: TokenBucket::full(repeated.0, repeated.1, repeated.2),
+            changed: TokenBucket::full(changed.0, changed.1, changed.2),
             absent: BTreeMap::new(),
             order: VecDeque::new(),
-            lonely: 0,
+            single_waits: 0,
         }
     }
 
@@ -63,31 +64,30 @@ impl Asks {
     pub(super) fn unknown_key(&mut self, id: &str, now: UnixTime) -> Permission {
         let id = Fingerprint::of(id.as_bytes());
         if let Some(absent) = self.absent.get_mut(&id).filter(|absent| absent.counts(now)) {
-            if absent.fetched {
-                return Permission::None;
+            // An empty budget means that another token had the keys fetched a moment ago.
+            if !absent.is_due(now) || !self.repeated.take(now) {
+                return if absent.times > 0 { Permission::None } else { Permission::Unasked };
             }
-            if !self.repeated.take(now) {
-                return Permission::Unasked;
-            }
-            absent.fetched = true;
+            (absent.asked, absent.times) = (Some(now), absent.times.saturating_add(1));
             return Permission::Fetch;
         }
         let fetched = self.unknown.take(now);
-        self.remember(id, Absent { since: now, fetched }, now);
+        let asked = fetched.then_some(now);
+        self.remember(id, Absent { since: now, asked, times: fetched.into() }, now);
         match fetched {
             true => Permission::Fetch,
-            false if self.lonely < COMPANY.1 => {
-                self.lonely = self.lonely.saturating_add(1);
-                Permission::Company
+            false if self.single_waits < SECOND_TOKEN_WAIT.1 => {
+                self.single_waits = self.single_waits.saturating_add(1);
+                Permission::SecondToken
             }
             false => Permission::Unasked,
         }
     }
 
-    /// Whether the issuer was not asked for the key `id`, as far as is known.
+    /// True if the issuer was not asked for the key `id`, as far as is known.
     pub(super) fn is_unasked(&self, id: &str) -> bool {
         let absent = self.absent.get(&Fingerprint::of(id.as_bytes()));
-        absent.is_none_or(|absent| !absent.fetched)
+        absent.is_none_or(|absent| absent.times == 0)
     }
 
     /// A token does not verify with the key of the set that it names, or with the only one.
@@ -98,7 +98,7 @@ impl Asks {
     /// A fetch has ended. Where it says nothing about the key ids that are absent, or brought another set, they may be asked for
     /// again.
     pub(super) fn end(&mut self, forget: bool) {
-        self.lonely = 0;
+        self.single_waits = 0;
         if forget {
             self.absent.clear();
             self.order.clear();
@@ -119,9 +119,17 @@ impl Asks {
 }
 
 impl Absent {
-    /// Whether it is remembered. A clock that goes back makes it forgotten (P82).
+    /// True if it is remembered. A clock that goes back makes it forgotten (P82).
     fn counts(&self, now: UnixTime) -> bool {
-        self.since <= now && now.since(self.since) < ABSENT_KEY_LIFETIME
+        let last = self.asked.unwrap_or(self.since);
+        last <= now && now.since(last) < ABSENT_KEY_LIFETIME.saturating_mul(2)
+    }
+
+    /// True if a fetch may be made for it: its key may have been published since the last one.
+    fn is_due(&self, now: UnixTime) -> bool {
+        let (soon, times) = ABSENT_KEY_REPEATS;
+        let gap = if self.times <= times { soon } else { ABSENT_KEY_LIFETIME };
+        self.asked.is_none_or(|asked| now.since(asked) >= gap)
     }
 }
 
@@ -144,7 +152,7 @@ mod tests {
                     fetches += 1;
                     asks.end(false);
                 }
-                Permission::Company => waits += 1,
+                Permission::SecondToken => waits += 1,
                 Permission::None | Permission::Unasked => {}
             }
         }
@@ -153,7 +161,7 @@ mod tests {
         // P260: a new key is named by a second request, and a token whose key was replaced has a budget of its own.
         assert_eq!(asks.unknown_key("new", at(60_000)), Permission::Fetch);
         asks.end(false);
-        assert_eq!(asks.unknown_key("newer", at(60_010)), Permission::Company);
+        assert_eq!(asks.unknown_key("newer", at(60_010)), Permission::SecondToken);
         assert_eq!(asks.unknown_key("newer", at(60_020)), Permission::Fetch);
         assert_eq!(asks.changed_key(at(60_030)), Permission::Fetch);
     }
@@ -178,14 +186,18 @@ mod tests {
         assert!(asks.absent.len() <= MAX_ABSENT_KEYS && asks.order.len() <= MAX_ABSENT_KEYS);
     }
 
-    /// P261: a key id that no fetch brought is asked for again after a while, and at once when the set changes.
+    /// P261: a key id that no fetch brought is asked for again soon (P445), then after a while, and at once when the set changes.
     #[test]
     fn an_absent_key_is_asked_for_again() {
         let mut asks = Asks::new();
-        let asked: Vec<_> = (0..60)
-            .filter(|secs| asks.unknown_key("gone", at(secs * 1000)) == Permission::Fetch)
+        let asked: Vec<_> = (0..120)
+            .filter(|half| asks.unknown_key("gone", at(half * 500)) == Permission::Fetch)
+            .map(|half| half * 500)
             .collect();
-        assert_eq!(asked, [0, 10, 20, 30, 40, 50]);
+        assert_eq!(
+            asked,
+            [0, 1500, 3000, 4500, 6000, 7500, 17_500, 27_500, 37_500, 47_500, 57_500]
+        );
         assert_eq!(asks.unknown_key("gone", at(59_500)), Permission::None);
         asks.end(true);
         assert_eq!(asks.unknown_key("gone", at(59_600)), Permission::Fetch);

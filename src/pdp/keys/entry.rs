@@ -4,12 +4,14 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use super::asks::Permission;
-use super::load::{FirstSeen, Known, LastGood, Loaded, address, load};
+use super::load::{FirstSeen, KnownVersions, LastGood, Loaded, address, load};
 use super::state::KeyState;
 use crate::clock::{Clock, UnixTime};
-use crate::limits::COMPANY;
+use crate::limits::SECOND_TOKEN_WAIT;
 use crate::pdp::fetch::Fetcher;
-use crate::pdp::follow::{Course, Failure, Followed, MAX_SAVED_BYTES, Saved, refresh_after};
+use crate::pdp::follow::{
+    FetchFailure, MAX_SAVED_BYTES, RefreshState, RemoteResource, Saved, refresh_after,
+};
 use crate::pdp::kept_files::KeptFiles;
 use crate::sync::lock;
 use crate::trust::{KeySet, RemoteKeys};
@@ -41,10 +43,10 @@ pub(super) struct Shared {
     pub(super) issuers: Mutex<Vec<String>>,
     files: Option<Arc<KeptFiles>>,
     state: Mutex<KeyState>,
-    pub(super) course: Arc<Course>,
+    pub(super) refresh_state: Arc<RefreshState>,
 }
 
-/// What a token lacks.
+/// The key that a token needs.
 #[derive(Clone, Copy)]
 pub(super) enum Need<'a> {
     /// The key that it names, or any.
@@ -53,20 +55,20 @@ pub(super) enum Need<'a> {
     Change,
 }
 
-/// What a request does that needs other keys.
-enum Step {
+/// The next step of a request that needs other keys.
+enum WaitStep {
     Done,
     /// Without an answer of the issuer, which was not asked.
     Unasked,
     Wait,
-    Company,
+    SecondToken,
 }
 
 /// The task's part.
 pub(super) struct FollowedKeys {
     pub(super) shared: Arc<Shared>,
     pub(super) fetcher: Arc<dyn Fetcher>,
-    pub(super) known: Known,
+    pub(super) known: KnownVersions,
 }
 
 impl Shared {
@@ -85,38 +87,38 @@ impl Shared {
         let held = held.or_else(|| saved(files.as_deref()?));
         let state = Mutex::new(KeyState::new(source.max_stale, held, clock.now()));
         let (source, issuers) = (Arc::clone(source), Mutex::default());
-        let course = Course::new(source.refresh, clock);
-        Self { source, issuers, files, state, course }
+        let refresh_state = RefreshState::new(source.refresh, clock);
+        Self { source, issuers, files, state, refresh_state }
     }
 
-    /// Whether the keys are those of `source`.
+    /// True if the keys are those of `source`.
     pub(super) fn serves(&self, source: &Arc<RemoteKeys>) -> bool {
         Arc::ptr_eq(&self.source, source) || self.source == *source
     }
 
     /// The keys, unless they are too old.
     pub(super) fn keys(&self) -> Option<Arc<KeySet>> {
-        lock(&self.state).keys(self.course.now()).cloned()
+        lock(&self.state).keys(self.refresh_state.now()).cloned()
     }
 
     /// Waits, for `patience` at most, where keys may come that `need` is satisfied by, and has them fetched where it may. Whether
     /// the answer has not arrived by then.
     pub(super) async fn wait(&self, need: Need<'_>, patience: Duration) -> bool {
-        let is_pending = || self.course.schedule().is_moving(self.course.now());
-        let Some(_place) = self.course.wait() else { return is_pending() };
-        let mut ended = self.course.ended();
-        let arrived = self.course.schedule().begun();
+        let is_pending = || self.refresh_state.schedule().is_moving(self.refresh_state.now());
+        let Some(_place) = self.refresh_state.wait() else { return is_pending() };
+        let mut ended = self.refresh_state.ended();
+        let arrived = self.refresh_state.schedule().begun();
         let waiting = async {
             let mut may_ask = true;
             loop {
                 match self.step(need, arrived, may_ask) {
-                    Step::Done => return false,
-                    Step::Unasked => return true,
+                    WaitStep::Done => return false,
+                    WaitStep::Unasked => return true,
                     // An error means that the source is no longer followed.
-                    Step::Wait => drop(ended.changed().await),
-                    Step::Company => {
+                    WaitStep::Wait => drop(ended.changed().await),
+                    WaitStep::SecondToken => {
                         may_ask = false;
-                        let _ = tokio::time::timeout(COMPANY.0, ended.changed()).await;
+                        let _ = tokio::time::timeout(SECOND_TOKEN_WAIT.0, ended.changed()).await;
                     }
                 }
             }
@@ -125,57 +127,62 @@ impl Shared {
     }
 
     /// The next step of a request that arrived when `arrived` fetches had begun.
-    fn step(&self, need: Need<'_>, arrived: u64, may_ask: bool) -> Step {
-        let now = self.course.now();
+    fn step(&self, need: Need<'_>, arrived: u64, may_ask: bool) -> WaitStep {
+        let now = self.refresh_state.now();
         let mut state = lock(&self.state);
-        let mut schedule = self.course.schedule();
+        let mut schedule = self.refresh_state.schedule();
         let satisfied = match need {
             Need::Key(id) => state.keys(now).is_some_and(|keys| id.is_none_or(|id| keys.has(id))),
             Need::Change => false,
         };
         if satisfied || schedule.good() > arrived {
-            return Step::Done;
+            return WaitStep::Done;
         }
         if schedule.is_moving(now) {
-            return Step::Wait;
+            return WaitStep::Wait;
         }
         if schedule.ended() > arrived || !schedule.permits(now) {
-            return Step::Done;
+            return WaitStep::Done;
         }
         if !may_ask {
             let unasked = matches!(need, Need::Key(Some(id)) if state.asks.is_unasked(id));
-            return if unasked { Step::Unasked } else { Step::Done };
+            return if unasked { WaitStep::Unasked } else { WaitStep::Done };
         }
         let permission = match need {
             Need::Key(id) => state.asks.unknown_key(id.unwrap_or_default(), now),
             Need::Change => state.asks.changed_key(now),
         };
         match permission {
-            Permission::None => Step::Done,
-            Permission::Unasked => Step::Unasked,
-            Permission::Company => Step::Company,
+            Permission::None => WaitStep::Done,
+            Permission::Unasked => WaitStep::Unasked,
+            Permission::SecondToken => WaitStep::SecondToken,
             Permission::Fetch => {
                 schedule.hurry(now);
                 drop(schedule);
-                self.course.recheck();
-                Step::Wait
+                self.refresh_state.recheck();
+                WaitStep::Wait
             }
         }
     }
 
-    /// Whether the issuer did not answer when it was last asked.
+    /// True if there were keys at any time.
+    pub(super) fn was_fetched(&self) -> bool {
+        lock(&self.state).held().is_some()
+    }
+
+    /// True if the issuer did not answer when it was last asked.
     pub(super) fn is_failing(&self) -> bool {
-        self.course.schedule().failures() > 0
+        self.refresh_state.schedule().failures() > 0
     }
 
     /// How it is doing, once for each issuer.
     pub(super) fn status(&self) -> Vec<KeyStatus> {
         let state = lock(&self.state);
-        let (held, schedule) = (state.held(), self.course.schedule());
+        let (held, schedule) = (state.held(), self.refresh_state.schedule());
         let status = |issuer: &String| KeyStatus {
             issuer: issuer.clone(),
             origin: self.source.url.to_string(),
-            keys: state.keys(self.course.now()).cloned(),
+            keys: state.keys(self.refresh_state.now()).cloned(),
             fetched_at: held.map(|held| held.fetched_at),
             first_seen: held.map(|held| held.first_seen.clone()).unwrap_or_default(),
             next_fetch: schedule.next(),
@@ -187,7 +194,7 @@ impl Shared {
 
     /// Puts what was loaded in force, and saves it in the background: no check waits for a disk.
     fn put_in_force(self: &Arc<Self>, loaded: Loaded) {
-        let now = self.course.now();
+        let now = self.refresh_state.now();
         let next_fetch = now.plus(refresh_after(self.source.refresh, loaded.max_age));
         let mut state = lock(&self.state);
         match loaded.keys {
@@ -223,8 +230,8 @@ impl Shared {
     }
 }
 
-impl Followed for FollowedKeys {
-    async fn look(&mut self, urgent: bool) -> Result<Option<Duration>, Failure> {
+impl RemoteResource for FollowedKeys {
+    async fn look(&mut self, urgent: bool) -> Result<Option<Duration>, FetchFailure> {
         let Self { shared, fetcher, known } = self;
         match load(&shared.source, fetcher.as_ref(), known, urgent).await {
             Ok(loaded) => {

@@ -10,8 +10,8 @@ use bytes::Bytes;
 use crate::clock::UnixTime;
 use crate::json;
 use crate::limits::MAX_JSON_DEPTH;
-use crate::pdp::fetch::{Ask, FetchError, Fetched, Fetcher, Validators};
-use crate::pdp::follow::{Failure, Saved};
+use crate::pdp::fetch::{FetchError, FetchRequest, Fetched, Fetcher, Validators};
+use crate::pdp::follow::{FetchFailure, Saved};
 use crate::trust::{
     KeyPurpose, KeySet, KeySetError, KeyUrl, KeyUrlError, RemoteKeys, refresh_hint,
 };
@@ -45,7 +45,7 @@ pub struct Loaded {
 
 /// The versions that were loaded last: what did not change need not be sent again.
 #[derive(Debug, Default)]
-pub struct Known {
+pub struct KnownVersions {
     metadata: Validators,
     /// The address of the keys, with their version.
     keys: Option<(KeyUrl, Validators)>,
@@ -89,10 +89,11 @@ pub enum LoadError {
 pub async fn load(
     source: &RemoteKeys,
     fetcher: &dyn Fetcher,
-    known: &mut Known,
+    known: &mut KnownVersions,
     urgent: bool,
 ) -> Result<Loaded, LoadError> {
-    let ask = |url, access, known| Ask { known, urgent, ..Ask::keys(url, access) };
+    let ask =
+        |url, access, known| FetchRequest { known, urgent, ..FetchRequest::keys(url, access) };
     let (url, metadata) = match &source.discovery {
         None => (source.url.clone(), Validators::default()),
         Some(issuer) => {
@@ -109,13 +110,13 @@ pub async fn load(
     };
     let before = known.keys.as_ref().filter(|(before, _)| *before == url);
     let before = before.and_then(|(_, known)| known.if_any());
-    // Where the metadata leads to another host, that one does not see the credentials of this one.
+    // If the metadata leads to another host, that one does not see the credentials of this one.
     let access = source.access.led_from(&source.url, &url);
     let fetched = fetcher.fetch(ask(&url, &access, before)).await?;
     let Fetched { body, max_age, validators } = fetched;
     let keys = body.map(|text| read(text, source)).transpose()?;
     let hint = keys.as_ref().and_then(|(_, text)| refresh_hint(text));
-    *known = Known { metadata, keys: Some((url, validators)) };
+    *known = KnownVersions { metadata, keys: Some((url, validators)) };
     Ok(Loaded { keys, max_age: hint.or(max_age) })
 }
 
@@ -160,7 +161,7 @@ impl LastGood {
     }
 }
 
-impl From<LoadError> for Failure {
+impl From<LoadError> for FetchFailure {
     fn from(error: LoadError) -> Self {
         let fetch = if let LoadError::Fetch(error) = &error { Some(error) } else { None };
         Self { why: error.to_string(), retry_after: fetch.and_then(FetchError::retry_after) }

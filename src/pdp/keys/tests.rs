@@ -16,7 +16,7 @@ use crate::clock::FixedClock;
 use crate::clock::UnixTime;
 use crate::document::{self, Attachments, SourceFile};
 use crate::evidence::{PeerSources, Presented, collect};
-use crate::pdp::fetch::{Ask, FetchError, Fetched};
+use crate::pdp::fetch::{FetchError, FetchRequest, Fetched};
 use crate::request::{CredentialHeaders, HeaderValue, Headers, SealedNames};
 
 const LONG: Duration = Duration::from_secs(20);
@@ -46,7 +46,7 @@ impl Server {
 }
 
 impl Fetcher for Server {
-    fn fetch<'a>(&'a self, _: Ask<'a>) -> BoxFuture<'a, Result<Fetched, FetchError>> {
+    fn fetch<'a>(&'a self, _: FetchRequest<'a>) -> BoxFuture<'a, Result<Fetched, FetchError>> {
         Box::pin(async move {
             self.fetches.fetch_add(1, Ordering::SeqCst);
             self.let_through.acquire().await.unwrap().forget();
@@ -131,10 +131,10 @@ impl House {
     async fn pass(&self, time: Duration) {
         let before = self.server.fetches();
         self.clock.advance(time);
-        let course = Arc::clone(&lock(&self.cache.entries)[0].shared.course);
-        course.recheck();
-        let mut completed = course.ended();
-        let moving = course.schedule().is_moving(self.clock.now());
+        let refresh_state = Arc::clone(&lock(&self.cache.entries)[0].shared.refresh_state);
+        refresh_state.recheck();
+        let mut completed = refresh_state.ended();
+        let moving = refresh_state.schedule().is_moving(self.clock.now());
         if moving && self.server.fetches() == before {
             completed.changed().await.unwrap();
         }

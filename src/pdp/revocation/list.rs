@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::state_folder::SavedMark;
 use crate::clock::{Clock, Stopwatch, UnixTime};
 use crate::document::OnStaleList;
-use crate::pdp::follow::{Course, Followed, Following};
+use crate::pdp::follow::{RefreshState, RefreshTask, RemoteResource};
 use crate::trust::{AcceptedList, ListMark, ListSource, RevocationTable};
 
 /// A list and its state.
@@ -18,12 +18,12 @@ pub(super) struct TrackedList {
     in_force: Option<InForce>,
     /// The mark that the next list is compared with. It is reset if the document names another place or another signer.
     pub(super) mark: Option<ListMark>,
-    /// Whether it was there when the server started, so that nothing was decided before it.
+    /// True if it was there when the server started, so that nothing was decided before it.
     from_start: bool,
-    /// Whether it could not be put in force when it was last looked at.
+    /// True if it could not be put in force when it was last looked at.
     failed: bool,
-    pub(super) course: Arc<Course>,
-    following: Option<Following>,
+    pub(super) refresh_state: Arc<RefreshState>,
+    task: Option<RefreshTask>,
 }
 
 /// The list that counts.
@@ -53,9 +53,9 @@ pub struct ListStatus {
     pub as_of: Option<i64>,
     /// How old it is.
     pub age_seconds: Option<u64>,
-    /// Whether it is past what its document allows, whatever follows from that.
+    /// True if it is past what its document allows, whatever follows from that.
     pub stale: bool,
-    /// Whether requests are refused for it.
+    /// True if requests are refused for it.
     pub refuses: bool,
     /// How often in a row it could not be read or put in force.
     pub failures: u32,
@@ -65,9 +65,9 @@ pub struct ListStatus {
 
 impl TrackedList {
     pub(super) fn new(source: Arc<ListSource>, from_start: bool, clock: Arc<dyn Clock>) -> Self {
-        let course = Course::new(source.place.refresh(), clock);
-        let (in_force, mark, following) = (None, None, None);
-        Self { source, in_force, mark, from_start, failed: false, course, following }
+        let refresh_state = RefreshState::new(source.place.refresh(), clock);
+        let (in_force, mark, task) = (None, None, None);
+        Self { source, in_force, mark, from_start, failed: false, refresh_state, task }
     }
 
     /// The list after its document was changed. The list in force stays until it is read again. Its number does not count
@@ -98,8 +98,8 @@ impl TrackedList {
         Some(SavedMark { mark: self.mark?, as_of, confirmed })
     }
 
-    pub(super) fn follow(&mut self, followed: impl Followed) {
-        self.following = Some(Following::start(&self.course, followed));
+    pub(super) fn follow(&mut self, followed: impl RemoteResource) {
+        self.task = Some(RefreshTask::start(&self.refresh_state, followed));
     }
 
     /// Puts `list` in force.
@@ -142,7 +142,7 @@ impl TrackedList {
 
     /// Why it could not be put in force when it was looked at before, if it could not.
     pub(super) fn error(&self) -> Option<String> {
-        self.course.schedule().error().map(str::to_owned)
+        self.refresh_state.schedule().error().map(str::to_owned)
     }
 
     pub(super) fn table(&self) -> Option<&Arc<RevocationTable>> {
@@ -165,7 +165,7 @@ impl TrackedList {
         aged.filter(|aged| !aged.is_zero()).max(missed)
     }
 
-    /// Whether requests are refused without it. A list that a reload adds comes into force when it is first read. If it
+    /// True if requests are refused without it. A list that a reload adds comes into force when it is first read. If it
     /// cannot be read, requests are refused.
     pub(super) fn refuses(&self, now: UnixTime) -> bool {
         let grace = match self.source.on_stale {
@@ -180,7 +180,8 @@ impl TrackedList {
     }
 
     pub(super) fn status(&self, name: &str, now: UnixTime) -> ListStatus {
-        let (in_force, failures) = (self.in_force.as_ref(), self.course.schedule().failures());
+        let (in_force, failures) =
+            (self.in_force.as_ref(), self.refresh_state.schedule().failures());
         ListStatus {
             name: name.to_owned(),
             place: self.source.place.to_string(),

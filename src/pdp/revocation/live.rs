@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::clock::UnixTime;
-use crate::store::{Key, Record};
+use crate::store::{StoreKey, StoredRecord};
 use crate::trust::{RevocationEntry, RevocationTable};
 
 /// The name of the list of these revocations.
@@ -16,13 +16,13 @@ pub const RUNNING: &str = "running";
 /// Every revocation and withdrawal, by the id of the entry.
 #[derive(Debug, Default)]
 pub(super) struct LiveRevocations {
-    known: BTreeMap<Key, Change>,
+    known: BTreeMap<StoreKey, RevocationChange>,
 }
 
 /// An entry that was revoked, or that was withdrawn.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub(super) struct Change {
+pub(super) struct RevocationChange {
     #[serde(rename = "revocation")]
     pub(super) entry: RevocationEntry,
     pub(super) withdrawn: bool,
@@ -39,16 +39,21 @@ const AFTER_END: Duration = Duration::from_secs(3600);
 
 impl LiveRevocations {
     /// A change that counts as later than every known change to `entry`.
-    pub(super) fn change(&self, entry: RevocationEntry, withdrawn: bool, now: UnixTime) -> Change {
-        let after = |known: &Change| known.changed_at.plus(Duration::from_millis(1));
+    pub(super) fn change(
+        &self,
+        entry: RevocationEntry,
+        withdrawn: bool,
+        now: UnixTime,
+    ) -> RevocationChange {
+        let after = |known: &RevocationChange| known.changed_at.plus(Duration::from_millis(1));
         let changed_at = self.known.get(&entry.id()).map_or(now, |known| now.max(after(known)));
-        Change { entry, withdrawn, changed_at }
+        RevocationChange { entry, withdrawn, changed_at }
     }
 
     /// Applies a change, and returns whether anything changed. Of two changes at the same time the one that refuses counts.
-    pub(super) fn apply(&mut self, change: Change) -> bool {
+    pub(super) fn apply(&mut self, change: RevocationChange) -> bool {
         let id = change.entry.id();
-        let order = |change: &Change| (change.changed_at, !change.withdrawn);
+        let order = |change: &RevocationChange| (change.changed_at, !change.withdrawn);
         if self.known.get(&id).is_some_and(|known| order(known) >= order(&change)) {
             return false;
         }
@@ -73,18 +78,18 @@ impl LiveRevocations {
     }
 
     /// Everything that is known, in the order of the ids.
-    pub(super) fn changes(&self) -> impl Iterator<Item = (&Key, &Change)> {
+    pub(super) fn changes(&self) -> impl Iterator<Item = (&StoreKey, &RevocationChange)> {
         self.known.iter()
     }
 
-    pub(super) fn get(&self, id: &Key) -> Option<&Change> {
+    pub(super) fn get(&self, id: &StoreKey) -> Option<&RevocationChange> {
         self.known.get(id)
     }
 }
 
-impl Change {
+impl RevocationChange {
     /// The change in a record of the store, or `None` if the record is something else.
-    pub(super) fn read(record: &Record) -> Option<Self> {
+    pub(super) fn read(record: &StoredRecord) -> Option<Self> {
         let change: Self = serde_json::from_slice(&record.bytes).ok()?;
         (change.entry.id() == record.id).then_some(change)
     }
@@ -95,10 +100,10 @@ impl Change {
         at.saturating_mul(2).saturating_add(u64::from(!self.withdrawn))
     }
 
-    pub(super) fn record(&self) -> Record {
+    pub(super) fn record(&self) -> StoredRecord {
         // Texts and numbers can always be written.
         let bytes = serde_json::to_vec(self).unwrap_or_default();
-        Record { id: self.entry.id(), bytes, expires: self.ends() }
+        StoredRecord { id: self.entry.id(), bytes, expires: self.ends() }
     }
 
     /// The time from which it may be forgotten.
@@ -144,7 +149,7 @@ mod tests {
         let running = LiveRevocations::default();
         for withdrawn in [false, true] {
             let change = running.change(entry(ALICE), withdrawn, UnixTime::from_millis(1_234));
-            assert_eq!(Change::read(&change.record()), Some(change));
+            assert_eq!(RevocationChange::read(&change.record()), Some(change));
         }
     }
 
@@ -162,9 +167,9 @@ mod tests {
             text.replace("\"sub\"", "\"jit\"").into_bytes(),
             vec![0xff; 64],
         ] {
-            assert_eq!(Change::read(&Record { bytes, ..good.clone() }), None);
+            assert_eq!(RevocationChange::read(&StoredRecord { bytes, ..good.clone() }), None);
         }
-        assert_eq!(Change::read(&Record { id: [7; 32], ..good }), None);
+        assert_eq!(RevocationChange::read(&StoredRecord { id: [7; 32], ..good }), None);
     }
 
     #[test]
@@ -183,7 +188,7 @@ mod tests {
             }
             assert_eq!(running.entries().count(), 0);
         }
-        let tie = Change { withdrawn: true, ..revoked.clone() };
+        let tie = RevocationChange { withdrawn: true, ..revoked.clone() };
         for changes in [[&revoked, &tie], [&tie, &revoked]] {
             let mut running = LiveRevocations::default();
             for change in changes {

@@ -10,13 +10,13 @@ use bytes::Bytes;
 
 use crate::clock::UnixTime;
 use crate::limits::{MAX_LIST_SIGNATURE_BYTES, MAX_REVOCATION_LIST_BYTES};
-use crate::pdp::fetch::{Ask, Fetched, Fetcher, Validators};
-use crate::pdp::follow::Failure;
+use crate::pdp::fetch::{FetchRequest, Fetched, Fetcher, Validators};
+use crate::pdp::follow::FetchFailure;
 use crate::trust::{ListPlace, ListSource};
 
 /// Reads one list, and knows what it read.
 #[derive(Debug)]
-pub(super) struct Reader {
+pub(super) struct ListReader {
     source: Arc<ListSource>,
     fetcher: Arc<dyn Fetcher>,
     /// The stamp of the file when it was last read.
@@ -26,11 +26,11 @@ pub(super) struct Reader {
 }
 
 /// The result of a look: `None` where it is the same as before, and for how long a server says that it is.
-pub(super) type Found = (Option<Text>, Option<Duration>);
+pub(super) type Found = (Option<ListContent>, Option<Duration>);
 
 /// A list that was read and not judged.
 #[derive(Clone, Debug)]
-pub(super) struct Text {
+pub(super) struct ListContent {
     pub(super) list: Bytes,
     pub(super) signature: Option<Bytes>,
     /// When a file was written.
@@ -43,7 +43,7 @@ pub(super) struct Text {
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Stamp(Vec<(u64, u64, i64, i64)>);
 
-impl Reader {
+impl ListReader {
     pub(super) fn new(source: Arc<ListSource>, fetcher: Arc<dyn Fetcher>) -> Self {
         Self { source, fetcher, stamp: None, known: Validators::default() }
     }
@@ -52,7 +52,7 @@ impl Reader {
     ///
     /// # Errors
     /// The reason why it cannot be determined.
-    pub(super) async fn read(&mut self) -> Result<Found, Failure> {
+    pub(super) async fn read(&mut self) -> Result<Found, FetchFailure> {
         if self.is_local() {
             let (source, stamp) = (Arc::clone(&self.source), self.stamp.clone());
             return self.take(apart(move || read_files(&source, stamp.as_ref())).await?);
@@ -65,23 +65,23 @@ impl Reader {
             None => None,
             Some(signature) => {
                 let got = self.obtain(&signature.place, MAX_LIST_SIGNATURE_BYTES, None).await;
-                let of_it = |failure: Failure| Failure {
+                let of_it = |failure: FetchFailure| FetchFailure {
                     why: format!("its signature: {}", failure.why),
                     ..failure
                 };
                 got.map_err(of_it)?.body
             }
         };
-        Ok((Some(Text { list, signature, written_at: None, validators }), max_age))
+        Ok((Some(ListContent { list, signature, written_at: None, validators }), max_age))
     }
 
     /// The same for files on this machine, without waiting.
-    pub(super) fn read_now(&mut self) -> Option<Result<Found, Failure>> {
+    pub(super) fn read_now(&mut self) -> Option<Result<Found, FetchFailure>> {
         if !self.is_local() {
             return None;
         }
         let read = read_files(&self.source, self.stamp.as_ref());
-        Some(read.map_err(Failure::from).and_then(|read| self.take(read)))
+        Some(read.map_err(FetchFailure::from).and_then(|read| self.take(read)))
     }
 
     /// Records that the list was put in force, so that the server need not send it again. A list that was refused is fetched
@@ -96,7 +96,7 @@ impl Reader {
         places.into_iter().all(|place| matches!(place, ListPlace::File(_)))
     }
 
-    fn take(&mut self, read: Option<(Stamp, Text)>) -> Result<Found, Failure> {
+    fn take(&mut self, read: Option<(Stamp, ListContent)>) -> Result<Found, FetchFailure> {
         let Some((stamp, text)) = read else { return Ok((None, None)) };
         self.stamp = Some(stamp);
         Ok((Some(text), None))
@@ -108,10 +108,14 @@ impl Reader {
         place: &ListPlace,
         limit: usize,
         known: Option<&Validators>,
-    ) -> Result<Fetched, Failure> {
+    ) -> Result<Fetched, FetchFailure> {
         match place {
             ListPlace::Remote(remote) => {
-                let ask = Ask { known, limit, ..Ask::file(&remote.url, &remote.access) };
+                let ask = FetchRequest {
+                    known,
+                    limit,
+                    ..FetchRequest::file(&remote.url, &remote.access)
+                };
                 Ok(self.fetcher.fetch(ask).await?)
             }
             ListPlace::File(path) => {
@@ -126,13 +130,16 @@ impl Reader {
 /// Reads on a thread that may wait for a disk.
 async fn apart<T: Send + 'static>(
     read: impl FnOnce() -> Result<T, String> + Send + 'static,
-) -> Result<T, Failure> {
+) -> Result<T, FetchFailure> {
     let read = tokio::task::spawn_blocking(read).await;
     Ok(read.map_err(|_| String::from("reading it failed"))??)
 }
 
 /// The list and its signature, where they are not as `known` says.
-fn read_files(source: &ListSource, known: Option<&Stamp>) -> Result<Option<(Stamp, Text)>, String> {
+fn read_files(
+    source: &ListSource,
+    known: Option<&Stamp>,
+) -> Result<Option<(Stamp, ListContent)>, String> {
     let paths: Vec<&PathBuf> = std::iter::once(&source.place)
         .chain(source.signature.iter().map(|signature| &signature.place))
         .filter_map(|place| match place {
@@ -148,7 +155,10 @@ fn read_files(source: &ListSource, known: Option<&Stamp>) -> Result<Option<(Stam
     let mut read = paths.into_iter().zip([MAX_REVOCATION_LIST_BYTES, MAX_LIST_SIGNATURE_BYTES]);
     let mut next = || read.next().map(|(path, limit)| read_file(path, limit)).transpose();
     let (list, signature) = (next()?.unwrap_or_default(), next()?);
-    Ok(Some((stamp, Text { list, signature, written_at, validators: Validators::default() })))
+    Ok(Some((
+        stamp,
+        ListContent { list, signature, written_at, validators: Validators::default() },
+    )))
 }
 
 fn read_file(path: &Path, limit: usize) -> Result<Bytes, String> {

@@ -12,18 +12,18 @@ use tokio::task::AbortHandle;
 
 use super::list::{ListStatus, TrackedList};
 use super::live::RUNNING;
-use super::state::{Shared, State};
-use super::state_folder::StateFolder;
+use super::state::{RegisterShared, RegisterState};
+use super::state_folder::RevocationFolder;
 use super::track;
 use crate::clock::{Clock, UnixTime};
 use crate::pdp::fetch::Fetcher;
 use crate::pdp::kept_files::KeptFiles;
 use crate::secret::hex;
-use crate::trust::{RevocationEntry, Revocations, TrustStore};
+use crate::trust::{RevocationEntry, RevocationView, TrustStore};
 
 /// All revocations, kept up to date. It has to be created within a tokio runtime.
 pub struct RevocationRegister {
-    pub(super) shared: Arc<Shared>,
+    pub(super) shared: Arc<RegisterShared>,
     tick: AbortHandle,
 }
 
@@ -32,9 +32,9 @@ pub struct RevocationRegister {
 pub struct SharingStatus {
     /// `memory` or `redis`.
     pub store: String,
-    /// Whether all of it was read at least once.
+    /// True if all of it was read at least once.
     pub synced: bool,
-    /// Whether requests with a credential are refused because it was not.
+    /// True if requests with a credential are refused because it was not.
     #[serde(default)]
     pub refuses: bool,
     /// When it was read last: seconds since 1970.
@@ -66,8 +66,8 @@ impl RevocationRegister {
         clock: Arc<dyn Clock>,
         fetcher: Arc<dyn Fetcher>,
     ) -> Self {
-        let kept = folder.map(StateFolder::new);
-        let mut state = State::default();
+        let kept = folder.map(RevocationFolder::new);
+        let mut state = RegisterState::default();
         let is_whole = kept.as_ref().is_none_or(|kept| {
             let saved = kept.changes();
             let is_whole = saved.is_whole;
@@ -77,7 +77,8 @@ impl RevocationRegister {
         let (state, current) = (Mutex::new(state), ArcSwap::default());
         let changed = watch::Sender::default();
         let known = ArcSwap::default();
-        let shared = Arc::new(Shared { clock, fetcher, state, current, changed, known, kept });
+        let shared =
+            Arc::new(RegisterShared { clock, fetcher, state, current, changed, known, kept });
         let tick = tokio::spawn(tick(Arc::downgrade(&shared))).abort_handle();
         let register = Self { shared, tick };
         if !is_whole {
@@ -128,7 +129,7 @@ impl RevocationRegister {
     }
 
     /// The revocations in force.
-    pub fn current(&self) -> Arc<Revocations> {
+    pub fn current(&self) -> Arc<RevocationView> {
         self.shared.current.load_full()
     }
 
@@ -175,7 +176,7 @@ impl RevocationRegister {
 
     /// The files in which it is saved, where there is a folder.
     pub fn kept_files(&self) -> Option<&KeptFiles> {
-        self.shared.kept.as_ref().map(StateFolder::files)
+        self.shared.kept.as_ref().map(RevocationFolder::files)
     }
 
     /// The state of sharing, or `None` if nothing is shared.
@@ -213,7 +214,7 @@ impl KnownRevocation {
 }
 
 /// Lets lists age, and forgets entries that have ended.
-async fn tick(shared: Weak<Shared>) {
+async fn tick(shared: Weak<RegisterShared>) {
     loop {
         tokio::time::sleep(TICK).await;
         let Some(shared) = shared.upgrade() else { return };

@@ -4,22 +4,22 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use super::live::{Change, LiveRevocations, WITHDRAWN_LIFETIME};
+use super::live::{LiveRevocations, RevocationChange, WITHDRAWN_LIFETIME};
 use super::options::BeforeFirstSync;
 use super::register::RevocationRegister;
-use super::state::{Shared, Sharing, State};
+use super::state::{RegisterShared, RegisterState, StoreExchange};
 use super::state_folder::SavedChanges;
 use super::track::SAVE_AGAIN;
 use crate::clock::UnixTime;
 use crate::limits::MAX_SHARED_PAGE;
-use crate::store::{Key, Page, Position, Store, StoreError};
+use crate::store::{KeyPage, Position, Store, StoreError, StoreKey};
 use crate::trust::RevocationEntry;
 
 /// The result of a change.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Published {
     /// The id of the entry.
-    pub id: Key,
+    pub id: StoreKey,
     /// `memory`: this replica alone knows it. `redis`: all of them do, within a second.
     pub store: &'static str,
     /// The reason why other replicas do not have it yet. It is retried until they do.
@@ -50,7 +50,7 @@ impl RevocationRegister {
         // Whatever the store does not know of it when it was read: it may have lost it meanwhile.
         let unshared = state.live.changes().map(|(id, _)| *id).collect();
         let task = tokio::spawn(follow(Arc::downgrade(&self.shared), Arc::clone(&store)));
-        state.sharing = Some(Sharing {
+        state.sharing = Some(StoreExchange {
             store,
             before_first_sync,
             position: Position::default(),
@@ -73,7 +73,7 @@ impl RevocationRegister {
     ///
     /// # Errors
     /// There is none with this id.
-    pub async fn withdraw(&self, id: &Key) -> Result<Published, UnknownRevocation> {
+    pub async fn withdraw(&self, id: &StoreKey) -> Result<Published, UnknownRevocation> {
         let entry = {
             let state = self.shared.lock();
             let known = state.live.get(id).filter(|change| !change.withdrawn);
@@ -83,7 +83,7 @@ impl RevocationRegister {
     }
 
     /// The ids of the revocations of the target of `entry` that were made while servers run, whatever their limits.
-    pub fn like(&self, entry: &RevocationEntry) -> Vec<Key> {
+    pub fn like(&self, entry: &RevocationEntry) -> Vec<StoreKey> {
         let state = self.shared.lock();
         let same =
             state.live.entries().filter(|known| known.target().digest() == entry.target().digest());
@@ -115,7 +115,7 @@ impl RevocationRegister {
 }
 
 /// Reads the changes that others publish, as soon as there are any.
-async fn follow(shared: Weak<Shared>, store: Arc<Store>) {
+async fn follow(shared: Weak<RegisterShared>, store: Arc<Store>) {
     let mut position = store.position();
     let mut saved_at: Option<UnixTime> = None;
     loop {
@@ -140,7 +140,7 @@ async fn follow(shared: Weak<Shared>, store: Arc<Store>) {
 }
 
 /// Reads to the end; whether there was anything new.
-async fn catch_up(shared: &Arc<Shared>, store: &Store) -> Result<bool, StoreError> {
+async fn catch_up(shared: &Arc<RegisterShared>, store: &Store) -> Result<bool, StoreError> {
     let mut changed = false;
     loop {
         let after = shared.lock().sharing.as_ref().map(|sharing| sharing.position);
@@ -155,8 +155,8 @@ async fn catch_up(shared: &Arc<Shared>, store: &Store) -> Result<bool, StoreErro
 }
 
 /// Publishes the changes that others do not have yet.
-async fn share_rest(shared: &Arc<Shared>, store: &Store) {
-    let changes: Vec<Change> = {
+async fn share_rest(shared: &Arc<RegisterShared>, store: &Store) {
+    let changes: Vec<RevocationChange> = {
         let state = shared.lock();
         let ids = state.sharing.iter().flat_map(|sharing| &sharing.unshared);
         ids.filter_map(|id| state.live.get(id).cloned()).collect()
@@ -168,9 +168,9 @@ async fn share_rest(shared: &Arc<Shared>, store: &Store) {
     }
 }
 
-impl Shared {
+impl RegisterShared {
     /// Publishes `change`. It stays among those to be shared until the store has it.
-    async fn share(&self, store: &Store, change: &Change) -> Result<(), StoreError> {
+    async fn share(&self, store: &Store, change: &RevocationChange) -> Result<(), StoreError> {
         let position = store.publish(&change.record(), change.order()).await?;
         let mut state = self.lock();
         let id = change.entry.id();
@@ -214,16 +214,16 @@ impl Shared {
     }
 
     /// Applies the changes that others published. Returns whether anything changed.
-    pub(super) fn apply(&self, page: &Page) -> bool {
+    pub(super) fn apply(&self, page: &KeyPage) -> bool {
         let now = self.clock.now();
         let mut state = self.lock();
-        let lives_on = |sharing: &Sharing| {
+        let lives_on = |sharing: &StoreExchange| {
             let before = sharing.position;
             before == Position::default() || before.epoch == page.position.epoch
         };
         if page.restarted || !state.sharing.as_ref().is_none_or(lives_on) {
             // The replicas still know what the store lost, and publish everything again.
-            let known: BTreeSet<Key> = state.live.changes().map(|(id, _)| *id).collect();
+            let known: BTreeSet<StoreKey> = state.live.changes().map(|(id, _)| *id).collect();
             tracing::warn!(
                 known = known.len(),
                 "the shared store lost its revocations, they are published again"
@@ -234,7 +234,7 @@ impl Shared {
         }
         let mut changed = false;
         for record in &page.records {
-            match Change::read(record) {
+            match RevocationChange::read(record) {
                 Some(change) => {
                     let id = change.entry.id();
                     let is_known = state.live.get(&id) == Some(&change);
@@ -286,7 +286,7 @@ impl Shared {
     }
 }
 
-impl State {
+impl RegisterState {
     /// The time of the last read from the store before the start, and its age. A clock that was ahead then says nothing.
     /// State so old that a withdrawal may have been forgotten since is dropped if other replicas know better.
     fn last_known(&mut self, store: &str, now: UnixTime) -> Option<(UnixTime, Duration)> {
@@ -301,7 +301,7 @@ impl State {
     }
 }
 
-impl Drop for Sharing {
+impl Drop for StoreExchange {
     fn drop(&mut self) {
         if let Some(task) = &self.task {
             task.abort();

@@ -10,83 +10,83 @@ use tokio::task::AbortHandle;
 use super::list::TrackedList;
 use super::live::{LiveRevocations, RUNNING};
 use super::options::BeforeFirstSync;
-use super::state_folder::{SavedChanges, StateFolder};
+use super::state_folder::{RevocationFolder, SavedChanges};
 use crate::clock::{Clock, UnixTime};
 use crate::pdp::fetch::Fetcher;
-use crate::store::{Key, Position, Store};
+use crate::store::{Position, Store, StoreKey};
 use crate::sync::lock;
-use crate::trust::{KnownIssuers, RevocationEntry, Revocations};
+use crate::trust::{KnownIssuers, RevocationEntry, RevocationView};
 
 /// The state that its tasks share.
-pub(super) struct Shared {
+pub(super) struct RegisterShared {
     pub(super) clock: Arc<dyn Clock>,
     pub(super) fetcher: Arc<dyn Fetcher>,
-    pub(super) state: Mutex<State>,
-    pub(super) current: ArcSwap<Revocations>,
+    pub(super) state: Mutex<RegisterState>,
+    pub(super) current: ArcSwap<RevocationView>,
     /// Says that `current` is another one.
     pub(super) changed: watch::Sender<()>,
     /// The issuers of the documents.
     pub(super) known: ArcSwap<KnownIssuers>,
-    /// Where what is known outlives a restart.
-    pub(super) kept: Option<StateFolder>,
+    /// The folder in which known revocations outlive a restart.
+    pub(super) kept: Option<RevocationFolder>,
 }
 
 #[derive(Default)]
-pub(super) struct State {
+pub(super) struct RegisterState {
     /// The entries of the documents themselves.
     pub(super) written: Vec<(Arc<str>, Arc<[RevocationEntry]>)>,
-    pub(super) of_documents: Option<Arc<Revocations>>,
+    pub(super) of_documents: Option<Arc<RevocationView>>,
     /// The lists that are read beside the documents, by name.
     pub(super) lists: BTreeMap<String, TrackedList>,
     pub(super) live: LiveRevocations,
     /// The time of the last read from a store before the start.
     pub(super) saved_at: Option<UnixTime>,
-    pub(super) sharing: Option<Sharing>,
+    pub(super) sharing: Option<StoreExchange>,
 }
 
 /// The exchange with other replicas.
-pub(super) struct Sharing {
+pub(super) struct StoreExchange {
     pub(super) store: Arc<Store>,
     pub(super) before_first_sync: BeforeFirstSync,
     pub(super) position: Position,
-    /// Whether all of it was read at least once.
+    /// True if all of it was read at least once.
     pub(super) synced: bool,
     /// When it was read last.
     pub(super) synced_at: Option<UnixTime>,
     /// The ids of the changes that other replicas do not have yet.
-    pub(super) unshared: BTreeSet<Key>,
+    pub(super) unshared: BTreeSet<StoreKey>,
     pub(super) failures: u32,
     pub(super) error: Option<String>,
     pub(super) task: Option<AbortHandle>,
 }
 
-impl Shared {
+impl RegisterShared {
     /// A panic in another task leaves nothing half-done here: what counts is published whole.
-    pub(super) fn lock(&self) -> MutexGuard<'_, State> {
+    pub(super) fn lock(&self) -> MutexGuard<'_, RegisterState> {
         lock(&self.state)
     }
 
     /// Puts `state` in force.
-    pub(super) fn publish(&self, state: &State) {
+    pub(super) fn publish(&self, state: &RegisterState) {
         let mut tables = Vec::new();
         tables
             .extend(state.of_documents.iter().flat_map(|written| written.tables().iter().cloned()));
         tables.extend(state.lists.values().filter_map(|list| list.table().cloned()));
         tables.push(state.live.table());
-        let revocations = Revocations::new(tables).stale_by(state.stale(&*self.clock));
+        let revocations = RevocationView::new(tables).stale_by(state.stale(&*self.clock));
         self.current.store(Arc::new(revocations));
         self.changed.send_replace(());
     }
 }
 
-impl Sharing {
-    /// Whether requests are refused because the store was never read.
+impl StoreExchange {
+    /// True if requests are refused because the store was never read.
     pub(super) fn refuses(&self) -> bool {
         !self.synced && self.before_first_sync != BeforeFirstSync::Allow
     }
 }
 
-impl State {
+impl RegisterState {
     /// Applies the revocations that were saved before the start.
     pub(super) fn begin_with(&mut self, kept: SavedChanges, now: UnixTime) {
         let known = kept.changes.len();
@@ -102,7 +102,7 @@ impl State {
 
     /// The first list whose absence refuses requests.
     pub(super) fn stale(&self, clock: &dyn Clock) -> Option<Arc<str>> {
-        let running = self.sharing.as_ref().is_some_and(Sharing::refuses).then_some(RUNNING);
+        let running = self.sharing.as_ref().is_some_and(StoreExchange::refuses).then_some(RUNNING);
         let mut refusing = self.lists.iter().filter(|(_, list)| list.refuses(clock.now()));
         refusing.next().map(|(name, _)| name.as_str()).or(running).map(Into::into)
     }

@@ -12,8 +12,8 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::live::Change;
-use super::reader::Text;
+use super::live::RevocationChange;
+use super::reader::ListContent;
 use crate::clock::UnixTime;
 use crate::limits::{MAX_KEPT_FILE_BYTES, MAX_REVOCATION_LIST_BYTES};
 use crate::pdp::kept_files::KeptFiles;
@@ -23,7 +23,7 @@ use crate::trust::{ListMark, ListPlace, ListSource};
 
 /// A folder of last known revocations.
 #[derive(Debug)]
-pub(super) struct StateFolder {
+pub(super) struct RevocationFolder {
     files: KeptFiles,
     /// Held while a file is made and written, so that the newest is the last.
     writing: Mutex<()>,
@@ -34,7 +34,7 @@ pub(super) struct StateFolder {
 pub(super) struct SavedMark {
     pub(super) mark: ListMark,
     pub(super) as_of: UnixTime,
-    /// Whether a server confirms it, or a file has its own time.
+    /// True if a server confirms it, or a file has its own time.
     pub(super) confirmed: bool,
 }
 
@@ -51,14 +51,14 @@ pub(super) struct SavedList {
 pub(super) struct SavedChanges {
     /// When it was read from the store last.
     pub(super) synced_at: Option<UnixTime>,
-    pub(super) changes: Vec<Change>,
-    /// Whether none of the file's changes is missing.
+    pub(super) changes: Vec<RevocationChange>,
+    /// True if none of the file's changes is missing.
     pub(super) is_whole: bool,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct StoredList {
+struct SavedRevocationList {
     /// The list, its place and its signer, so that a file that was copied to another name does not count for another list.
     identity: String,
     /// Milliseconds since 1970.
@@ -80,7 +80,7 @@ struct StoredChanges<C> {
 
 const RUNNING_FILE: &str = "running.json";
 
-impl StateFolder {
+impl RevocationFolder {
     pub(super) const fn new(folder: PathBuf) -> Self {
         Self { files: KeptFiles::new(folder), writing: Mutex::new(()) }
     }
@@ -95,7 +95,7 @@ impl StateFolder {
         let identity = identity(name, source);
         let [file, text] = names(&identity);
         let (stored, content) = self.files.read(&file, MAX_KEPT_FILE_BYTES, |bytes| {
-            let stored: StoredList = serde_json::from_slice(bytes).ok()?;
+            let stored: SavedRevocationList = serde_json::from_slice(bytes).ok()?;
             let content = Fingerprint::from_hex(&stored.content)?;
             (stored.identity == identity).then_some((stored, content))
         })?;
@@ -130,13 +130,13 @@ impl StateFolder {
         &self,
         name: &str,
         source: &ListSource,
-        text: &Text,
+        text: &ListContent,
         known: &SavedMark,
     ) -> io::Result<()> {
         let identity = identity(name, source);
         let [file, list] = names(&identity);
         let signature = text.signature.as_ref().map(|bytes| String::from_utf8(bytes.to_vec()));
-        let stored = StoredList {
+        let stored = SavedRevocationList {
             identity,
             as_of: known.as_of.as_millis(),
             confirmed: known.confirmed,
@@ -159,14 +159,14 @@ impl StateFolder {
         as_of: UnixTime,
     ) -> io::Result<()> {
         let [file, _] = names(&identity(name, source));
-        let parse = |bytes: &[u8]| serde_json::from_slice::<StoredList>(bytes).ok();
+        let parse = |bytes: &[u8]| serde_json::from_slice::<SavedRevocationList>(bytes).ok();
         let Some(stored) = self.files.read(&file, MAX_KEPT_FILE_BYTES, parse) else {
             // It was there when the list came into force.
             let lost = Err(io::Error::new(io::ErrorKind::NotFound, "it is gone"));
             self.files.note(&file, &lost);
             return lost;
         };
-        let stored = StoredList { as_of: as_of.as_millis(), ..stored };
+        let stored = SavedRevocationList { as_of: as_of.as_millis(), ..stored };
         self.files.write(&file, &serde_json::to_vec(&stored)?)
     }
 
@@ -180,7 +180,7 @@ impl StateFolder {
         };
         let count = stored.changes.len();
         let changes = stored.changes.into_iter();
-        let changes: Vec<Change> =
+        let changes: Vec<RevocationChange> =
             changes.filter_map(|change| serde_json::from_value(change).ok()).collect();
         let is_whole = changes.len() == count;
         if !is_whole {

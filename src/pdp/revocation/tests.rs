@@ -12,7 +12,7 @@ use crate::clock::UnixTime;
 use crate::clock::{Clock, FixedClock};
 use crate::document::{Attachments, SourceFile, any_error, parse};
 use crate::pdp::Fetcher;
-use crate::pdp::fetch::{Ask, FetchError, Fetched, Validators};
+use crate::pdp::fetch::{FetchError, FetchRequest, Fetched, Validators};
 use crate::store::Store;
 use crate::trust::RevocationEntry;
 use crate::trust::RevocationTarget;
@@ -44,7 +44,7 @@ impl Script {
 }
 
 impl Fetcher for Script {
-    fn fetch<'a>(&'a self, ask: Ask<'a>) -> BoxFuture<'a, Result<Fetched, FetchError>> {
+    fn fetch<'a>(&'a self, ask: FetchRequest<'a>) -> BoxFuture<'a, Result<Fetched, FetchError>> {
         let etag = ask.known.and_then(|known| known.etag.as_ref());
         let etag = etag.map(|etag| etag.to_str().unwrap().to_owned());
         self.asked.lock().unwrap().push(etag.clone());

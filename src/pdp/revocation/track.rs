@@ -4,11 +4,11 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use super::list::TrackedList;
-use super::reader::{Reader, Text};
-use super::state::Shared;
+use super::reader::{ListContent, ListReader};
+use super::state::RegisterShared;
 use super::state_folder::SavedMark;
 use crate::clock::UnixTime;
-use crate::pdp::follow::{Failure, Followed};
+use crate::pdp::follow::{FetchFailure, RemoteResource};
 use crate::secret::Fingerprint;
 use crate::trust::{AcceptedList, ListError, ListMark, ListSource};
 
@@ -17,8 +17,12 @@ pub(super) const SAVE_AGAIN: Duration = Duration::from_secs(60);
 
 /// Starts to track a list. A list on this machine is read at once if the server is starting. The saved state counts until
 /// then, and no older list counts after it.
-pub(super) fn start(shared: &Arc<Shared>, name: &str, mut tracked: TrackedList) -> TrackedList {
-    let mut reader = Reader::new(Arc::clone(&tracked.source), Arc::clone(&shared.fetcher));
+pub(super) fn start(
+    shared: &Arc<RegisterShared>,
+    name: &str,
+    mut tracked: TrackedList,
+) -> TrackedList {
+    let mut reader = ListReader::new(Arc::clone(&tracked.source), Arc::clone(&shared.fetcher));
     restore(shared, name, &mut tracked);
     if tracked.is_from_start()
         && let Some(found) = reader.read_now()
@@ -27,7 +31,7 @@ pub(super) fn start(shared: &Arc<Shared>, name: &str, mut tracked: TrackedList) 
         let judged = found.map(|(text, _)| judge(&tracked.source, name, text, &before));
         let good = to_save(&judged);
         let settled = settle(shared, name, &mut tracked, &mut reader, judged);
-        tracked.course.note(settled.map(|()| None));
+        tracked.refresh_state.note(settled.map(|()| None));
         if let (Some(text), Some(known)) = (good, tracked.known()) {
             shared.save_list(name, &tracked.source, Some(&text), &known);
         }
@@ -40,9 +44,9 @@ pub(super) fn start(shared: &Arc<Shared>, name: &str, mut tracked: TrackedList) 
 
 /// The task's part.
 struct FollowedList {
-    shared: Weak<Shared>,
+    shared: Weak<RegisterShared>,
     name: String,
-    reader: Reader,
+    reader: ListReader,
     source: Arc<ListSource>,
     saved_as_of: Option<UnixTime>,
 }
@@ -51,7 +55,7 @@ struct FollowedList {
 enum Judged {
     /// As it was, and perhaps written again at this time.
     Unchanged(Option<UnixTime>),
-    Good(Text, Box<AcceptedList>),
+    Good(ListContent, Box<AcceptedList>),
     Bad(ListError),
 }
 
@@ -61,8 +65,8 @@ struct Before {
     in_force: bool,
 }
 
-impl Followed for FollowedList {
-    async fn look(&mut self, _urgent: bool) -> Result<Option<Duration>, Failure> {
+impl RemoteResource for FollowedList {
+    async fn look(&mut self, _urgent: bool) -> Result<Option<Duration>, FetchFailure> {
         let found = self.reader.read().await;
         // The register is gone, and this task ends with it.
         let Some(shared) = self.shared.upgrade() else { return Ok(None) };
@@ -93,11 +97,11 @@ impl Followed for FollowedList {
 
 /// Checks the list on a thread that no request waits for: a million lines take a second.
 async fn judge_apart(
-    shared: &Arc<Shared>,
+    shared: &Arc<RegisterShared>,
     name: &str,
     source: &Arc<ListSource>,
-    text: Option<Text>,
-) -> Result<Judged, Failure> {
+    text: Option<ListContent>,
+) -> Result<Judged, FetchFailure> {
     let before = shared.lock().lists.get(name).map_or(Before::NOTHING, Before::of);
     let (source, name) = (Arc::clone(source), name.to_owned());
     let judging = tokio::task::spawn_blocking(move || judge(&source, &name, text, &before));
@@ -106,10 +110,10 @@ async fn judge_apart(
 
 /// Writes on a thread that no request waits for.
 async fn save_apart(
-    shared: &Arc<Shared>,
+    shared: &Arc<RegisterShared>,
     name: &str,
     source: &Arc<ListSource>,
-    text: Option<Text>,
+    text: Option<ListContent>,
     known: SavedMark,
 ) {
     if shared.kept.is_none() {
@@ -123,7 +127,7 @@ async fn save_apart(
 
 /// Restores the saved state of a list that has none yet. A list that is added while servers run gets its number alone: it is
 /// read before it counts.
-fn restore(shared: &Shared, name: &str, tracked: &mut TrackedList) {
+fn restore(shared: &RegisterShared, name: &str, tracked: &mut TrackedList) {
     let Some(kept) = &shared.kept else { return };
     if tracked.mark.is_some() {
         return;
@@ -149,14 +153,14 @@ fn restore(shared: &Shared, name: &str, tracked: &mut TrackedList) {
 }
 
 /// The text to save, if the list is good.
-fn to_save(judged: &Result<Judged, Failure>) -> Option<Text> {
+fn to_save(judged: &Result<Judged, FetchFailure>) -> Option<ListContent> {
     match judged {
         Ok(Judged::Good(text, _)) => Some(text.clone()),
         Ok(Judged::Unchanged(_) | Judged::Bad(_)) | Err(_) => None,
     }
 }
 
-fn judge(source: &ListSource, name: &str, text: Option<Text>, before: &Before) -> Judged {
+fn judge(source: &ListSource, name: &str, text: Option<ListContent>, before: &Before) -> Judged {
     let Some(text) = text else { return Judged::Unchanged(None) };
     let Before { mark, in_force } = before;
     let mark = mark.as_ref();
@@ -178,9 +182,15 @@ impl Before {
     }
 }
 
-impl Shared {
+impl RegisterShared {
     /// Keeps a list over a restart: with its text, or only when it was confirmed last.
-    fn save_list(&self, name: &str, source: &ListSource, text: Option<&Text>, known: &SavedMark) {
+    fn save_list(
+        &self,
+        name: &str,
+        source: &ListSource,
+        text: Option<&ListContent>,
+        known: &SavedMark,
+    ) {
         let Some(kept) = &self.kept else { return };
         let written = match text {
             Some(text) => kept.write_list(name, source, text, known),
@@ -195,12 +205,12 @@ impl Shared {
 
 /// Takes note of the result, and logs it where it is news.
 fn settle(
-    shared: &Shared,
+    shared: &RegisterShared,
     name: &str,
     tracked: &mut TrackedList,
-    reader: &mut Reader,
-    judged: Result<Judged, Failure>,
-) -> Result<(), Failure> {
+    reader: &mut ListReader,
+    judged: Result<Judged, FetchFailure>,
+) -> Result<(), FetchFailure> {
     let now = shared.clock.now();
     let (place, last_error) = (tracked.source.place.to_string(), tracked.error());
     let failure = match judged {

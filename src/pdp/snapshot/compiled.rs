@@ -5,12 +5,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread;
 
-use super::files::{Documents, FileSet};
+use super::files::{DocumentFiles, FileSet};
 use super::inventory::Inventory;
 use super::revision::Revision;
 use crate::clock::{Clock as _, SystemClock};
 use crate::document::{self, Attachments, Diagnostic, Document, Kind, SourceFile};
-use crate::policy::{PolicySet, Sources};
+use crate::policy::{PolicySet, PolicySources};
 use crate::request::{SealedNames, TokenPlace};
 use crate::trust::{KnownLists, TrustStore};
 
@@ -51,7 +51,7 @@ impl Snapshot {
         &self.policies
     }
 
-    /// Where tokens may be.
+    /// The places of tokens.
     pub fn token_places(&self) -> &[TokenPlace] {
         &self.places
     }
@@ -74,7 +74,7 @@ impl Snapshot {
     /// Compiles documents into a snapshot; `None` where a problem is an error. Policies that are as they were in `before` are
     /// taken from there.
     pub(super) fn compile(
-        documents: &Documents,
+        documents: &DocumentFiles,
         (attachments, known): (&Attachments, &KnownLists),
         made_from: &MadeFrom<'_>,
         before: Option<&Self>,
@@ -88,7 +88,7 @@ impl Snapshot {
         document::check_unique(named, problems);
         let now = SystemClock.now();
         let trust = TrustStore::compile_after(known, Some(now), others, attachments, problems);
-        let sources = Sources {
+        let sources = PolicySources {
             policies: &documents.policies,
             others,
             fragments: &documents.fragments,

@@ -23,13 +23,41 @@ pub struct FileSet {
 
 /// The documents of a set of files.
 #[derive(Debug)]
-pub(super) struct Documents {
+pub(super) struct DocumentFiles {
     /// The policies, which are by far the most, and are read one at a time as they are compiled.
     pub(super) policies: Vec<RawDocument>,
     /// Everything else.
     pub(super) others: Vec<Document>,
     /// The fingerprint of the `Fragments` documents among those.
     pub(super) fragments: Fingerprint,
+    pub(super) unread: Unread,
+}
+
+/// The documents that could not be read: that others name them is no mistake of those.
+#[derive(Debug, Default)]
+pub(super) struct Unread {
+    /// By kind, and name where that can be read.
+    named: Vec<(Kind, Option<String>)>,
+    /// True if there are some of unknown kinds.
+    others: bool,
+}
+
+impl Unread {
+    /// True if `problem` is that a document is missing which could not be read.
+    pub(super) fn explains(&self, problem: &Diagnostic) -> bool {
+        let missing = match problem.code {
+            Code::UnknownIssuer => Kind::TokenIssuer,
+            Code::UnknownTrustDomain | Code::UnknownWorkload | Code::UnknownCertificateIssuer => {
+                Kind::TrustDomain
+            }
+            Code::UnknownFragment => Kind::Fragments,
+            _ => return false,
+        };
+        let is_named = |name: &Option<String>| {
+            name.as_ref().is_none_or(|name| problem.message.contains(&format!("`{name}`")))
+        };
+        self.others || self.named.iter().any(|(kind, name)| *kind == missing && is_named(name))
+    }
 }
 
 impl FileSet {
@@ -43,7 +71,7 @@ impl FileSet {
         &self.attached
     }
 
-    /// Whether the files in `paths`, and those that they pointed to, are as they were. Does blocking I/O.
+    /// True if the files in `paths`, and those that they pointed to, are as they were. Does blocking I/O.
     pub fn is_there(&self, paths: &[PathBuf]) -> bool {
         let mut problems = Vec::new();
         let found = find(paths, &mut problems);
@@ -54,7 +82,7 @@ impl FileSet {
     }
 }
 
-impl Documents {
+impl DocumentFiles {
     /// Finds the policies in `files`, and reads everything else.
     pub(super) fn find(files: &[Arc<SourceFile>], problems: &mut Vec<Diagnostic>) -> Self {
         let found = files.iter().flat_map(|file| document::find(file, problems));
@@ -63,10 +91,19 @@ impl Documents {
         let fragments = others.iter().filter(|document| document.kind() == Kind::Fragments);
         let fragments = fragments.flat_map(|document| *document.fingerprint().as_bytes());
         let fragments = Fingerprint::of(&fragments.collect::<Vec<_>>());
-        let read = others.iter().map(RawDocument::read);
-        let others =
-            read.filter_map(|read| read.map_err(|problem| problems.push(problem)).ok()).collect();
-        Self { policies, others, fragments }
+        let mut unread = Unread { named: Vec::new(), others: document::any_error(problems) };
+        let read = others.iter().filter_map(|document| match document.read() {
+            Ok(read) => Some(read),
+            Err(problem) => {
+                problems.push(problem);
+                // A fragment has a name of its own.
+                let name = document.name().filter(|_| document.kind() != Kind::Fragments);
+                unread.named.push((document.kind(), name));
+                None
+            }
+        });
+        let others = read.collect();
+        Self { policies, others, fragments, unread }
     }
 }
 
@@ -117,7 +154,7 @@ fn find_in(path: &Path, named: bool, found: &mut Vec<PathBuf>) -> std::io::Resul
     Ok(())
 }
 
-/// Whether a folder of documents is read with the file at `path`, by its name.
+/// True if a folder of documents is read with the file at `path`, by its name.
 pub fn is_document(path: &Path) -> bool {
     let is_yaml = |extension: &OsStr| {
         extension.eq_ignore_ascii_case("yaml") || extension.eq_ignore_ascii_case("yml")

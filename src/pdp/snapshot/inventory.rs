@@ -28,7 +28,7 @@ struct Held {
     bytes: u64,
     /// A fingerprint of each line that says something.
     lines: Vec<u64>,
-    /// Whether its last line has its end.
+    /// True if its last line has its end.
     ended: bool,
 }
 
@@ -81,7 +81,7 @@ impl Inventory {
         lost
     }
 
-    /// Whether `path` was reached by a link, as in a mounted ConfigMap, and its folder now has files of another real folder
+    /// True if `path` was reached by a link, as in a mounted ConfigMap, and its folder now has files of another real folder
     /// and none of the one that it was in.
     fn is_swapped(&self, path: &Path, held: &Held, next: &Self) -> bool {
         let Some(before) = &held.folder else { return false };
@@ -111,7 +111,7 @@ impl Held {
         self.bytes == other.bytes
     }
 
-    /// Whether this is `before` without its end: cut there as it was, or after lines above were changed.
+    /// True if this is `before` without its end: cut there as it was, or after lines above were changed.
     fn is_cut_from(&self, before: &Self) -> bool {
         if before.ended && !self.ended {
             return true;

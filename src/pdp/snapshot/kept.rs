@@ -17,13 +17,14 @@ use crate::pdp::kept_files::{bounded, damaged_in, set_aside};
 use crate::replace_file::replace_file;
 use crate::secret::Fingerprint;
 use crate::sync::lock;
-use crate::trust::{KnownLists, StoredList};
+use crate::trust::{KnownLists, StoredCrl};
+use crate::words::counted;
 
 /// A folder of revocation lists.
 #[derive(Debug)]
 pub struct KeptLists {
     folder: PathBuf,
-    state: Mutex<State>,
+    state: Mutex<StoredListsState>,
 }
 
 /// How keeping lists is going.
@@ -36,9 +37,9 @@ pub struct KeptListsStatus {
 }
 
 #[derive(Debug, Default)]
-struct State {
+struct StoredListsState {
     /// The content of the folder.
-    written: Option<Vec<StoredList>>,
+    written: Option<Vec<StoredCrl>>,
     lost: Option<String>,
     unwritten: Option<String>,
 }
@@ -46,13 +47,13 @@ struct State {
 /// Which lists there are.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct Index {
-    lists: Vec<Entry>,
+struct StoredIndex {
+    lists: Vec<StoredEntry>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct Entry {
+struct StoredEntry {
     /// Of the list, which is in a file of this name.
     sha256: String,
     origins: BTreeSet<String>,
@@ -88,7 +89,7 @@ impl KeptLists {
         KnownLists::stored(lists)
     }
 
-    fn read_all(&self) -> (Vec<StoredList>, Option<String>) {
+    fn read_all(&self) -> (Vec<StoredCrl>, Option<String>) {
         let index = match bounded(&self.folder.join(INDEX_FILE), MAX_KEPT_FILE_BYTES) {
             Ok(index) => index,
             // The first start, unless lists are there.
@@ -97,7 +98,7 @@ impl KeptLists {
             }
             Err(error) => return (Vec::new(), Some(format!("`{INDEX_FILE}`: {error}"))),
         };
-        let Ok(Index { lists }) = serde_json::from_slice(&index) else {
+        let Ok(StoredIndex { lists }) = serde_json::from_slice(&index) else {
             return (Vec::new(), Some(format!("`{INDEX_FILE}` cannot be read")));
         };
         let (mut found, mut lost) = (Vec::new(), 0usize);
@@ -107,17 +108,14 @@ impl KeptLists {
                 None => lost = lost.saturating_add(1),
             }
         }
-        (
-            found,
-            (lost > 0).then(|| format!("{lost} lists are missing or are not as they were written")),
-        )
+        (found, (lost > 0).then(|| format!("{} missing, or not as written", counted(lost, "list"))))
     }
 
-    fn read_list(&self, entry: &Entry) -> Option<StoredList> {
+    fn read_list(&self, entry: &StoredEntry) -> Option<StoredCrl> {
         let digest = Fingerprint::from_hex(&entry.sha256)?;
         let der = bounded(&self.path(&digest), MAX_ATTACHED_FILE_BYTES).ok()?;
         let origins = entry.origins.clone();
-        (Fingerprint::of(&der) == digest).then(|| StoredList { origins, der: der.into() })
+        (Fingerprint::of(&der) == digest).then(|| StoredCrl { origins, der: der.into() })
     }
 
     fn has_lists(&self) -> bool {
@@ -140,9 +138,9 @@ impl KeptLists {
     }
 
     /// Lists first, then what names them: a reader finds the old set whole or the new one.
-    fn write_all(&self, lists: &[StoredList]) -> io::Result<()> {
+    fn write_all(&self, lists: &[StoredCrl]) -> io::Result<()> {
         fs::create_dir_all(&self.folder)?;
-        let mut index = Index { lists: Vec::new() };
+        let mut index = StoredIndex { lists: Vec::new() };
         let mut paths = BTreeSet::new();
         for list in lists {
             let digest = Fingerprint::of(&list.der);
@@ -152,7 +150,7 @@ impl KeptLists {
             }
             paths.insert(path);
             let (sha256, origins) = (digest.to_hex(), list.origins.clone());
-            index.lists.push(Entry { sha256, origins });
+            index.lists.push(StoredEntry { sha256, origins });
         }
         replace_file(&self.folder.join(INDEX_FILE), &serde_json::to_vec(&index)?, None)?;
         if damaged_in(&self.folder).is_some() {
@@ -259,8 +257,8 @@ mod tests {
             again.status().problem.unwrap()
         };
         let index = folder.path().join(INDEX_FILE);
-        assert!(problem(&|| fs::remove_file(&list).unwrap()).contains("1 lists"));
-        assert!(problem(&|| fs::write(&list, &whole[1..]).unwrap()).contains("1 lists"));
+        assert!(problem(&|| fs::remove_file(&list).unwrap()).contains("1 list missing"));
+        assert!(problem(&|| fs::write(&list, &whole[1..]).unwrap()).contains("1 list missing"));
         assert!(problem(&|| fs::remove_file(&index).unwrap()).contains(INDEX_FILE));
         assert!(problem(&|| fs::write(&index, "{").unwrap()).contains("cannot be read"));
         // P252: set aside each time, and seen after the next restart too.
@@ -276,7 +274,7 @@ mod tests {
     fn a_forged_list_in_the_folder_is_not_believed() {
         let (ca, twin) = (Ca::root("root"), Ca::root("root"));
         let origins = BTreeSet::from([String::from("docs/a.crl")]);
-        let forged = StoredList { origins, der: twin.crl(9, &[]).into() };
+        let forged = StoredCrl { origins, der: twin.crl(9, &[]).into() };
         let (known, codes) = loaded(&ca, &ca.crl(1, &[7]), &KnownLists::stored(vec![forged]));
         assert!(codes.is_empty(), "{codes:?}");
         assert_eq!(known.to_stored().len(), 2, "it may be another document's, and is kept");

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::compiled::{MadeFrom, Snapshot};
 use super::files::{
-    Documents, FileSet, files_revision, find, read_attachments, read_document_file, revision,
+    DocumentFiles, FileSet, files_revision, find, read_attachments, read_document_file, revision,
     with_credentials,
 };
 use crate::document::{self, Attachments, Code, Diagnostic, RemoteContents};
@@ -88,7 +88,7 @@ impl Load {
                 read_document_file(path).map_err(|problem| problems.push(problem)).ok()
             })
             .collect();
-        let documents = Documents::find(&sources, &mut problems);
+        let documents = DocumentFiles::find(&sources, &mut problems);
         let others = &documents.others;
         let (attachments, attached) = read_attachments(&Attachments::paths_in(others), remote);
         let attachments = with_credentials(attachments, &Attachments::credentials_in(others));
@@ -98,8 +98,51 @@ impl Load {
         let snapshot =
             Snapshot::compile(&documents, (&attachments, known), &made_from, before, &mut problems);
         let suites = Suite::compile(others, &mut problems);
+        problems.retain(|problem| !documents.unread.explains(problem));
         document::sort(&mut problems);
         let snapshot = snapshot.filter(|_| !document::any_error(&problems));
         Self { snapshot, problems, files: sources.len(), suites, set }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// P457: a document that cannot be read makes no other one name an unknown document; a name that is really unknown is reported.
+    #[test]
+    fn what_cannot_be_read_is_not_unknown_elsewhere() {
+        let head = |kind: &str, name: &str| {
+            format!(
+                "apiVersion: countersign.dev/v1alpha1\nkind: {kind}\nmetadata: {{ name: {name} }}\nspec:\n"
+            )
+        };
+        let policy = head("Policy", "orders")
+            + "  target: { hosts: [a.example] }\n  rules:\n  - name: a\n    effect: allow\n    token: { issuer: corp }\n    peer: { trustDomain: prod, spiffe: [spiffe://prod.example/a] }\n  - name: b\n    effect: allow\n    token: { issuer: other }\n    peer: { trustDomain: else, spiffe: [spiffe://prod.example/a] }\n";
+        let (issuer, domain) = (head("TokenIssuer", "corp"), head("TrustDomain", "prod"));
+        let codes = |documents: &[String]| {
+            let folder = tempfile::tempdir().unwrap();
+            std::fs::write(folder.path().join("all.yaml"), documents.join("---\n")).unwrap();
+            let load = Load::from_paths(&[folder.path().to_owned()]);
+            let errors =
+                load.problems.iter().filter(|own| own.severity == document::Severity::Error);
+            errors.map(|own| own.code).collect::<Vec<_>>()
+        };
+        let (field, unknown) =
+            (Code::UnknownField, [Code::UnknownIssuer, Code::UnknownTrustDomain]);
+        let broken = |head: &String| format!("{head}  nonsense: 1\n");
+        let found = codes(&[policy.clone(), broken(&issuer), broken(&domain)]);
+        let count = |found: &[Code], code| found.iter().filter(|own| **own == code).count();
+        assert_eq!(count(&found, field), 2, "{found:?}");
+        assert!(
+            unknown.iter().all(|code| count(&found, *code) == 1),
+            "those of rule `b`: {found:?}"
+        );
+        // Nothing is called unknown where the name, or even the kind, cannot be read.
+        let found = codes(&[
+            policy.clone(),
+            "apiVersion: countersign.dev/v1alpha1\nkind: TokenIsuer\n".to_owned(),
+        ]);
+        assert_eq!(found, [Code::UnknownKind]);
     }
 }

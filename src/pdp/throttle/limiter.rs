@@ -15,12 +15,12 @@ use quick_cache::sync::Cache;
 use super::options::ThrottleOptions;
 use super::steady::Steady;
 use crate::limits::{MAX_THROTTLED_SOURCES, THROTTLED_VERIFICATIONS};
-use crate::store::Key;
+use crate::store::StoreKey;
 
 /// The limits of all sources.
 pub(super) struct Limiter {
     clock: Steady,
-    sources: Arc<Sources>,
+    sources: Arc<SourceStates>,
     attempts: Limit<Attempts>,
     /// Failed attempts over the first limit that are verified all the same.
     verifications: Limit<Verifications>,
@@ -28,12 +28,12 @@ pub(super) struct Limiter {
     some_spent_until: AtomicU64,
 }
 
-type Limit<S> = RateLimiter<Key, S, Steady, NoOpMiddleware<Nanos>>;
-type Sources = Cache<Key, Arc<Source>>;
+type Limit<S> = RateLimiter<StoreKey, S, Steady, NoOpMiddleware<Nanos>>;
+type SourceStates = Cache<StoreKey, Arc<SourceState>>;
 
 /// One source. Moments are in milliseconds of the limiter's clock.
 #[derive(Debug, Default)]
-struct Source {
+struct SourceState {
     attempts: InMemoryState,
     verifications: InMemoryState,
     /// Until when it is over the limit of all replicas together.
@@ -41,12 +41,12 @@ struct Source {
     spent_until: AtomicU64,
 }
 
-struct Attempts(Arc<Sources>);
-struct Verifications(Arc<Sources>);
+struct Attempts(Arc<SourceStates>);
+struct Verifications(Arc<SourceStates>);
 
 /// The result of counting one failed attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Counted {
+pub(super) enum AttemptResult {
     Within,
     /// For so long the source is over its limit.
     Over(Duration),
@@ -65,11 +65,11 @@ impl Limiter {
     }
 
     /// Counts one failed attempt of `key`.
-    pub(super) fn count(&self, key: &Key) -> Counted {
+    pub(super) fn count(&self, key: &StoreKey) -> AttemptResult {
         let (source, now) = (of(&self.sources, key), self.clock.millis());
         let held = source.held_until.load(Ordering::Relaxed).saturating_sub(now);
         let over = match self.attempts.check_key(key) {
-            Ok(()) if held == 0 => return Counted::Within,
+            Ok(()) if held == 0 => return AttemptResult::Within,
             Ok(()) => Duration::from_millis(held),
             Err(until) => until.wait_time_from(at(now)).max(Duration::from_millis(held)),
         };
@@ -80,16 +80,16 @@ impl Limiter {
             source.spent_until.store(end, Ordering::Relaxed);
             self.some_spent_until.fetch_max(end, Ordering::Relaxed);
         }
-        Counted::Over(over)
+        AttemptResult::Over(over)
     }
 
     /// Has `key` be over its limit for so long.
-    pub(super) fn hold(&self, key: &Key, wait: Duration) {
+    pub(super) fn hold(&self, key: &StoreKey, wait: Duration) {
         let until = self.clock.millis().saturating_add(millis(wait));
         of(&self.sources, key).held_until.store(until, Ordering::Relaxed);
     }
 
-    /// Whether some source is out of verifications. Without an attack it costs a look at one number.
+    /// True if some source is out of verifications. Without an attack it costs a look at one number.
     pub(super) fn is_any_spent(&self) -> bool {
         let until = self.some_spent_until.load(Ordering::Relaxed);
         if until == 0 {
@@ -103,8 +103,8 @@ impl Limiter {
         !is_over
     }
 
-    /// Whether `key` is out of verifications.
-    pub(super) fn is_spent(&self, key: &Key) -> bool {
+    /// True if `key` is out of verifications.
+    pub(super) fn is_spent(&self, key: &StoreKey) -> bool {
         let source = self.sources.get(key);
         let until = source.map_or(0, |source| source.spent_until.load(Ordering::Relaxed));
         until > self.clock.millis()
@@ -116,7 +116,7 @@ impl Limiter {
     }
 }
 
-fn of(sources: &Sources, key: &Key) -> Arc<Source> {
+fn of(sources: &SourceStates, key: &StoreKey) -> Arc<SourceState> {
     let Ok(source) = sources.get_or_insert_with(key, || Ok::<_, Infallible>(Arc::default()));
     source
 }
@@ -138,9 +138,9 @@ fn millis(duration: Duration) -> u64 {
 macro_rules! store {
     ($name:ident, $part:ident) => {
         impl StateStore for $name {
-            type Key = Key;
+            type Key = StoreKey;
 
-            fn measure_and_replace<T, F, E>(&self, key: &Key, decide: F) -> Result<T, E>
+            fn measure_and_replace<T, F, E>(&self, key: &StoreKey, decide: F) -> Result<T, E>
             where
                 F: Fn(Option<Nanos>) -> Result<(T, Nanos), E>,
             {
@@ -171,7 +171,7 @@ mod tests {
         (Limiter::new(&ThrottleOptions::default(), steady), clock)
     }
 
-    fn key(number: u32) -> Key {
+    fn key(number: u32) -> StoreKey {
         *Fingerprint::of(&number.to_be_bytes()).as_bytes()
     }
 
@@ -179,16 +179,16 @@ mod tests {
     fn a_source_has_its_failures_at_once_and_then_one_by_one() {
         let (limiter, clock) = limiter();
         let (own, other) = (key(1), key(2));
-        assert!((0..20).all(|_| limiter.count(&own) == Counted::Within));
-        assert_eq!(limiter.count(&own), Counted::Over(Duration::from_secs(3)));
-        assert_eq!(limiter.count(&other), Counted::Within);
+        assert!((0..20).all(|_| limiter.count(&own) == AttemptResult::Within));
+        assert_eq!(limiter.count(&own), AttemptResult::Over(Duration::from_secs(3)));
+        assert_eq!(limiter.count(&other), AttemptResult::Within);
         clock.advance(Duration::from_millis(2999));
-        assert_eq!(limiter.count(&own), Counted::Over(Duration::from_millis(1)));
+        assert_eq!(limiter.count(&own), AttemptResult::Over(Duration::from_millis(1)));
         clock.advance(Duration::from_millis(1));
-        assert_eq!(limiter.count(&own), Counted::Within, "refused ones do not count");
-        assert_eq!(limiter.count(&own), Counted::Over(Duration::from_secs(3)));
+        assert_eq!(limiter.count(&own), AttemptResult::Within, "refused ones do not count");
+        assert_eq!(limiter.count(&own), AttemptResult::Over(Duration::from_secs(3)));
         clock.advance(Duration::from_mins(1));
-        assert!((0..20).all(|_| limiter.count(&own) == Counted::Within));
+        assert!((0..20).all(|_| limiter.count(&own) == AttemptResult::Within));
     }
 
     #[test]
@@ -196,8 +196,9 @@ mod tests {
         let (limiter, clock) = limiter();
         let own = key(1);
         assert!(
-            (0..220).all(|_| !limiter.is_any_spent() && limiter.count(&own) != Counted::Within
-                || !limiter.is_spent(&own))
+            (0..220)
+                .all(|_| !limiter.is_any_spent() && limiter.count(&own) != AttemptResult::Within
+                    || !limiter.is_spent(&own))
         );
         assert!(!limiter.is_any_spent());
         limiter.count(&own);
@@ -210,9 +211,9 @@ mod tests {
     fn what_all_replicas_counted_holds_for_its_time() {
         let (limiter, clock) = limiter();
         limiter.hold(&key(1), Duration::from_secs(2));
-        assert_eq!(limiter.count(&key(1)), Counted::Over(Duration::from_secs(2)));
+        assert_eq!(limiter.count(&key(1)), AttemptResult::Over(Duration::from_secs(2)));
         clock.advance(Duration::from_secs(2));
-        assert_eq!(limiter.count(&key(1)), Counted::Within);
+        assert_eq!(limiter.count(&key(1)), AttemptResult::Within);
     }
 
     /// P421: a flood of addresses takes no more memory than is stated, and does not free those that go on.
@@ -220,12 +221,12 @@ mod tests {
     fn a_flood_of_sources_is_bounded_and_frees_none_that_goes_on() {
         let (limiter, _clock) = limiter();
         let own = key(u32::MAX);
-        assert!((0..20).all(|_| limiter.count(&own) == Counted::Within));
+        assert!((0..20).all(|_| limiter.count(&own) == AttemptResult::Within));
         let most = u32::try_from(MAX_THROTTLED_SOURCES).unwrap();
         for number in 0..3 * most {
             limiter.count(&key(number));
             if number % 1000 == 0 {
-                assert_ne!(limiter.count(&own), Counted::Within, "after {number} others");
+                assert_ne!(limiter.count(&own), AttemptResult::Within, "after {number} others");
             }
         }
         assert!(limiter.len() <= MAX_THROTTLED_SOURCES, "{} are kept", limiter.len());

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::document::HumanDuration;
 use crate::limits::{MAX_THROTTLE_FAILURES, MAX_THROTTLE_PERIOD};
 
-/// What becomes of failed attempts over the limit.
+/// The answer to failed attempts over the limit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum ThrottleMode {
@@ -26,7 +26,7 @@ pub enum ThrottleMode {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct ThrottleOptions {
-    /// What becomes of failed attempts over the limit. Good credentials pass in every mode.
+    /// The answer to failed attempts over the limit. Good credentials pass in every mode.
     pub mode: ThrottleMode,
     /// So many failed attempts of one source are answered as ever, at once; then one in each `per / failures`. At most 10,000.
     pub failures: NonZeroU32,
@@ -38,7 +38,7 @@ pub struct ThrottleOptions {
     /// The same for IPv6: 64 is what one client usually has.
     #[schemars(range(min = 1, max = 128))]
     pub ipv6_prefix: u8,
-    /// Whether replicas count together, in the store that they share (`store.redis`). While it is lost each replica counts alone.
+    /// True if replicas count together, in the store that they share (`store.redis`). While it is lost each replica counts alone.
     pub shared: bool,
 }
 
@@ -56,10 +56,10 @@ impl Default for ThrottleOptions {
 }
 
 impl ThrottleOptions {
-    /// Whether the settings can stand together.
+    /// True if the settings can stand together.
     ///
     /// # Errors
-    /// What cannot.
+    /// An option that cannot be used.
     pub fn check(&self, store_is_shared: bool) -> Result<(), String> {
         let Self { failures, per, ipv4_prefix, ipv6_prefix, shared, .. } = self;
         if failures.get() > MAX_THROTTLE_FAILURES {

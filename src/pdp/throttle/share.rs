@@ -9,12 +9,12 @@ use tokio::sync::mpsc::{self, Receiver, Sender};
 use super::limiter::Limiter;
 use super::options::ThrottleOptions;
 use crate::limits::MAX_UNSHARED_ATTEMPTS;
-use crate::store::{Key, Store};
+use crate::store::{Store, StoreKey};
 
 /// The way to the shared count. Its task ends when this is dropped.
 #[derive(Debug)]
-pub(super) struct Sharing {
-    waiting: Sender<Key>,
+pub(super) struct SharedCount {
+    waiting: Sender<StoreKey>,
     unshared: Arc<AtomicU64>,
 }
 
@@ -26,7 +26,7 @@ struct Task {
     unshared: Arc<AtomicU64>,
 }
 
-impl Sharing {
+impl SharedCount {
     /// Begins to share. Call it within a tokio runtime.
     pub(super) fn start(
         options: &ThrottleOptions,
@@ -42,7 +42,7 @@ impl Sharing {
     }
 
     /// Has a failed attempt counted, unless too many wait for that.
-    pub(super) fn count(&self, key: Key) {
+    pub(super) fn count(&self, key: StoreKey) {
         if self.waiting.try_send(key).is_err() {
             self.unshared.fetch_add(1, Ordering::Relaxed);
         }
@@ -55,7 +55,7 @@ impl Sharing {
 }
 
 impl Task {
-    async fn run(self, mut attempts: Receiver<Key>) {
+    async fn run(self, mut attempts: Receiver<StoreKey>) {
         while let Some(key) = attempts.recv().await {
             match self.store.count_attempt(&key, self.interval, self.failures).await {
                 Ok(None) => {}

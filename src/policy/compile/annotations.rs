@@ -1,6 +1,6 @@
 //! Annotations of a policy and its rules for readers of decisions: few, short, and never able to break a line of a log.
 
-use super::compiler::{Compiler, coded};
+use super::compiler::{PolicyCompiler, coded};
 use super::inject::check_member;
 use crate::document::Code;
 use crate::document::Spanned;
@@ -8,7 +8,7 @@ use crate::document::policy::Entries;
 use crate::limits::{MAX_ANNOTATION_BYTES, MAX_ANNOTATIONS};
 use crate::policy::model::annotations::{Annotations, Note};
 
-impl Compiler<'_, '_> {
+impl PolicyCompiler<'_, '_> {
     /// Reads what is to go with decisions. A name with a `/` belongs to a tool, as in Kubernetes, and goes nowhere.
     pub(super) fn notes(&mut self, entries: &Spanned<Entries<String>>) -> Vec<Note> {
         let ours = entries.value.0.iter().filter(|(name, _)| !name.value.contains('/'));

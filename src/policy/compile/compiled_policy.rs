@@ -17,7 +17,7 @@ pub(in crate::policy) struct CompiledPolicy {
     pub(in crate::policy) name_at: RelativeSpan,
     pub(in crate::policy) target: Arc<PolicyTarget>,
     pub(in crate::policy) rules: Box<[Rule]>,
-    /// Where the names of the rules are.
+    /// The places of the rules' names.
     pub(in crate::policy) rules_at: Box<[RelativeSpan]>,
     /// The fingerprint of each rule without its name.
     pub(in crate::policy) prints: Box<[Fingerprint]>,

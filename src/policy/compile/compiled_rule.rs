@@ -26,7 +26,7 @@ pub(in crate::policy) struct Rule {
     pub(in crate::policy) methods: Box<[Box<str>]>,
     pub(in crate::policy) paths: Box<[PathTemplate]>,
     pub(in crate::policy) requirements: Requirements,
-    /// Whether it allows callers although cookies were refused whose tokens it does not need.
+    /// True if it allows callers although cookies were refused whose tokens it does not need.
     pub(in crate::policy) ignores_rejected_cookies: bool,
     pub(in crate::policy) obligations: ObligationTemplate,
     /// The response to requests that it denies: that of the rule, or of the policy.
@@ -44,7 +44,7 @@ impl Rule {
         self.requirements.each::<HeaderMatcher>().map(|own| &*own.name).chain(conditions)
     }
 
-    /// Whether it is about requests by their host, method and path only.
+    /// True if it is about requests by their host, method and path only.
     pub(in crate::policy) const fn requires_nothing(&self) -> bool {
         self.requirements.is_empty()
     }

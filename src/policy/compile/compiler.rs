@@ -8,7 +8,7 @@ use crate::request::SealedNames;
 
 /// The names of the documents that rules may refer to.
 #[derive(Clone, Copy, Debug)]
-pub(in crate::policy) struct Names<'a> {
+pub(in crate::policy) struct IssuerNames<'a> {
     /// The `TokenIssuer` documents.
     pub(in crate::policy) issuers: &'a [&'a str],
     /// The `TrustDomain` documents.
@@ -17,7 +17,7 @@ pub(in crate::policy) struct Names<'a> {
     pub(in crate::policy) iss: &'a [(&'a str, &'a str)],
 }
 
-impl<'a> Names<'a> {
+impl<'a> IssuerNames<'a> {
     /// The `iss` of tokens of the `TokenIssuer` documents called `issuers`, or of any where none is named. None where they cannot be
     /// listed.
     pub(super) fn values_of_iss(&self, issuers: &[&str]) -> Vec<&'a str> {
@@ -29,23 +29,27 @@ impl<'a> Names<'a> {
 }
 
 /// An error in one entry: code, message and advice.
-pub(in crate::policy) type Problem = (Code, String, Option<String>);
+pub(in crate::policy) type CompileProblem = (Code, String, Option<String>);
 
 /// An error in one entry, with advice.
-pub(super) fn problem(code: Code, message: impl Into<String>, help: impl Into<String>) -> Problem {
+pub(super) fn problem(
+    code: Code,
+    message: impl Into<String>,
+    help: impl Into<String>,
+) -> CompileProblem {
     (code, message.into(), Some(help.into()))
 }
 
 /// Gives what is wrong with a value its code.
-pub(super) fn coded(code: Code) -> impl Fn((String, Option<&'static str>)) -> Problem {
+pub(super) fn coded(code: Code) -> impl Fn((String, Option<&'static str>)) -> CompileProblem {
     move |(message, help)| (code, message, help.map(str::to_owned))
 }
 
 /// One document being compiled, and where its problems go.
-pub(super) struct Compiler<'a, 'p> {
+pub(super) struct PolicyCompiler<'a, 'p> {
     pub(super) origin: &'a Origin,
     pub(super) policy: Arc<str>,
-    pub(super) names: Names<'p>,
+    pub(super) names: IssuerNames<'p>,
     pub(super) sealed: &'p SealedNames,
     pub(super) cookies: &'p [&'p str],
     pub(super) fragments: &'p Fragments<'p>,
@@ -54,14 +58,14 @@ pub(super) struct Compiler<'a, 'p> {
     pub(super) problems: &'p mut Vec<Diagnostic>,
 }
 
-impl Compiler<'_, '_> {
+impl PolicyCompiler<'_, '_> {
     /// Reads each entry of a list, and reports an entry that cannot be read at its place. An empty list is an error: it would
     /// match nothing, which an author does not mean.
     pub(super) fn each<S, T>(
         &mut self,
         list: Option<&Spanned<Vec<Spanned<S>>>>,
         key: &str,
-        read: impl Fn(&S) -> Result<T, Problem>,
+        read: impl Fn(&S) -> Result<T, CompileProblem>,
     ) -> Vec<T> {
         let Some(list) = list else { return Vec::new() };
         if list.value.is_empty() {
@@ -95,7 +99,7 @@ impl Compiler<'_, '_> {
         self.report(place, (code, message.into(), Some(help.into())));
     }
 
-    pub(super) fn report<T>(&mut self, place: &Spanned<T>, (code, message, help): Problem) {
+    pub(super) fn report<T>(&mut self, place: &Spanned<T>, (code, message, help): CompileProblem) {
         let problem = Diagnostic::error(code, self.origin.span(place), message);
         self.problems.push(Diagnostic { help, ..problem });
     }

@@ -1,12 +1,12 @@
 //! The condition of a rule: compiled for what the rule asks for, with each fault at its place in the text.
 
-use super::compiler::Compiler;
+use super::compiler::PolicyCompiler;
 use crate::document::policy::RuleSpec;
 use crate::document::{Code, Diagnostic, Span, Spanned};
 use crate::policy::model::path::PathTemplate;
-use crate::policy::requirement::condition::{Condition, Fault, Scope};
+use crate::policy::requirement::condition::{Condition, ConditionScope, Fault};
 
-impl<'a> Compiler<'a, '_> {
+impl<'a> PolicyCompiler<'a, '_> {
     /// `conditions` and `when` as one: all of them must hold.
     pub(super) fn condition(
         &mut self,
@@ -20,7 +20,7 @@ impl<'a> Compiler<'a, '_> {
         let asked: Vec<_> = asked.into_iter().flat_map(Spanned::names).collect();
         let issuers = self.names.values_of_iss(&asked);
         let (sealed, domains, issuers) = (self.sealed, self.names.domains, &*issuers);
-        let scope = Scope { token, peer, captures: &captures, sealed, domains, issuers };
+        let scope = ConditionScope { token, peer, captures: &captures, sealed, domains, issuers };
         let own =
             spec.when.as_ref().map(|text| (text.value.clone(), self.own_condition(text, scope)));
         let Some(names) = &spec.conditions else { return own.and_then(|(_, compiled)| compiled) };
@@ -46,7 +46,11 @@ impl<'a> Compiler<'a, '_> {
         }
     }
 
-    fn own_condition(&mut self, text: &Spanned<String>, scope: Scope<'_>) -> Option<Condition> {
+    fn own_condition(
+        &mut self,
+        text: &Spanned<String>,
+        scope: ConditionScope<'_>,
+    ) -> Option<Condition> {
         let whole = self.origin.span(text);
         let compiled = Condition::compile(&text.value, scope).map_err(|faults| {
             let problems = faults.into_iter().map(|fault| located(fault, &text.value, &whole));
@@ -55,8 +59,8 @@ impl<'a> Compiler<'a, '_> {
         compiled.ok()
     }
 
-    /// Whether a condition that is right by itself speaks of nothing that this rule does not have.
-    fn fits(&mut self, name: &Spanned<String>, text: &str, scope: Scope<'_>) {
+    /// Checks that a condition that is right by itself speaks of nothing that this rule does not have.
+    fn fits(&mut self, name: &Spanned<String>, text: &str, scope: ConditionScope<'_>) {
         let Err(faults) = Condition::compile(text, scope) else { return };
         for fault in faults {
             let message =

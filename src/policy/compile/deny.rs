@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::compiler::{Compiler, coded};
+use super::compiler::{PolicyCompiler, coded};
 use crate::document::answers::{BodySpec, ClearCookieSpec, DenySpec, RedirectFor, RedirectSpec};
 use crate::document::policy::Entries;
 use crate::document::{Code, Spanned, closest};
@@ -16,7 +16,7 @@ use crate::request::{CanonicalPath, PathLeniency};
 /// Statuses on which clients try again, or that are about the connection.
 const NOT_OURS: [u16; 6] = [407, 408, 421, 425, 426, 431];
 
-impl Compiler<'_, '_> {
+impl PolicyCompiler<'_, '_> {
     pub(super) fn denial(&mut self, spec: &Spanned<DenySpec>) -> Arc<CustomAnswer> {
         let DenySpec { status, body, headers, redirect, clear_cookie } = &spec.value;
         let tells = status.is_some() || body.is_some() || headers.is_some() || redirect.is_some();
@@ -186,7 +186,7 @@ impl Compiler<'_, '_> {
     }
 }
 
-/// Whether a text has a template, but for what every denial tells anyway.
+/// True if a text has a template, but for what every denial tells anyway.
 fn quotes_something(text: &str) -> bool {
     let told = CustomAnswer::TOLD.iter().fold(text.to_owned(), |text, own| text.replace(own, ""));
     ["{token.", "{peer.", "{request.", "{decision."].iter().any(|start| told.contains(start))

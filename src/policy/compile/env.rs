@@ -2,7 +2,7 @@
 
 use super::compiled_policy::CompiledPolicy;
 use super::compiled_rule::Rule;
-use super::compiler::{Compiler, Names};
+use super::compiler::{IssuerNames, PolicyCompiler};
 use super::fragment_store::Fragments;
 use super::fragments::compile_fragments;
 use super::lint::{self, SourceRule, TrustSummary};
@@ -16,7 +16,7 @@ use crate::secret::Fingerprint;
 
 /// Everything that what a policy means depends on, beside its own text.
 pub(in crate::policy) struct CompileEnv<'a> {
-    names: Names<'a>,
+    names: IssuerNames<'a>,
     sealed: SealedNames,
     /// The cookies that tokens are in.
     cookies: Vec<&'a str>,
@@ -28,7 +28,7 @@ impl<'a> CompileEnv<'a> {
     /// The environment that `documents` give to policies. Their own problems go to `problems`.
     pub(in crate::policy) fn of(
         documents: &'a [Document],
-        names: Names<'a>,
+        names: IssuerNames<'a>,
         problems: &mut Vec<Diagnostic>,
     ) -> Self {
         let sealed = sealed_by(documents);
@@ -45,7 +45,7 @@ impl<'a> CompileEnv<'a> {
         Fingerprint::of(rest.as_bytes())
     }
 
-    /// Whether tokens are in cookies.
+    /// True if tokens are in cookies.
     pub(in crate::policy) fn has_cookies(&self) -> bool {
         !self.cookies.is_empty()
     }
@@ -59,7 +59,7 @@ impl<'a> CompileEnv<'a> {
     ) -> CompiledPolicy {
         let (origin, name) = (&document.origin, &document.metadata.name);
         let (mut uses, before) = (Vec::new(), problems.len());
-        let mut compiler = Compiler {
+        let mut compiler = PolicyCompiler {
             origin,
             policy: name.value.as_str().into(),
             names: self.names,

@@ -2,18 +2,18 @@
 
 use std::sync::Arc;
 
-use super::compiler::{Compiler, Names};
+use super::compiler::{IssuerNames, PolicyCompiler};
 use super::condition::located;
 use super::fragment_store::{CONDITION, Fragments, Shelf, Use, fragments_in};
 use crate::document::policy::{Entries, PeerSpec, TokenSpec};
 use crate::document::{Code, Diagnostic, Document, FragmentsSpec, Origin, Spanned, closest};
-use crate::policy::requirement::condition::{Condition, Scope};
+use crate::policy::requirement::condition::{Condition, ConditionScope};
 use crate::policy::requirement::list::AnyRequirement;
 use crate::request::SealedNames;
 
 /// A fragment as it is written.
 #[derive(Clone, Copy)]
-struct Entry<'a, S> {
+struct FragmentEntry<'a, S> {
     origin: &'a Origin,
     name: &'a Spanned<String>,
     spec: &'a Spanned<S>,
@@ -22,7 +22,7 @@ struct Entry<'a, S> {
 /// Compiles the fragments in `documents`.
 pub(super) fn compile_fragments<'a>(
     documents: &'a [Document],
-    names: Names<'a>,
+    names: IssuerNames<'a>,
     sealed: &SealedNames,
     problems: &mut Vec<Diagnostic>,
 ) -> Fragments<'a> {
@@ -37,12 +37,14 @@ impl<'a> Fragments<'a> {
     fn add_peers(
         &mut self,
         documents: &'a [Document],
-        names: Names<'a>,
+        names: IssuerNames<'a>,
         sealed: &SealedNames,
         problems: &mut Vec<Diagnostic>,
     ) {
         let mut waiting = entries(documents, |spec| spec.peers.as_ref(), problems);
-        while let Some(Entry { origin, name, spec }) = next(&mut waiting, PeerSpec::fragment) {
+        while let Some(FragmentEntry { origin, name, spec }) =
+            next(&mut waiting, PeerSpec::fragment)
+        {
             let mut uses = Vec::new();
             let mut compiler = self.compiler(origin, names, sealed, &mut uses, problems);
             let compiled = compiler.peer(spec);
@@ -55,12 +57,14 @@ impl<'a> Fragments<'a> {
     fn add_tokens(
         &mut self,
         documents: &'a [Document],
-        names: Names<'a>,
+        names: IssuerNames<'a>,
         sealed: &SealedNames,
         problems: &mut Vec<Diagnostic>,
     ) {
         let mut waiting = entries(documents, |spec| spec.tokens.as_ref(), problems);
-        while let Some(Entry { origin, name, spec }) = next(&mut waiting, TokenSpec::fragment) {
+        while let Some(FragmentEntry { origin, name, spec }) =
+            next(&mut waiting, TokenSpec::fragment)
+        {
             let mut uses = Vec::new();
             let mut compiler = self.compiler(origin, names, sealed, &mut uses, problems);
             let compiled = compiler.token(spec);
@@ -74,17 +78,17 @@ impl<'a> Fragments<'a> {
     fn add_conditions(
         &mut self,
         documents: &'a [Document],
-        names: Names<'a>,
+        names: IssuerNames<'a>,
         sealed: &SealedNames,
         problems: &mut Vec<Diagnostic>,
     ) {
         let (domains, issuers) = (names.domains, names.values_of_iss(&[]));
-        for Entry { origin, name, spec } in
+        for FragmentEntry { origin, name, spec } in
             entries(documents, |spec| spec.conditions.as_ref(), problems)
         {
             let text = spec.value.as_str();
             let captures = captures_in(text);
-            let scope = Scope {
+            let scope = ConditionScope {
                 token: true,
                 peer: true,
                 captures: &captures,
@@ -103,12 +107,12 @@ impl<'a> Fragments<'a> {
     fn compiler<'p>(
         &'p self,
         origin: &'p Origin,
-        names: Names<'p>,
+        names: IssuerNames<'p>,
         sealed: &'p SealedNames,
         uses: &'p mut Vec<Use>,
         problems: &'p mut Vec<Diagnostic>,
-    ) -> Compiler<'p, 'p> {
-        Compiler {
+    ) -> PolicyCompiler<'p, 'p> {
+        PolicyCompiler {
             origin,
             policy: Arc::from(""),
             names,
@@ -121,7 +125,7 @@ impl<'a> Fragments<'a> {
     }
 }
 
-impl Compiler<'_, '_> {
+impl PolicyCompiler<'_, '_> {
     /// The requirements of a rule, and those of the fragment that it uses. A key must not be in both.
     pub(super) fn with_fragment(
         &mut self,
@@ -177,12 +181,12 @@ fn entries<'a, S>(
     documents: &'a [Document],
     pick: impl Fn(&'a FragmentsSpec) -> Option<&'a Entries<S>>,
     problems: &mut Vec<Diagnostic>,
-) -> Vec<Entry<'a, S>> {
-    let mut found: Vec<Entry<'a, S>> = Vec::new();
+) -> Vec<FragmentEntry<'a, S>> {
+    let mut found: Vec<FragmentEntry<'a, S>> = Vec::new();
     for (origin, spec) in fragments_in(documents) {
         for (name, spec) in pick(spec).into_iter().flat_map(|entries| &entries.0) {
             let first = found.iter().find(|other| other.name.value == name.value);
-            if let Some(Entry { origin: there, name: first, .. }) = first {
+            if let Some(FragmentEntry { origin: there, name: first, .. }) = first {
                 let message = format!(
                     "fragment `{}` is already defined at {}",
                     name.value,
@@ -193,7 +197,7 @@ fn entries<'a, S>(
                 problems.push(problem.help("names of fragments are shared by all documents"));
                 continue;
             }
-            found.push(Entry { origin, name, spec });
+            found.push(FragmentEntry { origin, name, spec });
         }
     }
     found
@@ -201,9 +205,9 @@ fn entries<'a, S>(
 
 /// Takes one that uses none of those that still wait.
 fn next<'a, S>(
-    waiting: &mut Vec<Entry<'a, S>>,
+    waiting: &mut Vec<FragmentEntry<'a, S>>,
     uses: fn(&S) -> Option<&Spanned<String>>,
-) -> Option<Entry<'a, S>> {
+) -> Option<FragmentEntry<'a, S>> {
     let waits_for = |name: &Spanned<String>| waiting.iter().any(|e| e.name.value == name.value);
     let ready = waiting.iter().position(|entry| !uses(&entry.spec.value).is_some_and(waits_for))?;
     Some(waiting.remove(ready))
@@ -211,7 +215,7 @@ fn next<'a, S>(
 
 /// Those that are left use each other in a circle, or something in one.
 fn circular<'a, S, T>(
-    waiting: &[Entry<'a, S>],
+    waiting: &[FragmentEntry<'a, S>],
     uses: fn(&S) -> Option<&Spanned<String>>,
     problems: &mut Vec<Diagnostic>,
 ) -> Vec<(&'a str, Option<T>)> {

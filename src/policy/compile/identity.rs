@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
-use super::compiler::{Compiler, Problem, coded, problem};
+use super::compiler::{CompileProblem, PolicyCompiler, coded, problem};
 use super::fragment_store::{PEER, TOKEN};
 use super::request::read_network;
 use crate::document::policy::{BindingSpec, ClaimSpec, PeerSpec, ScopeForm, Texts, TokenSpec};
@@ -21,12 +21,12 @@ use crate::policy::requirement::peer::{
 };
 use crate::policy::requirement::step_up::{TokenAcr, TokenMaxAge};
 use crate::policy::requirement::token::{
-    Bind, PresenterKnown, PresenterNamed, TokenAnyScope, TokenAudiences, TokenBinding,
+    PresenterKnown, PresenterNamed, RequiredBinding, TokenAnyScope, TokenAudiences, TokenBinding,
     TokenClients, TokenPresent, TokenScopes, TokenSubjects,
 };
 use crate::spiffe::SpiffePattern;
 
-impl Compiler<'_, '_> {
+impl PolicyCompiler<'_, '_> {
     pub(super) fn peer(&mut self, spec: &Spanned<PeerSpec>) -> Vec<AnyRequirement> {
         let PeerSpec {
             fragment,
@@ -147,14 +147,14 @@ impl Compiler<'_, '_> {
         form.value
     }
 
-    fn bind(&mut self, spec: &BindSpec) -> Option<Arc<Bind>> {
+    fn bind(&mut self, spec: &BindSpec) -> Option<Arc<RequiredBinding>> {
         let BindSpec { claim, form, to, map, evidence } = spec;
         let form = form.as_ref().map(|form| form.value.as_str());
         let map = map.as_ref().map(|map| map.value.as_str());
         match IdentityMap::parse(&claim.value, form, &to.value, map) {
             Ok(map) => {
                 let evidence = evidence.unwrap_or(EvidenceLevel::Hash);
-                Some(Arc::new(Bind { map, evidence }))
+                Some(Arc::new(RequiredBinding { map, evidence }))
             }
             Err(error) => {
                 let place = spec.field(error.field);
@@ -179,7 +179,7 @@ impl Compiler<'_, '_> {
         &mut self,
         texts: Option<&Spanned<Texts>>,
         key: &str,
-        check: fn(&str) -> Result<(), Problem>,
+        check: fn(&str) -> Result<(), CompileProblem>,
         make: fn(Box<[String]>) -> R,
     ) -> Option<AnyRequirement> {
         let read = |text: &String| {
@@ -243,7 +243,7 @@ impl Compiler<'_, '_> {
 }
 
 /// RFC 5280 section 4.2.1.6: a URI of a certificate has a scheme.
-fn check_uri(text: &str) -> Result<(), Problem> {
+fn check_uri(text: &str) -> Result<(), CompileProblem> {
     let scheme = |scheme: &str| {
         scheme.starts_with(|c: char| c.is_ascii_alphabetic())
             && scheme.bytes().all(|b| b.is_ascii_alphanumeric() || b"+-.".contains(&b))
@@ -258,7 +258,7 @@ fn check_uri(text: &str) -> Result<(), Problem> {
 }
 
 /// RFC 5280 section 4.2.1.6: `local-part@host`, without a name, a comment or brackets.
-fn check_email(text: &str) -> Result<(), Problem> {
+fn check_email(text: &str) -> Result<(), CompileProblem> {
     let parts = text.rsplit_once('@');
     let is_plain = parts.is_some_and(|(local, host)| !local.is_empty() && !host.is_empty())
         && !text.contains([' ', '<', '>', ',', ':', '(']);
@@ -270,7 +270,7 @@ fn check_email(text: &str) -> Result<(), Problem> {
 }
 
 /// RFC 4514 section 2: `CN=gateway,O=Partner`, as subjects are compared.
-fn check_subject(text: &str) -> Result<(), Problem> {
+fn check_subject(text: &str) -> Result<(), CompileProblem> {
     let wrong = |why: &str, near: String| {
         let message = format!("`{text}` is not a subject as they are compared: {why}");
         Err((Code::InvalidValue, message, Some(near)))
@@ -328,7 +328,7 @@ const KINDS: [(&str, &[&str]); 13] = [
     ("emailAddress", &["1.2.840.113549.1.9.1", "E", "EMAIL"]),
 ];
 
-fn read_spiffe(text: &String) -> Result<SpiffePattern, Problem> {
+fn read_spiffe(text: &String) -> Result<SpiffePattern, CompileProblem> {
     text.parse().map_err(|why| {
         let message = format!("`{text}` is not a SPIFFE ID pattern: {why}");
         let help =
@@ -337,7 +337,7 @@ fn read_spiffe(text: &String) -> Result<SpiffePattern, Problem> {
     })
 }
 
-fn read_dns(text: &str) -> Result<HostPattern, Problem> {
+fn read_dns(text: &str) -> Result<HostPattern, CompileProblem> {
     if text.trim_matches(['[', ']']).parse::<IpAddr>().is_ok() {
         let message = format!("`{text}` is an address, and no DNS name of a certificate is one");
         return Err((Code::InvalidDns, message, None));
@@ -346,7 +346,7 @@ fn read_dns(text: &str) -> Result<HostPattern, Problem> {
 }
 
 /// No certificate that is accepted has an IPv4 address as an IPv6 one.
-fn read_certificate_network(text: &String) -> Result<IpNet, Problem> {
+fn read_certificate_network(text: &String) -> Result<IpNet, CompileProblem> {
     let network = read_network(text)?;
     match network {
         IpNet::V6(block) if block.prefix_len() >= 96 && block.addr().to_ipv4_mapped().is_some() => {
@@ -359,7 +359,7 @@ fn read_certificate_network(text: &String) -> Result<IpNet, Problem> {
 }
 
 /// RFC 6749 section 3.3: visible ASCII without `"` and `\`; a space separates scopes (P57).
-fn read_scope(text: &String) -> Result<String, Problem> {
+fn read_scope(text: &String) -> Result<String, CompileProblem> {
     if text.contains(' ') {
         let message = format!("`{text}` is several scopes");
         return Err(problem(Code::InvalidScope, message, "list each scope as an entry of its own"));
@@ -377,7 +377,7 @@ fn read_scope(text: &String) -> Result<String, Problem> {
 }
 
 /// The values of a challenge are set apart by spaces in a quoted string, as scopes are.
-fn read_acr(text: &String) -> Result<String, Problem> {
+fn read_acr(text: &String) -> Result<String, CompileProblem> {
     let allowed = |b: u8| matches!(b, 0x21 | 0x23..=0x5b | 0x5d..=0x7e);
     if text.is_empty() || text.contains('*') || !text.bytes().all(allowed) {
         let message = format!("`{text}` is not a value of `acr`");
@@ -387,7 +387,7 @@ fn read_acr(text: &String) -> Result<String, Problem> {
     Ok(text.clone())
 }
 
-fn read_scalar(value: &serde_json::Value) -> Result<Scalar, Problem> {
+fn read_scalar(value: &serde_json::Value) -> Result<Scalar, CompileProblem> {
     Scalar::read(value).ok_or_else(|| {
         let help = "claims are compared with text, whole numbers, `true` and `false`; for one of several there is `in`, for an \
                     element of a list `contains`";
@@ -396,7 +396,7 @@ fn read_scalar(value: &serde_json::Value) -> Result<Scalar, Problem> {
 }
 
 /// RFC 6901 section 3: empty, or each part after a `/`, with `~` only as `~0` and `~1`.
-pub(super) fn check_pointer(text: &str) -> Result<(), Problem> {
+pub(super) fn check_pointer(text: &str) -> Result<(), CompileProblem> {
     if !text.starts_with('/') {
         let bare = text.trim_start_matches(['$', '#', '@', '.']).trim_start_matches('/');
         let bare = bare.replace("['", "/").replace("[\"", "/").replace(['[', '.'], "/");

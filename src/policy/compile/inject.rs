@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::compiler::{Compiler, coded};
+use super::compiler::{PolicyCompiler, coded};
 use super::identity::check_pointer;
 use crate::document::answers::{AssertionSpec, InjectSpec, RemoveSpec};
 use crate::document::policy::{Entries, KeepSpec, RuleSpec, Texts};
@@ -19,7 +19,7 @@ use crate::policy::requirement::injection::{
     AssertionTemplate, Injection, ObligationTemplate, Removal,
 };
 use crate::policy::requirement::template::Template;
-use crate::policy::requirement::variable::Variable;
+use crate::policy::requirement::variable::TemplateVariable;
 
 /// How long an assertion is good for where nothing is said: a request and its retries.
 const DEFAULT_LIFETIME: Duration = Duration::from_secs(60);
@@ -49,11 +49,11 @@ type CheckName<'c> = &'c dyn Fn(&str) -> Result<String, (String, Option<&'static
 struct Within<'w> {
     spec: &'w RuleSpec,
     paths: &'w [PathTemplate],
-    /// Whether the values are members of JSON, which may have any text.
+    /// True if the values are members of JSON, which may have any text.
     json: bool,
 }
 
-impl Compiler<'_, '_> {
+impl PolicyCompiler<'_, '_> {
     pub(super) fn obligations(
         &mut self,
         spec: &RuleSpec,
@@ -135,7 +135,7 @@ impl Compiler<'_, '_> {
 
     /// A claim that names a person is plain ASCII for some people only, and the others would be denied (P465).
     fn warn_of_names(&mut self, template: &Template, place: &Spanned<String>) {
-        let names = template.bare_variables().map(Variable::name);
+        let names = template.bare_variables().map(TemplateVariable::name);
         let Some(name) = names.into_iter().find(|own| CLAIMS_OF_PEOPLE.contains(&own.as_str()))
         else {
             return;
@@ -161,8 +161,8 @@ impl Compiler<'_, '_> {
                 .literals()
                 .flat_map(str::chars)
                 .find(|c| !c.is_ascii() || !u8::try_from(*c).is_ok_and(is_settable));
-            let bare = |name: &Variable| template.bare_variables().any(|own| own == name);
-            if bare(&Variable::PeerSpiffe) {
+            let bare = |name: &TemplateVariable| template.bare_variables().any(|own| own == name);
+            if bare(&TemplateVariable::PeerSpiffe) {
                 let message =
                     "a query parameter cannot be set to a SPIFFE ID, which has `:` and `/`";
                 let help = "write `{peer.spiffe|base64url}` or `{peer.spiffe|hex}`: Envoy answers 500 to other characters (`validate_mutations`)";
@@ -309,7 +309,12 @@ impl Compiler<'_, '_> {
 
     /// A variable about something that the rule does not require would be empty for some requests, and no author could say for
     /// which.
-    fn has_a_value(&mut self, variable: &Variable, place: &Spanned<String>, within: Within<'_>) {
+    fn has_a_value(
+        &mut self,
+        variable: &TemplateVariable,
+        place: &Spanned<String>,
+        within: Within<'_>,
+    ) {
         if variable.needs_token() && within.spec.token.is_none() {
             let message = "the value is taken from a token, and the rule asks for none";
             self.error_with(Code::UnknownVariable, place, message, "add `token` to the rule");
@@ -318,7 +323,7 @@ impl Compiler<'_, '_> {
             let message = "the value is taken from the peer, and the rule asks for none";
             self.error_with(Code::UnknownVariable, place, message, "add `peer` to the rule");
         }
-        if let Variable::TokenClaim(pointer) = variable
+        if let TemplateVariable::TokenClaim(pointer) = variable
             && let Err(problem) = check_pointer(pointer)
         {
             self.report(place, problem);

@@ -1,19 +1,19 @@
 //! Lints: warnings about rules that compile and are probably not meant. They do not keep documents from being used.
 
 mod absent;
-mod across;
 mod audience;
-mod circle;
-mod habits;
-mod hearsay;
+mod caller_written;
+mod deny_gaps;
 mod outdated;
 mod reach;
+mod redirect_loop;
 mod repeated;
-mod siblings;
 mod source_rule;
+mod suspicious_values;
 mod templates;
-mod unasked;
-mod width;
+mod unreachable;
+mod unused_lists;
+mod wide_identity;
 
 use std::collections::HashSet;
 
@@ -26,13 +26,13 @@ use crate::policy::requirement::list::AnyRequirement;
 use crate::policy::requirement::token::TokenPresent;
 use crate::spiffe::SpiffePattern;
 use audience::SharedAudiences;
-use unasked::StrictDomains;
+use unused_lists::StrictDomains;
 
-pub(in crate::policy) use across::across;
-pub(in crate::policy) use circle::{redirect_circles, tokens_not_ignored};
 pub(in crate::policy) use outdated::{Due, outdated};
+pub(in crate::policy) use redirect_loop::{redirect_circles, tokens_not_ignored};
 pub(in crate::policy) use repeated::print;
 pub(in crate::policy) use source_rule::SourceRule;
+pub(in crate::policy) use unreachable::unreachable;
 
 /// The facts about trust that lints depend on.
 #[derive(Debug)]
@@ -53,7 +53,7 @@ pub(in crate::policy) fn lint(
     for (written, rule) in written.iter().zip(rules) {
         problems.extend(wide_open(written, rule));
         problems.extend(leaves_out_the_root(written, rule));
-        problems.extend(width::of(written, rule, domains.0.len()));
+        problems.extend(wide_identity::of(written, rule, domains.0.len()));
         problems.extend(strict.look(written, rule));
         problems.extend(shared_audiences.look(written, rule));
         problems.extend(domains.foreign_patterns(written));
@@ -62,8 +62,8 @@ pub(in crate::policy) fn lint(
         problems.extend(odd_condition(written, rule));
         problems.extend(reach::out_of_reach(written, rule));
         problems.extend(absent::of(written, rule));
-        problems.extend(hearsay::of(written, rule));
-        problems.extend(habits::of(written, rule));
+        problems.extend(caller_written::of(written, rule));
+        problems.extend(suspicious_values::of(written, rule));
         problems.extend(templates::of(written));
     }
     problems.extend(written.first().into_iter().flat_map(repeated_hosts));

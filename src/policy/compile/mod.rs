@@ -7,9 +7,9 @@ mod compiler;
 mod condition;
 mod deny;
 pub(in crate::policy) mod env;
+mod foreign_syntax;
 mod fragment_store;
 mod fragments;
-mod habits;
 mod identity;
 mod inject;
 pub(in crate::policy) mod lint;
@@ -18,4 +18,4 @@ mod request;
 mod rule;
 mod schedule;
 
-pub(in crate::policy) use compiler::Names;
+pub(in crate::policy) use compiler::IssuerNames;

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use super::compiled_policy::HostAnswer;
 use super::compiled_rule::Rule;
-use super::compiler::{Compiler, coded};
-use super::habits;
+use super::compiler::{PolicyCompiler, coded};
+use super::foreign_syntax;
 use crate::document::policy::{
     EmptySegmentsSpec, EncodedSlashesSpec, Entries, ParametersSpec, PathsSpec, PolicySpec,
     RejectedSpec, TargetSpec, TargetTokensSpec,
@@ -16,7 +16,7 @@ use crate::policy::model::host::AuthorityPattern;
 use crate::policy::model::target::PolicyTarget;
 use crate::request::PathLeniency;
 
-impl<'a> Compiler<'a, '_> {
+impl<'a> PolicyCompiler<'a, '_> {
     pub(super) fn policy(
         &mut self,
         spec: &'a PolicySpec,
@@ -67,7 +67,7 @@ impl<'a> Compiler<'a, '_> {
             (Some(_), None) | (None, Some(_)) => {}
         }
         let hosts = self.each(hosts.as_ref(), "hosts", |text: &String| {
-            if let Some(problem) = habits::foreign_host(text) {
+            if let Some(problem) = foreign_syntax::foreign_host(text) {
                 return Err(problem);
             }
             AuthorityPattern::parse(text).map_err(coded(Code::InvalidHost))

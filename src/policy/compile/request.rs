@@ -5,8 +5,8 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 use percent_encoding::percent_decode_str;
 
-use super::compiler::{Compiler, Problem, coded, problem};
-use super::habits::{foreign_method, foreign_path};
+use super::compiler::{CompileProblem, PolicyCompiler, coded, problem};
+use super::foreign_syntax::{foreign_method, foreign_path};
 use crate::document::policy::{Entries, GrpcSpec, OnSpec, TextSpec, ValuesSpec};
 use crate::document::{Code, Spanned, closest, not_plain};
 use crate::policy::model::header::HeaderMatcher;
@@ -23,7 +23,7 @@ use crate::request::PathLeniency;
 const METHODS: [&str; 9] =
     ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT"];
 
-impl Compiler<'_, '_> {
+impl PolicyCompiler<'_, '_> {
     /// The methods and paths of a rule.
     pub(super) fn calls(
         &mut self,
@@ -126,7 +126,7 @@ impl Compiler<'_, '_> {
         &mut self,
         list: Option<&Spanned<Vec<Spanned<S>>>>,
         key: &str,
-        read: impl Fn(&S) -> Result<T, Problem>,
+        read: impl Fn(&S) -> Result<T, CompileProblem>,
         make: impl FnOnce(Box<[T]>) -> R,
     ) -> Option<AnyRequirement> {
         let entries = self.each(list, key, read);
@@ -185,10 +185,10 @@ impl Compiler<'_, '_> {
 }
 
 /// Refuses a text that no value can be like.
-type CheckText = fn(&str) -> Result<(), Problem>;
+type CheckText = fn(&str) -> Result<(), CompileProblem>;
 
 /// A template of a rule that matches paths which have nothing more than is `accepted` that is not canonical.
-fn read_path(text: &str, accepted: PathLeniency) -> Result<PathTemplate, Problem> {
+fn read_path(text: &str, accepted: PathLeniency) -> Result<PathTemplate, CompileProblem> {
     if let Some(problem) = foreign_path(text) {
         return Err(problem);
     }
@@ -207,7 +207,7 @@ fn is_identifier(text: &str) -> bool {
     first.is_some_and(|b| b.is_ascii_alphabetic() || b == b'_') && text.bytes().all(inner)
 }
 
-fn read_method(text: &String) -> Result<Box<str>, Problem> {
+fn read_method(text: &String) -> Result<Box<str>, CompileProblem> {
     if let Some(problem) = foreign_method(text) {
         return Err(problem);
     }
@@ -229,7 +229,7 @@ fn read_method(text: &String) -> Result<Box<str>, Problem> {
 }
 
 /// RFC 6066 section 3: a server name is never an address.
-pub(super) fn read_server_name(text: &String) -> Result<HostPattern, Problem> {
+pub(super) fn read_server_name(text: &String) -> Result<HostPattern, CompileProblem> {
     if text.starts_with('[') || text.parse::<IpAddr>().is_ok() {
         let message = format!("`{text}` is an address, and no server name is one");
         let help = "name hosts; addresses go under `destination`";
@@ -238,7 +238,7 @@ pub(super) fn read_server_name(text: &String) -> Result<HostPattern, Problem> {
     HostPattern::parse(text).map_err(coded(Code::InvalidHost))
 }
 
-pub(super) fn read_network(text: &String) -> Result<IpNet, Problem> {
+pub(super) fn read_network(text: &String) -> Result<IpNet, CompileProblem> {
     let network = text.parse::<IpNet>().or_else(|_| text.parse::<IpAddr>().map(IpNet::from));
     let Ok(network) = network else {
         let message = format!("`{text}` is not a network");
@@ -289,7 +289,7 @@ fn unused_network(network: &IpNet) -> Option<(&'static str, String)> {
 }
 
 /// Values are compared element by element, so that what holds a comma can never match.
-fn check_element(text: &str) -> Result<(), Problem> {
+fn check_element(text: &str) -> Result<(), CompileProblem> {
     if text.is_empty() {
         let help = "use `exists` to ask whether the header was sent";
         return Err(problem(Code::InvalidValue, "the value is empty", help));
@@ -308,7 +308,7 @@ fn check_element(text: &str) -> Result<(), Problem> {
 }
 
 /// Names and values are compared after they were split at `&` and `=`, and decoded.
-fn check_parameter_name(text: &str) -> Result<(), Problem> {
+fn check_parameter_name(text: &str) -> Result<(), CompileProblem> {
     if text.is_empty() {
         return Err((Code::InvalidValue, String::from("the name is empty"), None));
     }
@@ -326,7 +326,7 @@ fn check_parameter_name(text: &str) -> Result<(), Problem> {
     }
 }
 
-fn check_decoded(text: &str) -> Result<(), Problem> {
+fn check_decoded(text: &str) -> Result<(), CompileProblem> {
     let decoded = percent_decode_str(text).decode_utf8_lossy();
     if decoded == text {
         return Ok(());
@@ -336,7 +336,7 @@ fn check_decoded(text: &str) -> Result<(), Problem> {
 }
 
 /// A `+` in a value may be a space.
-fn check_query_value(text: &str) -> Result<(), Problem> {
+fn check_query_value(text: &str) -> Result<(), CompileProblem> {
     check_decoded(text)?;
     if text.contains('+') {
         let message = format!("`{text}` can never match: a `+` may be a space to the upstream");

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::compiled_rule::Rule;
-use super::compiler::Compiler;
+use super::compiler::PolicyCompiler;
 use super::request::{read_network, read_server_name};
 use crate::document::Code;
 use crate::document::Spanned;
@@ -26,7 +26,7 @@ use crate::request::PathLeniency;
 /// Keys that a deny rule must not have: it denies callers who *meet* its requirements, so it would deny the wrong ones.
 const NOT_IN_DENY: [&str; 5] = ["evidence", "binding", "bind", "acr", "maxAge"];
 
-impl<'a> Compiler<'a, '_> {
+impl<'a> PolicyCompiler<'a, '_> {
     /// Compiles the rule of `spec`. `answer` is the response of its policy to denied requests.
     pub(super) fn rule(
         &mut self,

@@ -2,7 +2,7 @@
 
 use jiff::tz::TimeZone;
 
-use super::compiler::Compiler;
+use super::compiler::PolicyCompiler;
 use crate::clock::UnixTime;
 use crate::document::Code;
 use crate::document::Spanned;
@@ -11,7 +11,7 @@ use crate::policy::model::schedule::{
     Schedule, Window, closest_zone, fixed_zone, offset_like, read_moment, read_zone,
 };
 
-impl Compiler<'_, '_> {
+impl PolicyCompiler<'_, '_> {
     pub(super) fn schedule(&mut self, spec: &Spanned<DuringSpec>) -> Schedule {
         let DuringSpec { from, until, weekly } = &spec.value;
         if from.is_none() && until.is_none() && weekly.is_none() {

@@ -4,8 +4,8 @@ use super::excuse::excuse;
 use super::index::Index;
 use super::rule_match::{RuleMatch, fits_form};
 use super::strip::Strip;
-use super::tally::Tally;
-use super::trace::Trace;
+use super::tally::RuleResults;
+use super::trace::PolicyTrace;
 use crate::document::policy::Effect;
 use crate::policy::compile::compiled_rule::Rule;
 use crate::policy::model::decision::{Decision, Denial};
@@ -15,7 +15,7 @@ use crate::reason::{Reason, Rejection};
 use crate::request::Target;
 
 /// Decides `question` by the rules in `index`; `strip` is everything that any rule can set.
-pub(super) fn evaluate<T: Trace>(
+pub(super) fn evaluate<T: PolicyTrace>(
     index: &Index,
     strip: &Strip,
     question: &DecisionRequest<'_>,
@@ -41,7 +41,7 @@ pub(super) fn evaluate<T: Trace>(
             Reason::PolicyUnavailable.because("no policy is loaded"),
         ));
     }
-    let mut tally = Tally::default();
+    let mut tally = RuleResults::default();
     for (host, rule) in index.candidates(target) {
         match RuleMatch::new(rule, host, question.request, target) {
             Ok(fit) => tally.add(fit, question, trace),

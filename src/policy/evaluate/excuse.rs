@@ -3,8 +3,8 @@
 use super::index::Index;
 use super::rule_match::RuleMatch;
 use super::strip::Strip;
-use super::tally::{Shadow, Tally};
-use super::trace::Trace;
+use super::tally::{RuleResults, Shadow};
+use super::trace::PolicyTrace;
 use crate::document::policy::{Effect, Mode};
 use crate::policy::compile::compiled_rule::Rule;
 use crate::policy::model::decision::{Decision, Permit};
@@ -14,7 +14,7 @@ use crate::request::Target;
 
 /// The permit of a caller whose refused cookies are all that was refused, by a rule that says that it passes over them and that
 /// asks for no token of their issuers. None where nothing allows, or where anything might deny: then they deny as ever.
-pub(super) fn excuse<T: Trace>(
+pub(super) fn excuse<T: PolicyTrace>(
     index: &Index,
     strip: &Strip,
     question: &DecisionRequest<'_>,
@@ -33,7 +33,7 @@ pub(super) fn excuse<T: Trace>(
         own.any(|own| cookies.iter().any(|c| c.issuers.iter().any(|other| **other == **own)))
     };
     let question = DecisionRequest { subject: &subject, ..*question };
-    let mut tally = Tally::default();
+    let mut tally = RuleResults::default();
     for (host, rule) in index.candidates(target) {
         let fit = match RuleMatch::new(rule, host, question.request, target) {
             Ok(fit) => fit,
@@ -46,8 +46,8 @@ pub(super) fn excuse<T: Trace>(
             // The token that it looks at was refused, so whether it denies cannot be determined.
             (Mode::Enforce, Effect::Deny) if is_about(rule) => return None,
             (Mode::Shadow, Effect::Deny) if is_about(rule) => {
-                let (satisfied, obligations) = (Truth::Unknown, None);
-                tally.shadows.push(Shadow { fit, satisfied, obligations });
+                let (result, obligations) = (Truth::Unknown, None);
+                tally.shadows.push(Shadow { fit, result, obligations });
             }
             (_, Effect::Allow) if is_about(rule) || !passes(rule) => {}
             (_, _) => tally.add(fit, &question, trace),

@@ -16,12 +16,12 @@ use crate::request::{Host, PathLeniency, RequestView, Target, Text};
 #[derive(Clone, Debug, Default)]
 pub(in crate::policy) struct Index {
     policies: Box<[Arc<CompiledPolicy>]>,
-    exact: HashMap<Box<str>, Bucket>,
-    one_label_below: HashMap<Box<str>, Bucket>,
-    any: Bucket,
+    exact: HashMap<Box<str>, HostRules>,
+    one_label_below: HashMap<Box<str>, HostRules>,
+    any: HostRules,
     /// The paths that some rule accepts although they are not canonical.
     leniency: PathLeniency,
-    /// Whether some target ignores tokens.
+    /// True if some target ignores tokens.
     ignores: bool,
 }
 
@@ -34,14 +34,14 @@ type At = (usize, usize);
 
 /// The rules of one host pattern.
 #[derive(Clone, Debug, Default)]
-struct Bucket {
+struct HostRules {
     /// Ordered: a host has few rules, and a map of them would take more than they do.
     by_first_segment: Vec<(Box<str>, At)>,
     /// Rules whose paths start with a wildcard, or that are about every path.
     open: Vec<At>,
     /// The responses to requests that no rule is about, ordered by the policies' names.
     answers: Vec<HostAnswer>,
-    /// Whether there is a policy, and whether one of them says nothing of tokens.
+    /// True if there is a policy; `counts_all` if one of them says nothing of tokens.
     has_policies: bool,
     counts_all: bool,
     /// The issuers whose tokens count, where others are ignored.
@@ -55,7 +55,7 @@ impl Index {
         for (at, policy) in policies.iter().enumerate() {
             index.insert(at, policy);
         }
-        index.buckets_mut().for_each(Bucket::shrink);
+        index.buckets_mut().for_each(HostRules::shrink);
         Self { policies, ..index }
     }
 
@@ -72,7 +72,7 @@ impl Index {
         if !policy.rules.is_empty() {
             self.leniency = self.leniency.or(policy.target.leniency);
         }
-        let insert = |bucket: &mut Bucket| {
+        let insert = |bucket: &mut HostRules| {
             let rules = policy.rules.iter().enumerate();
             rules.for_each(|(number, rule)| bucket.insert((at, number), rule));
         };
@@ -145,7 +145,7 @@ impl Index {
         some.then_some(counting)
     }
 
-    fn buckets(&self, host: &str) -> impl Iterator<Item = (HostFit, &Bucket)> {
+    fn buckets(&self, host: &str) -> impl Iterator<Item = (HostFit, &HostRules)> {
         let exact = self.exact.get(host).map(|bucket| (HostFit::Exact, bucket));
         let below = parent_of(host).and_then(|parent| self.one_label_below.get(parent));
         let below = below.map(|bucket| (HostFit::Wildcard, bucket));
@@ -181,17 +181,17 @@ impl Index {
         self.policies.iter().flat_map(|policy| &policy.rules)
     }
 
-    /// Whether there is no rule.
+    /// True if there is no rule.
     pub(in crate::policy) fn is_empty(&self) -> bool {
         self.policies.iter().all(|policy| policy.rules.is_empty())
     }
 
-    fn buckets_mut(&mut self) -> impl Iterator<Item = &mut Bucket> {
+    fn buckets_mut(&mut self) -> impl Iterator<Item = &mut HostRules> {
         let named = self.exact.values_mut().chain(self.one_label_below.values_mut());
         named.chain(std::iter::once(&mut self.any))
     }
 
-    fn bucket(&mut self, host: &HostPattern) -> &mut Bucket {
+    fn bucket(&mut self, host: &HostPattern) -> &mut HostRules {
         match host {
             HostPattern::Exact(name) => self.exact.entry(name.clone()).or_default(),
             HostPattern::OneLabelBelow(parent) => {
@@ -202,13 +202,13 @@ impl Index {
 }
 
 impl Counting<'_> {
-    /// Whether tokens of the issuer document called `issuer` count.
+    /// True if tokens of the issuer document called `issuer` count.
     pub fn has(&self, issuer: &str) -> bool {
         self.0.iter().any(|own| own.iter().any(|own| **own == *issuer))
     }
 }
 
-impl Bucket {
+impl HostRules {
     /// Adds what a policy says of tokens.
     fn count(&mut self, counting: Option<&[Box<str>]>) {
         self.has_policies = true;

@@ -1,12 +1,12 @@
 //! Checking the requirements of one rule, one after the other.
 
-use super::trace::{Check, Trace};
+use super::trace::{EvaluatedCheck, PolicyTrace};
 use crate::policy::compile::compiled_rule::Rule;
 use crate::policy::model::decision::Needs;
 use crate::policy::model::truth::Truth;
 use crate::policy::requirement::context::CheckContext;
 use crate::policy::requirement::injection::Unsendable;
-use crate::policy::requirement::list::{AnyRequirement, Requirements, Stage};
+use crate::policy::requirement::list::{AnyRequirement, CheckStage, Requirements};
 use crate::policy::requirement::missing::MissingData;
 use crate::policy::requirement::requirement::Requirement;
 use crate::policy::requirement::template::Unsafe;
@@ -14,19 +14,19 @@ use crate::reason::{Reason, Rejection};
 
 /// The result of checking a rule.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Verdict<'r> {
+pub(super) enum RuleResult<'r> {
     /// Every requirement holds.
     Holds,
     /// This requirement does not hold.
     Fails(FailedCheck<'r>),
-    /// Whether this requirement holds cannot be determined, and no other one settles it.
+    /// This requirement is unknown, and no other one settles the rule.
     Unknown(FailedCheck<'r>),
 }
 
 /// A requirement that does not hold, or may not.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct FailedCheck<'r> {
-    stage: Stage,
+    stage: CheckStage,
     requirement: &'r dyn Requirement,
     /// Why a value must not be sent.
     unsafe_value: Option<Unsafe<'r>>,
@@ -35,12 +35,12 @@ pub(super) struct FailedCheck<'r> {
 /// Checks every requirement of `rule`, until one settles the verdict and `trace` does not want the others.
 ///
 /// A requirement that depends on unrecorded data is unknown. Unknown never allows, so a record explains less and never more.
-pub(super) fn judge<'r, T: Trace>(
+pub(super) fn judge<'r, T: PolicyTrace>(
     rule: &'r Rule,
     cx: &CheckContext<'_>,
     trace: &mut T,
-) -> Verdict<'r> {
-    let mut verdict = Verdict::Holds;
+) -> RuleResult<'r> {
+    let mut verdict = RuleResult::Holds;
     for own in rule.requirements.iter() {
         let truth = match own.holds(cx) {
             // The requirement before it has said that there is nothing to look at.
@@ -49,7 +49,7 @@ pub(super) fn judge<'r, T: Trace>(
             Some(_) if !is_recorded(own, cx.missing) => Truth::Unknown,
             Some(truth) => truth,
         };
-        trace.check(&Check { requirement: own.as_requirement(), cx }, truth);
+        trace.check(&EvaluatedCheck { requirement: own.as_requirement(), cx }, truth);
         verdict = verdict.and(own, truth);
         if verdict.is_settled() && !T::WANTS_EVERY_CHECK {
             break;
@@ -64,7 +64,7 @@ fn is_recorded(own: &AnyRequirement, missing: MissingData) -> bool {
 
 impl<'r> FailedCheck<'r> {
     pub(super) fn of_injection((own, why): Unsendable<'r>) -> Self {
-        Self { stage: Stage::Injection, requirement: own, unsafe_value: Some(why) }
+        Self { stage: CheckStage::Injection, requirement: own, unsafe_value: Some(why) }
     }
 
     pub(super) fn undetermined(self) -> Rejection {
@@ -80,7 +80,7 @@ impl<'r> FailedCheck<'r> {
     }
 }
 
-impl<'r> Verdict<'r> {
+impl<'r> RuleResult<'r> {
     /// This verdict and the result of one more check. False settles the rule; the first false one is kept.
     fn and(self, own: &'r AnyRequirement, truth: Truth) -> Self {
         let failed = || FailedCheck {
@@ -97,7 +97,7 @@ impl<'r> Verdict<'r> {
     }
 
     /// How far the rule got: none for one that is satisfied.
-    pub(super) const fn stage(self) -> Option<Stage> {
+    pub(super) const fn stage(self) -> Option<CheckStage> {
         match self {
             Self::Holds => None,
             Self::Fails(failed) | Self::Unknown(failed) => Some(failed.stage),
@@ -117,18 +117,18 @@ impl<'r> Verdict<'r> {
         }
     }
 
-    /// Whether no further check can change it.
+    /// True if no further check can change it.
     const fn is_settled(self) -> bool {
         matches!(self, Self::Fails(_))
     }
 }
 
-impl From<Verdict<'_>> for Truth {
-    fn from(verdict: Verdict<'_>) -> Self {
+impl From<RuleResult<'_>> for Truth {
+    fn from(verdict: RuleResult<'_>) -> Self {
         match verdict {
-            Verdict::Holds => Self::Holds,
-            Verdict::Fails(_) => Self::Fails,
-            Verdict::Unknown(_) => Self::Unknown,
+            RuleResult::Holds => Self::Holds,
+            RuleResult::Fails(_) => Self::Fails,
+            RuleResult::Unknown(_) => Self::Unknown,
         }
     }
 }
@@ -151,7 +151,7 @@ mod tests {
             ([Unknown, Fails], Fails, Some(b.stage())),
             ([Fails, Fails], Fails, Some(a.stage())),
         ] {
-            let verdict = Verdict::Holds.and(&a, truths[0]).and(&b, truths[1]);
+            let verdict = RuleResult::Holds.and(&a, truths[0]).and(&b, truths[1]);
             assert_eq!((Truth::from(verdict), verdict.stage()), (expected, stage), "{truths:?}");
         }
     }

@@ -12,13 +12,13 @@ use std::thread;
 use super::decide;
 use super::index::{Counting, Index};
 use super::strip::Strip;
-use super::trace::{NoTrace, Trace};
+use super::trace::{NoPolicyTrace, PolicyTrace};
 use crate::clock::UnixTime;
 use crate::document::policy::{Effect, Mode};
 use crate::document::{
     self, Diagnostic, Document, Kind, Origin, RawDocument, RelativeDiagnostic, Spec,
 };
-use crate::policy::compile::Names;
+use crate::policy::compile::IssuerNames;
 use crate::policy::compile::compiled_policy::CompiledPolicy;
 use crate::policy::compile::compiled_rule::Rule;
 use crate::policy::compile::env::CompileEnv;
@@ -45,7 +45,7 @@ pub struct PolicySet {
 
 /// The sources of a set of policies.
 #[derive(Clone, Copy, Debug)]
-pub struct Sources<'a> {
+pub struct PolicySources<'a> {
     /// The policies.
     pub policies: &'a [RawDocument],
     /// Every other document.
@@ -81,7 +81,7 @@ struct LocatedPolicy<'a> {
 const WORTH_A_THREAD: usize = 32;
 
 impl PolicySet {
-    /// Whether a rule asks for a signed assertion.
+    /// True if a rule asks for a signed assertion.
     pub fn asserts(&self) -> bool {
         self.index.rules().any(|rule| rule.obligations.assertion.is_some())
     }
@@ -93,11 +93,11 @@ impl PolicySet {
 
     /// Decides. Default deny, deny overrides, order never matters.
     pub fn evaluate(&self, question: &DecisionRequest<'_>) -> Decision {
-        self.evaluate_traced(question, &mut NoTrace)
+        self.evaluate_traced(question, &mut NoPolicyTrace)
     }
 
     /// Decides like [`PolicySet::evaluate`], and shows `trace` every step.
-    pub fn evaluate_traced<T: Trace>(
+    pub fn evaluate_traced<T: PolicyTrace>(
         &self,
         question: &DecisionRequest<'_>,
         trace: &mut T,
@@ -117,44 +117,45 @@ impl PolicySet {
     }
 
     /// Compiles policies. Every problem goes to `problems`; where one of them is an error the result must not be used.
-    pub fn compile(sources: &Sources<'_>, problems: &mut Vec<Diagnostic>) -> Arc<Self> {
+    pub fn compile(sources: &PolicySources<'_>, problems: &mut Vec<Diagnostic>) -> Arc<Self> {
         let none = problems.len();
         let iss: Vec<_> = sources.others.iter().filter_map(iss_of).collect();
-        let names = Names { issuers: sources.issuers, domains: sources.domains, iss: &iss };
+        let names = IssuerNames { issuers: sources.issuers, domains: sources.domains, iss: &iss };
         let env = CompileEnv::of(sources.others, names, problems);
         let key = env.fingerprint(sources.fragments);
-        let placed = place(sources, (&env, &key), problems);
+        let located = place(sources, (&env, &key), problems);
         let sound = problems.len() == none;
-        let named = placed.iter().map(|LocatedPolicy { policy, origin, .. }| {
+        let named = located.iter().map(|LocatedPolicy { policy, origin, .. }| {
             (Kind::Policy, &*policy.name, origin.at(policy.name_at))
         });
         document::check_unique(named, problems);
-        for LocatedPolicy { policy, origin, .. } in &placed {
+        for LocatedPolicy { policy, origin, .. } in &located {
             let due = policy.outdated.iter().filter(|(due, _)| due.is_at(sources.now));
             problems.extend(due.map(|(_, lint)| lint.at(origin)));
         }
-        let before = sources.before.filter(|before| before.is_made_of(&key, &placed));
+        let before = sources.before.filter(|before| before.is_made_of(&key, &located));
         let set = match before {
             Some(before) => Arc::clone(before),
-            None => Arc::new(Self::assemble(key, &placed, env.has_cookies())),
+            None => Arc::new(Self::of_policies(key, &located, env.has_cookies())),
         };
         // Lints about rules that are wrong anyway are noise.
         if sound {
-            let used = placed.iter().flat_map(|placed| &placed.policy.uses);
+            let used = located.iter().flat_map(|located| &located.policy.uses);
             env.fragments.unused(sources.others, used, problems);
-            problems.extend(set.lints(&placed));
+            problems.extend(set.lints(&located));
         }
         set
     }
 
-    fn assemble(env: Fingerprint, placed: &[LocatedPolicy<'_>], cookies: bool) -> Self {
-        let policies: Box<[_]> = placed.iter().map(|placed| Arc::clone(&placed.policy)).collect();
-        let mut lints = lint::across(&policies);
+    fn of_policies(env: Fingerprint, located: &[LocatedPolicy<'_>], cookies: bool) -> Self {
+        let policies: Box<[_]> =
+            located.iter().map(|located| Arc::clone(&located.policy)).collect();
+        let mut lints = lint::unreachable(&policies);
         lints.extend(lint::redirect_circles(&policies, cookies));
         lints.extend(lint::tokens_not_ignored(&policies));
         let strip = Strip::of(policies.iter().flat_map(|policy| &policy.rules));
         Self {
-            keys: placed.iter().map(|placed| placed.key).collect(),
+            keys: located.iter().map(|located| located.key).collect(),
             env: Some(env),
             lints: lints.into(),
             index: Index::of(policies),
@@ -162,23 +163,23 @@ impl PolicySet {
         }
     }
 
-    fn is_made_of(&self, env: &Fingerprint, placed: &[LocatedPolicy<'_>]) -> bool {
+    fn is_made_of(&self, env: &Fingerprint, located: &[LocatedPolicy<'_>]) -> bool {
         self.env.as_ref() == Some(env)
-            && self.keys.iter().eq(placed.iter().map(|placed| &placed.key))
+            && self.keys.iter().eq(located.iter().map(|located| &located.key))
     }
 
-    /// The lints about its policies, at the places where they are `placed`: each by itself, and beside each other.
+    /// The lints about its policies, at the places where they are `located`: each by itself, and beside each other.
     fn lints<'a>(
         &'a self,
-        placed: &'a [LocatedPolicy<'_>],
+        located: &'a [LocatedPolicy<'_>],
     ) -> impl Iterator<Item = Diagnostic> + 'a {
-        let alone = placed.iter().flat_map(|LocatedPolicy { policy, origin, .. }| {
+        let alone = located.iter().flat_map(|LocatedPolicy { policy, origin, .. }| {
             policy.lints.iter().map(|lint| lint.at(origin))
         });
-        let across = self.lints.iter().filter_map(|(at, lint)| {
-            placed.get(*at).map(|LocatedPolicy { origin, .. }| lint.at(origin))
+        let together = self.lints.iter().filter_map(|(at, lint)| {
+            located.get(*at).map(|LocatedPolicy { origin, .. }| lint.at(origin))
         });
-        alone.chain(across)
+        alone.chain(together)
     }
 
     /// Its policies by the fingerprints of their texts, where everything `env` them is the same.
@@ -192,7 +193,7 @@ impl PolicySet {
 
 /// Each policy of `sources`, in their order, compiled now or before. Policies that cannot be read are not in it.
 fn place<'a>(
-    sources: &Sources<'a>,
+    sources: &PolicySources<'a>,
     (env, key): (&CompileEnv<'_>, &Fingerprint),
     problems: &mut Vec<Diagnostic>,
 ) -> Vec<LocatedPolicy<'a>> {
@@ -244,7 +245,7 @@ fn each<T: Sync, R: Send>(
     let Some(own) = parts.next() else { return Vec::new() };
     thread::scope(|scope| {
         let all = &all;
-        // Where the system has no thread to give, the work is done here.
+        // If the system has no thread to give, the work is done here.
         let started: Vec<_> = parts
             .map(|part| (part, thread::Builder::new().spawn_scoped(scope, move || all(part)).ok()))
             .collect();

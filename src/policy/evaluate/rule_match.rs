@@ -1,4 +1,4 @@
-//! Whether a rule is about a request, by host, port, method and path; and which of several rules is the narrowest.
+//! The match of a rule and a request, by host, port, method and path; and the narrowest of several rules.
 
 use std::cmp::Ordering;
 
@@ -50,7 +50,7 @@ pub struct RuleMatch<'r> {
     pub(in crate::policy) template: Option<&'r PathTemplate>,
 }
 
-/// Whether the rule is about the host with the port or the trailing dot that the request has.
+/// True if the rule is about the host with the port or the trailing dot that the request has.
 pub(in crate::policy) fn fits_form(rule: &Rule, target: &Target) -> bool {
     match rule.effect {
         Effect::Allow => rule.target.asks_for_form(target),

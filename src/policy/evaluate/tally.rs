@@ -1,10 +1,12 @@
 //! Combining the rules that are about a request: default deny, deny overrides, and the narrowest rule speaks.
 
+use std::sync::Arc;
+
 use super::index::Index;
-use super::judge::{FailedCheck, Verdict, judge};
+use super::judge::{FailedCheck, RuleResult, judge};
 use super::rule_match::RuleMatch;
 use super::strip::Strip;
-use super::trace::{Check, Trace};
+use super::trace::{EvaluatedCheck, PolicyTrace};
 use crate::document::policy::{Effect, Mode};
 use crate::policy::compile::compiled_rule::Rule;
 use crate::policy::model::decision::{Decision, Denial, Permit, ShadowOutcome};
@@ -16,7 +18,7 @@ use crate::reason::Reason;
 
 /// The results of the rules that are about a request, so far. Of several rules, the narrowest counts.
 #[derive(Debug, Default)]
-pub(super) struct Tally<'r> {
+pub(super) struct RuleResults<'r> {
     /// A deny rule that matched.
     denied: Option<RuleMatch<'r>>,
     /// A deny rule that may match or not.
@@ -24,7 +26,7 @@ pub(super) struct Tally<'r> {
     /// An allow rule that matched, with what it obliges to.
     allowed: Option<(RuleMatch<'r>, Obligations)>,
     /// The allow rule that came closest, with the check it failed.
-    closest: Option<(RuleMatch<'r>, Verdict<'r>)>,
+    closest: Option<(RuleMatch<'r>, RuleResult<'r>)>,
     pub(super) shadows: Vec<Shadow<'r>>,
 }
 
@@ -32,13 +34,13 @@ pub(super) struct Tally<'r> {
 #[derive(Debug)]
 pub(super) struct Shadow<'r> {
     pub(super) fit: RuleMatch<'r>,
-    pub(super) satisfied: Truth,
+    pub(super) result: Truth,
     /// Of an allow rule that is satisfied.
     pub(super) obligations: Option<Obligations>,
 }
 
-impl<'r> Tally<'r> {
-    pub(super) fn add<T: Trace>(
+impl<'r> RuleResults<'r> {
+    pub(super) fn add<T: PolicyTrace>(
         &mut self,
         fit: RuleMatch<'r>,
         question: &DecisionRequest<'_>,
@@ -50,18 +52,23 @@ impl<'r> Tally<'r> {
     }
 
     /// Judges the rule with one of the tokens of its issuers.
-    fn add_with<T: Trace>(&mut self, fit: RuleMatch<'r>, cx: &CheckContext<'_>, trace: &mut T) {
+    fn add_with<T: PolicyTrace>(
+        &mut self,
+        fit: RuleMatch<'r>,
+        cx: &CheckContext<'_>,
+        trace: &mut T,
+    ) {
         let rule = fit.rule;
         let mut verdict = judge(rule, cx, trace);
         match (rule.mode, rule.effect) {
             (Mode::Shadow, effect) => {
-                let satisfied = Truth::from(verdict);
-                let allows = effect == Effect::Allow && satisfied == Truth::Holds;
+                let result = Truth::from(verdict);
+                let allows = effect == Effect::Allow && result == Truth::Holds;
                 let obligations = allows.then(|| rule.obligations.render(cx).ok()).flatten();
                 // As of a rule that counts: a value that must not be sent keeps it from allowing.
                 let unsure = allows && obligations.is_none();
-                let satisfied = if unsure { Truth::Unknown } else { satisfied };
-                self.add_shadow(Shadow { fit, satisfied, obligations });
+                let result = if unsure { Truth::Unknown } else { result };
+                self.add_shadow(Shadow { fit, result, obligations });
             }
             (Mode::Enforce, Effect::Deny) => self.add_deny(fit, verdict),
             (Mode::Enforce, Effect::Allow) => {
@@ -74,35 +81,35 @@ impl<'r> Tally<'r> {
     /// Of one rule with several tokens the best result counts.
     fn add_shadow(&mut self, shadow: Shadow<'r>) {
         match self.shadows.last_mut().filter(|last| std::ptr::eq(last.fit.rule, shadow.fit.rule)) {
-            Some(last) if shadow.satisfied.is_better_than(last.satisfied) => *last = shadow,
+            Some(last) if shadow.result.is_better_than(last.result) => *last = shadow,
             Some(_) => {}
             None => self.shadows.push(shadow),
         }
     }
 
-    fn add_deny(&mut self, fit: RuleMatch<'r>, verdict: Verdict<'r>) {
+    fn add_deny(&mut self, fit: RuleMatch<'r>, verdict: RuleResult<'r>) {
         match verdict {
-            Verdict::Holds if self.denied.is_none_or(|other| fit.is_narrower_than(&other)) => {
+            RuleResult::Holds if self.denied.is_none_or(|other| fit.is_narrower_than(&other)) => {
                 self.denied = Some(fit);
             }
-            Verdict::Unknown(check)
+            RuleResult::Unknown(check)
                 if self.doubted.is_none_or(|(other, _)| fit.is_narrower_than(&other)) =>
             {
                 self.doubted = Some((fit, check));
             }
-            Verdict::Holds | Verdict::Unknown(_) | Verdict::Fails(_) => {}
+            RuleResult::Holds | RuleResult::Unknown(_) | RuleResult::Fails(_) => {}
         }
     }
 
     /// Gives the verdict, which what is to be injected may have changed.
-    fn add_allow<T: Trace>(
+    fn add_allow<T: PolicyTrace>(
         &mut self,
         fit: RuleMatch<'r>,
-        verdict: Verdict<'r>,
+        verdict: RuleResult<'r>,
         cx: &CheckContext<'_>,
         trace: &mut T,
-    ) -> Verdict<'r> {
-        if !matches!(verdict, Verdict::Holds) {
+    ) -> RuleResult<'r> {
+        if !matches!(verdict, RuleResult::Holds) {
             self.add_miss(fit, verdict);
             return verdict;
         }
@@ -119,16 +126,19 @@ impl<'r> Tally<'r> {
             }
             Err(unsendable) => {
                 let failed = FailedCheck::of_injection(unsendable);
-                trace.check(&Check { requirement: failed.requirement(), cx }, Truth::Unknown);
-                let verdict = Verdict::Unknown(failed);
+                trace.check(
+                    &EvaluatedCheck { requirement: failed.requirement(), cx },
+                    Truth::Unknown,
+                );
+                let verdict = RuleResult::Unknown(failed);
                 self.add_miss(fit, verdict);
                 verdict
             }
         }
     }
 
-    fn add_miss(&mut self, fit: RuleMatch<'r>, verdict: Verdict<'r>) {
-        let closer = |(other, others): &(RuleMatch<'r>, Verdict<'r>)| {
+    fn add_miss(&mut self, fit: RuleMatch<'r>, verdict: RuleResult<'r>) {
+        let closer = |(other, others): &(RuleMatch<'r>, RuleResult<'r>)| {
             let stages = verdict.stage().cmp(&others.stage());
             stages.then_with(|| fit.cmp_narrowness(other)).is_gt()
         };
@@ -144,21 +154,21 @@ impl<'r> Tally<'r> {
         question: &DecisionRequest<'_>,
     ) -> Decision {
         let mut shadows = std::mem::take(&mut self.shadows);
-        shadows.retain(|shadow| shadow.satisfied != Truth::Fails);
+        shadows.retain(|shadow| shadow.result != Truth::Fails);
         let would_allow: Vec<_> =
             shadows.iter().map(|shadow| self.would_allow(shadow, strip, question)).collect();
         let decision = self.combine(index, strip, question);
         let allows = matches!(decision, Decision::Allow(_));
-        let outcome = |(Shadow { fit, satisfied, .. }, would_allow): (Shadow<'_>, Option<bool>)| {
+        let outcome = |(Shadow { fit, result, .. }, would_allow): (Shadow<'_>, Option<bool>)| {
             let (rule, effect) = (fit.rule.name.clone(), fit.rule.effect);
             let changes = would_allow.is_some_and(|would_allow| would_allow != allows);
-            ShadowOutcome { rule, effect, satisfied, changes }
+            ShadowOutcome { rule, effect, result, changes }
         };
         let shadows = shadows.into_iter().zip(would_allow).map(outcome).collect();
         decision.with_shadows(shadows)
     }
 
-    /// Whether the decision would be an allow if the rule counted. Nothing where the other rules decide all the same.
+    /// True if the decision would be an allow if the rule counted. Nothing where the other rules decide all the same.
     fn would_allow(
         &self,
         shadow: &Shadow<'_>,
@@ -174,7 +184,7 @@ impl<'r> Tally<'r> {
             || self.doubted.is_some()
             || self.allowed.as_ref().is_some_and(narrower);
         let obligations = shadow.obligations.as_ref().filter(|_| !others_decide)?;
-        // What must not go upstream and cannot be removed keeps it from allowing (P221).
+        // A value that must not go upstream and cannot be removed keeps it from allowing (P221).
         Some(strip.from(fit.rule, obligations, question.request).is_ok())
     }
 
@@ -203,7 +213,11 @@ impl<'r> Tally<'r> {
         let Some((fit, verdict)) = self.closest else {
             let why = "no allow rule is about this host, method and path";
             let custom = index.answer_for(question.request);
-            return Decision::Deny(Denial { custom, ..Denial::new(Reason::NoRule.because(why)) });
+            let target = question.request.target.as_ref().ok();
+            let of_host = target.and_then(|target| index.of_host(&target.host).next());
+            let policy = of_host.map(|(_, rule)| Arc::clone(&rule.name.policy));
+            let denial = Denial::new(Reason::NoRule.because(why));
+            return Decision::Deny(Denial { custom, policy, ..denial });
         };
         let (why, needs) = verdict.explain(&fit.rule.requirements);
         Decision::Deny(Denial { needs, ..denial(fit, why) })

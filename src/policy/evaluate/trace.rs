@@ -9,8 +9,8 @@ use crate::policy::requirement::missing::MissingData;
 use crate::policy::requirement::requirement::Requirement;
 
 /// Watches an evaluation.
-pub trait Trace {
-    /// Whether it wants checks that cannot change a rule's verdict any more.
+pub trait PolicyTrace {
+    /// True if it wants checks that cannot change a rule's verdict any more.
     const WANTS_EVERY_CHECK: bool;
 
     /// The data that the record of the request lacks.
@@ -22,29 +22,29 @@ pub trait Trace {
     fn not_about(&mut self, rule: &RuleName, why: Mismatch);
 
     /// A rule that is about this request was checked for one of its requirements.
-    fn check(&mut self, check: &Check<'_>, truth: Truth);
+    fn check(&mut self, check: &EvaluatedCheck<'_>, truth: Truth);
 
     /// All requirements of the rule were checked.
-    fn judged(&mut self, rule: &RuleMatch<'_>, satisfied: Truth);
+    fn judged(&mut self, rule: &RuleMatch<'_>, result: Truth);
 }
 
 /// One requirement beside one request.
 #[derive(Clone, Copy, Debug)]
-pub struct Check<'a> {
+pub struct EvaluatedCheck<'a> {
     pub(in crate::policy) requirement: &'a dyn Requirement,
     pub(in crate::policy) cx: &'a CheckContext<'a>,
 }
 
 /// Watches nothing.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct NoTrace;
+pub struct NoPolicyTrace;
 
-impl Trace for NoTrace {
+impl PolicyTrace for NoPolicyTrace {
     const WANTS_EVERY_CHECK: bool = false;
 
     fn not_about(&mut self, _: &RuleName, _: Mismatch) {}
 
-    fn check(&mut self, _: &Check<'_>, _: Truth) {}
+    fn check(&mut self, _: &EvaluatedCheck<'_>, _: Truth) {}
 
     fn judged(&mut self, _: &RuleMatch<'_>, _: Truth) {}
 }

@@ -16,7 +16,7 @@ pub struct NonMatchingRule {
     pub rule: RuleName,
     /// Its effect, if it matched.
     pub effect: Effect,
-    /// Whether it counts.
+    /// The mode: enforced or in shadow.
     pub mode: Mode,
     /// Everything that keeps it from being about the request, with what it is about in that respect.
     pub differs: Vec<(Mismatch, Vec<String>)>,

@@ -2,7 +2,7 @@
 
 use crate::document::policy::{Effect, Mode};
 use crate::policy::evaluate::rule_match::{HostFit, Mismatch, RuleMatch};
-use crate::policy::evaluate::trace::{Check, Trace};
+use crate::policy::evaluate::trace::{EvaluatedCheck, PolicyTrace};
 use crate::policy::model::rule_name::RuleName;
 use crate::policy::model::truth::Truth;
 use crate::policy::requirement::missing::MissingData;
@@ -42,8 +42,8 @@ pub enum RuleOutcome {
         host: HostFit,
         /// The path template that the path matches; none if it is about every path.
         template: Option<String>,
-        /// Whether everything that it requires holds.
-        satisfied: Truth,
+        /// The result of all its requirements.
+        result: Truth,
         /// Each check, in order.
         checks: Vec<CheckTrace>,
     },
@@ -54,7 +54,7 @@ pub enum RuleOutcome {
 pub struct CheckTrace {
     /// The thing that is looked at, such as `token.scopes`.
     pub check: String,
-    /// Whether it holds.
+    /// Its result.
     pub truth: Truth,
     /// The values that the rule wants there, as its document says them.
     pub wanted: Vec<String>,
@@ -67,8 +67,8 @@ pub struct CheckTrace {
 }
 
 impl CheckTrace {
-    fn new(check: &Check<'_>, truth: Truth) -> Self {
-        let Check { requirement, cx } = check;
+    fn new(check: &EvaluatedCheck<'_>, truth: Truth) -> Self {
+        let EvaluatedCheck { requirement, cx } = check;
         let is_recorded = requirement.is_recorded(cx.missing);
         let Explanation { name, wanted, mut observed, operands, suggestion } =
             requirement.explain(cx);
@@ -100,7 +100,7 @@ impl Default for TraceRecorder {
     }
 }
 
-impl Trace for TraceRecorder {
+impl PolicyTrace for TraceRecorder {
     const WANTS_EVERY_CHECK: bool = true;
 
     fn missing(&self) -> MissingData {
@@ -111,25 +111,25 @@ impl Trace for TraceRecorder {
         self.rules.push(RuleTrace { rule: rule.clone(), outcome: RuleOutcome::NotAbout(why) });
     }
 
-    fn check(&mut self, check: &Check<'_>, truth: Truth) {
+    fn check(&mut self, check: &EvaluatedCheck<'_>, truth: Truth) {
         self.pending.push(CheckTrace::new(check, truth));
     }
 
-    fn judged(&mut self, fit: &RuleMatch<'_>, satisfied: Truth) {
+    fn judged(&mut self, fit: &RuleMatch<'_>, result: Truth) {
         let outcome = RuleOutcome::Judged {
             effect: fit.rule.effect,
             mode: fit.rule.mode,
             host: fit.host,
             template: fit.template.map(|own| own.as_str().to_owned()),
-            satisfied,
+            result,
             checks: std::mem::take(&mut self.pending),
         };
         // A rule that several tokens might meet is judged with each; the best result is shown, as it is the one that counts.
         if let Some(last) = self.rules.last_mut()
             && last.rule == fit.rule.name
-            && let RuleOutcome::Judged { satisfied: before, .. } = &last.outcome
+            && let RuleOutcome::Judged { result: before, .. } = &last.outcome
         {
-            if satisfied.is_better_than(*before) {
+            if result.is_better_than(*before) {
                 last.outcome = outcome;
             }
             return;

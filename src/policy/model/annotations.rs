@@ -22,7 +22,7 @@ impl Annotations {
         self.0.iter().flat_map(|entries| entries.iter()).map(|(name, value)| (&**name, &**value))
     }
 
-    /// Whether nothing is noted.
+    /// True if nothing is noted.
     pub const fn is_empty(&self) -> bool {
         self.0.is_none()
     }

@@ -10,7 +10,7 @@ use crate::policy::model::truth::Truth;
 /// A test of a claim.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::policy) struct ClaimMatcher {
-    /// Where it is (RFC 6901).
+    /// Its place (RFC 6901).
     pub(in crate::policy) pointer: Box<str>,
     /// The test of its value.
     pub(in crate::policy) test: ClaimTest,
@@ -23,7 +23,7 @@ pub(in crate::policy) enum ClaimTest {
     OneOf(Box<[Scalar]>),
     /// A list that has this, or this alone.
     Contains(Scalar),
-    /// Whether it is there.
+    /// True if it is there.
     Exists(bool),
 }
 
@@ -39,7 +39,7 @@ pub(in crate::policy) enum Scalar {
 }
 
 impl ClaimMatcher {
-    /// Whether it holds for the claim found at the pointer.
+    /// The result for the claim found at the pointer.
     pub(in crate::policy) fn matches(&self, claim: Option<&Value>) -> Truth {
         match (&self.test, claim) {
             (_, Some(Value::Null)) => Truth::Unknown,
@@ -51,7 +51,7 @@ impl ClaimMatcher {
             (ClaimTest::Contains(scalar), Some(Value::Array(elements))) => {
                 Truth::any(elements.iter().map(|element| scalar.equals(element)))
             }
-            // Where there is one value, some issuers write it without a list around it; a text may be a list in other words.
+            // Some issuers write a single value without a list around it; a text may be a list in other words.
             (ClaimTest::Contains(scalar), Some(single)) => match scalar.equals(single) {
                 Truth::Fails if single.as_str().is_some_and(|text| !is_one_word(text)) => {
                     Truth::Unknown
@@ -62,7 +62,7 @@ impl ClaimMatcher {
     }
 }
 
-/// Whether a text is one value for every reader, and not several that are written together.
+/// True if a text is one value for every reader, and not several that are written together.
 fn is_one_word(text: &str) -> bool {
     text.chars().all(|c| c.is_alphanumeric() || matches!(c, '-' | '_' | '.'))
 }

@@ -45,6 +45,8 @@ pub struct Denial {
     pub rejection: Rejection,
     /// The rule that denied, or the allow rule that came closest.
     pub rule: Option<RuleName>,
+    /// A policy of the host, where no rule of it came close.
+    pub policy: Option<Arc<str>>,
     /// The annotations of that rule.
     pub annotations: Annotations,
     /// The credentials that would have been needed.
@@ -78,7 +80,7 @@ pub struct ProofNeed {
     pub algorithms: Vec<&'static str>,
     /// The nonce that it must hold (RFC 9449 section 9).
     pub nonce: Option<String>,
-    /// Whether the proof that came is what was refused, and not the token.
+    /// True if the proof that came is what was refused, and not the token.
     pub faulty: bool,
 }
 
@@ -89,9 +91,9 @@ pub struct ShadowOutcome {
     pub rule: RuleName,
     /// Its effect, if it counted.
     pub effect: Effect,
-    /// Whether it matched; never [`Truth::Fails`].
-    pub satisfied: Truth,
-    /// Whether the decision would have been another, had this one rule counted.
+    /// The result of its requirements; never [`Truth::Fails`].
+    pub result: Truth,
+    /// True if the decision would have been another, had this one rule counted.
     pub changes: bool,
 }
 
@@ -102,6 +104,12 @@ impl Decision {
             Self::Allow(permit) => Some(permit.rule()),
             Self::Deny(denial) => denial.rule.as_ref(),
         }
+    }
+
+    /// The policy of that rule, or one of the host.
+    pub fn policy(&self) -> Option<&Arc<str>> {
+        let own = if let Self::Deny(denial) = self { denial.policy.as_ref() } else { None };
+        self.rule().map(|rule| &rule.policy).or(own)
     }
 
     /// The annotations of that rule.
@@ -120,7 +128,7 @@ impl Decision {
         }
     }
 
-    /// Whether the request may pass.
+    /// True if the request may pass.
     pub const fn is_allow(&self) -> bool {
         matches!(self, Self::Allow(_))
     }
@@ -163,7 +171,7 @@ impl Permit {
         Self { ignores_rejected_cookies: true, ..self }
     }
 
-    /// Whether it is for the caller without the cookies that were refused
+    /// True if it is for the caller without the cookies that were refused
     /// ([`Subject::without_rejected_cookies`](crate::authn::Subject::without_rejected_cookies)).
     pub const fn ignores_rejected_cookies(&self) -> bool {
         self.ignores_rejected_cookies
@@ -213,6 +221,7 @@ impl Denial {
         Self {
             rejection,
             rule: None,
+            policy: None,
             annotations: Annotations::default(),
             needs: Needs::default(),
             custom: None,

@@ -18,7 +18,7 @@ pub(in crate::policy) struct HeaderMatcher {
 }
 
 impl HeaderMatcher {
-    /// Whether it holds for `headers`. Unknown where a value is needed that is not text: comparing a repaired value is how
+    /// The result for `headers`. Unknown where a value is needed that is not text: comparing a repaired value is how
     /// deny rules are got around (P7).
     pub(in crate::policy) fn matches(&self, headers: &Headers) -> Truth {
         let lines = headers.spellings(&self.name);

@@ -63,10 +63,10 @@ const CARRYING: [&str; 7] =
     ["connection", "content-length", "content-type", "host", "te", "transfer-encoding", "upgrade"];
 
 /// An error in a name, and what to do.
-type Refused = (String, Option<&'static str>);
+type NameRefusal = (String, Option<&'static str>);
 
 /// Checks the name of a header that a rule wants to set; gives it in lower case.
-fn check_name(name: &str, sealed: &SealedNames) -> Result<String, Refused> {
+fn check_name(name: &str, sealed: &SealedNames) -> Result<String, NameRefusal> {
     let lower = well_formed(name, "set")?;
     if sealed.contains(&lower) {
         let why = "it carries credentials";
@@ -87,7 +87,7 @@ fn check_name(name: &str, sealed: &SealedNames) -> Result<String, Refused> {
 pub(in crate::policy) fn check_injected(
     name: &str,
     sealed: &SealedNames,
-) -> Result<String, Refused> {
+) -> Result<String, NameRefusal> {
     let lower = check_name(name, sealed)?;
     if has_many_spellings(&lower) {
         let why =
@@ -97,13 +97,13 @@ pub(in crate::policy) fn check_injected(
     Ok(lower)
 }
 
-/// Whether `-` and `_` can be mixed in it in more ways than can be listed.
+/// True if `-` and `_` can be mixed in it in more ways than can be listed.
 pub(in crate::policy) fn has_many_spellings(name: &str) -> bool {
     name.bytes().filter(|b| matches!(b, b'-' | b'_')).count() > MAX_INJECTED_NAME_HYPHENS
 }
 
 /// Checks the name of a header that a rule wants to set on an answer; gives it in lower case.
-pub(in crate::policy) fn check_response_name(name: &str) -> Result<String, Refused> {
+pub(in crate::policy) fn check_response_name(name: &str) -> Result<String, NameRefusal> {
     let lower = well_formed(name, "set")?;
     if ANSWERING.contains(&lower.as_str()) || lower.starts_with("x-envoy-") {
         let why = "it says how the answer is carried, what it is, or what a client does next";
@@ -113,7 +113,7 @@ pub(in crate::policy) fn check_response_name(name: &str) -> Result<String, Refus
 }
 
 /// Checks the name of a header that a rule wants to remove; gives it in lower case.
-pub(in crate::policy) fn check_removal(name: &str) -> Result<String, Refused> {
+pub(in crate::policy) fn check_removal(name: &str) -> Result<String, NameRefusal> {
     let lower = well_formed(name, "removed")?;
     if CARRYING.contains(&lower.as_str()) || lower.starts_with("x-envoy-") {
         let why = "the request cannot be carried without it, or a proxy owns it";
@@ -126,7 +126,7 @@ pub(in crate::policy) fn check_removal(name: &str) -> Result<String, Refused> {
     Ok(lower)
 }
 
-fn well_formed(name: &str, what: &str) -> Result<String, Refused> {
+fn well_formed(name: &str, what: &str) -> Result<String, NameRefusal> {
     let lower = name.to_ascii_lowercase();
     if lower.starts_with(':') {
         let why = "`:` headers are the request line, which was decided about";

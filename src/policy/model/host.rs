@@ -37,7 +37,7 @@ impl AuthorityPattern {
         Ok(Self { host: HostPattern::parse(host)?, form })
     }
 
-    /// Whether every authority that `other` matches is matched by this one.
+    /// True if every authority that `other` matches is matched by this one.
     pub(in crate::policy) fn covers(&self, other: &Self) -> bool {
         self.form == other.form && self.host.covers(&other.host)
     }
@@ -94,7 +94,7 @@ impl HostPattern {
         }
     }
 
-    /// Whether `name`, a host in canonical form, is in the set.
+    /// True if `name`, a host in canonical form, is in the set.
     pub(in crate::policy) fn matches(&self, name: &str) -> bool {
         match self {
             Self::Exact(host) => **host == *name,
@@ -102,7 +102,7 @@ impl HostPattern {
         }
     }
 
-    /// Whether every host that `other` matches is matched by this one.
+    /// True if every host that `other` matches is matched by this one.
     pub(in crate::policy) fn covers(&self, other: &Self) -> bool {
         match other {
             Self::Exact(name) => self.matches(name),
@@ -118,7 +118,7 @@ pub(in crate::policy) fn parent_of(name: &str) -> Option<&str> {
     (!label.is_empty() && !is_address).then_some(parent)
 }
 
-/// Whether the last label is a number, as in an IPv4 address and in no name (RFC 1123 section 2.1).
+/// True if the last label is a number, as in an IPv4 address and in no name (RFC 1123 section 2.1).
 fn ends_as_an_address(name: &str) -> bool {
     name.rsplit('.').next().is_some_and(|last| last.bytes().all(|b| b.is_ascii_digit()))
 }

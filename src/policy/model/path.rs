@@ -10,17 +10,17 @@ use crate::request::{CanonicalPath, PathLeniency, Text};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::policy) struct PathTemplate {
     text: Box<str>,
-    segments: Box<[Segment]>,
-    /// Whether it ends in `**`: whatever follows the last `/`, also nothing.
+    segments: Box<[PathSegment]>,
+    /// True if it ends in `**`: whatever follows the last `/`, also nothing.
     open_ended: bool,
-    /// Whether it has a `**` with something after it.
+    /// True if it has a `**` with something after it.
     deep: bool,
     /// The leniency that a path in the set needs.
     leniency: PathLeniency,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Segment {
+enum PathSegment {
     Literal(Box<str>),
     /// `*`: one segment that is not empty.
     Any,
@@ -63,7 +63,7 @@ impl PathTemplate {
         };
         let (segments, leniency) =
             decode_literals(&segments, open_ended).map_err(|why| wrong(&why, None))?;
-        let deep = segments.contains(&Segment::Deep);
+        let deep = segments.contains(&PathSegment::Deep);
         let template = Self { text: text.into(), segments, open_ended, deep, leniency };
         if let Some(name) = template.repeated_capture() {
             return Err(wrong(&format!("`{{{name}}}` is there twice"), None));
@@ -87,7 +87,7 @@ impl PathTemplate {
         self.leniency
     }
 
-    /// Whether `path` is in the set. Linear in its segments, without a `**` inside; with one, bounded by both lengths.
+    /// True if `path` is in the set. Linear in its segments, without a `**` inside; with one, bounded by both lengths.
     pub(in crate::policy) fn matches(&self, path: &CanonicalPath) -> bool {
         let found = path.segments();
         if self.deep {
@@ -112,7 +112,7 @@ impl PathTemplate {
         // Behind `**` it is counted from the end.
         let before = self.segments.get(..at)?;
         let from_end = self.segments.len().checked_sub(at)?;
-        let deep = before.contains(&Segment::Deep);
+        let deep = before.contains(&PathSegment::Deep);
         let at = if deep { found.len().checked_sub(from_end)? } else { at };
         found.get(at).map(Text::as_str)
     }
@@ -120,23 +120,23 @@ impl PathTemplate {
     /// The names it captures.
     pub(in crate::policy) fn captures(&self) -> impl Iterator<Item = &str> {
         self.segments.iter().filter_map(|segment| match segment {
-            Segment::Capture(name) => Some(&**name),
-            Segment::Literal(_) | Segment::Any | Segment::Deep => None,
+            PathSegment::Capture(name) => Some(&**name),
+            PathSegment::Literal(_) | PathSegment::Any | PathSegment::Deep => None,
         })
     }
 
     /// The text that the first segment of every path in the set has, where there is one.
     pub(in crate::policy) fn first_literal(&self) -> Option<&str> {
         match self.segments.first()? {
-            Segment::Literal(text) => Some(text),
-            Segment::Any | Segment::Capture(_) | Segment::Deep => None,
+            PathSegment::Literal(text) => Some(text),
+            PathSegment::Any | PathSegment::Capture(_) | PathSegment::Deep => None,
         }
     }
 
-    /// Whether every path that `other` matches is matched by this one; with a `**` inside, as far as that is easily told.
+    /// True if every path that `other` matches is matched by this one; with a `**` inside, as far as that is easily told.
     pub(in crate::policy) fn covers(&self, other: &Self) -> bool {
         if self.deep {
-            let found = || self.matches_deep(&other.segments, Segment::covers);
+            let found = || self.matches_deep(&other.segments, PathSegment::covers);
             return self == other || ((self.open_ended || !other.open_ended) && found());
         }
         if other.deep {
@@ -164,20 +164,20 @@ impl PathTemplate {
 
     fn narrowness(&self) -> impl Iterator<Item = Narrowness> {
         let each = self.segments.iter().map(|segment| match segment {
-            Segment::Literal(_) => Narrowness::Literal,
-            Segment::Any | Segment::Capture(_) => Narrowness::Wildcard,
-            Segment::Deep => Narrowness::Rest,
+            PathSegment::Literal(_) => Narrowness::Literal,
+            PathSegment::Any | PathSegment::Capture(_) => Narrowness::Wildcard,
+            PathSegment::Deep => Narrowness::Rest,
         });
         each.chain(self.open_ended.then_some(Narrowness::Rest))
     }
 
-    /// Whether the parts between the `**` are in `found`, in their order: the first from the start, the last up to the end, and
+    /// True if the parts between the `**` are in `found`, in their order: the first from the start, the last up to the end, and
     /// each in between as early as it fits.
-    fn matches_deep<T>(&self, found: &[T], fits: impl Fn(&Segment, &T) -> bool) -> bool {
-        let all = |part: &[Segment], found: &[T]| {
+    fn matches_deep<T>(&self, found: &[T], fits: impl Fn(&PathSegment, &T) -> bool) -> bool {
+        let all = |part: &[PathSegment], found: &[T]| {
             part.len() == found.len() && part.iter().zip(found).all(|(own, found)| fits(own, found))
         };
-        let mut parts = self.segments.split(|segment| *segment == Segment::Deep);
+        let mut parts = self.segments.split(|segment| *segment == PathSegment::Deep);
         let first = parts.next().unwrap_or_default();
         let Some((start, mut rest)) = found.split_at_checked(first.len()) else { return false };
         if !all(first, start) {
@@ -203,10 +203,10 @@ impl PathTemplate {
         !self.open_ended || !rest.is_empty()
     }
 
-    /// Whether every path is matched that `other`, which has a `**` inside, matches.
+    /// True if every path is matched that `other`, which has a `**` inside, matches.
     fn covers_deep(&self, other: &Self) -> bool {
-        let least = other.segments.iter().filter(|segment| **segment != Segment::Deep).count();
-        let before = other.segments.iter().take_while(|segment| **segment != Segment::Deep);
+        let least = other.segments.iter().filter(|segment| **segment != PathSegment::Deep).count();
+        let before = other.segments.iter().take_while(|segment| **segment != PathSegment::Deep);
         let own = self.segments.len();
         self.open_ended
             && before.clone().count() >= own
@@ -216,11 +216,11 @@ impl PathTemplate {
 
     /// A capture of which a path does not say which segment it is.
     fn ambiguous_capture(&self) -> Option<&str> {
-        let deep = |part: &[Segment]| part.contains(&Segment::Deep);
-        let between = |(at, segment): (usize, &Segment)| {
+        let deep = |part: &[PathSegment]| part.contains(&PathSegment::Deep);
+        let between = |(at, segment): (usize, &PathSegment)| {
             let (before, after) = self.segments.split_at_checked(at)?;
             let ambiguous = deep(before) && (deep(after) || self.open_ended);
-            matches!(segment, Segment::Capture(_)).then_some(())?;
+            matches!(segment, PathSegment::Capture(_)).then_some(())?;
             ambiguous.then(|| self.captures().find(|name| segment.is_capture(name)))?
         };
         self.segments.iter().enumerate().find_map(between)
@@ -236,31 +236,31 @@ impl PathTemplate {
     }
 }
 
-fn read_segments(rest: &str) -> Result<Vec<Segment>, (String, Option<&'static str>)> {
-    rest.split('/').map(Segment::parse).collect()
+fn read_segments(rest: &str) -> Result<Vec<PathSegment>, (String, Option<&'static str>)> {
+    rest.split('/').map(PathSegment::parse).collect()
 }
 
 /// Holds the literals to the canonical form by reading a path that has them, and takes the decoded text from it.
 fn decode_literals(
-    segments: &[Segment],
+    segments: &[PathSegment],
     open_ended: bool,
-) -> Result<(Box<[Segment]>, PathLeniency), String> {
+) -> Result<(Box<[PathSegment]>, PathLeniency), String> {
     let stand_ins = segments.iter().map(|segment| match segment {
-        Segment::Literal(text) => &**text,
-        Segment::Any | Segment::Capture(_) | Segment::Deep => "x",
+        PathSegment::Literal(text) => &**text,
+        PathSegment::Any | PathSegment::Capture(_) | PathSegment::Deep => "x",
     });
     let path: Vec<&str> = stand_ins.chain(open_ended.then_some("x")).collect();
     let accepted = PathLeniency { encoded_slashes: true, ..PathLeniency::default() };
     let path = CanonicalPath::parse(format!("/{}", path.join("/")), accepted)
         .map_err(|why| why.detail().to_owned())?;
     let decoded = segments.iter().zip(path.segments()).map(|(segment, text)| match segment {
-        Segment::Literal(_) => Segment::Literal(text.as_str().into()),
-        Segment::Any | Segment::Capture(_) | Segment::Deep => segment.clone(),
+        PathSegment::Literal(_) => PathSegment::Literal(text.as_str().into()),
+        PathSegment::Any | PathSegment::Capture(_) | PathSegment::Deep => segment.clone(),
     });
     Ok((decoded.collect(), path.leniency()))
 }
 
-impl Segment {
+impl PathSegment {
     fn parse(text: &str) -> Result<Self, (String, Option<&'static str>)> {
         if text == "*" {
             return Ok(Self::Any);

@@ -18,7 +18,7 @@ pub(in crate::policy) struct QueryMatcher {
 }
 
 impl QueryMatcher {
-    /// Whether it holds for a raw query, without its `?`.
+    /// The result for a raw query, without its `?`.
     ///
     /// Some readers split at `;`, too, and some do not decode broken encodings. With either in the query the values that the
     /// upstream sees cannot be determined, and the result is unknown. A `+` is a space to some readers and itself to others, so

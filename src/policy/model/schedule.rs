@@ -43,7 +43,7 @@ pub(in crate::policy) struct Window {
 }
 
 impl Schedule {
-    /// Whether `now` is in it.
+    /// True if `now` is in it.
     pub(in crate::policy) fn includes(&self, now: UnixTime) -> bool {
         self.from.is_none_or(|from| from <= now)
             && self.until.is_none_or(|until| now < until)
@@ -52,7 +52,7 @@ impl Schedule {
 }
 
 impl Window {
-    /// Whether `now` is in it by the wall clock of its zone, on whichever day it began. A window in an hour that the clock skips
+    /// True if `now` is in it by the wall clock of its zone, on whichever day it began. A window in an hour that the clock skips
     /// does not count on that day; in an hour that the clock repeats it counts twice.
     fn includes(&self, now: UnixTime) -> bool {
         let ahead = self.zone.to_offset(timestamp(now)).seconds();

@@ -11,11 +11,11 @@ use crate::request::{PathLeniency, RequestView, Target};
 pub(in crate::policy) struct PolicyTarget {
     /// Empty for every host.
     pub(in crate::policy) hosts: Box<[AuthorityPattern]>,
-    /// Whether the proxy takes no notice of the port that a caller writes behind the host.
+    /// True if the proxy takes no notice of the port that a caller writes behind the host.
     pub(in crate::policy) any_authority_port: bool,
     /// Ports of the connection. Empty for every port.
     pub(in crate::policy) ports: Box<[u16]>,
-    /// Whether allow rules need a TLS handshake for the host.
+    /// True if allow rules need a TLS handshake for the host.
     pub(in crate::policy) host_is_sni: bool,
     /// The paths that are accepted although they are not canonical.
     pub(in crate::policy) leniency: PathLeniency,
@@ -26,7 +26,7 @@ pub(in crate::policy) struct PolicyTarget {
 }
 
 impl PolicyTarget {
-    /// Whether the target, found by the name of the host, asks for the host as the request writes it: allow rules are about no
+    /// True if the target, found by the name of the host, asks for the host as the request writes it: allow rules are about no
     /// other form, since the proxy may route every other one elsewhere.
     pub(in crate::policy) fn asks_for_form(&self, request: &Target) -> bool {
         let form = request.form;
@@ -40,7 +40,7 @@ impl PolicyTarget {
         })
     }
 
-    /// Whether deny rules of the target are about the host as the request writes it: those of a plain host are about every form
+    /// True if deny rules of the target are about the host as the request writes it: those of a plain host are about every form
     /// of it.
     pub(in crate::policy) fn denies_form(&self, request: &Target) -> bool {
         let fits = |own: &AuthorityPattern| own.form.is_plain() || own.form == request.form;
@@ -52,7 +52,7 @@ impl PolicyTarget {
         self.hosts.iter().filter(move |own| own.host.matches(name))
     }
 
-    /// Whether the connection went to one of the ports; `None` where the proxy does not tell its port.
+    /// True if the connection went to one of the ports; `None` where the proxy does not tell its port.
     pub(in crate::policy) fn fits_port(&self, request: &RequestView) -> Option<bool> {
         if self.ports.is_empty() {
             return Some(true);

@@ -22,7 +22,7 @@ pub(in crate::policy) enum ValuesTest {
     Any(TextMatcher),
     /// There is one, and every one is like this.
     All(TextMatcher),
-    /// Whether it was sent.
+    /// True if it was sent.
     Exists(bool),
 }
 
@@ -38,7 +38,7 @@ pub(in crate::policy) enum Reading {
 }
 
 impl Reading {
-    /// Whether a name is read that is spelled as rules write it, or another way.
+    /// True if a name is read that is spelled as rules write it, or another way.
     pub(in crate::policy) const fn takes(self, exact: bool) -> bool {
         match self {
             Self::Exact => exact,
@@ -74,7 +74,7 @@ impl fmt::Display for ValuesTest {
 }
 
 impl ValuesTest {
-    /// Whether it holds in every reading of a request that has the name in other spellings as well (`spelled`). If the readings
+    /// True if it holds in every reading of a request that has the name in other spellings as well (`spelled`). If the readings
     /// disagree, the values that the upstream sees cannot be determined (P131, P132).
     pub(in crate::policy) fn holds_in_every<T: AsRef<str>, V: Iterator<Item = Option<T>>>(
         &self,
@@ -90,7 +90,7 @@ impl ValuesTest {
         if same { exact } else { Truth::Unknown }
     }
 
-    /// Whether it holds for something that was `sent` or not, and has these values; `None` for one that cannot be read.
+    /// True if it holds for something that was `sent` or not, and has these values; `None` for one that cannot be read.
     pub(in crate::policy) fn holds<T: AsRef<str>>(
         &self,
         sent: bool,
@@ -108,7 +108,7 @@ impl ValuesTest {
 }
 
 impl ValuesTest {
-    /// Whether nothing that was sent meets both.
+    /// True if nothing that was sent meets both.
     pub(in crate::policy) fn excludes(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Exists(one), Self::Exists(other)) => one != other,
@@ -136,7 +136,7 @@ impl TextMatcher {
         }
     }
 
-    /// Whether `text` is like this.
+    /// True if `text` is like this.
     pub(in crate::policy) fn matches(&self, text: &str) -> bool {
         match self {
             Self::OneOf(texts) => texts.iter().any(|own| **own == *text),

@@ -13,7 +13,7 @@ pub struct Throttling {
     pub failed: Option<Reason>,
     /// When the next attempt will be answered as ever.
     pub retry_after: Duration,
-    /// Whether the caller gets 429; else it is shown to operators only.
+    /// True if the caller gets 429; else it is shown to operators only.
     pub enforced: bool,
 }
 

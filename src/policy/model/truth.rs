@@ -7,7 +7,7 @@ use serde::Serialize;
 use crate::words::words;
 
 words! {
-    /// Whether something holds.
+    /// The three-valued result of a requirement, or of anything else that may be unknown.
     #[derive(Serialize)]
     #[serde(rename_all = "lowercase")]
     pub enum Truth {
@@ -21,7 +21,7 @@ words! {
 }
 
 impl Truth {
-    /// Whether at least one holds: one that holds settles it, and of none it fails.
+    /// Holds if at least one holds: one that holds settles it, and of none it fails.
     pub(in crate::policy) fn any(truths: impl IntoIterator<Item = Self>) -> Self {
         let mut all = Self::Fails;
         for truth in truths {
@@ -34,12 +34,12 @@ impl Truth {
         all
     }
 
-    /// Whether it counts rather than `other` where one is enough.
+    /// True if it counts rather than `other` where one is enough.
     pub(in crate::policy) fn is_better_than(self, other: Self) -> bool {
         Self::any([self, other]) != other
     }
 
-    /// Whether there is at least one and every one holds: one that fails settles it. Of none it fails, or a header that was not
+    /// True if there is at least one and every one holds: one that fails settles it. Of none it fails, or a header that was not
     /// sent would meet every test of its values.
     pub(in crate::policy) fn every(truths: impl IntoIterator<Item = Self>) -> Self {
         let mut all = None;

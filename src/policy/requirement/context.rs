@@ -39,7 +39,7 @@ impl<'a> CheckContext<'a> {
     }
 
     /// The trust domain of the peer: the one that the rule names, if that vouches for the peer, else the only one that does.
-    /// Where several do, none is chosen.
+    /// If several do, none is chosen.
     pub(in crate::policy) fn peer_trust_domain(&self) -> Option<&'a str> {
         let peer = self.peer?;
         let named = self.trust_domain.filter(|name| peer.is_vouched_for_by(name) == Some(true));

@@ -11,7 +11,7 @@ use crate::json::write_escape;
 /// The words behind a variable: `{name|json|percent}`. The default writes text as it is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Form {
-    /// Whether the value is written as JSON first, so that lists, objects and any text have a form.
+    /// True if the value is written as JSON first, so that lists, objects and any text have a form.
     pub(super) json: bool,
     pub(super) encoding: Option<Encoding>,
 }
@@ -73,7 +73,7 @@ impl Form {
         Ok((name, Self { json, encoding: Some(*encoding) }))
     }
 
-    /// Whether text is written as it is.
+    /// True if text is written as it is.
     pub(super) fn is_bare(self) -> bool {
         self == Self::default()
     }

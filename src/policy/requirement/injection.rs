@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 use super::context::CheckContext;
 use super::missing::MissingData;
 use super::observation::ObservedValue;
-use super::requirement::{Explanation, Failure, Requirement};
+use super::requirement::{Explanation, Requirement, RequirementFailure};
 use super::template::{Template, Unsafe};
 use crate::authn::TokenIdentity;
 use crate::policy::model::obligations::{
@@ -82,12 +82,12 @@ impl ObligationTemplate {
         })
     }
 
-    /// Whether the override header `name` goes upstream, spelled as it is.
+    /// True if the override header `name` goes upstream, spelled as it is.
     pub(in crate::policy) fn keeps_header(&self, name: &str) -> bool {
         self.keep.as_deref().is_some_and(|keep| keep.headers.iter().any(|own| own == name))
     }
 
-    /// Whether the override parameter `name` goes upstream, spelled as it is.
+    /// True if the override parameter `name` goes upstream, spelled as it is.
     pub(in crate::policy) fn keeps_parameter(&self, name: &str) -> bool {
         self.keep.as_deref().is_some_and(|keep| keep.query.iter().any(|own| own == name))
     }
@@ -153,10 +153,10 @@ impl Requirement for Injection {
         Some(self.template.render(cx).map_or(Truth::Unknown, |_| Truth::Holds))
     }
 
-    fn failure(&self) -> Failure {
+    fn failure(&self) -> RequirementFailure {
         let holds = format!("the value for `{}` can be sent", self.name);
         let fails = format!("the value for `{}` cannot be sent", self.name);
-        Failure::new(Reason::EvalError, holds, fails)
+        RequirementFailure::new(Reason::EvalError, holds, fails)
     }
 
     fn explain(&self, cx: &CheckContext<'_>) -> Explanation {

@@ -10,7 +10,7 @@ use super::peer::{
     PeerDns, PeerEmails, PeerEvidence, PeerIps, PeerPresent, PeerSpiffe, PeerSubjects,
     PeerTrustDomain, PeerUris,
 };
-use super::requirement::{Failure, Requirement};
+use super::requirement::{Requirement, RequirementFailure};
 use super::server_name::{ServerNameIsHost, ServerNames};
 use super::step_up::{TokenAcr, TokenMaxAge};
 use super::token::{
@@ -25,7 +25,7 @@ use crate::policy::model::query::QueryMatcher;
 use crate::policy::model::schedule::Schedule;
 use crate::policy::model::truth::Truth;
 
-/// Makes [`AnyRequirement`] and [`Stage`] of one line for each requirement: its type, and its key in a document.
+/// Makes [`AnyRequirement`] and [`CheckStage`] of one line for each requirement: its type, and its key in a document.
 macro_rules! requirements {
     ($($name:ident $key:literal,)+) => {
         /// One requirement of a rule.
@@ -36,16 +36,16 @@ macro_rules! requirements {
 
         /// The place of a requirement in the order of checks. Of two allow rules that fail, the one that gets further is closer.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-        pub(in crate::policy) enum Stage {
+        pub(in crate::policy) enum CheckStage {
             $($name,)+
             /// Rendering the values to inject, after all requirements hold.
             Injection,
         }
 
         impl AnyRequirement {
-            pub(in crate::policy) const fn stage(&self) -> Stage {
+            pub(in crate::policy) const fn stage(&self) -> CheckStage {
                 match self {
-                    $(Self::$name(_) => Stage::$name,)+
+                    $(Self::$name(_) => CheckStage::$name,)+
                 }
             }
 
@@ -166,7 +166,7 @@ impl Requirements {
         self.first::<T>().is_some()
     }
 
-    /// Whether anything is required of the caller.
+    /// True if anything is required of the caller.
     pub(in crate::policy) fn ask_for_identity(&self) -> bool {
         self.has::<PeerPresent>() || self.has::<TokenPresent>()
     }
@@ -186,7 +186,7 @@ impl Requirements {
 
     /// The credentials that a challenge names if a requirement fails. Of the user's authentication it names everything that the
     /// rule requires, so that authenticating once is enough (RFC 9470 section 3).
-    pub(in crate::policy) fn needs(&self, failed: &Failure) -> Needs {
+    pub(in crate::policy) fn needs(&self, failed: &RequirementFailure) -> Needs {
         let own = &failed.needs;
         if own.acr.is_empty() && own.max_age.is_none() {
             return own.clone();

@@ -45,12 +45,12 @@ impl MissingData {
     /// The data that an audit record lacks.
     pub const AUDIT_RECORD: Self = Self(&RecordField::ALL);
 
-    /// Whether `field` is missing.
+    /// True if `field` is missing.
     pub fn covers(self, field: RecordField) -> bool {
         self.0.contains(&field)
     }
 
-    /// Whether the claim at `pointer` is missing.
+    /// True if the claim at `pointer` is missing.
     pub(in crate::policy) fn covers_claim(self, pointer: &str) -> bool {
         RecordField::of_claim(pointer).is_some_and(|field| self.covers(field))
     }

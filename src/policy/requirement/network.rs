@@ -6,7 +6,7 @@ use ipnet::IpNet;
 
 use super::context::CheckContext;
 use super::observation::ObservedValue;
-use super::requirement::{Explanation, Failure, Requirement, one_of, texts};
+use super::requirement::{Explanation, Requirement, RequirementFailure, one_of, texts};
 use crate::policy::model::truth::Truth;
 use crate::reason::Reason;
 
@@ -32,9 +32,9 @@ impl Requirement for SourceNetworks {
         is_in(&self.0, cx.request.client_ip())
     }
 
-    fn failure(&self) -> Failure {
+    fn failure(&self) -> RequirementFailure {
         let holds = "the client's address is in one of the rule's networks";
-        Failure::new(Reason::NoRule, holds, "the client's address is in none of the rule's networks")
+        RequirementFailure::new(Reason::NoRule, holds, "the client's address is in none of the rule's networks")
             .unknown_because(": the client's address is not known (`listener.clientAddress`, or a check without a source)")
     }
 
@@ -50,9 +50,13 @@ impl Requirement for DestinationNetworks {
         is_in(&self.0, cx.request.destination.ip())
     }
 
-    fn failure(&self) -> Failure {
+    fn failure(&self) -> RequirementFailure {
         let holds = "the connection goes to one of the rule's networks";
-        Failure::new(Reason::NoRule, holds, "the connection goes to none of the rule's networks")
+        RequirementFailure::new(
+            Reason::NoRule,
+            holds,
+            "the connection goes to none of the rule's networks",
+        )
     }
 
     fn explain(&self, cx: &CheckContext<'_>) -> Explanation {

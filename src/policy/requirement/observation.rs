@@ -41,7 +41,7 @@ pub enum ObservedValue {
 pub struct Operand {
     /// Its text in the document.
     pub text: String,
-    /// Whether it holds by itself.
+    /// Its result by itself.
     pub truth: Truth,
     /// The values that it reads.
     pub observed: Vec<Observation>,

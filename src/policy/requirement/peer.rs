@@ -8,7 +8,7 @@ use ipnet::IpNet;
 use super::context::CheckContext;
 use super::missing::{MissingData, RecordField};
 use super::observation::ObservedValue;
-use super::requirement::{Explanation, Failure, Requirement, one_of, texts};
+use super::requirement::{Explanation, Requirement, RequirementFailure, one_of, texts};
 use crate::authn::PeerIdentity;
 use crate::evidence_level::EvidenceLevel;
 use crate::policy::model::host::HostPattern;
@@ -65,10 +65,10 @@ macro_rules! peer_names {
                 known(peer, found)
             }
 
-            fn failure(&self) -> Failure {
+            fn failure(&self) -> RequirementFailure {
                 let holds = concat!($noun, " of the peer matches");
                 let fails = concat!("no ", $noun, " of the peer matches");
-                Failure::new(Reason::CertSan, holds, fails)
+                RequirementFailure::new(Reason::CertSan, holds, fails)
             }
 
             fn explain(&self, cx: &CheckContext<'_>) -> Explanation {
@@ -106,9 +106,9 @@ impl Requirement for PeerPresent {
         Some(cx.peer.is_some().into())
     }
 
-    fn failure(&self) -> Failure {
+    fn failure(&self) -> RequirementFailure {
         let holds = "there is a verified peer";
-        Failure::new(Reason::PeerMissing, holds, "there is no verified peer")
+        RequirementFailure::new(Reason::PeerMissing, holds, "there is no verified peer")
     }
 
     fn explain(&self, cx: &CheckContext<'_>) -> Explanation {
@@ -124,10 +124,10 @@ impl Requirement for PeerTrustDomain {
         Some(cx.peer?.is_vouched_for_by(&self.0).map_or(Truth::Unknown, Truth::from))
     }
 
-    fn failure(&self) -> Failure {
+    fn failure(&self) -> RequirementFailure {
         let holds = format!("the peer is of trust domain `{}`", self.0);
         let fails = format!("the peer is not of trust domain `{}`", self.0);
-        Failure::new(Reason::CertSan, holds, fails)
+        RequirementFailure::new(Reason::CertSan, holds, fails)
     }
 
     fn explain(&self, cx: &CheckContext<'_>) -> Explanation {
@@ -144,8 +144,8 @@ impl Requirement for PeerSpiffe {
         Some(id.is_some_and(|id| self.0.iter().any(|pattern| pattern.matches(id))).into())
     }
 
-    fn failure(&self) -> Failure {
-        Failure::to_match(Reason::CertSan, "the peer's SPIFFE ID")
+    fn failure(&self) -> RequirementFailure {
+        RequirementFailure::to_match(Reason::CertSan, "the peer's SPIFFE ID")
     }
 
     fn explain(&self, cx: &CheckContext<'_>) -> Explanation {
@@ -165,8 +165,8 @@ impl Requirement for PeerSubjects {
         )
     }
 
-    fn failure(&self) -> Failure {
-        Failure::to_match(Reason::CertSan, "the peer's subject")
+    fn failure(&self) -> RequirementFailure {
+        RequirementFailure::to_match(Reason::CertSan, "the peer's subject")
     }
 
     fn explain(&self, cx: &CheckContext<'_>) -> Explanation {
@@ -181,10 +181,10 @@ impl Requirement for PeerEvidence {
         Some((cx.peer?.level() >= self.0).into())
     }
 
-    fn failure(&self) -> Failure {
+    fn failure(&self) -> RequirementFailure {
         let holds = format!("the evidence of the peer is `{}` or more", self.0);
         let fails = format!("the evidence of the peer is less than `{}`", self.0);
-        Failure::new(Reason::EvidenceInsufficient, holds, fails)
+        RequirementFailure::new(Reason::EvidenceInsufficient, holds, fails)
     }
 
     fn explain(&self, cx: &CheckContext<'_>) -> Explanation {

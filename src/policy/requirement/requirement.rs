@@ -11,17 +11,17 @@ use crate::reason::{Reason, Rejection};
 
 /// Something that a rule requires, with the data from its document.
 pub(in crate::policy) trait Requirement: fmt::Debug {
-    /// Whether it holds. None if the thing it is about is not there, which an earlier requirement of the rule has said.
+    /// Its result. None if the thing it is about is not there, which an earlier requirement of the rule has said.
     fn holds(&self, cx: &CheckContext<'_>) -> Option<Truth>;
 
     /// The denial that follows if it does not hold.
-    fn failure(&self) -> Failure;
+    fn failure(&self) -> RequirementFailure;
 
     /// Its name, the values that it wants, the values that are there, and the change that would make it hold. Only for people:
     /// serving does not call it.
     fn explain(&self, cx: &CheckContext<'_>) -> Explanation;
 
-    /// Whether a record that lacks `missing` holds what it looks at.
+    /// True if a record that lacks `missing` holds what it looks at.
     fn is_recorded(&self, _missing: MissingData) -> bool {
         true
     }
@@ -29,7 +29,7 @@ pub(in crate::policy) trait Requirement: fmt::Debug {
 
 /// The denial that follows if a requirement does not hold, or if that cannot be determined.
 #[derive(Clone, Debug)]
-pub(in crate::policy) struct Failure {
+pub(in crate::policy) struct RequirementFailure {
     reason: Reason,
     holds: String,
     fails: String,
@@ -53,7 +53,7 @@ pub(in crate::policy) struct Explanation {
     pub(in crate::policy) suggestion: String,
 }
 
-impl Failure {
+impl RequirementFailure {
     /// Of a requirement which says in a sentence that it `holds` and that it `fails`.
     pub(in crate::policy) fn new(
         reason: Reason,

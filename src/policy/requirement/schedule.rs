@@ -2,7 +2,7 @@
 
 use super::context::CheckContext;
 use super::observation::ObservedValue;
-use super::requirement::{Explanation, Failure, Requirement};
+use super::requirement::{Explanation, Requirement, RequirementFailure};
 use crate::policy::model::schedule::{Schedule, moment};
 use crate::policy::model::truth::Truth;
 use crate::reason::Reason;
@@ -12,10 +12,10 @@ impl Requirement for Schedule {
         Some(self.includes(cx.now).into())
     }
 
-    fn failure(&self) -> Failure {
+    fn failure(&self) -> RequirementFailure {
         let (holds, fails) =
             ("the rule's schedule includes the time", "the time is outside of the rule's schedule");
-        Failure::new(Reason::NoRule, holds, fails)
+        RequirementFailure::new(Reason::NoRule, holds, fails)
     }
 
     fn explain(&self, cx: &CheckContext<'_>) -> Explanation {

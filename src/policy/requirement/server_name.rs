@@ -2,7 +2,7 @@
 
 use super::context::CheckContext;
 use super::observation::ObservedValue;
-use super::requirement::{Explanation, Failure, Requirement, one_of, texts};
+use super::requirement::{Explanation, Requirement, RequirementFailure, one_of, texts};
 use crate::policy::model::host::HostPattern;
 use crate::policy::model::truth::Truth;
 use crate::reason::Reason;
@@ -24,7 +24,7 @@ fn plain(name: &str) -> Option<Host> {
     Host::parse(name).ok().filter(|_| !name.ends_with('.'))
 }
 
-/// Whether the name of the handshake `fits`; no name does not.
+/// Holds if the name of the handshake `fits`; no name does not.
 fn fits(name: &ServerName, fits: impl FnOnce(&str) -> Truth) -> Option<Truth> {
     Some(match name {
         ServerName::Unknown => Truth::Unknown,
@@ -43,8 +43,9 @@ impl Requirement for ServerNames {
         })
     }
 
-    fn failure(&self) -> Failure {
-        Failure::to_match(Reason::NoRule, "the TLS server name").unknown_because(NO_HANDSHAKE)
+    fn failure(&self) -> RequirementFailure {
+        RequirementFailure::to_match(Reason::NoRule, "the TLS server name")
+            .unknown_because(NO_HANDSHAKE)
     }
 
     fn explain(&self, cx: &CheckContext<'_>) -> Explanation {
@@ -62,10 +63,10 @@ impl Requirement for ServerNameIsHost {
         Some((cx.request.sni.name().and_then(plain).as_ref() == host).into())
     }
 
-    fn failure(&self) -> Failure {
+    fn failure(&self) -> RequirementFailure {
         let holds = "the TLS server name is the request's host";
         let fails = "the TLS server name is not the request's host, or the proxy does not report the TLS handshake (`include_tls_session: true`)";
-        Failure::new(Reason::HostInvalid, holds, fails)
+        RequirementFailure::new(Reason::HostInvalid, holds, fails)
     }
 
     fn explain(&self, cx: &CheckContext<'_>) -> Explanation {

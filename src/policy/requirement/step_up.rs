@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::context::CheckContext;
 use super::missing::{MissingData, RecordField};
-use super::requirement::{Explanation, Failure, Requirement, one_of};
+use super::requirement::{Explanation, Requirement, RequirementFailure, one_of};
 use super::token::claim;
 use crate::clock::UnixTime;
 use crate::policy::model::decision::Needs;
@@ -29,12 +29,12 @@ impl Requirement for TokenAcr {
         Some(self.fits(cx.token?.claim("/acr")))
     }
 
-    fn failure(&self) -> Failure {
+    fn failure(&self) -> RequirementFailure {
         let acr = self.0.join(" ");
         let holds = format!("the user authenticated with `acr` `{acr}`");
         let fails = format!("the user did not authenticate with `acr` `{acr}`");
         let needs = Needs { acr: self.0.to_vec(), ..Needs::default() };
-        Failure::new(Reason::AcrInsufficient, holds, fails).needing(needs)
+        RequirementFailure::new(Reason::AcrInsufficient, holds, fails).needing(needs)
     }
 
     fn explain(&self, cx: &CheckContext<'_>) -> Explanation {
@@ -63,10 +63,10 @@ impl Requirement for TokenMaxAge {
         Some(is_recent(cx.token?.claim("/auth_time"), self.0, cx.now))
     }
 
-    fn failure(&self) -> Failure {
+    fn failure(&self) -> RequirementFailure {
         let holds = "the user's authentication is recent enough";
         let needs = Needs { max_age: Some(self.0), ..Needs::default() };
-        Failure::new(Reason::AuthTooOld, holds, "the user's authentication is too old")
+        RequirementFailure::new(Reason::AuthTooOld, holds, "the user's authentication is too old")
             .needing(needs)
     }
 

@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::context::CheckContext;
 use super::encoding::{Encoding, Form, ascii_json};
 use super::missing::MissingData;
-use super::variable::{FORMS, Found, Variable};
+use super::variable::{FORMS, TemplateVariable, VariableValue};
 use crate::document::closest;
 use crate::json::is_exact;
 use crate::limits::MAX_INJECTED_VALUE_BYTES;
@@ -14,23 +14,23 @@ use crate::policy::model::parameters::is_settable;
 /// Text with variables in braces, such as `user={token.sub}`; `{{` and `}}` stand for single braces. A variable may be
 /// encoded, as in `{token.sub|base64url}`, or written as JSON, as in `{token.claims./groups|json}`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(in crate::policy) struct Template(Box<[Part]>);
+pub(in crate::policy) struct Template(Box<[TemplatePart]>);
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Part {
+enum TemplatePart {
     Text(Box<str>),
-    Variable(Variable, Form),
+    Variable(TemplateVariable, Form),
 }
 
 /// An error in a template, and what to do.
-type Wrong = (String, Option<String>);
+type TemplateError = (String, Option<String>);
 
 /// A value must not be sent. It is not cleaned: a value that was changed on its way is the name of another caller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::policy) struct Unsafe<'t> {
     why: Why,
     /// The variable at fault, if it is one alone.
-    variable: Option<&'t Variable>,
+    variable: Option<&'t TemplateVariable>,
 }
 
 /// The cause that keeps a value from being sent.
@@ -56,7 +56,7 @@ enum Why {
 
 impl Template {
     /// Reads a template; the error says what is wrong with it and what to do.
-    pub(in crate::policy) fn parse(text: &str) -> Result<Self, Wrong> {
+    pub(in crate::policy) fn parse(text: &str) -> Result<Self, TemplateError> {
         let mut parts = Vec::new();
         let mut literal = String::new();
         let mut rest = text;
@@ -72,7 +72,7 @@ impl Template {
             } else {
                 let (variable, form, after) = take_variable(from)?;
                 parts.extend(take_literal(&mut literal));
-                parts.push(Part::Variable(variable, form));
+                parts.push(TemplatePart::Variable(variable, form));
                 after
             };
         }
@@ -90,26 +90,28 @@ impl Template {
 
     /// Its text in the document, but for doubled braces.
     pub(in crate::policy) fn text(&self) -> String {
-        let part = |part: &Part| match part {
-            Part::Text(text) => text.to_string(),
-            Part::Variable(variable, form) => format!("{{{}{}}}", variable.name(), form.words()),
+        let part = |part: &TemplatePart| match part {
+            TemplatePart::Text(text) => text.to_string(),
+            TemplatePart::Variable(variable, form) => {
+                format!("{{{}{}}}", variable.name(), form.words())
+            }
         };
         self.0.iter().map(part).collect()
     }
 
     /// The variables in it.
-    pub(in crate::policy) fn variables(&self) -> impl Iterator<Item = &Variable> {
+    pub(in crate::policy) fn variables(&self) -> impl Iterator<Item = &TemplateVariable> {
         self.0.iter().filter_map(|part| match part {
-            Part::Variable(variable, _) => Some(variable),
-            Part::Text(_) => None,
+            TemplatePart::Variable(variable, _) => Some(variable),
+            TemplatePart::Text(_) => None,
         })
     }
 
     /// Those that are written as they are.
-    pub(in crate::policy) fn bare_variables(&self) -> impl Iterator<Item = &Variable> {
+    pub(in crate::policy) fn bare_variables(&self) -> impl Iterator<Item = &TemplateVariable> {
         self.0.iter().filter_map(|part| match part {
-            Part::Variable(variable, form) if form.is_bare() => Some(variable),
-            Part::Variable(..) | Part::Text(_) => None,
+            TemplatePart::Variable(variable, form) if form.is_bare() => Some(variable),
+            TemplatePart::Variable(..) | TemplatePart::Text(_) => None,
         })
     }
 
@@ -120,16 +122,16 @@ impl Template {
             Some(encoding) => encoding == Encoding::Rfc8187,
         };
         self.0.iter().find_map(|part| match part {
-            Part::Variable(variable, form) if never(*form) => {
+            TemplatePart::Variable(variable, form) if never(*form) => {
                 Some(format!("{{{}{}}}", variable.name(), form.words()))
             }
-            Part::Variable(..) | Part::Text(_) => None,
+            TemplatePart::Variable(..) | TemplatePart::Text(_) => None,
         })
     }
 
-    /// Whether a space is at one of its ends, where no value is sent with one.
+    /// True if a space is at one of its ends, where no value is sent with one.
     pub(in crate::policy) fn is_untrimmed(&self) -> bool {
-        let space = |part: Option<&Part>, at: fn(&str) -> bool| matches!(part, Some(Part::Text(text)) if at(text));
+        let space = |part: Option<&TemplatePart>, at: fn(&str) -> bool| matches!(part, Some(TemplatePart::Text(text)) if at(text));
         space(self.0.first(), |text| text.starts_with(' '))
             || space(self.0.last(), |text| text.ends_with(' '))
     }
@@ -137,14 +139,17 @@ impl Template {
     /// The text between them.
     pub(in crate::policy) fn literals(&self) -> impl Iterator<Item = &str> {
         self.0.iter().filter_map(|part| match part {
-            Part::Text(text) => Some(&**text),
-            Part::Variable(..) => None,
+            TemplatePart::Text(text) => Some(&**text),
+            TemplatePart::Variable(..) => None,
         })
     }
 
-    /// Whether a record that lacks `missing` holds the value of every variable.
+    /// True if a record that lacks `missing` holds the value of every variable.
     pub(in crate::policy) fn is_recorded(&self, missing: MissingData) -> bool {
-        !self.variables().filter_map(Variable::record_field).any(|field| missing.covers(field))
+        !self
+            .variables()
+            .filter_map(TemplateVariable::record_field)
+            .any(|field| missing.covers(field))
     }
 
     /// A value that was not recorded is not the same as none.
@@ -171,7 +176,7 @@ impl Template {
     /// The first variable whose own text is not `fine`.
     fn odd(&self, cx: &CheckContext<'_>, fine: fn(&str) -> bool) -> Unsafe<'_> {
         let variable = self.0.iter().find_map(|part| {
-            let Part::Variable(variable, _) = part else { return None };
+            let TemplatePart::Variable(variable, _) = part else { return None };
             let own = text_of(std::slice::from_ref(part), cx).ok().flatten();
             own.is_some_and(|own| !fine(&own)).then_some(variable)
         });
@@ -192,7 +197,7 @@ impl Template {
         }
         // Compiling has checked the text between the variables.
         for part in &self.0 {
-            if let Part::Variable(variable, form) = part
+            if let TemplatePart::Variable(variable, form) = part
                 && form.encoding != Some(Encoding::Percent)
                 && !is_settable_part(part, cx)
             {
@@ -212,7 +217,7 @@ impl Template {
     ) -> Result<Option<Value>, Unsafe<'_>> {
         self.check_recorded(cx)?;
         let value = match &*self.0 {
-            [Part::Variable(variable, form)] if form.is_bare() => value_of(variable, cx)?,
+            [TemplatePart::Variable(variable, form)] if form.is_bare() => value_of(variable, cx)?,
             parts => text_of(parts, cx)?.map(Value::String),
         };
         let Some(value) = value else { return Ok(None) };
@@ -224,7 +229,7 @@ impl Template {
 }
 
 impl Why {
-    const fn of(self, variable: &Variable) -> Unsafe<'_> {
+    const fn of(self, variable: &TemplateVariable) -> Unsafe<'_> {
         Unsafe { why: self, variable: Some(variable) }
     }
 
@@ -234,12 +239,12 @@ impl Why {
 }
 
 impl Unsafe<'_> {
-    /// What is wrong with the value, and what to write in the document. It never quotes the value.
+    /// The fault of the value, and the form to write in the document. It never quotes the value.
     pub(in crate::policy) fn explain(self) -> String {
         let name =
             self.variable.map_or_else(|| String::from("it"), |own| format!("`{{{}}}`", own.name()));
         let form = |words: &str| {
-            let name = self.variable.map_or_else(|| String::from("..."), Variable::name);
+            let name = self.variable.map_or_else(|| String::from("..."), TemplateVariable::name);
             format!("write `{{{name}{words}}}`, and let the receiver decode it")
         };
         match self.why {
@@ -269,9 +274,9 @@ impl Unsafe<'_> {
     }
 }
 
-/// Whether Envoy sets a part in a query as it is. One that is percent-encoded on purpose is, and no other one may have a `%`: the
+/// True if Envoy sets a part in a query as it is. One that is percent-encoded on purpose is, and no other one may have a `%`: the
 /// upstream would decode it (P216).
-fn is_settable_part(part: &Part, cx: &CheckContext<'_>) -> bool {
+fn is_settable_part(part: &TemplatePart, cx: &CheckContext<'_>) -> bool {
     let own = text_of(std::slice::from_ref(part), cx);
     own.is_ok_and(|own| own.is_none_or(|own| own.bytes().all(is_settable)))
 }
@@ -281,7 +286,7 @@ fn is_plain(text: &str) -> bool {
     !text.chars().any(|c| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}'))
 }
 
-/// Whether every text in it is plain, names of members included.
+/// True if every text in it is plain, names of members included.
 fn is_plain_value(value: &Value) -> bool {
     match value {
         Value::String(text) => is_plain(text),
@@ -298,17 +303,20 @@ const fn is_sendable(byte: u8) -> bool {
     matches!(byte, 0x20..=0x7e)
 }
 
-/// Whether a header keeps the text as it is: no space at its ends.
+/// True if a header keeps the text as it is: no space at its ends.
 fn is_sent_as_it_is(text: &str) -> bool {
     text.trim_matches(' ').len() == text.len() && text.bytes().all(is_sendable)
 }
 
-fn text_of<'t>(parts: &'t [Part], cx: &CheckContext<'_>) -> Result<Option<String>, Unsafe<'t>> {
+fn text_of<'t>(
+    parts: &'t [TemplatePart],
+    cx: &CheckContext<'_>,
+) -> Result<Option<String>, Unsafe<'t>> {
     let mut value = String::new();
     for part in parts {
         match part {
-            Part::Text(text) => value.push_str(text),
-            Part::Variable(variable, form) => {
+            TemplatePart::Text(text) => value.push_str(text),
+            TemplatePart::Variable(variable, form) => {
                 let text = match form.json {
                     true => json_of(variable, cx)?,
                     false => one_line(variable.find(cx)).map_err(|why| why.of(variable))?,
@@ -323,7 +331,7 @@ fn text_of<'t>(parts: &'t [Part], cx: &CheckContext<'_>) -> Result<Option<String
 
 /// A variable as a value that may be of any kind. The name of one of several is none.
 fn value_of<'t>(
-    variable: &'t Variable,
+    variable: &'t TemplateVariable,
     cx: &CheckContext<'_>,
 ) -> Result<Option<Value>, Unsafe<'t>> {
     if variable.is_ambiguous(cx) {
@@ -337,7 +345,7 @@ fn value_of<'t>(
 
 /// A variable as JSON. Neither an empty text nor an empty list is a value.
 fn json_of<'t>(
-    variable: &'t Variable,
+    variable: &'t TemplateVariable,
     cx: &CheckContext<'_>,
 ) -> Result<Option<String>, Unsafe<'t>> {
     let is_empty = |value: &Value| {
@@ -347,31 +355,31 @@ fn json_of<'t>(
     Ok(value.map(|value| ascii_json(&value)))
 }
 
-fn one_line(found: Found<'_>) -> Result<Option<String>, Why> {
+fn one_line(found: VariableValue<'_>) -> Result<Option<String>, Why> {
     let text = match found {
-        Found::Nothing => return Ok(None),
-        Found::One(text) => text.into_owned(),
+        VariableValue::Nothing => return Ok(None),
+        VariableValue::One(text) => text.into_owned(),
         // An element with a comma would read as two.
-        Found::Several(texts)
+        VariableValue::Several(texts)
             if texts.iter().any(|text| text.contains(',') || text.trim().is_empty()) =>
         {
             return Err(Why::Elements);
         }
-        Found::Several(texts) => texts.join(","),
-        Found::Formless => return Err(Why::Formless),
-        Found::Rounded => return Err(Why::Rounded),
-        Found::Ambiguous => return Err(Why::Ambiguous),
+        VariableValue::Several(texts) => texts.join(","),
+        VariableValue::Formless => return Err(Why::Formless),
+        VariableValue::Rounded => return Err(Why::Rounded),
+        VariableValue::Ambiguous => return Err(Why::Ambiguous),
     };
     Ok(Some(text).filter(|text| !text.is_empty()))
 }
 
-fn take_literal(literal: &mut String) -> Option<Part> {
+fn take_literal(literal: &mut String) -> Option<TemplatePart> {
     let text = std::mem::take(literal);
-    (!text.is_empty()).then(|| Part::Text(text.into()))
+    (!text.is_empty()).then(|| TemplatePart::Text(text.into()))
 }
 
 /// Reads `{variable}` at the start of `text`; gives what follows it.
-fn take_variable(text: &str) -> Result<(Variable, Form, &str), Wrong> {
+fn take_variable(text: &str) -> Result<(TemplateVariable, Form, &str), TemplateError> {
     let Some((whole, after)) = text.strip_prefix('{').and_then(|text| text.split_once('}')) else {
         let help = String::from("write `{{` and `}}` for braces that are text");
         return Err((String::from("a brace is not closed, or was not opened"), Some(help)));
@@ -381,7 +389,7 @@ fn take_variable(text: &str) -> Result<(Variable, Form, &str), Wrong> {
         let help = "that of a denial is in the audit record and the proxy's metadata";
         return Err((String::from("an allow has no reason"), Some(String::from(help))));
     }
-    let Some(variable) = Variable::parse(name) else {
+    let Some(variable) = TemplateVariable::parse(name) else {
         // A claim is what most mean by a name after `token.`.
         let claim =
             name.strip_prefix("token.").map(|rest| rest.strip_prefix("claims.").unwrap_or(rest));

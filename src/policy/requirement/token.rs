@@ -6,7 +6,7 @@ use super::context::CheckContext;
 use super::missing::MissingData;
 use super::observation::ObservedValue;
 use super::peer::best_name;
-use super::requirement::{Explanation, Failure, Requirement, one_of, texts};
+use super::requirement::{Explanation, Requirement, RequirementFailure, one_of, texts};
 use crate::authn::{Binding, NameFit, TokenIdentity, evidence_for_names, fit_names};
 use crate::document::policy::{BindingSpec, ScopeForm};
 use crate::evidence_level::EvidenceLevel;
@@ -27,18 +27,18 @@ pub(in crate::policy) struct TokenBinding(pub(in crate::policy) BindingSpec);
 
 /// The claim that names the peer, and how much must be shown of that.
 #[derive(Clone, Debug)]
-pub(in crate::policy) struct Bind {
+pub(in crate::policy) struct RequiredBinding {
     pub(in crate::policy) map: IdentityMap,
     pub(in crate::policy) evidence: EvidenceLevel,
 }
 
 /// Enough of the peer is shown to compare it with the token.
 #[derive(Clone, Debug)]
-pub(in crate::policy) struct PresenterKnown(pub(in crate::policy) Arc<Bind>);
+pub(in crate::policy) struct PresenterKnown(pub(in crate::policy) Arc<RequiredBinding>);
 
 /// The claim names the peer.
 #[derive(Clone, Debug)]
-pub(in crate::policy) struct PresenterNamed(pub(in crate::policy) Arc<Bind>);
+pub(in crate::policy) struct PresenterNamed(pub(in crate::policy) Arc<RequiredBinding>);
 
 /// The token is for one of these audiences.
 #[derive(Clone, Debug)]
@@ -87,11 +87,11 @@ impl Requirement for TokenPresent {
         Some(cx.token.is_some().into())
     }
 
-    fn failure(&self) -> Failure {
+    fn failure(&self) -> RequirementFailure {
         let issuers = one_of(&self.0);
         let holds = format!("there is a token of issuer {issuers}");
         let fails = format!("there is no token of issuer {issuers}");
-        Failure::new(Reason::TokenMissing, holds, fails)
+        RequirementFailure::new(Reason::TokenMissing, holds, fails)
     }
 
     fn explain(&self, cx: &CheckContext<'_>) -> Explanation {
@@ -116,7 +116,7 @@ impl Requirement for TokenBinding {
         Some(holds.into())
     }
 
-    fn failure(&self) -> Failure {
+    fn failure(&self) -> RequirementFailure {
         let to = match self.0 {
             BindingSpec::Certificate => "the peer's certificate",
             BindingSpec::Dpop => "a key that a DPoP proof shows",
@@ -126,7 +126,7 @@ impl Requirement for TokenBinding {
             (format!("the token is bound to {to}"), format!("the token is not bound to {to}"));
         // The issuer's document says how the proof must be signed.
         let proof = (self.0 == BindingSpec::Dpop).then(ProofNeed::default);
-        Failure::new(Reason::BindingUnavailable, holds, fails)
+        RequirementFailure::new(Reason::BindingUnavailable, holds, fails)
             .needing(Needs { proof, ..Needs::default() })
     }
 
@@ -152,7 +152,7 @@ impl Requirement for TokenBinding {
     }
 }
 
-impl Bind {
+impl RequiredBinding {
     fn pointer(&self) -> &str {
         self.map.pointer()
     }
@@ -170,12 +170,12 @@ impl Requirement for PresenterKnown {
         Some((fit != NameFit::Unknown).into())
     }
 
-    fn failure(&self) -> Failure {
+    fn failure(&self) -> RequirementFailure {
         let level = self.0.needed();
         let holds = format!("the evidence of the peer is `{level}`, to compare it with its token");
         let fails =
             format!("the evidence of the peer is not `{level}`, to compare it with its token");
-        Failure::new(Reason::BindingUnavailable, holds, fails)
+        RequirementFailure::new(Reason::BindingUnavailable, holds, fails)
     }
 
     fn explain(&self, cx: &CheckContext<'_>) -> Explanation {
@@ -189,7 +189,7 @@ impl Requirement for PresenterKnown {
 
 impl Requirement for PresenterNamed {
     fn holds(&self, cx: &CheckContext<'_>) -> Option<Truth> {
-        let Bind { map, evidence } = &*self.0;
+        let RequiredBinding { map, evidence } = &*self.0;
         match fit_names(map, *evidence, cx.token?.claim(map.pointer()), cx.peer) {
             NameFit::Same => Some(Truth::Holds),
             NameFit::Other => Some(Truth::Fails),
@@ -197,13 +197,13 @@ impl Requirement for PresenterNamed {
         }
     }
 
-    fn failure(&self) -> Failure {
+    fn failure(&self) -> RequirementFailure {
         let pointer = self.0.pointer();
         let (holds, fails) = (
             format!("claim `{pointer}` names the peer"),
             format!("claim `{pointer}` does not name the peer"),
         );
-        Failure::new(Reason::IdentityTokenMismatch, holds, fails)
+        RequirementFailure::new(Reason::IdentityTokenMismatch, holds, fails)
     }
 
     fn explain(&self, cx: &CheckContext<'_>) -> Explanation {
@@ -225,8 +225,8 @@ impl Requirement for TokenAudiences {
         Some(cx.token?.audiences().iter().any(|found| self.0.contains(found)).into())
     }
 
-    fn failure(&self) -> Failure {
-        Failure::to_match(Reason::Audience, "the token's audience")
+    fn failure(&self) -> RequirementFailure {
+        RequirementFailure::to_match(Reason::Audience, "the token's audience")
     }
 
     fn explain(&self, cx: &CheckContext<'_>) -> Explanation {
@@ -242,8 +242,8 @@ impl Requirement for TokenSubjects {
         one_is(&self.0, cx.token?.subject())
     }
 
-    fn failure(&self) -> Failure {
-        Failure::to_match(Reason::ClaimMismatch, "the token's subject")
+    fn failure(&self) -> RequirementFailure {
+        RequirementFailure::to_match(Reason::ClaimMismatch, "the token's subject")
     }
 
     fn explain(&self, cx: &CheckContext<'_>) -> Explanation {
@@ -258,8 +258,8 @@ impl Requirement for TokenClients {
         one_is(&self.0, cx.token?.client())
     }
 
-    fn failure(&self) -> Failure {
-        Failure::to_match(Reason::ClaimMismatch, "the token's client")
+    fn failure(&self) -> RequirementFailure {
+        RequirementFailure::to_match(Reason::ClaimMismatch, "the token's client")
     }
 
     fn explain(&self, cx: &CheckContext<'_>) -> Explanation {
@@ -274,8 +274,8 @@ impl Requirement for ClaimMatcher {
         Some(self.matches(cx.token?.claim(&self.pointer)))
     }
 
-    fn failure(&self) -> Failure {
-        Failure::to_match(Reason::ClaimMismatch, &format!("claim `{}`", self.pointer))
+    fn failure(&self) -> RequirementFailure {
+        RequirementFailure::to_match(Reason::ClaimMismatch, &format!("claim `{}`", self.pointer))
     }
 
     fn explain(&self, cx: &CheckContext<'_>) -> Explanation {
@@ -297,14 +297,14 @@ impl Requirement for TokenScopes {
     }
 
     /// A challenge names scopes only if all of them are needed: it cannot say "one of".
-    fn failure(&self) -> Failure {
+    fn failure(&self) -> RequirementFailure {
         let scopes = self.0.join(" ");
         let (holds, fails) = (
             format!("the token has scope `{scopes}`"),
             format!("the token does not have scope `{scopes}`"),
         );
         let needs = Needs { scopes: self.0.to_vec(), ..Needs::default() };
-        Failure::new(Reason::ScopeMissing, holds, fails).needing(needs)
+        RequirementFailure::new(Reason::ScopeMissing, holds, fails).needing(needs)
     }
 
     fn explain(&self, cx: &CheckContext<'_>) -> Explanation {
@@ -323,11 +323,11 @@ impl Requirement for TokenAnyScope {
         Some(self.0.iter().any(|scope| has_scope(token, scope, self.1)).into())
     }
 
-    fn failure(&self) -> Failure {
+    fn failure(&self) -> RequirementFailure {
         let scopes = self.0.join(" ");
         let holds = format!("the token has one of the scopes `{scopes}`");
         let fails = format!("the token has none of the scopes `{scopes}`");
-        Failure::new(Reason::ScopeMissing, holds, fails)
+        RequirementFailure::new(Reason::ScopeMissing, holds, fails)
     }
 
     fn explain(&self, cx: &CheckContext<'_>) -> Explanation {

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::context::CheckContext;
 use super::missing::{MissingData, RecordField};
 use super::observation::ObservedValue;
-use super::requirement::{Explanation, Failure, Requirement, one_of};
+use super::requirement::{Explanation, Requirement, RequirementFailure, one_of};
 use crate::policy::model::header::HeaderMatcher;
 use crate::policy::model::query::QueryMatcher;
 use crate::policy::model::truth::Truth;
@@ -25,8 +25,8 @@ impl Requirement for ContextExtension {
         Some(found.is_some_and(|found| **found == *self.value).into())
     }
 
-    fn failure(&self) -> Failure {
-        Failure::to_match(Reason::NoRule, &format!("context extension `{}`", self.name))
+    fn failure(&self) -> RequirementFailure {
+        RequirementFailure::to_match(Reason::NoRule, &format!("context extension `{}`", self.name))
     }
 
     fn explain(&self, cx: &CheckContext<'_>) -> Explanation {
@@ -47,8 +47,8 @@ impl Requirement for HeaderMatcher {
         Some(self.matches(&cx.request.headers))
     }
 
-    fn failure(&self) -> Failure {
-        Failure::to_match(Reason::NoRule, &format!("header `{}`", self.name))
+    fn failure(&self) -> RequirementFailure {
+        RequirementFailure::to_match(Reason::NoRule, &format!("header `{}`", self.name))
     }
 
     fn explain(&self, cx: &CheckContext<'_>) -> Explanation {
@@ -88,8 +88,8 @@ impl Requirement for QueryMatcher {
         Some(target.map_or(Truth::Unknown, |target| self.matches(target.query.as_deref())))
     }
 
-    fn failure(&self) -> Failure {
-        Failure::to_match(Reason::NoRule, &format!("query parameter `{}`", self.name))
+    fn failure(&self) -> RequirementFailure {
+        RequirementFailure::to_match(Reason::NoRule, &format!("query parameter `{}`", self.name))
     }
 
     fn explain(&self, cx: &CheckContext<'_>) -> Explanation {

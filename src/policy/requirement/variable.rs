@@ -10,7 +10,7 @@ use crate::json::is_exact;
 
 /// A variable, such as `token.sub`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(in crate::policy) enum Variable {
+pub(in crate::policy) enum TemplateVariable {
     TokenSubject,
     TokenClient,
     TokenIssuer,
@@ -33,7 +33,7 @@ pub(in crate::policy) enum Variable {
 
 /// The value of a variable, before it is known to be safe.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(in crate::policy) enum Found<'a> {
+pub(in crate::policy) enum VariableValue<'a> {
     /// There is none.
     Nothing,
     /// One text.
@@ -49,21 +49,21 @@ pub(in crate::policy) enum Found<'a> {
 }
 
 /// Variables without a parameter.
-const PLAIN: [(&str, Variable); 14] = [
-    ("token.sub", Variable::TokenSubject),
-    ("token.client", Variable::TokenClient),
-    ("token.iss", Variable::TokenIssuer),
-    ("token.tenant", Variable::TokenTenant),
-    ("token.jti", Variable::TokenId),
-    ("peer.spiffe", Variable::PeerSpiffe),
-    ("peer.dns", Variable::PeerDns),
-    ("peer.ips", Variable::PeerIps),
-    ("peer.trustDomain", Variable::PeerTrustDomain),
-    ("request.method", Variable::RequestMethod),
-    ("request.host", Variable::RequestHost),
-    ("decision.policy", Variable::DecisionPolicy),
-    ("decision.rule", Variable::DecisionRule),
-    ("decision.id", Variable::DecisionId),
+const PLAIN: [(&str, TemplateVariable); 14] = [
+    ("token.sub", TemplateVariable::TokenSubject),
+    ("token.client", TemplateVariable::TokenClient),
+    ("token.iss", TemplateVariable::TokenIssuer),
+    ("token.tenant", TemplateVariable::TokenTenant),
+    ("token.jti", TemplateVariable::TokenId),
+    ("peer.spiffe", TemplateVariable::PeerSpiffe),
+    ("peer.dns", TemplateVariable::PeerDns),
+    ("peer.ips", TemplateVariable::PeerIps),
+    ("peer.trustDomain", TemplateVariable::PeerTrustDomain),
+    ("request.method", TemplateVariable::RequestMethod),
+    ("request.host", TemplateVariable::RequestHost),
+    ("decision.policy", TemplateVariable::DecisionPolicy),
+    ("decision.rule", TemplateVariable::DecisionRule),
+    ("decision.id", TemplateVariable::DecisionId),
 ];
 
 /// Every form of a variable, for error messages.
@@ -86,7 +86,7 @@ pub(in crate::policy) const FORMS: [&str; 16] = [
     "decision.id",
 ];
 
-impl Variable {
+impl TemplateVariable {
     /// Reads the text between the braces.
     pub(in crate::policy) fn parse(text: &str) -> Option<Self> {
         if let Some(pointer) = text.strip_prefix("token.claims.") {
@@ -109,7 +109,7 @@ impl Variable {
         PLAIN.iter().find(|(_, own)| own == self).map_or("", |(name, _)| *name).to_owned()
     }
 
-    /// Whether it is about the token.
+    /// True if it is about the token.
     pub(in crate::policy) const fn needs_token(&self) -> bool {
         matches!(
             self,
@@ -122,7 +122,7 @@ impl Variable {
         )
     }
 
-    /// Whether it is about the peer.
+    /// True if it is about the peer.
     pub(in crate::policy) const fn needs_peer(&self) -> bool {
         matches!(self, Self::PeerSpiffe | Self::PeerDns | Self::PeerIps | Self::PeerTrustDomain)
     }
@@ -170,9 +170,9 @@ impl Variable {
         }
     }
 
-    /// Whether it has several values of which one is meant, and which cannot be determined.
+    /// True if it has several values, and the one that is meant cannot be determined.
     pub(in crate::policy) fn is_ambiguous(&self, cx: &CheckContext<'_>) -> bool {
-        matches!(self.find(cx), Found::Ambiguous)
+        matches!(self.find(cx), VariableValue::Ambiguous)
     }
 
     /// Its value as JSON: a claim as it is, everything else as text or a list of texts.
@@ -182,19 +182,19 @@ impl Variable {
             return claim.filter(|claim| !claim.is_null()).cloned();
         }
         match self.find(cx) {
-            Found::One(text) if !text.is_empty() => Some(Value::String(text.into_owned())),
-            Found::Several(texts) if !texts.is_empty() => Some(texts.into()),
-            Found::Nothing
-            | Found::Formless
-            | Found::Rounded
-            | Found::Ambiguous
-            | Found::One(_)
-            | Found::Several(_) => None,
+            VariableValue::One(text) if !text.is_empty() => Some(Value::String(text.into_owned())),
+            VariableValue::Several(texts) if !texts.is_empty() => Some(texts.into()),
+            VariableValue::Nothing
+            | VariableValue::Formless
+            | VariableValue::Rounded
+            | VariableValue::Ambiguous
+            | VariableValue::One(_)
+            | VariableValue::Several(_) => None,
         }
     }
 
     /// Its value.
-    pub(in crate::policy) fn find<'a>(&self, cx: &CheckContext<'a>) -> Found<'a> {
+    pub(in crate::policy) fn find<'a>(&self, cx: &CheckContext<'a>) -> VariableValue<'a> {
         let target = cx.request.target.as_ref().ok();
         match self {
             Self::TokenSubject => cx.token.and_then(TokenIdentity::subject).into(),
@@ -202,21 +202,22 @@ impl Variable {
             Self::TokenIssuer => cx.token.map(TokenIdentity::issuer).into(),
             Self::TokenTenant => cx.token.and_then(TokenIdentity::tenant).into(),
             Self::TokenId => cx.token.and_then(TokenIdentity::token_id).into(),
-            Self::TokenClaim(pointer) => {
-                cx.token.and_then(|token| token.claim(pointer)).map_or(Found::Nothing, of_claim)
-            }
+            Self::TokenClaim(pointer) => cx
+                .token
+                .and_then(|token| token.claim(pointer))
+                .map_or(VariableValue::Nothing, of_claim),
             Self::PeerSpiffe => {
                 cx.peer.and_then(|peer| peer.spiffe.as_ref()).map(|id| id.as_str()).into()
             }
             Self::PeerDns => {
-                Found::Several(cx.peer.map(|peer| peer.dns.to_vec()).unwrap_or_default())
+                VariableValue::Several(cx.peer.map(|peer| peer.dns.to_vec()).unwrap_or_default())
             }
             Self::PeerIps => {
-                Found::Several(cx.peer.map(|peer| peer.ips.to_vec()).unwrap_or_default())
+                VariableValue::Several(cx.peer.map(|peer| peer.ips.to_vec()).unwrap_or_default())
             }
             // Which of several is meant cannot be determined, so no value may take its place.
             Self::PeerTrustDomain if cx.peer.is_some() && cx.peer_trust_domain().is_none() => {
-                Found::Ambiguous
+                VariableValue::Ambiguous
             }
             Self::PeerTrustDomain => cx.peer_trust_domain().into(),
             Self::RequestMethod => Some(cx.request.method.as_str()).into(),
@@ -227,29 +228,29 @@ impl Variable {
             }
             Self::DecisionPolicy => Some(&*cx.rule.policy).into(),
             Self::DecisionRule => Some(&*cx.rule.rule).into(),
-            Self::DecisionId => Found::One(cx.id.to_string().into()),
+            Self::DecisionId => VariableValue::One(cx.id.to_string().into()),
         }
     }
 }
 
-impl<'a> From<Option<&'a str>> for Found<'a> {
+impl<'a> From<Option<&'a str>> for VariableValue<'a> {
     fn from(text: Option<&'a str>) -> Self {
         text.map_or(Self::Nothing, |text| Self::One(text.into()))
     }
 }
 
-fn of_claim(claim: &Value) -> Found<'_> {
+fn of_claim(claim: &Value) -> VariableValue<'_> {
     match claim {
-        Value::Null => Found::Nothing,
-        Value::Object(_) => Found::Formless,
-        claim if !is_exact(claim) => Found::Rounded,
+        Value::Null => VariableValue::Nothing,
+        Value::Object(_) => VariableValue::Formless,
+        claim if !is_exact(claim) => VariableValue::Rounded,
         Value::Array(elements) => elements
             .iter()
             .map(|element| scalar_text(element).map(Cow::into_owned))
             .collect::<Option<Vec<_>>>()
-            .map_or(Found::Formless, Found::Several),
+            .map_or(VariableValue::Formless, VariableValue::Several),
         Value::String(_) | Value::Number(_) | Value::Bool(_) => {
-            scalar_text(claim).map_or(Found::Formless, Found::One)
+            scalar_text(claim).map_or(VariableValue::Formless, VariableValue::One)
         }
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 
 use super::case::{Case, Expectation, Question, Suite};
-use super::compiler::{Carried, Compiler, DEFAULT_NOW, KnownIssuer, NO_CREDENTIAL};
+use super::compiler::{Carried, DEFAULT_NOW, KnownIssuer, NO_CREDENTIAL, SuiteCompiler};
 use crate::authn::{Credential, PeerIdentity, Subject};
 use crate::clock::UnixTime;
 use crate::document::policy::{Entries, Texts};
@@ -25,7 +25,7 @@ impl Suite {
         for document in documents {
             let Spec::PolicySuite(spec) = &document.spec else { continue };
             let mut compiler =
-                Compiler::new(&document.origin, &issuers, &domains, &sealed, problems);
+                SuiteCompiler::new(&document.origin, &issuers, &domains, &sealed, problems);
             suites.push(compiler.suite(&document.metadata.name.value, spec));
         }
         suites
@@ -37,7 +37,7 @@ fn known_issuer(document: &Document) -> Option<KnownIssuer<'_>> {
     Some(KnownIssuer::of(&document.metadata.name.value, spec.profile, IssuerName::of(spec)))
 }
 
-impl<'a> Compiler<'a> {
+impl<'a> SuiteCompiler<'a> {
     /// One request with its caller.
     pub(super) fn question(&mut self, spec: &QuestionSpec) -> Option<Question> {
         let peer = match &spec.peer {

@@ -17,7 +17,7 @@ pub(super) const DEFAULT_NOW: UnixTime = UnixTime::from_secs(1_767_225_600);
 /// The word for no peer and no token.
 pub(super) const NO_CREDENTIAL: &str = "none";
 
-pub(super) struct Compiler<'a> {
+pub(super) struct SuiteCompiler<'a> {
     pub(super) origin: &'a Origin,
     pub(super) issuers: &'a [KnownIssuer<'a>],
     /// The names of `TrustDomain` documents.
@@ -58,7 +58,7 @@ impl<'a> KnownIssuer<'a> {
     }
 }
 
-impl<'a> Compiler<'a> {
+impl<'a> SuiteCompiler<'a> {
     pub(super) fn new(
         origin: &'a Origin,
         issuers: &'a [KnownIssuer<'a>],

@@ -1,4 +1,4 @@
-//! The coverage of suites: the rules that their cases satisfied, and the parts of conditions that they made true and made
+//! The coverage of suites: the rules that held in their cases, and the parts of conditions that they made true and made
 //! false. A part that was never false could be removed without any case noticing.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -10,14 +10,14 @@ use crate::policy::{PolicySet, RuleName, TraceRecorder};
 /// The rules and parts that were tried.
 #[derive(Clone, Debug, Default)]
 pub struct Coverage {
-    satisfied: BTreeSet<RuleName>,
+    held: BTreeSet<RuleName>,
     /// By the rule and the part's position in its condition.
-    parts: BTreeMap<(RuleName, usize), Seen>,
+    parts: BTreeMap<(RuleName, usize), PartResults>,
 }
 
 /// Which results a part of a condition had.
 #[derive(Clone, Copy, Debug, Default)]
-struct Seen {
+struct PartResults {
     yes: bool,
     no: bool,
 }
@@ -27,8 +27,8 @@ struct Seen {
 pub struct CoverageReport {
     /// How many rules there are.
     pub rules: usize,
-    /// The rules that no case satisfied.
-    pub never_satisfied: Vec<RuleName>,
+    /// The rules that held in no case.
+    pub never_held: Vec<RuleName>,
     /// How many parts conditions have.
     pub parts: usize,
     /// The parts that no case made true, or false.
@@ -42,9 +42,9 @@ pub struct UntriedPart {
     pub rule: RuleName,
     /// The part, as the document has it.
     pub text: String,
-    /// Whether some case made it true.
+    /// True if some case made it true.
     pub was_true: bool,
-    /// Whether some case made it false.
+    /// True if some case made it false.
     pub was_false: bool,
 }
 
@@ -52,9 +52,9 @@ impl Coverage {
     /// Adds one evaluation.
     pub(super) fn add(&mut self, recorder: &TraceRecorder) {
         for trace in &recorder.rules {
-            let RuleOutcome::Judged { satisfied, checks, .. } = &trace.outcome else { continue };
-            if *satisfied == Truth::Holds {
-                self.satisfied.insert(trace.rule.clone());
+            let RuleOutcome::Judged { result, checks, .. } = &trace.outcome else { continue };
+            if *result == Truth::Holds {
+                self.held.insert(trace.rule.clone());
             }
             let operands = checks.iter().flat_map(|check| &check.operands);
             for (at, operand) in operands.enumerate() {
@@ -67,7 +67,7 @@ impl Coverage {
 
     /// Adds what another suite has tried.
     pub fn merge(&mut self, other: &Self) {
-        self.satisfied.extend(other.satisfied.iter().cloned());
+        self.held.extend(other.held.iter().cloned());
         for (part, more) in &other.parts {
             let seen = self.parts.entry(part.clone()).or_default();
             seen.yes |= more.yes;
@@ -80,8 +80,8 @@ impl Coverage {
         let mut report = CoverageReport::default();
         for (rule, _, _) in policies.rules() {
             report.rules = report.rules.saturating_add(1);
-            if !self.satisfied.contains(rule) {
-                report.never_satisfied.push(rule.clone());
+            if !self.held.contains(rule) {
+                report.never_held.push(rule.clone());
             }
         }
         for (rule, texts) in policies.condition_parts() {
@@ -101,15 +101,15 @@ impl Coverage {
                 }
             }
         }
-        report.never_satisfied.sort();
+        report.never_held.sort();
         report.untried.sort_by(|a, b| a.rule.cmp(&b.rule));
         report
     }
 }
 
 impl CoverageReport {
-    /// Whether nothing is left to try.
+    /// True if nothing is left to try.
     pub const fn is_full(&self) -> bool {
-        self.never_satisfied.is_empty() && self.untried.is_empty()
+        self.never_held.is_empty() && self.untried.is_empty()
     }
 }

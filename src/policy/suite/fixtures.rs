@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use serde_json::Value;
 
-use super::compiler::{Carried, Compiler, NO_CREDENTIAL};
+use super::compiler::{Carried, NO_CREDENTIAL, SuiteCompiler};
 use crate::authn::{Binding, Credential, PeerFacts, PeerIdentity, RejectedCookie, TokenIdentity};
 use crate::document::Code;
 use crate::document::Spanned;
@@ -19,7 +19,7 @@ use crate::request::{
 };
 use crate::spiffe::SpiffeId;
 
-impl<'a> Compiler<'a> {
+impl<'a> SuiteCompiler<'a> {
     pub(super) fn fixtures(&mut self, spec: &'a PolicySuiteSpec) {
         for (name, peer) in spec.peers.iter().flat_map(|entries| &entries.0) {
             self.reserved(name);
@@ -237,7 +237,7 @@ impl<'a> Compiler<'a> {
         None
     }
 
-    /// Where the client is; none at all where its address is wrong.
+    /// The client's address; none at all where it is wrong.
     pub(super) fn client(&mut self, address: Option<&Spanned<String>>) -> Option<Client> {
         let Some(text) = address else { return Some(Client::Connection) };
         if text.value == "unknown" {

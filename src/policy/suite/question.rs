@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::case::{Case, Question, Suite};
-use super::compiler::{Compiler, KnownIssuer};
+use super::compiler::{KnownIssuer, SuiteCompiler};
 use crate::document::{Diagnostic, SourceFile, question};
 use crate::request::SealedNames;
 
@@ -19,7 +19,7 @@ impl Question {
         problems: &mut Vec<Diagnostic>,
     ) -> Option<Self> {
         let (spec, origin) = question(file).map_err(|problem| problems.push(problem)).ok()?;
-        Compiler::new(&origin, issuers, domains, sealed, problems).question(&spec)
+        SuiteCompiler::new(&origin, issuers, domains, sealed, problems).question(&spec)
     }
 }
 

@@ -26,7 +26,7 @@ pub struct CaseReport {
     pub name: String,
     /// Which of several combinations it is; empty where there is one.
     pub variant: String,
-    /// Where it was written.
+    /// The place where it was written.
     pub place: Span,
     /// The decision, in a line.
     pub decided: String,

@@ -39,7 +39,10 @@ fn annotations_of_the_policy_and_the_rule_go_with_its_decisions() {
         assert_eq!(noted(&decide(&set, &web(), &get(path))), notes, "{path}");
     }
     // The rule that came closest is the one to read about.
-    assert_eq!(noted(&decide(&set, &nobody(), &get("/plain"))), "owner=team-orders ticket=SEC-1");
+    assert_eq!(
+        noted(&decide(&set, &anonymous(), &get("/plain"))),
+        "owner=team-orders ticket=SEC-1"
+    );
     let Decision::Allow(permit) = decide(&set, &web(), &get("/own")) else { panic!("not allowed") };
     let used_up = Decision::Deny(permit.refused(Reason::TokenReplayed.because("")));
     assert!(noted(&used_up).contains("ticket=SEC-2"));

@@ -185,8 +185,8 @@ fn the_callers_copies_of_query_parameters_are_removed() {
         assert!(outcome(&set, &alice(), &get(path)).starts_with("deny eval_error"), "{path}");
     }
     // A parameter without a value is not set, and the caller's copy goes all the same.
-    let nobody = caller(None, Some(json!({})));
-    assert_eq!(allowed(&set, &nobody, &get("/a?tenant=root")).strip_query(), ["tenant"]);
+    let anonymous = caller(None, Some(json!({})));
+    assert_eq!(allowed(&set, &anonymous, &get("/a?tenant=root")).strip_query(), ["tenant"]);
 }
 
 #[test]
@@ -232,7 +232,7 @@ fn documents_choose_the_words_of_a_denial() {
     let host = |path| request("GET", "orders.example.com", path);
     // By the policy: a rule came closest, or none did.
     for path in ["/a", "/nowhere"] {
-        let answer = told(&set, &nobody(), &host(path));
+        let answer = told(&set, &anonymous(), &host(path));
         assert_eq!((answer.status, answer.header("x-team")), (404, Some("orders")), "{path}");
         assert_eq!(answer.header("www-authenticate"), None);
         let body: Value = serde_json::from_str(&answer.body).unwrap();
@@ -240,7 +240,7 @@ fn documents_choose_the_words_of_a_denial() {
         assert_eq!(body, expected, "{path}");
     }
     // By the rule, in place of its policy's.
-    let answer = told(&set, &nobody(), &host("/gone"));
+    let answer = told(&set, &anonymous(), &host("/gone"));
     assert_eq!((answer.status, answer.header("x-team")), (410, None));
     let answer = told(&set, &alice(), &host("/scoped"));
     assert_eq!(answer.status, 403);
@@ -248,10 +248,10 @@ fn documents_choose_the_words_of_a_denial() {
     assert!(answer.body.contains("\"error\":\"insufficient_scope\""), "{}", answer.body);
     // RFC 9457 and gRPC.
     let problem = with_header(host("/a"), "accept", b"application/problem+json");
-    let body: Value = serde_json::from_str(&told(&set, &nobody(), &problem).body).unwrap();
+    let body: Value = serde_json::from_str(&told(&set, &anonymous(), &problem).body).unwrap();
     assert_eq!((&body["status"], &body["detail"]), (&json!(404), &json!("No such thing.")));
     let grpc = with_header(host("/a"), "content-type", b"application/grpc");
-    let answer = told(&set, &nobody(), &grpc);
+    let answer = told(&set, &anonymous(), &grpc);
     assert_eq!(answer.header("grpc-status"), Some("5"));
     assert_eq!(answer.header("grpc-message"), Some(&*format!("No such thing. (decision {ID})")));
 }
@@ -261,7 +261,7 @@ fn documents_choose_the_words_of_a_denial() {
 fn browsers_are_sent_where_the_document_says() {
     let set = closed();
     let host = |path| request("GET", "portal.example.net", path);
-    let answer = told(&set, &nobody(), &browser(host("/x?next=https://evil.example")));
+    let answer = told(&set, &anonymous(), &browser(host("/x?next=https://evil.example")));
     assert_eq!(
         (answer.status, answer.header("location")),
         (302, Some("https://login.example.com/"))
@@ -274,7 +274,7 @@ fn browsers_are_sent_where_the_document_says() {
         with_header(browser(host("/x")), "sec-fetch-mode", b"cors"),
         browser(request("POST", "portal.example.net", "/x")),
     ] {
-        let answer = told(&set, &nobody(), &request);
+        let answer = told(&set, &anonymous(), &request);
         assert_eq!((answer.status, answer.header("location")), (403, None), "{request:?}");
     }
     // A user who may not would come back from the login page at once.
@@ -289,7 +289,7 @@ fn browsers_are_sent_where_the_document_says() {
 fn a_document_cannot_disguise_our_own_failures() {
     use crate::reason::Reason;
     let set = closed();
-    let Decision::Deny(denial) = decide(&set, &nobody(), &get("/a")) else { panic!() };
+    let Decision::Deny(denial) = decide(&set, &anonymous(), &get("/a")) else { panic!() };
     for reason in Reason::ALL {
         let denial =
             crate::policy::Denial { rejection: reason.because("canary"), ..denial.clone() };

@@ -60,10 +60,10 @@ fn methods_are_case_sensitive_and_cannot_be_overridden() {
 #[test]
 fn a_request_without_a_canonical_target_is_denied() {
     let set = rules(&["{ name: r, effect: allow, public: true }"]);
-    assert_eq!(outcome(&set, &nobody(), &get("/a/../b")), "deny path_not_canonical");
-    assert_eq!(outcome(&set, &nobody(), &request("GET", "a@b", "/")), "deny host_invalid");
+    assert_eq!(outcome(&set, &anonymous(), &get("/a/../b")), "deny path_not_canonical");
+    assert_eq!(outcome(&set, &anonymous(), &request("GET", "a@b", "/")), "deny host_invalid");
     assert_eq!(
-        outcome(&set, &nobody(), &request("CONNECT", "orders.example.com", "")),
+        outcome(&set, &anonymous(), &request("CONNECT", "orders.example.com", "")),
         "deny path_not_canonical"
     );
 }
@@ -99,7 +99,7 @@ fn the_peer_is_compared_whole() {
     for (subject, path, expected) in [
         (&web, "/sa", "allow sa"),
         (&deep, "/sa", "deny cert_san sa"),
-        (&nobody(), "/sa", "deny peer_missing sa"),
+        (&anonymous(), "/sa", "deny peer_missing sa"),
         (&web, "/dns", "allow dns"),
         (&web, "/domain", "deny cert_san domain"),
         (&web, "/leaf", "allow leaf"),
@@ -175,7 +175,7 @@ fn the_token_must_be_what_the_rule_asks_for() {
         claims.as_object_mut().unwrap().extend(change.as_object().unwrap().clone());
         assert_eq!(outcome(&set, &caller(None, Some(claims)), &get("/")), expected, "{change}");
     }
-    assert_eq!(outcome(&set, &nobody(), &get("/")), "deny token_missing r");
+    assert_eq!(outcome(&set, &anonymous(), &get("/")), "deny token_missing r");
 }
 
 /// P57: a scope is a whole word.
@@ -364,7 +364,7 @@ fn the_closest_rule_names_the_cause() {
         "{ name: people, effect: allow, token: { issuer: corp, scopes: [orders:write] } }",
         "{ name: elsewhere, effect: allow, on: { paths: [/x] }, token: { issuer: corp, scopes: [y], subjects: [alice] } }",
     ]);
-    assert_eq!(outcome(&set, &nobody(), &get("/")), "deny token_missing people");
+    assert_eq!(outcome(&set, &anonymous(), &get("/")), "deny token_missing people");
     assert_eq!(outcome(&set, &web(), &get("/")), "deny token_missing people");
     assert_eq!(outcome(&set, &alice(), &get("/")), "deny scope_missing people");
 }

@@ -37,7 +37,7 @@ fn without_a_handshake_the_host_is_not_its_name() {
         (ServerName::Name("other.example.com".into()), "deny host_invalid r"),
         (ServerName::Name("orders.example.com".into()), "deny token_missing r"),
     ] {
-        assert_eq!(outcome(&set, &nobody(), &named(sni)), expected);
+        assert_eq!(outcome(&set, &anonymous(), &named(sni)), expected);
     }
 }
 
@@ -52,9 +52,9 @@ fn a_kept_parameter_is_kept_in_its_spelling_alone() {
         ("/?_method=PUT&_Method=PUT&%5Fmethod=PUT", &["_Method", "%5Fmethod"]),
         ("/?_method;x=PUT", &["_method;x"]),
     ] {
-        assert_eq!(allowed(&set, &nobody(), &get(path)).strip_query(), removed, "{path}");
+        assert_eq!(allowed(&set, &anonymous(), &get(path)).strip_query(), removed, "{path}");
     }
-    let hidden = outcome(&set, &nobody(), &get("/?x=1;_method=PUT"));
+    let hidden = outcome(&set, &anonymous(), &get("/?x=1;_method=PUT"));
     assert_eq!(hidden, "deny eval_error r");
 }
 
@@ -116,11 +116,11 @@ fn a_refused_path_is_refused_in_the_same_way_at_every_path() {
     let target = "target: { hosts: [orders.example.com], paths: { emptySegments: mergedByUpstream } }\ndeny: { status: 404 }\nrules:\n";
     let rule = "  - { name: r, effect: allow, public: true, on: { paths: [/a/b] } }";
     let set = compile(&policy("orders", &format!("{target}{rule}")));
-    assert_eq!(outcome(&set, &nobody(), &get("//a/b")), "allow r");
-    assert_eq!(outcome(&set, &nobody(), &get("//x")), "deny no_rule");
+    assert_eq!(outcome(&set, &anonymous(), &get("//a/b")), "allow r");
+    assert_eq!(outcome(&set, &anonymous(), &get("//x")), "deny no_rule");
     for (host, path) in [("orders.example.com", "/a;v=1"), ("orders.example.com:8443", "/a/b")] {
         let request = request("GET", host, path);
-        let Decision::Deny(denial) = decide(&set, &nobody(), &request) else {
+        let Decision::Deny(denial) = decide(&set, &anonymous(), &request) else {
             panic!("{host}{path} is allowed");
         };
         assert_eq!(Answer::of(&denial, &request, ID).status, 403, "{host}{path}");
@@ -179,7 +179,7 @@ fn a_shadow_rule_that_could_not_send_would_not_allow() {
         let subject = caller(None, Some(json!({ "sub": sub })));
         let decision = decide(&set, &subject, &get("/"));
         let [shadow] = decision.shadows() else { panic!("one rule is on trial") };
-        assert_eq!((shadow.satisfied, shadow.changes), (expected, expected == Truth::Holds));
+        assert_eq!((shadow.result, shadow.changes), (expected, expected == Truth::Holds));
     }
 }
 
@@ -195,7 +195,7 @@ fn a_shadow_rule_does_not_allow_what_cannot_be_removed() {
             let decision = decide(&set, &caller(None, None), &get(path));
             assert_eq!(matches!(decision, Decision::Allow(_)), allowed, "{path}");
             let [shadow] = decision.shadows() else { panic!("one rule is on trial") };
-            assert_eq!((shadow.satisfied, shadow.changes), (Truth::Holds, false), "{path}");
+            assert_eq!((shadow.result, shadow.changes), (Truth::Holds, false), "{path}");
         }
     }
 }

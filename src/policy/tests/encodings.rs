@@ -86,8 +86,8 @@ fn both_encodings_give_the_same_decision_or_a_denial() {
     proptest!(config, |(lines in lines())| {
         let (apart, joined) = (with(apart(&lines)), with(joined(&lines)));
         for set in &sets {
-            let by_line = decide(set, &nobody(), &apart).is_allow();
-            let by_map = decide(set, &nobody(), &joined).is_allow();
+            let by_line = decide(set, &anonymous(), &apart).is_allow();
+            let by_map = decide(set, &anonymous(), &joined).is_allow();
             prop_assert!(by_line || !by_map, "the map allows what lines do not: {lines:?}");
         }
     });
@@ -100,8 +100,8 @@ fn plain_values_mean_the_same() {
         for lines in
             [vec![("x-a", "1")], vec![("x-a", "2"), ("date", "1")], vec![("referer", "11")], vec![]]
         {
-            let one = outcome(&set, &nobody(), &with(apart(&lines)));
-            assert_eq!(one, outcome(&set, &nobody(), &with(joined(&lines))), "{lines:?}");
+            let one = outcome(&set, &anonymous(), &with(apart(&lines)));
+            assert_eq!(one, outcome(&set, &anonymous(), &with(joined(&lines))), "{lines:?}");
         }
     }
 }

@@ -9,7 +9,7 @@ use crate::authn::{Binding, Credential, PeerFacts, PeerIdentity, Subject, TokenI
 use crate::clock::UnixTime;
 use crate::document::{self, Kind, SourceFile};
 use crate::evidence_level::EvidenceLevel;
-use crate::policy::{Decision, DecisionId, DecisionRequest, Permit, PolicySet, Sources};
+use crate::policy::{Decision, DecisionId, DecisionRequest, Permit, PolicySet, PolicySources};
 use crate::request::{
     Client, Endpoint, HeaderValue, Headers, RequestView, ServerName, Shown, Target, Text,
 };
@@ -47,7 +47,7 @@ pub(in crate::policy) fn try_compile(text: &str) -> (PolicySet, Vec<document::Di
     let (policies, others): (Vec<_>, Vec<_>) =
         found.into_iter().partition(|document| document.kind() == Kind::Policy);
     let others: Vec<_> = others.iter().map(|document| document.read().unwrap()).collect();
-    let sources = Sources {
+    let sources = PolicySources {
         policies: &policies,
         others: &others,
         fragments: &Fingerprint::random(),
@@ -112,7 +112,7 @@ pub(in crate::policy) fn allowed(
 }
 
 /// A caller without credentials.
-pub(in crate::policy) fn nobody() -> Subject {
+pub(in crate::policy) fn anonymous() -> Subject {
     Subject::assertion(Credential::Absent, Credential::Absent)
 }
 

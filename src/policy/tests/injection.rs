@@ -168,12 +168,12 @@ fn the_callers_copies_of_injected_headers_are_removed() {
     ]
     .iter()
     .fold(get("/b"), |request, (name, value)| with_header(request, name, value.as_bytes()));
-    let Decision::Allow(permit) = decide(&set, &nobody(), &shown_whole(request.clone())) else {
+    let Decision::Allow(permit) = decide(&set, &anonymous(), &shown_whole(request.clone())) else {
         panic!()
     };
     assert_eq!(permit.strip(), ["x-user-id", "x-user_id", "x.user.id", "x_user_id"]);
     assert!(permit.headers().is_empty());
-    let Decision::Allow(permit) = decide(&set, &nobody(), &request) else { panic!() };
+    let Decision::Allow(permit) = decide(&set, &anonymous(), &request) else { panic!() };
     let mixtures = ["x-shadow", "x_shadow", "x-user-id", "x_user-id", "x-user_id", "x_user_id"];
     for name in mixtures.into_iter().chain(["x.user.id"]) {
         assert!(permit.strip().iter().any(|own| own == name), "{name}");
@@ -193,10 +193,10 @@ fn unseen_spellings_of_what_rules_read_are_removed() {
         "{ name: b, effect: deny, when: '\"x-stage\" in request.headers && request.headers[\"x-stage\"] == \"1\"' }",
         "{ name: c, effect: allow, public: true }",
     ]);
-    let permit = allowed(&set, &nobody(), &get("/"));
+    let permit = allowed(&set, &anonymous(), &get("/"));
     let has = |name: &str| permit.strip().iter().any(|own| own == name);
     assert!(has("x_debug") && has("x_stage") && !has("x-debug") && !has("x-stage"));
-    assert!(allowed(&set, &nobody(), &shown_whole(get("/"))).strip().is_empty());
+    assert!(allowed(&set, &anonymous(), &shown_whole(get("/"))).strip().is_empty());
 }
 
 /// P133: what overrides the request line is removed on every allow, in every spelling; what a target keeps, it keeps as it is
@@ -224,7 +224,7 @@ fn overrides_are_removed_unless_a_target_keeps_them() {
         let request = sent.iter().fold(request("GET", host, "/a?_method=PUT"), |request, name| {
             with_header(request, name, b"1")
         });
-        let permit = allowed(&set, &nobody(), &shown_whole(request.clone()));
+        let permit = allowed(&set, &anonymous(), &shown_whole(request.clone()));
         assert_eq!(
             (permit.strip(), permit.strip_query()),
             (
@@ -232,7 +232,7 @@ fn overrides_are_removed_unless_a_target_keeps_them() {
                 &parameters.iter().map(ToString::to_string).collect::<Vec<_>>()[..]
             )
         );
-        let permit = allowed(&set, &nobody(), &request);
+        let permit = allowed(&set, &anonymous(), &request);
         let has = |name: &str| permit.strip().iter().any(|own| own == name);
         assert!(removed.iter().all(|name| has(name)), "{host}");
         assert!(has("x_http_method-override") && has("forwarded") && has("x_forwarded_for"));

@@ -74,8 +74,7 @@ fn a_rule_with_several_tokens_is_reported_once() {
     ]);
     let subject = with(&[("corp", json!({"sub": "alice"})), ("partner", json!({"sub": "bob"}))]);
     let decision = decide(&set, &subject, &get("/"));
-    let shadows: Vec<_> =
-        decision.shadows().iter().map(|own| (own.satisfied, own.changes)).collect();
+    let shadows: Vec<_> = decision.shadows().iter().map(|own| (own.result, own.changes)).collect();
     assert_eq!(shadows, [(Truth::Holds, true)]);
     let mut recorder = TraceRecorder::default();
     let question = crate::policy::DecisionRequest {

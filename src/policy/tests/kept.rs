@@ -9,7 +9,7 @@ use proptest::prelude::*;
 
 use crate::clock::UnixTime;
 use crate::document::{self, Diagnostic, Document, Kind, RawDocument, SourceFile};
-use crate::policy::{PolicySet, Sources};
+use crate::policy::{PolicySet, PolicySources};
 use crate::secret::Fingerprint;
 
 /// Policies: sound ones, ones that are odd by themselves or beside each other, one that time has passed by, and wrong ones.
@@ -88,7 +88,7 @@ fn compile(
     threads: usize,
 ) -> (Arc<PolicySet>, Vec<Diagnostic>) {
     let Set { policies, others, fragments, mut problems } = find(sketch);
-    let sources = Sources {
+    let sources = PolicySources {
         policies: &policies,
         others: &others,
         fragments: &fragments,
@@ -135,7 +135,7 @@ fn many(count: usize) -> String {
 fn compile_text(text: &str, before: Option<&Arc<PolicySet>>, threads: usize) -> Arc<PolicySet> {
     let mut problems = Vec::new();
     let policies = document::find(&SourceFile::new("a.yaml", text), &mut problems);
-    let sources = Sources {
+    let sources = PolicySources {
         policies: &policies,
         others: &[],
         fragments: &Fingerprint::of(b""),

@@ -186,6 +186,6 @@ fn a_deny_rule_is_about_a_path_in_every_way_of_writing_it() {
         assert_eq!(outcome(&set, &web(), &get(path)), "deny rule_denied no-admin", "{path}");
     }
     // The strict policy's allow rule is about canonical paths only.
-    assert_eq!(outcome(&set, &nobody(), &get("/own/a")), "allow own");
-    assert!(!decide(&set, &nobody(), &get("/own/a;x")).is_allow());
+    assert_eq!(outcome(&set, &anonymous(), &get("/own/a")), "allow own");
+    assert!(!decide(&set, &anonymous(), &get("/own/a;x")).is_allow());
 }

@@ -7,7 +7,7 @@ const PROD: &str = "---\napiVersion: countersign.dev/v1alpha1\nkind: TrustDomain
 const EDGE: &str = "---\napiVersion: countersign.dev/v1alpha1\nkind: TrustDomain\nmetadata: { name: edge }\nspec: { spiffe: edge.example, authorities: [] }\n";
 
 /// `code@line:column` of each lint about documents; the first line of `text` is line 1.
-fn doubts(text: &str) -> Vec<String> {
+fn lints(text: &str) -> Vec<String> {
     let (_, problems) = try_compile(text);
     assert!(problems.iter().all(|problem| problem.severity == Severity::Warning), "{problems:?}");
     let place = |problem: &crate::document::Diagnostic| {
@@ -23,7 +23,7 @@ fn of_rules(hosts: &str, rules: &[&str]) -> String {
 }
 
 fn one(rule: &str) -> Vec<String> {
-    doubts(&of_rules("{ hosts: [a.example.com] }", &[rule]))
+    lints(&of_rules("{ hosts: [a.example.com] }", &[rule]))
 }
 
 #[test]
@@ -75,7 +75,7 @@ fn an_allow_rule_behind_a_wall_is_found() {
                 policy("p", &format!("target: {{ hosts: [a.example.com] }}\nrules: [{allow}]")),
                 policy("q", &format!("target: {target}\nrules: [{deny}]")),
             ];
-            let found = doubts(&text.concat());
+            let found = lints(&text.concat());
             assert_eq!(found.len(), expected, "{deny} {target} {found:?}");
         }
     }
@@ -86,11 +86,11 @@ fn an_allow_rule_behind_a_wall_is_found() {
         ),
         policy("q", "target: { hosts: [a.example.com] }\nrules: [{ name: d, effect: deny }]"),
     ];
-    assert!(doubts(&text.concat()).is_empty(), "one of the hosts is free");
+    assert!(lints(&text.concat()).is_empty(), "one of the hosts is free");
 }
 
 #[test]
-fn a_pattern_that_nobody_vouches_for_is_found() {
+fn a_pattern_that_no_trust_domain_vouches_for_is_found() {
     let rule = |peer: &str| {
         of_rules(
             "{ hosts: [a.example.com] }",
@@ -104,9 +104,9 @@ fn a_pattern_that_nobody_vouches_for_is_found() {
         ("spiffe: ['spiffe://edge.example/a'], trustDomain: edge", 0),
         ("any: true", 1),
     ] {
-        let found = doubts(&[PROD, EDGE, &rule(peer)].concat());
+        let found = lints(&[PROD, EDGE, &rule(peer)].concat());
         assert_eq!(found.len(), expected, "{peer} {found:?}");
-        assert_eq!(doubts(&rule(peer)).len(), 0, "nothing is known of trust domains");
+        assert_eq!(lints(&rule(peer)).len(), 0, "nothing is known of trust domains");
     }
 }
 
@@ -118,7 +118,7 @@ fn repetitions_are_found_at_their_place() {
             "{ name: r, effect: allow, on: { methods: [GET, GET] }, token: { issuer: corp, scopes: [a, b, a] } }",
         ],
     );
-    let found = doubts(&text);
+    let found = lints(&text);
     assert_eq!(
         found,
         [
@@ -150,7 +150,7 @@ fn odd_conditions_are_found() {
 fn a_deny_rule_leaves_nothing_open_without_a_word() {
     let open = |deny: &str, allow: &str| {
         let text = of_rules("{ hosts: [a.example.com] }", &[deny, allow]);
-        let found = doubts(&text);
+        let found = lints(&text);
         found.iter().filter(|doubt| doubt.starts_with("deny-leaves-open")).count()
     };
     let wide = "{ name: a, effect: allow, peer: { any: true } }";
@@ -212,7 +212,7 @@ fn a_deny_rule_leaves_nothing_open_without_a_word() {
             ),
         );
         let allow = policy("a", &format!("target: {allowed}\nrules:\n  - {wide}"));
-        let found = doubts(&format!("{deny}{allow}"));
+        let found = lints(&format!("{deny}{allow}"));
         let open = found.iter().filter(|doubt| doubt.starts_with("deny-leaves-open")).count();
         assert_eq!(open, expected, "{denied} {allowed}: {found:?}");
     }

@@ -113,8 +113,8 @@ fn a_redirect_ends() {
         answer.header("set-cookie"),
         Some("session=; Max-Age=0; Path=/; Secure; HttpOnly; SameSite=Lax")
     );
-    let nobody = told(&nobody(), "/own");
-    assert_eq!((nobody.status, nobody.header("set-cookie")), (303, None));
+    let denied = told(&anonymous(), "/own");
+    assert_eq!((denied.status, denied.header("set-cookie")), (303, None));
     let trouble = told(&with_cookie(false, false, Reason::KeysStale), "/own");
     assert_eq!((trouble.status, trouble.header("set-cookie")), (503, None));
     // Without the word, the page to log in is refused, and no browser is sent to it from itself.

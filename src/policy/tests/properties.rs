@@ -51,8 +51,8 @@ fn said(decision: &Decision) -> String {
 /// The rules that count and are about the request, with their results.
 fn judged(recorder: &TraceRecorder) -> Vec<(RuleName, Effect, Truth)> {
     let rules = recorder.rules.iter().filter_map(|trace| match &trace.outcome {
-        RuleOutcome::Judged { effect, mode: Mode::Enforce, satisfied, .. } => {
-            Some((trace.rule.clone(), *effect, *satisfied))
+        RuleOutcome::Judged { effect, mode: Mode::Enforce, result, .. } => {
+            Some((trace.rule.clone(), *effect, *result))
         }
         RuleOutcome::Judged { .. } | RuleOutcome::NotAbout(_) => None,
     });
@@ -139,9 +139,9 @@ proptest! {
         let mut recorder = TraceRecorder::default();
         let decision = set(&numbered(&sketches)).evaluate_traced(&ask(&subject, &view), &mut recorder);
         let Decision::Allow(permit) = decision else { return Ok(()) };
-        for (rule, effect, satisfied) in judged(&recorder) {
-            prop_assert!(effect == Effect::Allow || satisfied == Truth::Fails);
-            prop_assert!(rule != *permit.rule() || satisfied == Truth::Holds);
+        for (rule, effect, result) in judged(&recorder) {
+            prop_assert!(effect == Effect::Allow || result == Truth::Fails);
+            prop_assert!(rule != *permit.rule() || result == Truth::Holds);
         }
     }
 
@@ -187,10 +187,10 @@ proptest! {
             prop_assert!(named.unwrap_or(true), "the rule that is named is one that was seen to deny or to fail");
         }
         for trace in &recorder.rules {
-            let RuleOutcome::Judged { satisfied, checks, .. } = &trace.outcome else { continue };
+            let RuleOutcome::Judged { result, checks, .. } = &trace.outcome else { continue };
             let all: Vec<_> = checks.iter().map(|check| check.truth).collect();
             let expected = if all.contains(&Truth::Fails) { Truth::Fails } else if all.contains(&Truth::Unknown) { Truth::Unknown } else { Truth::Holds };
-            prop_assert_eq!(*satisfied, expected, "the checks of a rule account for what became of it");
+            prop_assert_eq!(*result, expected, "the checks of a rule account for what became of it");
             for check in checks {
                 prop_assert_eq!(check.suggestion.is_some(), check.truth != Truth::Holds);
                 prop_assert!(!check.check.is_empty());
@@ -275,16 +275,16 @@ fn random_questions_reach_every_kind_of_decision_and_check() {
             }
         }
         let judged = judged(&recorder);
-        let satisfied =
+        let result =
             judged.iter().filter(|(_, e, t)| (*e, *t) == (Effect::Allow, Truth::Holds)).count();
         let kind = match &decision {
-            Decision::Allow(_) if satisfied > 1 => "allowed by one of several",
+            Decision::Allow(_) if result > 1 => "allowed by one of several",
             Decision::Allow(_) => "allowed by one",
             Decision::Deny(denial) => {
                 let reason = denial.rejection.reason();
                 let refused = [Reason::CertExpired, Reason::TokenExpired].contains(&reason);
                 match (reason == Reason::EvalError, reason == Reason::RuleDenied) {
-                    (true, _) if satisfied > 0 => "allowed but for a doubt",
+                    (true, _) if result > 0 => "allowed but for a doubt",
                     (true, _) => "doubted",
                     (_, true) => "denied",
                     (false, false) if refused => "refused",

@@ -8,7 +8,7 @@ const WEB: &str = "{ name: web, effect: allow, on: { paths: [/web] }, peer: { an
 
 fn shadows(set: &crate::policy::PolicySet, path: &str) -> Vec<(String, Truth, bool)> {
     let decision = decide(set, &web(), &get(path));
-    decision.shadows().iter().map(|s| (s.rule.rule.to_string(), s.satisfied, s.changes)).collect()
+    decision.shadows().iter().map(|s| (s.rule.rule.to_string(), s.result, s.changes)).collect()
 }
 
 /// P16: a rule in shadow mode is reported and changes nothing.
@@ -65,9 +65,9 @@ fn a_recorder_sees_every_check_and_the_same_decision() {
     assert_eq!(format!("{traced:?}"), format!("{:?}", set.evaluate(&question)));
     let outcomes: Vec<_> = recorder.rules.iter().map(|trace| &trace.outcome).collect();
     assert_eq!(outcomes.len(), 1, "rules of other paths are not visited");
-    let RuleOutcome::Judged { satisfied, checks, .. } = outcomes[0] else { panic!() };
+    let RuleOutcome::Judged { result, checks, .. } = outcomes[0] else { panic!() };
     let checks: Vec<_> = checks.iter().map(|c| (c.check.as_str(), c.truth)).collect();
-    assert_eq!(*satisfied, Truth::Fails);
+    assert_eq!(*result, Truth::Fails);
     assert_eq!(checks, [("header x", Truth::Fails), ("token.issuers", Truth::Fails)]);
     let mut recorder = TraceRecorder::default();
     let other = request_to_post();

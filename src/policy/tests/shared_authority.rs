@@ -6,7 +6,7 @@ use crate::evidence_level::EvidenceLevel;
 
 /// Vouched for by `domains`, and perhaps of `unsure`.
 fn of(domains: &[&str], unsure: &[&str]) -> Subject {
-    let [first, others @ ..] = domains else { panic!("nobody vouches") };
+    let [first, others @ ..] = domains else { panic!("no domain vouches") };
     let owned = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
     let facts = PeerFacts {
         other_trust_domains: owned(others),

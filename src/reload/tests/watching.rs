@@ -9,12 +9,12 @@ use std::time::Duration;
 
 use notify::{Event, RecursiveMode, Watcher as _};
 
-use super::super::watch::{Watch, is_change};
+use super::super::watch::{FileWatch, is_change};
 
 /// A watch, and what it tells.
-fn watch() -> (Watch, Receiver<()>) {
+fn watch() -> (FileWatch, Receiver<()>) {
     let (tell, told) = channel();
-    (Watch::new(Arc::new(move || tell.send(()).unwrap())), told)
+    (FileWatch::new(Arc::new(move || tell.send(()).unwrap())), told)
 }
 
 fn folder(path: &Path, content: &str) {
@@ -44,7 +44,7 @@ fn a_change_is_heard_however_the_folder_is_reached() {
     };
     let (mut watch, told) = watch();
     let paths = [at("link")];
-    let arm = |watch: &mut Watch| {
+    let arm = |watch: &mut FileWatch| {
         watch.arm(&paths, &[]);
         assert_eq!(watch.problem(), None);
     };
@@ -74,7 +74,7 @@ fn a_change_is_heard_however_the_folder_is_reached() {
     hear(&told, "a file in the folder that took the place");
 }
 
-/// What happens beside the documents in folders above them is no reason to read them.
+/// Changes beside the documents in folders above them are no reason to read them.
 #[test]
 fn neighbours_are_not_heard() {
     let root = tempfile::tempdir().unwrap();
@@ -108,7 +108,7 @@ fn without_a_watcher_the_files_are_looked_at() {
     static LEFT: AtomicBool = AtomicBool::new(false);
     let root = tempfile::tempdir().unwrap();
     let (tell, told) = channel();
-    let mut watch = Watch::made_by(
+    let mut watch = FileWatch::made_by(
         |hear| match LEFT.load(Ordering::SeqCst) {
             true => notify::recommended_watcher(hear),
             false => Err(notify::Error::io(std::io::Error::from_raw_os_error(24))),

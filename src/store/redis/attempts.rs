@@ -7,7 +7,7 @@ use redis::Cmd;
 
 use super::script::Keys;
 use crate::secret::hex;
-use crate::store::Key;
+use crate::store::StoreKey;
 
 /// Arguments: microseconds for one attempt, and for all of them. Answers with the microseconds until the next one; 0 where there
 /// is room. A time that is later than it can be is from before the server's clock went back.
@@ -23,7 +23,7 @@ redis.call('SET', KEYS[1], string.format('%.0f', full), 'PX', string.format('%.0
 return '0'";
 
 /// The command that counts an attempt of `key`.
-pub(super) fn count(keys: &Keys, key: &Key, interval: Duration, failures: u32) -> Cmd {
+pub(super) fn count(keys: &Keys, key: &StoreKey, interval: Duration, failures: u32) -> Cmd {
     let interval = interval.as_micros().max(1);
     let mut eval = Cmd::new();
     eval.arg("EVAL").arg(COUNT).arg(1).arg(format!("{}:attempts:{}", keys.prefix(), hex(key)));

@@ -20,19 +20,19 @@ use crate::secret::Secret;
 
 /// The server or the cluster to connect to.
 #[derive(Debug)]
-pub(super) struct Target {
+pub(super) struct RedisTarget {
     options: RedisOptions,
     servers: Vec<ConnectionInfo>,
 }
 
 /// A connection that many requests use at a time.
 #[derive(Clone)]
-pub(super) enum Connection {
+pub(super) enum RedisConnection {
     One(MultiplexedConnection),
     Cluster(ClusterConnection),
 }
 
-impl Target {
+impl RedisTarget {
     /// # Errors
     /// A URL or a file cannot be used. Files are checked so that a mistake in the settings is reported at the start.
     pub(super) fn read(options: &RedisOptions) -> Result<Self, String> {
@@ -50,18 +50,18 @@ impl Target {
     }
 
     /// Connects and says who we are.
-    pub(super) async fn connect(&self) -> Result<Connection, String> {
+    pub(super) async fn connect(&self) -> Result<RedisConnection, String> {
         tokio::time::timeout(STORE_CONNECT_TIMEOUT, self.open())
             .await
             .map_err(|_| format!("no connection within {STORE_CONNECT_TIMEOUT:?}"))?
     }
 
-    async fn open(&self) -> Result<Connection, String> {
+    async fn open(&self) -> Result<RedisConnection, String> {
         let password = self.password()?;
         if self.options.cluster.is_some() {
             let client = self.cluster(password.as_ref()).map_err(|error| plain(&error))?;
             let connection = client.get_async_connection().await;
-            return connection.map(Connection::Cluster).map_err(|error| plain(&error));
+            return connection.map(RedisConnection::Cluster).map_err(|error| plain(&error));
         }
         let client = match &self.options.sentinel {
             Some(sentinel) => self.found_by(sentinel, password.as_ref()).await?,
@@ -72,7 +72,7 @@ impl Target {
             // Every command has our own, shorter bound.
             .set_response_timeout(Some(STORE_CONNECT_TIMEOUT));
         let connection = client.get_multiplexed_async_connection_with_config(&config).await;
-        connection.map(Connection::One).map_err(|error| plain(&error))
+        connection.map(RedisConnection::One).map_err(|error| plain(&error))
     }
 
     fn single(&self, password: Option<&Secret<String>>) -> Result<Client, String> {
@@ -196,7 +196,7 @@ fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
-impl Connection {
+impl RedisConnection {
     pub(super) async fn query<T: FromRedisValue>(&mut self, command: &Cmd) -> RedisResult<T> {
         match self {
             Self::One(connection) => command.query_async(connection).await,

@@ -1,16 +1,16 @@
-//! Whether a server may forget what it was asked to store, by what it says of itself. A one-time credential whose use is forgotten
+//! The check that a server does not forget what it stores, by what it says of itself. A one-time credential whose use is forgotten
 //! works again.
 
 use redis::{Cmd, RedisResult, Value};
 
-use super::connect::{Connection, plain};
+use super::connect::{RedisConnection, plain};
 
-/// What a server is asked, with the member of the answer and the value that it must have.
+/// The questions to a server, with the member of the answer and the value that it must have.
 const ASKED: [(&str, &str, &str); 2] =
     [("memory", "maxmemory_policy", "noeviction"), ("persistence", "aof_enabled", "1")];
 
 /// Why the server, or one of a cluster, may forget; `None` where each of them says that it does not.
-pub(super) async fn why(connection: &mut Connection) -> Option<String> {
+pub(super) async fn why(connection: &mut RedisConnection) -> Option<String> {
     let mut reasons = Vec::new();
     for (section, member, expected) in ASKED {
         let mut info = Cmd::new();
@@ -46,7 +46,7 @@ fn collect(value: &Value, texts: &mut Vec<String>) {
     }
 }
 
-/// What is wrong with the first answer that is not as expected.
+/// The fault of the first answer that is not as expected.
 fn fault(texts: &[String], member: &str, expected: &str) -> Option<String> {
     let mut values = texts.iter().map(|text| value(text, member));
     let wrong = values.find(|value| *value != Some(expected));

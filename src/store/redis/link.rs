@@ -1,4 +1,4 @@
-//! Whether the server is there: one task connects, looks for news and connects again; requests only ever use what it holds up.
+//! The link to the server: one task connects, looks for news and connects again; requests only ever use what it holds up.
 
 use std::fmt;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -10,7 +10,7 @@ use redis::{Cmd, FromRedisValue, RedisError};
 use tokio::sync::{Notify, watch};
 
 use super::super::{Forgetful, Position, RedisOptions, StoreError, StoreHealth};
-use super::connect::{Connection, Target, plain};
+use super::connect::{RedisConnection, RedisTarget, plain};
 use super::forgetful;
 use super::script::Keys;
 use crate::clock::{Clock, jitter};
@@ -32,7 +32,7 @@ pub(super) struct Link {
 
 /// One connection, until it is given up.
 struct Live {
-    connection: Connection,
+    connection: RedisConnection,
     failures: AtomicU32,
 }
 
@@ -112,7 +112,7 @@ impl Link {
     }
 
     /// Keeps the link up for as long as the process lives.
-    pub(super) async fn supervise(self: Arc<Self>, target: Target, keys: Keys) {
+    pub(super) async fn supervise(self: Arc<Self>, target: RedisTarget, keys: Keys) {
         let (first, longest) = STORE_RECONNECT;
         let mut pause = first;
         loop {
@@ -130,7 +130,7 @@ impl Link {
     }
 
     /// A connection over which a write and a read were answered in time: a server that only accepts connections is not back.
-    async fn connect(&self, target: &Target, keys: &Keys) -> Result<Arc<Live>, String> {
+    async fn connect(&self, target: &RedisTarget, keys: &Keys) -> Result<Arc<Live>, String> {
         let mut connection = target.connect().await?;
         let proof = async {
             let _: i64 = connection.query(&keys.begin_epoch()).await?;
@@ -145,8 +145,8 @@ impl Link {
         Ok(Arc::new(Live { connection, failures: AtomicU32::new(0) }))
     }
 
-    /// Whether the server keeps what was written: an error where it may not, and is not to be used then.
-    async fn examine(&self, connection: &mut Connection) -> Result<(), String> {
+    /// Checks that the server keeps what was written: an error where it may not, and is not to be used then.
+    async fn examine(&self, connection: &mut RedisConnection) -> Result<(), String> {
         let asked =
             tokio::time::timeout(self.timeout.saturating_mul(2), forgetful::why(connection));
         let found = asked.await.unwrap_or_else(|_| Some(forgetful::unknown()));

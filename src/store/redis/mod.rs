@@ -17,8 +17,8 @@ use tokio::task::JoinHandle;
 use super::claim;
 use super::memory::Memory;
 use super::{
-    FirstUse, Key, OnLoss, Page, Position, Record, RedisOptions, StoreError, StoreHealth,
-    StoreMemoryOptions,
+    FirstUse, KeyPage, OnLoss, Position, RedisOptions, StoreError, StoreHealth, StoreKey,
+    StoreMemoryOptions, StoredRecord,
 };
 use crate::clock::{Clock, UnixTime};
 use crate::limits::MAX_SHARED_PAGE;
@@ -33,14 +33,14 @@ pub(super) struct Redis {
     link: Arc<Link>,
     keys: Keys,
     clock: Arc<dyn Clock>,
-    /// Where claims are made too, so that this replica knows its own when the server is lost.
+    /// A local copy of the claims, so that this replica knows its own when the server is lost.
     local: Option<Memory>,
     supervisor: JoinHandle<()>,
 }
 
 impl Redis {
     pub(super) fn start(options: &RedisOptions, clock: Arc<dyn Clock>) -> Result<Self, String> {
-        let target = connect::Target::read(options)?;
+        let target = connect::RedisTarget::read(options)?;
         let keys = Keys::new(&options.prefix);
         let local = (options.on_loss == OnLoss::Local)
             .then(|| Memory::new(&StoreMemoryOptions::default(), Arc::clone(&clock)));
@@ -51,14 +51,14 @@ impl Redis {
 
     pub(super) async fn first_use(
         &self,
-        key: &Key,
+        key: &StoreKey,
         expires: UnixTime,
     ) -> Result<FirstUse, StoreError> {
         claim::first_use(key, expires, self.local.as_ref(), self.claim(key, expires)).await
     }
 
     /// `SET key 1 NX PX millis`: one command, so that one of all who send it is the first.
-    async fn claim(&self, key: &Key, expires: UnixTime) -> Result<FirstUse, StoreError> {
+    async fn claim(&self, key: &StoreKey, expires: UnixTime) -> Result<FirstUse, StoreError> {
         let millis = claim::kept_for(expires, self.clock.now()).as_millis();
         let mut command = Cmd::new();
         command.arg("SET").arg(self.keys.first_use(key)).arg(1).arg("NX").arg("PX");
@@ -75,7 +75,7 @@ impl Redis {
 
     pub(super) async fn count_attempt(
         &self,
-        key: &Key,
+        key: &StoreKey,
         interval: Duration,
         failures: u32,
     ) -> Result<Option<Duration>, StoreError> {
@@ -86,7 +86,7 @@ impl Redis {
 
     pub(super) async fn publish(
         &self,
-        record: &Record,
+        record: &StoredRecord,
         order: u64,
     ) -> Result<Position, StoreError> {
         let command = self.keys.publish(record, order);
@@ -99,7 +99,7 @@ impl Redis {
         &self,
         after: Position,
         limit: usize,
-    ) -> Result<Page, StoreError> {
+    ) -> Result<KeyPage, StoreError> {
         let limit = limit.clamp(1, MAX_SHARED_PAGE);
         let answer: script::PageAnswer = self.link.ask(&self.keys.read(after, limit)).await?;
         answer.into_page(after, limit)
@@ -122,7 +122,7 @@ impl Drop for Redis {
 
 impl Keys {
     /// Keys are hashes already; their hexadecimal form spreads over a cluster.
-    fn first_use(&self, key: &Key) -> String {
+    fn first_use(&self, key: &StoreKey) -> String {
         format!("{}:use:{}", self.prefix(), hex(key))
     }
 }

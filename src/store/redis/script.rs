@@ -7,7 +7,7 @@
 
 use redis::Cmd;
 
-use super::super::{Key, Page, Position, Record, StoreError};
+use super::super::{KeyPage, Position, StoreError, StoreKey, StoredRecord};
 use crate::clock::UnixTime;
 
 /// The names of our keys.
@@ -100,7 +100,7 @@ impl Keys {
         command("HMGET", |look| look.arg(&self.meta).arg("epoch").arg("revision"))
     }
 
-    pub(super) fn publish(&self, record: &Record, order: u64) -> Cmd {
+    pub(super) fn publish(&self, record: &StoredRecord, order: u64) -> Cmd {
         let expires = record.expires.map(|at| at.as_millis().to_string()).unwrap_or_default();
         self.eval(PUBLISH, |eval| {
             eval.arg(&record.id).arg(wrap(record)).arg(expires).arg(fresh_epoch()).arg(order)
@@ -143,14 +143,14 @@ impl redis::FromRedisValue for PageAnswer {
 
 impl PageAnswer {
     /// The page, or the reason why it is none: another program may have written to the keys.
-    pub(super) fn into_page(self, after: Position, limit: usize) -> Result<Page, StoreError> {
+    pub(super) fn into_page(self, after: Position, limit: usize) -> Result<KeyPage, StoreError> {
         let Self { epoch, last, ids, revisions, values } = self;
         let garbage = || StoreError::Refused("shared records that we did not write".into());
         let more = ids.len() >= limit;
         let reached = revisions.last().copied().unwrap_or(last);
         let records = ids.iter().zip(values).filter_map(|(id, value)| Some((id, value?)));
         let records = records.map(|(id, value)| unwrap(id, &value)).collect::<Option<Vec<_>>>();
-        Ok(Page {
+        Ok(KeyPage {
             records: records.ok_or_else(garbage)?,
             position: Position { epoch, revision: if more { reached } else { last } },
             more,
@@ -160,16 +160,16 @@ impl PageAnswer {
 }
 
 /// A record as a hash holds it: its expiry in eight bytes (the greatest: never), then what it says.
-fn wrap(record: &Record) -> Vec<u8> {
+fn wrap(record: &StoredRecord) -> Vec<u8> {
     let expires = record.expires.map_or(i64::MAX, UnixTime::as_millis);
     [&expires.to_be_bytes()[..], &record.bytes].concat()
 }
 
-fn unwrap(id: &[u8], value: &[u8]) -> Option<Record> {
+fn unwrap(id: &[u8], value: &[u8]) -> Option<StoredRecord> {
     let (expires, bytes) = value.split_first_chunk::<8>()?;
     let expires = i64::from_be_bytes(*expires);
-    Some(Record {
-        id: Key::try_from(id).ok()?,
+    Some(StoredRecord {
+        id: StoreKey::try_from(id).ok()?,
         bytes: bytes.to_owned(),
         expires: (expires != i64::MAX).then(|| UnixTime::from_millis(expires)),
     })

@@ -1,4 +1,4 @@
-//! What the store promises, in memory and of its settings. `tests/e2e/store.rs` has a real Redis.
+//! The promises of the store, in memory and of its settings. `tests/e2e/store.rs` has a real Redis.
 
 mod replay;
 pub(crate) mod scripted;
@@ -21,8 +21,8 @@ fn bounded(first_uses: usize) -> (FixedClock, Store) {
     (clock, store)
 }
 
-fn record(id: u8, text: &str) -> Record {
-    Record { id: [id; 32], bytes: text.into(), expires: None }
+fn record(id: u8, text: &str) -> StoredRecord {
+    StoredRecord { id: [id; 32], bytes: text.into(), expires: None }
 }
 
 #[tokio::test]
@@ -100,7 +100,7 @@ async fn records_are_read_in_order_by_pages_and_once() {
     assert_eq!((nothing.records.len(), nothing.more, nothing.restarted), (0, false, false));
     let other_life = Position { epoch: 99, revision: 3 };
     assert!(store.records_after(other_life, 2).await.unwrap().restarted);
-    let large = Record { bytes: vec![0; MAX_SHARED_RECORD_BYTES + 1], ..record(1, "") };
+    let large = StoredRecord { bytes: vec![0; MAX_SHARED_RECORD_BYTES + 1], ..record(1, "") };
     assert!(matches!(store.publish(&large, 0).await, Err(StoreError::TooLarge(_))));
 }
 

@@ -10,18 +10,20 @@ use tokio::task::{Id, try_id};
 
 use crate::clock::{Clock, UnixTime};
 use crate::store::memory::Memory;
-use crate::store::{FirstUse, Key, Page, Position, Record, StoreError, StoreMemoryOptions, claim};
+use crate::store::{
+    FirstUse, KeyPage, Position, StoreError, StoreKey, StoreMemoryOptions, StoredRecord, claim,
+};
 use crate::sync::lock;
 
-/// What the replicas share.
+/// The state that the replicas share.
 #[derive(Debug, Default)]
 pub(crate) struct Server {
     at: Position,
     lives: u64,
-    records: BTreeMap<u64, Record>,
-    newest: HashMap<Key, (u64, u64)>,
+    records: BTreeMap<u64, StoredRecord>,
+    newest: HashMap<StoreKey, (u64, u64)>,
     /// Until when each claim is kept, by the server's own clock.
-    claims: HashMap<Key, UnixTime>,
+    claims: HashMap<StoreKey, UnixTime>,
 }
 
 /// One replica's way to the server.
@@ -64,7 +66,7 @@ impl Server {
         *self = Self { lives: self.lives, ..Self::default() };
     }
 
-    fn publish(&mut self, record: &Record, order: u64) -> Position {
+    fn publish(&mut self, record: &StoredRecord, order: u64) -> Position {
         self.begin();
         if self.newest.get(&record.id).is_some_and(|(_, known)| *known > order) {
             return self.at;
@@ -77,11 +79,11 @@ impl Server {
         self.at
     }
 
-    fn page(&self, after: Position) -> Page {
+    fn page(&self, after: Position) -> KeyPage {
         let from = if after.epoch == self.at.epoch { after.revision } else { 0 };
         let restarted = after != Position::default() && after.epoch != self.at.epoch;
         let records = self.records.range(from + 1..).map(|(_, record)| record.clone()).collect();
-        Page { records, position: self.at, more: false, restarted }
+        KeyPage { records, position: self.at, more: false, restarted }
     }
 }
 
@@ -109,7 +111,7 @@ impl Scripted {
         calls.remove(place).end.send(end).is_ok()
     }
 
-    /// What `call` gives, once the test ends it.
+    /// The result of `call`, once the test ends it.
     async fn ask<T>(&self, call: impl FnOnce(&mut Server) -> T) -> Result<T, StoreError> {
         let (end, ended) = oneshot::channel();
         lock(&self.calls).push(Call { task: try_id(), end });
@@ -125,7 +127,7 @@ impl Scripted {
 
     pub(in crate::store) async fn first_use(
         &self,
-        key: &Key,
+        key: &StoreKey,
         expires: UnixTime,
     ) -> Result<FirstUse, StoreError> {
         let kept = claim::kept_for(expires, self.clocks[0].now());
@@ -142,7 +144,7 @@ impl Scripted {
 
     pub(in crate::store) async fn publish(
         &self,
-        record: &Record,
+        record: &StoredRecord,
         order: u64,
     ) -> Result<Position, StoreError> {
         self.ask(|server| server.publish(record, order)).await
@@ -151,7 +153,7 @@ impl Scripted {
     pub(in crate::store) async fn records_after(
         &self,
         after: Position,
-    ) -> Result<Page, StoreError> {
+    ) -> Result<KeyPage, StoreError> {
         self.ask(|server| server.page(after)).await
     }
 

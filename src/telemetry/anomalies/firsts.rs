@@ -2,7 +2,7 @@
 
 use quick_cache::sync::Cache;
 
-use super::seen::Seen;
+use super::seen::ProvenDecision;
 use super::signal::Signal;
 use crate::clock::UnixTime;
 use crate::limits::{MAX_ANOMALY_NAMES, MAX_ANOMALY_VALUES};
@@ -22,7 +22,7 @@ impl Default for Firsts {
 }
 
 impl Firsts {
-    pub(super) fn look(&self, seen: &Seen, found: &mut impl FnMut(Signal, &str, String)) {
+    pub(super) fn look(&self, seen: &ProvenDecision, found: &mut impl FnMut(Signal, &str, String)) {
         let (Some(name), Some(peer)) = (seen.peer_name(), seen.peer.as_ref()) else { return };
         let own = Fingerprint::of(name.as_bytes());
         let mut value = |signal, value: &str| {
@@ -39,14 +39,15 @@ impl Firsts {
         }
         if let (Some(key), Some(from), Some(until)) = (peer.spki, peer.not_before, peer.not_after) {
             let middle = from.plus(until.since(from) / 2);
-            if self.keys.get(&own).is_some_and(|(old, early)| old != key && seen.at < early) {
+            let is_new = self.is_new((Signal::CertificateKey, own), &key.to_hex());
+            if is_new && self.keys.get(&own).is_some_and(|(_, early)| seen.at < early) {
                 found(Signal::CertificateKey, &name, format!("the key {} is new", key.to_hex()));
             }
             self.keys.insert(own, (key, middle));
         }
     }
 
-    /// Whether `key` had other values until now, and not this one.
+    /// True if `key` had other values until now, and not this one.
     fn is_new(&self, key: (Signal, Fingerprint), value: &str) -> bool {
         let value = Fingerprint::of(value.as_bytes());
         let mut known = self.values.get(&key).unwrap_or_default();

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::seen::Seen;
+use super::seen::ProvenDecision;
 use super::signal::Signal;
 use crate::document::HumanDuration;
 use crate::secret::Fingerprint;
@@ -18,7 +18,11 @@ const KEPT: usize = 64;
 const ENOUGH: usize = 8;
 
 impl Lifetimes {
-    pub(super) fn look(&mut self, seen: &Seen, found: &mut impl FnMut(Signal, &str, String)) {
+    pub(super) fn look(
+        &mut self,
+        seen: &ProvenDecision,
+        found: &mut impl FnMut(Signal, &str, String),
+    ) {
         let Some(peer) = &seen.peer else { return };
         let (Some(certificate), Some(from), Some(until)) =
             (peer.certificate, peer.not_before, peer.not_after)

@@ -15,7 +15,7 @@ use crate::secret::Fingerprint;
 use crate::slots::network;
 
 /// A decision about a caller who proved something.
-pub(super) struct Seen {
+pub(super) struct ProvenDecision {
     pub(super) at: UnixTime,
     pub(super) decision: DecisionId,
     pub(super) denied: bool,
@@ -25,13 +25,13 @@ pub(super) struct Seen {
     pub(super) network: Option<IpAddr>,
 }
 
-impl Seen {
+impl ProvenDecision {
     /// Nothing where the decision says nothing: the trouble was ours.
     pub(super) fn of(view: &RequestView, outcome: &Outcome) -> Option<Self> {
         let ours = matches!(&outcome.decision, Decision::Deny(denial)
             if denial.rejection.client_answer() == ClientAnswer::Unavailable);
         let subject = outcome.subject.as_ref().filter(|_| !ours)?;
-        let policy = outcome.decision.rule().map(|rule| Arc::clone(&rule.policy));
+        let policy = outcome.decision.policy().cloned();
         let is_known = subject.peer().verified().is_some() || subject.tokens().verified().is_some();
         if policy.is_none() && !is_known {
             return None;

@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use quick_cache::sync::Cache;
 
-use super::seen::Seen;
+use super::seen::ProvenDecision;
 use super::signal::Signal;
 use crate::clock::UnixTime;
 use crate::limits::MAX_ANOMALY_NAMES;
 use crate::secret::Fingerprint;
 
-pub(super) struct Shares(Cache<(Signal, Fingerprint), Spans>);
+pub(super) struct FamilyShares(Cache<(Signal, Fingerprint), Spans>);
 
 /// The span that is under way, and the share of denials before it.
 #[derive(Clone, Copy, Debug)]
@@ -32,14 +32,14 @@ const ENOUGH: u32 = 20;
 const LOW: f64 = 0.1;
 const HIGH: f64 = 0.5;
 
-impl Default for Shares {
+impl Default for FamilyShares {
     fn default() -> Self {
         Self(Cache::new(MAX_ANOMALY_NAMES))
     }
 }
 
-impl Shares {
-    pub(super) fn look(&self, seen: &Seen, found: &mut impl FnMut(Signal, &str, String)) {
+impl FamilyShares {
+    pub(super) fn look(&self, seen: &ProvenDecision, found: &mut impl FnMut(Signal, &str, String)) {
         let policy = seen.policy.as_ref().map(ToString::to_string);
         let named = [(Signal::PeerDenials, seen.peer_name()), (Signal::PolicyDenials, policy)];
         for (signal, name) in named {
@@ -61,7 +61,7 @@ impl Spans {
     }
 
     /// Counts a decision. Whether the share has become high with it.
-    fn add(&mut self, seen: &Seen) -> bool {
+    fn add(&mut self, seen: &ProvenDecision) -> bool {
         if seen.at < self.since || seen.at.since(self.since) >= SPAN {
             let before = if self.all >= ENOUGH { Some(self.share()) } else { self.before };
             *self = Self { before, ..Self::since(seen.at) };

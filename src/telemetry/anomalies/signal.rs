@@ -39,6 +39,6 @@ pub struct Anomaly {
     pub decision: DecisionId,
     /// The identity, token or policy that it is about: no claim, and no credential.
     pub about: String,
-    /// What was seen, and what was before.
+    /// The value that was seen, and those from before.
     pub detail: String,
 }

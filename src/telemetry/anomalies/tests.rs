@@ -16,8 +16,8 @@ use crate::secret::Fingerprint;
 const NOW: UnixTime = UnixTime::from_secs(1_800_000_000);
 
 /// A decision `after` so many seconds.
-fn seen(after: u64) -> Seen {
-    Seen {
+fn seen(after: u64) -> ProvenDecision {
+    ProvenDecision {
         at: NOW.plus(Duration::from_secs(after)),
         decision: DecisionId::from_bytes([0; 16]),
         denied: false,
@@ -50,7 +50,7 @@ fn token(issuer: &str, audience: &str, jti: u32) -> Vec<TokenIdentity> {
 }
 
 /// The signals that `decisions` give in this order, with what they are about.
-fn found(decisions: impl IntoIterator<Item = Seen>) -> Vec<(Signal, String)> {
+fn found(decisions: impl IntoIterator<Item = ProvenDecision>) -> Vec<(Signal, String)> {
     let (mut families, mut found) = (Families::default(), Vec::new());
     for seen in decisions {
         families.look(&seen, |signal, about, detail| {
@@ -61,13 +61,13 @@ fn found(decisions: impl IntoIterator<Item = Seen>) -> Vec<(Signal, String)> {
     found
 }
 
-fn signals(decisions: impl IntoIterator<Item = Seen>) -> Vec<Signal> {
+fn signals(decisions: impl IntoIterator<Item = ProvenDecision>) -> Vec<Signal> {
     found(decisions).into_iter().map(|(signal, _)| signal).collect()
 }
 
 #[test]
 fn the_first_certificate_of_another_issuer_is_told_once() {
-    let of = |name, issuer| Seen { peer: peer(name, issuer, 1, 24), ..seen(0) };
+    let of = |name, issuer| ProvenDecision { peer: peer(name, issuer, 1, 24), ..seen(0) };
     let all = [of("a", "CN=x"), of("b", "CN=y"), of("a", "CN=x"), of("a", "CN=y"), of("a", "CN=y")];
     let expected = (Signal::CertificateIssuer, "spiffe://prod.example/a".to_owned());
     assert_eq!(found(all), [expected]);
@@ -75,17 +75,21 @@ fn the_first_certificate_of_another_issuer_is_told_once() {
 
 #[test]
 fn a_key_before_its_time_is_told_and_a_renewal_is_not() {
-    let at =
-        |hours: u64, number| Seen { peer: peer("a", "CN=x", number, 24), ..seen(3600 * hours) };
+    let at = |hours: u64, number| ProvenDecision {
+        peer: peer("a", "CN=x", number, 24),
+        ..seen(3600 * hours)
+    };
     assert_eq!(signals([at(0, 1), at(13, 2), at(14, 2)]), []);
     assert_eq!(signals([at(0, 1), at(11, 2), at(11, 2)]), [Signal::CertificateKey]);
+    // P456: a key that was there before is not new.
+    assert_eq!(signals([at(0, 1), at(1, 2), at(1, 1), at(2, 2)]), [Signal::CertificateKey]);
 }
 
 #[test]
 fn a_lifetime_that_is_unlike_others_is_told() {
     let of = |number, hours| {
         // Old enough that another key is a renewal.
-        Seen { peer: peer(&format!("w{number}"), "CN=x", number, hours), ..seen(0) }
+        ProvenDecision { peer: peer(&format!("w{number}"), "CN=x", number, hours), ..seen(0) }
     };
     let usual = || (0..20).map(|number| of(number, 24));
     for (hours, odd) in [(24, false), (90, false), (97, true), (7, false), (5, true), (8760, true)]
@@ -98,7 +102,7 @@ fn a_lifetime_that_is_unlike_others_is_told() {
 
 #[test]
 fn tokens_of_another_issuer_or_for_another_audience_are_told() {
-    let of = |issuer, audience| Seen {
+    let of = |issuer, audience| ProvenDecision {
         peer: peer("a", "CN=x", 1, 24),
         tokens: token(issuer, audience, 1),
         ..seen(0)
@@ -108,13 +112,13 @@ fn tokens_of_another_issuer_or_for_another_audience_are_told() {
     // The first one has two audiences.
     let told = [Signal::TokenAudience, Signal::TokenIssuer, Signal::TokenAudience];
     assert_eq!(signals(all), told);
-    let denied = |issuer| Seen { denied: true, ..of(issuer, "orders") };
+    let denied = |issuer| ProvenDecision { denied: true, ..of(issuer, "orders") };
     assert_eq!(signals([denied("corp"), denied("partner")]), [], "it may not have got there");
 }
 
 #[test]
 fn a_token_of_two_peers_or_many_networks_is_told_once() {
-    let of = |name: &str, policy: &str| Seen {
+    let of = |name: &str, policy: &str| ProvenDecision {
         peer: peer(name, "CN=x", 1, 24),
         policy: Some(policy.into()),
         tokens: token("corp", "all", 1),
@@ -124,7 +128,7 @@ fn a_token_of_two_peers_or_many_networks_is_told_once() {
     assert_eq!(signals(passed_on), [], "a service that passes its caller's token on");
     let all = [of("a", "orders"), of("b", "orders"), of("b", "orders"), of("c", "orders")];
     assert_eq!(signals(all), [Signal::TokenPeers]);
-    let from = |last: u8| Seen {
+    let from = |last: u8| ProvenDecision {
         tokens: token("corp", "all", 1),
         network: Some(IpAddr::from([10, 0, 0, last])),
         ..seen(0)
@@ -136,7 +140,8 @@ fn a_token_of_two_peers_or_many_networks_is_told_once() {
 
 #[test]
 fn a_sudden_share_of_denials_is_told_once() {
-    let of = |after, denied| Seen { peer: peer("a", "CN=x", 1, 24), denied, ..seen(after) };
+    let of =
+        |after, denied| ProvenDecision { peer: peer("a", "CN=x", 1, 24), denied, ..seen(after) };
     let minute = |minute: u64, denied: u64| {
         (0..30).map(move |number| of(60 * minute + number, number < denied))
     };
@@ -153,7 +158,7 @@ fn names_are_remembered_within_a_bound() {
     let firsts = Firsts::default();
     for number in 0..u32::try_from(2 * MAX_ANOMALY_NAMES).unwrap() {
         let peer = peer(&format!("w{number}"), "CN=x", number, 24);
-        firsts.look(&Seen { peer, ..seen(0) }, &mut |_, _, _| {});
+        firsts.look(&ProvenDecision { peer, ..seen(0) }, &mut |_, _, _| {});
     }
     let (values, keys) = firsts.len();
     assert!(values <= MAX_ANOMALY_NAMES && keys <= MAX_ANOMALY_NAMES, "{values} {keys}");
@@ -165,7 +170,7 @@ async fn a_full_queue_drops_and_counts() {
     let (said, heard) = std::sync::mpsc::channel();
     let tell = move |anomaly: &Anomaly| said.send(anomaly.clone()).unwrap();
     let anomalies = Anomalies::start(AnomalyOptions::default(), Box::new(tell));
-    let of = |issuer| Seen { peer: peer("a", issuer, 1, 24), ..seen(0) };
+    let of = |issuer| ProvenDecision { peer: peer("a", issuer, 1, 24), ..seen(0) };
     // Nothing is looked at before this test waits.
     for number in 0..MAX_ANOMALY_QUEUE + 5 {
         anomalies.offer(of(if number == 0 { "CN=x" } else { "CN=y" }));

@@ -38,8 +38,8 @@ fn names_on_the_page_are_those_that_are_documented() {
     let metrics = Metrics::new().unwrap();
     for instrument in ALL {
         match instrument.kind {
-            Kind::Histogram => metrics.record_one(),
-            Kind::Counter | Kind::Gauge | Kind::Fraction => {
+            MetricKind::Histogram => metrics.record_one(),
+            MetricKind::Counter | MetricKind::Gauge | MetricKind::Fraction => {
                 metrics.watch(instrument, || vec![("x".to_owned(), Number::Whole(1))]);
             }
         }

@@ -77,7 +77,7 @@ pub(super) fn lifetime_problem(der: &CertificateDer<'_>, now: UnixTime) -> Optio
     }
 }
 
-/// Whether a certificate may sign others (RFC 5280 sections 4.2.1.3 and 4.2.1.9), and when it is valid.
+/// Checks that a certificate may sign others (RFC 5280 sections 4.2.1.3 and 4.2.1.9), and reads when it is valid.
 pub(super) fn check_issuer(der: &CertificateDer<'_>) -> Result<(IssuerId, Validity), Unfit> {
     let wrong = |why: &str| Unfit::Wrong(why.to_owned());
     let (rest, certificate) =

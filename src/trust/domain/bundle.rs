@@ -50,6 +50,11 @@ pub(super) fn read(text: &[u8]) -> Result<(Vec<CertificateDer<'static>>, KeySet)
     Ok((certificates, key_set(&tokens)?))
 }
 
+/// The X.509 authorities of a bundle, to verify its own endpoint with; none for another text.
+pub fn bundle_authorities(text: &[u8]) -> Vec<CertificateDer<'static>> {
+    read(text).map(|(certificates, _)| certificates).unwrap_or_default()
+}
+
 /// How often the publisher of a bundle has it fetched (section 4.1.2); nothing for another text.
 pub fn refresh_hint(text: &[u8]) -> Option<Duration> {
     let members = json::parse_object(json::unmarked(text), MAX_JSON_DEPTH).ok()?;

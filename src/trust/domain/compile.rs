@@ -8,7 +8,7 @@ use rustls::pki_types::CertificateDer;
 use super::authorities::{self, Authority, Unfit};
 use super::bundle::{self, BundleProblem};
 use super::crl::{Crl, CrlProblem, CrlSigner};
-use super::draft::{Draft, Given, Lists};
+use super::draft::{DomainDraft, Given, Lists};
 use super::leaf::LeafRules;
 use super::pem_file;
 use super::standing::KnownLists;
@@ -23,10 +23,10 @@ use crate::spiffe::{SpiffePattern, TrustDomainName};
 use crate::trust::{KeySet, RemoteFile, RemotePart};
 
 /// The compilation of one document.
-struct Compiler<'a> {
+struct DomainCompiler<'a> {
     document: &'a Document,
     files: &'a Attachments,
-    /// Where given, certificates that are out of date are reported.
+    /// If given, certificates that are out of date are reported.
     now: Option<UnixTime>,
     problems: &'a mut Vec<Diagnostic>,
     /// Everything that was read: what was verified with it is worth nothing once it changes.
@@ -35,6 +35,8 @@ struct Compiler<'a> {
     remotes: Vec<Arc<RemoteFile>>,
     /// The key of the document that is being read.
     part: RemotePart,
+    /// The SPIFFE name of the trust domain.
+    spiffe: Option<TrustDomainName>,
 }
 
 /// Compiles one document, but for which of its revocation lists count: that depends on the other documents, and on what was
@@ -46,11 +48,13 @@ pub(in crate::trust) fn compile(
     known: &KnownLists,
     now: Option<UnixTime>,
     problems: &mut Vec<Diagnostic>,
-) -> Option<Draft> {
+) -> Option<DomainDraft> {
     let before = problems.len();
     let (inputs, remotes, part) = (Vec::new(), Vec::new(), RemotePart::Authorities);
-    let mut compiler = Compiler { document, files, now, problems, inputs, remotes, part };
+    let mut compiler =
+        DomainCompiler { document, files, now, problems, inputs, remotes, part, spiffe: None };
     let spiffe = spec.spiffe.as_ref().and_then(|name| compiler.spiffe_name(name));
+    compiler.spiffe.clone_from(&spiffe);
     let forwarders = compiler.forwarders(spec, spiffe.as_ref());
     let authorities = compiler.authorities(spec);
     let intermediates = compiler.intermediates(&spec.intermediates, &authorities);
@@ -87,7 +91,7 @@ pub(in crate::trust) fn compile(
         remotes,
         revision,
     };
-    Some(Draft { domain, lists })
+    Some(DomainDraft { domain, lists })
 }
 
 /// Two documents for one SPIFFE trust domain would leave open whose rules count.
@@ -106,7 +110,7 @@ pub(in crate::trust) fn check_distinct(documents: &[Document], problems: &mut Ve
     }
 }
 
-impl Compiler<'_> {
+impl DomainCompiler<'_> {
     fn spiffe_name(&mut self, name: &Spanned<String>) -> Option<TrustDomainName> {
         match name.value.parse() {
             Ok(parsed) => Some(parsed),
@@ -376,7 +380,7 @@ impl Compiler<'_> {
     fn remote(&mut self, spec: &RemoteSource) -> Option<()> {
         let file = RemoteFile::read(self.part, spec, &self.document.origin, self.files);
         let file = file.map_err(|problem| self.problems.push(problem)).ok()?;
-        self.remotes.push(Arc::new(file));
+        self.remotes.push(Arc::new(file.of_trust_domain(self.spiffe.as_ref())));
         Some(())
     }
 
@@ -384,10 +388,10 @@ impl Compiler<'_> {
     fn read<T>(
         &mut self,
         source: &Source,
-        read: impl Fn(&[u8]) -> Result<T, pem_file::Problem>,
+        read: impl Fn(&[u8]) -> Result<T, pem_file::PemProblem>,
     ) -> Option<T> {
         let bytes = self.bytes(source)?;
-        let refused = |problem: pem_file::Problem| {
+        let refused = |problem: pem_file::PemProblem| {
             let place = self.document.origin.span(source.place());
             self.problems.push(problem.at(place, &source.name()));
         };

@@ -15,7 +15,7 @@ use x509_parser::oid_registry::OID_X509_EXT_ISSUER_DISTRIBUTION_POINT;
 use x509_parser::time::ASN1Time;
 
 use super::faults;
-use super::scope::{Reasons, Scope, without_scope};
+use super::scope::{CrlScope, Reasons, without_scope};
 use super::signed::{Signed, taken};
 use super::validity::Validity;
 use crate::clock::UnixTime;
@@ -31,7 +31,7 @@ pub struct IssuerId(Fingerprint);
 pub struct Crl {
     /// Whose certificates it speaks of.
     pub issuer: IssuerId,
-    scope: Scope,
+    scope: CrlScope,
     /// Big-endian without leading zeros.
     number: Vec<u8>,
     /// From `thisUpdate` to `nextUpdate`.
@@ -63,11 +63,11 @@ pub(super) enum CrlProblem {
 }
 
 /// The parts of a list that webpki reads but does not show.
-struct Header<'a> {
+struct CrlHeader<'a> {
     issuer: &'a [u8],
     validity: Validity,
     number: Vec<u8>,
-    scope: Option<Scope>,
+    scope: Option<CrlScope>,
 }
 
 impl IssuerId {
@@ -125,7 +125,7 @@ impl Crl {
         let list = BorrowedCertRevocationList::from_der(&without_scope)
             .map_err(|why| CrlProblem::Unusable(faults::found_in(der, unreadable(&why))))?;
         let signed = Signed::read(der).ok_or_else(broken)?;
-        let header = Header::read(signed.content)?;
+        let header = CrlHeader::read(signed.content)?;
         let issuer = find_signer(&signed, &header, signers)?.id.clone();
         if header.validity.not_after < header.validity.not_before {
             let why = "its `nextUpdate` is before its `thisUpdate`";
@@ -138,7 +138,7 @@ impl Crl {
             })?;
             revoked.insert(significant(entry.serial_number).into());
         }
-        let Header { scope, number, validity, .. } = header;
+        let CrlHeader { scope, number, validity, .. } = header;
         let (der, digest, scope) = (der.into(), Fingerprint::of(der), scope.unwrap_or_default());
         Ok(Self { issuer, scope, number, validity, revoked, der, digest })
     }
@@ -148,7 +148,7 @@ impl Crl {
         self.revoked.len()
     }
 
-    /// Whether it revokes none.
+    /// True if it revokes none.
     pub fn is_empty(&self) -> bool {
         self.revoked.is_empty()
     }
@@ -158,18 +158,18 @@ impl Crl {
         self.scope.reasons_for(certificate)
     }
 
-    /// Whether it revokes this certificate, which must be one of its issuer's.
+    /// True if it revokes this certificate, which must be one of its issuer's.
     pub(super) fn revokes(&self, certificate: &X509Certificate<'_>) -> bool {
         self.revoked.contains(significant(certificate.raw_serial()))
             && self.scope.may_revoke(certificate)
     }
 
-    /// Whether it has the same issuer and scope as `other`, so that only one of the two is up to date.
+    /// True if it has the same issuer and scope as `other`, so that only one of the two is up to date.
     pub(super) fn is_about_the_same_as(&self, other: &Self) -> bool {
         self.issuer == other.issuer && self.scope == other.scope
     }
 
-    /// Whether it was issued after `other`: neither its number nor its time goes back (RFC 5280 section 5.2.3), and one of
+    /// True if it was issued after `other`: neither its number nor its time goes back (RFC 5280 section 5.2.3), and one of
     /// them goes on.
     pub(super) fn follows(&self, other: &Self) -> bool {
         let number = self.cmp_number(other);
@@ -189,13 +189,13 @@ impl Crl {
         length.then_with(|| self.number.cmp(&other.number))
     }
 
-    /// Whether it may be used at `now`, and `grace` after its next update is due.
+    /// True if it may be used at `now`, and `grace` after its next update is due.
     pub(super) fn is_usable(&self, now: UnixTime, grace: Duration) -> bool {
         let Validity { not_before, not_after } = self.validity;
         not_before.as_secs() <= now.as_secs() && now.as_secs() <= not_after.plus(grace).as_secs()
     }
 
-    /// Whether it is `other`, byte by byte.
+    /// True if it is `other`, byte by byte.
     pub(super) fn is(&self, other: &Self) -> bool {
         self.digest == other.digest
     }
@@ -210,7 +210,7 @@ const EQUAL: (Ordering, Ordering) = (Ordering::Equal, Ordering::Equal);
 
 fn find_signer<'s>(
     signed: &Signed<'_>,
-    header: &Header<'_>,
+    header: &CrlHeader<'_>,
     signers: &'s [CrlSigner],
 ) -> Result<&'s CrlSigner, CrlProblem> {
     let namesakes = || signers.iter().filter(|signer| *signer.name == *header.issuer);
@@ -224,7 +224,7 @@ fn find_signer<'s>(
     })
 }
 
-impl<'a> Header<'a> {
+impl<'a> CrlHeader<'a> {
     fn read(content: &'a [u8]) -> Result<Self, CrlProblem> {
         let (rest, list) = Any::from_der(content).map_err(|_| broken())?;
         if !rest.is_empty() {
@@ -289,7 +289,7 @@ impl<'a> Header<'a> {
                 Ok(())
             }
             _ if extension.oid == OID_X509_EXT_ISSUER_DISTRIBUTION_POINT => {
-                let scope = Scope::read(extension.value);
+                let scope = CrlScope::read(extension.value);
                 let scope = scope.map_err(|why| CrlProblem::Unusable(why.into()))?;
                 // Section 5.2: no extension is there twice.
                 if self.scope.replace(scope).is_some() { Err(broken()) } else { Ok(()) }

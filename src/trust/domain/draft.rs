@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::crl::{Crl, CrlSigner, IssuerId};
-use super::revocation::{Revocation, Revoked};
-use super::standing::{KnownList, KnownLists, Standing, StandingList};
+use super::revocation::{Revocation, RevokedSerials};
+use super::standing::{CurrentList, CurrentLists, KnownCrl, KnownLists};
 use super::trust_domain::TrustDomain;
 use crate::clock::UnixTime;
 use crate::document::{
@@ -16,7 +16,7 @@ use crate::document::{
 
 /// A trust domain whose revocation lists are not settled yet.
 #[derive(Debug)]
-pub(in crate::trust) struct Draft {
+pub(in crate::trust) struct DomainDraft {
     pub(super) domain: TrustDomain,
     /// Nothing where the document does not look at lists.
     pub(super) lists: Option<Lists>,
@@ -28,10 +28,10 @@ pub(super) struct Lists {
     spec: RevocationSpec,
     /// The lists that its files and servers have now.
     pub(super) given: Vec<Given>,
-    /// Where they come from.
+    /// Their sources.
     pub(super) origins: BTreeSet<String>,
     /// Lists of its authorities that are known from before.
-    known: Vec<KnownList>,
+    known: Vec<KnownCrl>,
     /// The problems of the lists that do not count.
     problems: Vec<String>,
 }
@@ -40,7 +40,7 @@ pub(super) struct Lists {
 #[derive(Debug)]
 pub(super) struct Given {
     pub(super) origin: String,
-    /// Whether it was fetched: then its age is no mistake of the documents, and readiness reports it.
+    /// True if it was fetched: then its age is no mistake of the documents, and readiness reports it.
     pub(super) fetched: bool,
     pub(super) name: String,
     pub(super) place: Span,
@@ -49,11 +49,11 @@ pub(super) struct Given {
 
 impl Lists {
     pub(super) fn new(spec: &RevocationSpec, known: &KnownLists, signers: &[CrlSigner]) -> Self {
-        let own = |known: &&KnownList| signers.iter().any(|by| by.id == known.list.issuer);
+        let own = |known: &&KnownCrl| signers.iter().any(|by| by.id == known.list.issuer);
         let verified = known.verified.iter().filter(own).cloned();
         let stored = known.stored.iter().filter_map(|stored| {
             let list = Arc::new(Crl::read(&stored.der, signers).ok()?);
-            Some(KnownList { origins: stored.origins.clone(), list, in_force: false })
+            Some(KnownCrl { origins: stored.origins.clone(), list, in_force: false })
         });
         let known = verified.chain(stored).collect();
         let (given, origins, problems) = (Vec::new(), BTreeSet::new(), Vec::new());
@@ -76,14 +76,14 @@ impl Lists {
 
     /// The lists that it speaks for: one for each issuer and scope will be looked at.
     fn claimed(&self) -> impl Iterator<Item = &Arc<Crl>> {
-        let ours = |known: &&KnownList| !known.origins.is_disjoint(&self.origins);
+        let ours = |known: &&KnownCrl| !known.origins.is_disjoint(&self.origins);
         let known = self.known.iter().filter(ours).map(|known| &known.list);
         self.given.iter().map(|given| &given.list).chain(known)
     }
 
     /// The known lists among those that it claims: those that were in force, or the others.
     fn known_of_claimed(&self, in_force: bool) -> Vec<Arc<Crl>> {
-        let claimed = |known: &&KnownList| {
+        let claimed = |known: &&KnownCrl| {
             known.in_force == in_force
                 && self.claimed().any(|claimed| claimed.is_about_the_same_as(&known.list))
         };
@@ -91,7 +91,7 @@ impl Lists {
     }
 
     /// Tells of what was given and does not count as it was meant to.
-    fn report(&mut self, standing: &Standing, now: Option<UnixTime>) -> Vec<Diagnostic> {
+    fn report(&mut self, standing: &CurrentLists, now: Option<UnixTime>) -> Vec<Diagnostic> {
         let mut found = Vec::new();
         for given in &self.given {
             let Some(own) = standing.of(&given.list) else { continue };
@@ -105,10 +105,10 @@ impl Lists {
         found
     }
 
-    fn not_the_newest(&self, given: &Given, own: &StandingList) -> Option<Diagnostic> {
+    fn not_the_newest(&self, given: &Given, own: &CurrentList) -> Option<Diagnostic> {
         let Given { name, list, .. } = given;
         let numbers = format!("number {}, in force {}", list.number(), own.newest.number());
-        if own.doubts(list) {
+        if own.contradicts(list) {
             let message = format!(
                 "revocation list in {name} contradicts the one in force ({numbers}): its number or its `thisUpdate` goes back, or it says something else under the same number"
             );
@@ -131,7 +131,7 @@ impl Lists {
 }
 
 /// A list that cannot be used now, and no older one can.
-fn out_of_date(given: &Given, own: &StandingList, now: UnixTime) -> Option<Diagnostic> {
+fn out_of_date(given: &Given, own: &CurrentList, now: UnixTime) -> Option<Diagnostic> {
     let (name, validity) = (&given.name, given.list.validity);
     if own.usable(now, Duration::ZERO).is_some() {
         return None;
@@ -156,12 +156,12 @@ fn out_of_date(given: &Given, own: &StandingList, now: UnixTime) -> Option<Diagn
 
 /// Settles which lists count, for all documents at once. Also what there is to remember.
 pub(in crate::trust) fn settle(
-    mut drafts: Vec<Draft>,
+    mut drafts: Vec<DomainDraft>,
     known: &KnownLists,
     now: Option<UnixTime>,
     problems: &mut Vec<Diagnostic>,
-) -> (Vec<TrustDomain>, KnownLists, Standing) {
-    let mut standing = Standing::default();
+) -> (Vec<TrustDomain>, KnownLists, CurrentLists) {
+    let mut standing = CurrentLists::default();
     // First those that were in force: nothing takes their place that does not follow them.
     let lists = || drafts.iter().filter_map(|draft| draft.lists.as_ref());
     for in_force in [true, false] {
@@ -181,8 +181,8 @@ pub(in crate::trust) fn settle(
     (drafts.into_iter().map(|draft| draft.domain).collect(), known, standing)
 }
 
-fn revocation(standing: &Standing, lists: &Lists) -> Revocation {
-    let mut own: HashMap<IssuerId, Vec<StandingList>> = HashMap::new();
+fn revocation(standing: &CurrentLists, lists: &Lists) -> Revocation {
+    let mut own: HashMap<IssuerId, Vec<CurrentList>> = HashMap::new();
     for list in lists.claimed().filter_map(|list| standing.of(list)) {
         let of_issuer = own.entry(list.newest.issuer.clone()).or_default();
         if !of_issuer.iter().any(|other| other.newest.is(&list.newest)) {
@@ -198,18 +198,21 @@ fn revocation(standing: &Standing, lists: &Lists) -> Revocation {
 
 /// The revocations of each authority, for every document that trusts it. Issuers are looked for on the lists of documents
 /// that look at whole paths.
-fn revoked_anywhere<'a>(standing: &Standing, lists: impl Iterator<Item = &'a Lists>) -> Revoked {
+fn revoked_anywhere<'a>(
+    standing: &CurrentLists,
+    lists: impl Iterator<Item = &'a Lists>,
+) -> RevokedSerials {
     let mut chain = Vec::new();
     let whole = lists.filter(|lists| lists.spec.depth == crate::document::RevocationDepth::Chain);
     for list in whole.flat_map(Lists::claimed) {
         chain.extend(standing.of(list).cloned());
     }
-    Revoked::new(standing.all().cloned(), chain)
+    RevokedSerials::new(standing.all().cloned(), chain)
 }
 
 /// The lists in force, and earlier lists of issuers and scopes that have none in force.
 fn remember<'a>(
-    standing: &Standing,
+    standing: &CurrentLists,
     lists: impl Iterator<Item = &'a Lists>,
     before: &KnownLists,
 ) -> KnownLists {
@@ -222,7 +225,7 @@ fn remember<'a>(
         }
     };
     for lists in lists {
-        for KnownList { origins, list, in_force } in &lists.known {
+        for KnownCrl { origins, list, in_force } in &lists.known {
             read_again.insert(*list.digest.as_bytes());
             note(origins, list, *in_force);
         }
@@ -230,7 +233,7 @@ fn remember<'a>(
             note(&BTreeSet::from([given.origin.clone()]), &given.list, false);
         }
     }
-    for KnownList { origins, list, in_force } in &before.verified {
+    for KnownCrl { origins, list, in_force } in &before.verified {
         note(origins, list, *in_force);
     }
     let digest = |der: &[u8]| *crate::secret::Fingerprint::of(der).as_bytes();

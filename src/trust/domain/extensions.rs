@@ -51,7 +51,7 @@ pub fn extension_fault(certificate: &X509Certificate<'_>) -> Option<String> {
     })
 }
 
-/// Whether the extended key usage, where there is one, lets a certificate issue those of TLS clients. RFC 5280 leaves the
+/// True if the extended key usage, where there is one, lets a certificate issue those of TLS clients. RFC 5280 leaves the
 /// extended key usage of CAs open; path builders read it as a bound for what they issue.
 pub fn issues_clients(certificate: &X509Certificate<'_>) -> bool {
     match certificate.extended_key_usage() {

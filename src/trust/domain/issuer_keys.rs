@@ -67,7 +67,7 @@ impl IssuerKeys {
         self.by_name.get(name).map(Vec::as_slice).unwrap_or_default()
     }
 
-    /// Whether a CA has this name and this key.
+    /// True if a CA has this name and this key.
     pub fn has(&self, name: &[u8], spki: &[u8]) -> bool {
         self.named(name).iter().any(|key| *key.spki == *spki)
     }
@@ -84,12 +84,12 @@ impl IssuerKey {
         &self.spki
     }
 
-    /// Whether a certificate of the CA has this identifier for its key.
+    /// True if a certificate of the CA has this identifier for its key.
     pub fn is_called(&self, id: &[u8]) -> bool {
         self.ids.iter().any(|own| **own == *id)
     }
 
-    /// Whether it is of an authority; if not, of an intermediate.
+    /// True if it is of an authority; if not, of an intermediate.
     pub const fn is_authority(&self) -> bool {
         self.is_authority
     }

@@ -18,15 +18,15 @@ pub struct LeafRules {
     pub min_remaining: Duration,
     /// Smallest RSA modulus, in bits.
     pub min_rsa_bits: usize,
-    /// Where there are any, the certificate must match one.
-    pub pins: Vec<Pin>,
+    /// If there are any, the certificate must match one.
+    pub pins: Vec<LeafPin>,
     /// The alternatives to `clientAuth`.
     pub extended_key_usage: ExtendedKeyUsageRules,
 }
 
 /// A SHA-256 that a certificate or its key must have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Pin {
+pub enum LeafPin {
     /// Of the SubjectPublicKeyInfo.
     Spki(Fingerprint),
     /// Of the whole certificate.
@@ -52,7 +52,8 @@ impl LeafRules {
             check_rsa_bits(bits, origin, problems);
             bits.value
         });
-        let pins = spec.pins.iter().filter_map(|pin| Pin::compile(pin, origin, problems)).collect();
+        let pins =
+            spec.pins.iter().filter_map(|pin| LeafPin::compile(pin, origin, problems)).collect();
         Self {
             max_lifetime: spec.max_lifetime.map(|duration| duration.get()),
             min_remaining: spec.min_remaining.map_or(Duration::ZERO, |duration| duration.get()),
@@ -74,7 +75,7 @@ fn check_rsa_bits(bits: &Spanned<usize>, origin: &Origin, problems: &mut Vec<Dia
     }
 }
 
-impl Pin {
+impl LeafPin {
     fn compile(spec: &PinSpec, origin: &Origin, problems: &mut Vec<Diagnostic>) -> Option<Self> {
         let (text, pin): (_, fn(Fingerprint) -> Self) = match spec {
             PinSpec::Spki(text) => (text, Self::Spki),

@@ -21,7 +21,7 @@ mod trust_domain;
 mod validity;
 
 pub use authorities::Authority;
-pub use bundle::refresh_hint;
+pub use bundle::{bundle_authorities, refresh_hint};
 pub(super) use compile::{check_distinct, compile};
 pub use crl::{Crl, IssuerId};
 pub(super) use draft::settle;
@@ -29,11 +29,11 @@ pub use extensions::{extension_fault, issues_clients};
 pub use issuer_keys::{IssuerKey, IssuerKeys, authority_key_id, subject_key_id};
 pub use key::key_weakness;
 pub(in crate::trust) use leaf::sha256;
-pub use leaf::{ExtendedKeyUsageRules, LeafRules, Pin};
+pub use leaf::{ExtendedKeyUsageRules, LeafPin, LeafRules};
 pub(super) use overlap::check_overlaps;
 pub use revocation::Revocation;
 pub use signature_checks::{BudgetSpent, SignatureBudget, SignatureChecks};
-pub use standing::{KnownLists, StandingList, StoredList};
+pub use standing::{CurrentList, KnownLists, StoredCrl};
 pub use trust_domain::TrustDomain;
 pub use validity::{LifePhase, Validity};
 

@@ -1,12 +1,12 @@
 //! Documents that trust the same authority: a warning unless the documents say that this is intended.
 
-use super::draft::Draft;
+use super::draft::DomainDraft;
 use crate::document::{Code, Diagnostic, Document, Spanned, Spec, TrustDomainSpec, closest};
 
 /// Warns of documents over one authority, but for those that name each other in `sharedWith`.
 pub(in crate::trust) fn check_overlaps(
     documents: &[Document],
-    drafts: &[Draft],
+    drafts: &[DomainDraft],
     problems: &mut Vec<Diagnostic>,
 ) {
     let specs: Vec<_> = documents.iter().filter_map(of_domain).collect();
@@ -52,8 +52,8 @@ fn unknown_domain(document: &Document, other: &Spanned<String>, known: &[&str]) 
 }
 
 fn overlap(
-    (first, one): (&Document, &Draft),
-    (second, other): (&Document, &Draft),
+    (first, one): (&Document, &DomainDraft),
+    (second, other): (&Document, &DomainDraft),
 ) -> Option<Diagnostic> {
     let ids: Vec<_> = other.domain.authorities.iter().map(|own| &own.issuer).collect();
     let shared = one.domain.authorities.iter().find(|own| ids.contains(&&own.issuer))?;

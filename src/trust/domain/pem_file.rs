@@ -7,7 +7,7 @@ use crate::document::{Code, Diagnostic, Span};
 
 /// Why a file cannot be used.
 #[derive(Debug)]
-pub(super) enum Problem {
+pub(super) enum PemProblem {
     /// It is not PEM.
     NotPem,
     /// It has nothing of the kind that is looked for.
@@ -16,7 +16,7 @@ pub(super) enum Problem {
     PrivateKey,
 }
 
-impl Problem {
+impl PemProblem {
     pub(super) fn at(&self, place: Span, file: &str) -> Diagnostic {
         let (code, message, help) = match self {
             Self::NotPem => (
@@ -45,13 +45,13 @@ impl Problem {
 }
 
 /// The certificates in a PEM file: at least one.
-pub(super) fn certificates(bytes: &[u8]) -> Result<Vec<CertificateDer<'static>>, Problem> {
+pub(super) fn certificates(bytes: &[u8]) -> Result<Vec<CertificateDer<'static>>, PemProblem> {
     let found = sections(bytes, SectionKind::Certificate, "CERTIFICATE")?;
     Ok(found.into_iter().map(CertificateDer::from).collect())
 }
 
 /// The revocation lists in a PEM file, at least one, or the one in a DER file.
-pub(super) fn revocation_lists(bytes: &[u8]) -> Result<Vec<Vec<u8>>, Problem> {
+pub(super) fn revocation_lists(bytes: &[u8]) -> Result<Vec<Vec<u8>>, PemProblem> {
     // A DER list is a SEQUENCE of more than 127 bytes, so that its second byte is none of text.
     if matches!(bytes, [0x30, 0x80..=0xff, ..]) {
         return Ok(vec![bytes.to_vec()]);
@@ -64,21 +64,21 @@ fn sections(
     bytes: &[u8],
     wanted: SectionKind,
     label: &'static str,
-) -> Result<Vec<Vec<u8>>, Problem> {
+) -> Result<Vec<Vec<u8>>, PemProblem> {
     let secret = [SectionKind::PrivateKey, SectionKind::RsaPrivateKey, SectionKind::EcPrivateKey];
     let mut found = Vec::new();
     for section in <(SectionKind, Vec<u8>)>::pem_slice_iter(bytes) {
         let (kind, der) = section.map_err(|why: pem::Error| {
             let empty = matches!(why, pem::Error::NoItemsFound);
-            if empty { Problem::Nothing(label) } else { Problem::NotPem }
+            if empty { PemProblem::Nothing(label) } else { PemProblem::NotPem }
         })?;
         if secret.contains(&kind) {
-            return Err(Problem::PrivateKey);
+            return Err(PemProblem::PrivateKey);
         }
         // Whatever else stands there is not trusted for anything.
         if kind == wanted {
             found.push(der);
         }
     }
-    if found.is_empty() { Err(Problem::Nothing(label)) } else { Ok(found) }
+    if found.is_empty() { Err(PemProblem::Nothing(label)) } else { Ok(found) }
 }

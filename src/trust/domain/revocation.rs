@@ -1,4 +1,4 @@
-//! Whether a certificate is revoked, by the lists of its trust domain and by those of every other that trusts its issuer.
+//! The revocation of certificates, by the lists of their trust domain and by those of every other that trusts their issuer.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -7,7 +7,7 @@ use x509_parser::certificate::X509Certificate;
 
 use super::crl::{Crl, IssuerId};
 use super::scope::ALL_REASONS;
-use super::standing::StandingList;
+use super::standing::CurrentList;
 use super::validity::Validity;
 use crate::clock::UnixTime;
 use crate::document::{OnMissing, RevocationDepth};
@@ -17,7 +17,7 @@ use crate::secret::hex;
 /// Compiled `revocation` rules with their lists.
 #[derive(Debug)]
 pub struct Revocation {
-    lists: HashMap<IssuerId, Vec<StandingList>>,
+    lists: HashMap<IssuerId, Vec<CurrentList>>,
     depth: RevocationDepth,
     on_missing: OnMissing,
     /// For how long a list is used after its next update is due.
@@ -27,14 +27,14 @@ pub struct Revocation {
 /// The revocations of authorities, whichever document has their lists: a document without lists must not accept what another
 /// knows to be revoked.
 #[derive(Debug, Default)]
-pub(super) struct Revoked {
-    leaves: HashMap<IssuerId, Vec<StandingList>>,
-    issuers: HashMap<IssuerId, Vec<StandingList>>,
+pub(super) struct RevokedSerials {
+    leaves: HashMap<IssuerId, Vec<CurrentList>>,
+    issuers: HashMap<IssuerId, Vec<CurrentList>>,
 }
 
 impl Revocation {
     pub(super) const fn new(
-        lists: HashMap<IssuerId, Vec<StandingList>>,
+        lists: HashMap<IssuerId, Vec<CurrentList>>,
         depth: RevocationDepth,
         on_missing: OnMissing,
         grace: Duration,
@@ -49,11 +49,11 @@ impl Revocation {
 
     /// When the first issuer and scope has no list any more that may be used without a grace.
     pub fn next_update(&self) -> Option<UnixTime> {
-        let last = |list: &StandingList| list.all().map(|list| list.validity.not_after).max();
+        let last = |list: &CurrentList| list.all().map(|list| list.validity.not_after).max();
         self.lists.values().flatten().filter_map(last).min()
     }
 
-    /// Whether issuers are checked too.
+    /// True if issuers are checked too.
     pub fn covers_chain(&self) -> bool {
         self.depth == RevocationDepth::Chain
     }
@@ -120,10 +120,10 @@ fn unusable(newest: &Crl, now: UnixTime) -> Rejection {
     Reason::CrlStale.because("the revocation list is past its next update")
 }
 
-impl Revoked {
+impl RevokedSerials {
     pub(super) fn new(
-        all: impl IntoIterator<Item = StandingList>,
-        chain: impl IntoIterator<Item = StandingList>,
+        all: impl IntoIterator<Item = CurrentList>,
+        chain: impl IntoIterator<Item = CurrentList>,
     ) -> Self {
         Self { leaves: by_issuer(all), issuers: by_issuer(chain) }
     }
@@ -145,7 +145,7 @@ impl Revoked {
         }
     }
 
-    /// Whether a list of `issuer` revokes the certificate, whatever kind it is of.
+    /// True if a list of `issuer` revokes the certificate, whatever kind it is of.
     pub(super) fn has(
         &self,
         certificate: &X509Certificate<'_>,
@@ -157,7 +157,7 @@ impl Revoked {
 }
 
 fn is_listed(
-    lists: &HashMap<IssuerId, Vec<StandingList>>,
+    lists: &HashMap<IssuerId, Vec<CurrentList>>,
     certificate: &X509Certificate<'_>,
     issuer: &IssuerId,
     now: UnixTime,
@@ -166,10 +166,8 @@ fn is_listed(
     of_issuer.iter().any(|list| list.revokes(certificate, now, Duration::ZERO))
 }
 
-fn by_issuer(
-    lists: impl IntoIterator<Item = StandingList>,
-) -> HashMap<IssuerId, Vec<StandingList>> {
-    let mut all: HashMap<IssuerId, Vec<StandingList>> = HashMap::new();
+fn by_issuer(lists: impl IntoIterator<Item = CurrentList>) -> HashMap<IssuerId, Vec<CurrentList>> {
+    let mut all: HashMap<IssuerId, Vec<CurrentList>> = HashMap::new();
     for list in lists {
         all.entry(list.newest.issuer.clone()).or_default().push(list);
     }

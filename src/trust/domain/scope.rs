@@ -22,8 +22,8 @@ pub(super) const ALL_REASONS: Reasons = 0b1_1111_1110;
 
 /// Which of its issuer's certificates a list speaks of.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Scope {
-    /// Whether it is about end entities alone, or about CAs alone.
+pub(super) struct CrlScope {
+    /// True if it is about end entities alone, or about CAs alone.
     end_entities: Option<bool>,
     /// The names of its distribution point. Without any it is about all of its issuer's certificates.
     names: Vec<Name>,
@@ -37,13 +37,13 @@ enum Name {
     Directory(Box<[u8]>),
 }
 
-/// Where a certificate's own issuer publishes whether it is revoked, and for which reasons.
+/// The place at which a certificate's own issuer publishes whether it is revoked, and for which reasons.
 struct Point {
     names: Vec<Name>,
     reasons: Reasons,
 }
 
-impl Scope {
+impl CrlScope {
     /// The scope in the value of an `issuingDistributionPoint`.
     ///
     /// # Errors
@@ -88,7 +88,7 @@ impl Scope {
         Ok(scope)
     }
 
-    /// Whether the certificate is revoked where a list of this scope has it. A list without a distribution point speaks of every
+    /// True if the certificate is revoked where a list of this scope has it. A list without a distribution point speaks of every
     /// certificate of its kind, whatever their own points say.
     pub(super) fn may_revoke(&self, certificate: &X509Certificate<'_>) -> bool {
         self.is_for_kind(certificate)

@@ -11,7 +11,7 @@ use rustls::pki_types::{
     AlgorithmIdentifier, CertificateDer, InvalidSignature, SignatureVerificationAlgorithm,
 };
 
-use super::signed::{Check, Signed};
+use super::signed::{SignatureCheck, Signed};
 use crate::sync::lock;
 
 /// How many more checks may fail for one request.
@@ -35,10 +35,10 @@ struct Once {
 }
 
 #[derive(Clone, Default)]
-struct Results(Arc<Mutex<Vec<CheckResult>>>);
+struct Results(Arc<Mutex<Vec<CheckedSignature>>>);
 
 /// The result of one check. It has copies of its own, so that it holds for exactly these bytes.
-struct CheckResult {
+struct CheckedSignature {
     key: Box<[u8]>,
     message: Box<[u8]>,
     signature: Box<[u8]>,
@@ -69,7 +69,7 @@ impl SignatureChecks {
         self.algorithms.iter().map(|once| -> &dyn SignatureVerificationAlgorithm { once }).collect()
     }
 
-    /// Whether the key, a SubjectPublicKeyInfo, has signed the certificate.
+    /// True if the key, a SubjectPublicKeyInfo, has signed the certificate.
     ///
     /// # Errors
     /// The check was not made before, it fails, and the budget is spent.
@@ -80,7 +80,7 @@ impl SignatureChecks {
         budget: &SignatureBudget,
     ) -> Result<bool, BudgetSpent> {
         let Some(signed) = Signed::read(certificate) else { return Ok(false) };
-        let Some(Check { algorithm, key, message, signature }) = signed.check(key) else {
+        let Some(SignatureCheck { algorithm, key, message, signature }) = signed.check(key) else {
             return Ok(false);
         };
         if let Some(verifies) = self.results.known(&key.data, message, signature) {
@@ -127,7 +127,7 @@ impl Results {
     ) -> bool {
         let verifies = algorithm.verify_signature(key, message, signature).is_ok();
         let (key, message, signature) = (key.into(), message.into(), signature.into());
-        lock(&self.0).push(CheckResult { key, message, signature, verifies });
+        lock(&self.0).push(CheckedSignature { key, message, signature, verifies });
         verifies
     }
 }

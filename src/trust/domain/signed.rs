@@ -11,7 +11,7 @@ pub(super) struct Signed<'a> {
 }
 
 /// The check whether a key has signed something.
-pub(super) struct Check<'a> {
+pub(super) struct SignatureCheck<'a> {
     pub(super) algorithm: &'static dyn SignatureVerificationAlgorithm,
     pub(super) key: BitString<'a>,
     pub(super) message: &'a [u8],
@@ -29,24 +29,28 @@ impl<'a> Signed<'a> {
         complete.then_some(Self { content, algorithm: algorithm.data, signature })
     }
 
-    /// Whether this key has signed it, with an algorithm that is accepted.
+    /// True if this key has signed it, with an algorithm that is accepted.
     pub(super) fn verifies(&self, key: &[u8]) -> bool {
         self.check(key).is_some_and(|check| {
-            let Check { algorithm, key, message, signature } = &check;
+            let SignatureCheck { algorithm, key, message, signature } = &check;
             algorithm.verify_signature(&key.data, message, signature).is_ok()
         })
     }
 
     /// The check whether `key`, a SubjectPublicKeyInfo, has signed it. Nothing where no accepted algorithm fits the key.
-    pub(super) fn check<'b>(&'b self, key: &'b [u8]) -> Option<Check<'b>> {
+    pub(super) fn check<'b>(&'b self, key: &'b [u8]) -> Option<SignatureCheck<'b>> {
         let (algorithm, key) = split_key(key)?;
         let fits = |candidate: &&&dyn SignatureVerificationAlgorithm| {
             candidate.signature_alg_id().as_ref() == self.algorithm
                 && candidate.public_key_alg_id().as_ref() == algorithm
         };
         let algorithm = *webpki::ALL_VERIFICATION_ALGS.iter().find(fits)?;
-        let check =
-            Check { algorithm, key, message: self.content, signature: &self.signature.data };
+        let check = SignatureCheck {
+            algorithm,
+            key,
+            message: self.content,
+            signature: &self.signature.data,
+        };
         (self.signature.unused_bits == 0).then_some(check)
     }
 }

@@ -14,17 +14,17 @@ use crate::secret::Fingerprint;
 
 /// A list that was read before, with where it came from.
 #[derive(Clone, Debug)]
-pub(super) struct KnownList {
+pub(super) struct KnownCrl {
     pub(super) origins: BTreeSet<String>,
     pub(super) list: Arc<Crl>,
-    /// Whether it was the one in force of its issuer and scope. Lists that contradict each other do not show it themselves.
+    /// True if it was the one in force of its issuer and scope. Lists that contradict each other do not show it themselves.
     pub(super) in_force: bool,
 }
 
 /// The bytes of a list that was in force before a restart: it counts once an authority of the documents has signed it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct StoredList {
-    /// Where it came from.
+pub struct StoredCrl {
+    /// The address that it came from.
     pub origins: BTreeSet<String>,
     /// The list, DER.
     pub der: Arc<[u8]>,
@@ -33,13 +33,13 @@ pub struct StoredList {
 /// The lists that are known from before: no older list replaces one of these.
 #[derive(Clone, Debug, Default)]
 pub struct KnownLists {
-    pub(super) verified: Vec<KnownList>,
-    pub(super) stored: Vec<StoredList>,
+    pub(super) verified: Vec<KnownCrl>,
+    pub(super) stored: Vec<StoredCrl>,
 }
 
 /// The lists of one issuer and one scope that count.
 #[derive(Clone, Debug)]
-pub struct StandingList {
+pub struct CurrentList {
     /// The list in force: nothing that is known follows it. Of lists that contradict each other the first that was in force.
     pub newest: Arc<Crl>,
     /// Lists that contradict the newest one: the same number with other contents, or a lower number with a later time. Their
@@ -51,17 +51,17 @@ pub struct StandingList {
 
 /// The lists that count, by their issuers.
 #[derive(Debug, Default)]
-pub(in crate::trust) struct Standing(HashMap<IssuerId, Vec<StandingList>>);
+pub(in crate::trust) struct CurrentLists(HashMap<IssuerId, Vec<CurrentList>>);
 
 impl KnownLists {
     /// Lists as they were stored before a restart.
-    pub const fn stored(stored: Vec<StoredList>) -> Self {
+    pub const fn stored(stored: Vec<StoredCrl>) -> Self {
         Self { verified: Vec::new(), stored }
     }
 
     /// The same as bytes, for storing, in a fixed order.
-    pub fn to_stored(&self) -> Vec<StoredList> {
-        let verified = self.verified.iter().map(|known| StoredList {
+    pub fn to_stored(&self) -> Vec<StoredCrl> {
+        let verified = self.verified.iter().map(|known| StoredCrl {
             origins: known.origins.clone(),
             der: Arc::clone(&known.list.der),
         });
@@ -77,7 +77,7 @@ impl KnownLists {
             return;
         }
         let (origins, list) = (origins.clone(), Arc::clone(list));
-        self.verified.push(KnownList { origins, list, in_force });
+        self.verified.push(KnownCrl { origins, list, in_force });
         if self.verified.len() > MAX_KNOWN_LISTS {
             let oldest = self.verified.iter().enumerate();
             let oldest = oldest.min_by_key(|(_, known)| known.list.validity.not_before);
@@ -88,7 +88,7 @@ impl KnownLists {
     }
 }
 
-impl StandingList {
+impl CurrentList {
     const fn new(newest: Arc<Crl>) -> Self {
         Self { newest, beside: Vec::new(), before: None }
     }
@@ -102,8 +102,8 @@ impl StandingList {
         self.all().any(|own| own.is(list))
     }
 
-    /// Whether `list` counts although it contradicts the newest one.
-    pub(super) fn doubts(&self, list: &Crl) -> bool {
+    /// True if `list` counts although it contradicts the newest one.
+    pub(super) fn contradicts(&self, list: &Crl) -> bool {
         self.beside.iter().any(|own| own.is(list))
     }
 
@@ -113,7 +113,7 @@ impl StandingList {
         lists.map(|list| &**list).find(|list| list.is_usable(now, grace))
     }
 
-    /// Whether the certificate, which must be one of its issuer's, is revoked. The newest list decides for as long as it may be used. When
+    /// True if the certificate, which must be one of its issuer's, is revoked. The newest list decides for as long as it may be used. When
     /// it may not, everything counts that any list has revoked: a stale list still knows what was revoked before.
     pub(super) fn revokes(
         &self,
@@ -159,7 +159,7 @@ impl StandingList {
     }
 }
 
-impl Standing {
+impl CurrentLists {
     /// Takes note of `lists`, the highest number first, so that their order does not matter and that of lists which contradict
     /// each other this one is in force.
     pub(super) fn add(&mut self, mut lists: Vec<Arc<Crl>>, now: Option<UnixTime>) {
@@ -168,25 +168,25 @@ impl Standing {
             let own = self.0.entry(list.issuer.clone()).or_default();
             match own.iter_mut().find(|own| own.newest.is_about_the_same_as(&list)) {
                 Some(own) => own.add(&list, now),
-                None => own.push(StandingList::new(list)),
+                None => own.push(CurrentList::new(list)),
             }
         }
     }
 
     /// The list that counts for the issuer and scope of `list`.
-    pub(super) fn of(&self, list: &Crl) -> Option<&StandingList> {
+    pub(super) fn of(&self, list: &Crl) -> Option<&CurrentList> {
         let own = self.0.get(&list.issuer)?;
         own.iter().find(|own| own.newest.is_about_the_same_as(list))
     }
 
-    pub(super) fn all(&self) -> impl Iterator<Item = &StandingList> {
+    pub(super) fn all(&self) -> impl Iterator<Item = &CurrentList> {
         self.0.values().flatten()
     }
 
     /// Changes whenever other lists count.
     pub(in crate::trust) fn revision(&self) -> Fingerprint {
         let mut digests: Vec<_> =
-            self.all().flat_map(StandingList::all).map(|list| *list.digest.as_bytes()).collect();
+            self.all().flat_map(CurrentList::all).map(|list| *list.digest.as_bytes()).collect();
         digests.sort_unstable();
         Fingerprint::of(digests.as_flattened())
     }

@@ -1,4 +1,4 @@
-//! What a trust domain document may say, and what is said of one that may not.
+//! Trust domain documents that are accepted, and the messages about those that are not.
 
 use rcgen::{BasicConstraints, CustomExtension, IsCa};
 
@@ -31,8 +31,8 @@ fn a_whole_document_compiles() {
     assert!(domain.is_forwarder(&"spiffe://prod.example/ns/istio-system/sa/in".parse().unwrap()));
     assert!(!domain.is_forwarder(&"spiffe://prod.example/ns/web/sa/in".parse().unwrap()));
     let rules = &domain.leaf;
-    assert_eq!(rules.pins[0], Pin::Certificate(Fingerprint::of(b"abc")));
-    assert_eq!(rules.pins[1], Pin::Spki(Fingerprint::of(b"abc")));
+    assert_eq!(rules.pins[0], LeafPin::Certificate(Fingerprint::of(b"abc")));
+    assert_eq!(rules.pins[1], LeafPin::Spki(Fingerprint::of(b"abc")));
     assert!(rules.extended_key_usage.allow_any && !rules.extended_key_usage.allow_absent);
     assert!(store.domain_of(&"spiffe://prod.example/x".parse().unwrap()).is_some());
     assert!(store.domain_of(&"spiffe://prod.example.evil/x".parse().unwrap()).is_none());

@@ -9,7 +9,7 @@ use x509_parser::prelude::FromDer as _;
 use super::authorities::Authority;
 use super::crl::IssuerId;
 use super::leaf::LeafRules;
-use super::revocation::{Revocation, Revoked};
+use super::revocation::{Revocation, RevokedSerials};
 use super::validity::Validity;
 use crate::clock::UnixTime;
 use crate::reason::Rejection;
@@ -38,7 +38,7 @@ pub struct TrustDomain {
     /// How revocation is checked, if it is.
     pub revocation: Option<Revocation>,
     /// The certificates that any list of any document revokes.
-    pub(super) revoked: Arc<Revoked>,
+    pub(super) revoked: Arc<RevokedSerials>,
     /// The problems of revocation lists that it names and that do not count. The lists that were in force stay in force.
     pub list_problems: Vec<String>,
     /// The files that it needs from servers.
@@ -86,7 +86,7 @@ impl TrustDomain {
         self.revoked.has(certificate, issuer, now)
     }
 
-    /// Whether the workload speaks for the caller it was called by.
+    /// True if the workload speaks for the caller it was called by.
     pub fn is_forwarder(&self, id: &SpiffeId) -> bool {
         self.forwarders.iter().any(|pattern| pattern.matches(id))
     }

@@ -15,7 +15,7 @@ pub struct Validity {
     pub not_after: UnixTime,
 }
 
-/// What a moment is in a lifetime.
+/// The phase of a lifetime.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LifePhase {
     /// Before it.
@@ -32,7 +32,7 @@ pub enum LifePhase {
 const LONGEST_ENDING: Duration = Duration::from_hours(30 * 24);
 
 impl Validity {
-    /// What `now` is in this lifetime.
+    /// The phase of this lifetime at `now`.
     pub fn phase(&self, now: UnixTime) -> LifePhase {
         let life = self.not_after.since(self.not_before);
         let ending = (life / 10).min(LONGEST_ENDING);

@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use super::compile::Compiler;
-use super::token_issuer::Bind;
+use super::compile::IssuerCompiler;
+use super::token_issuer::TokenPeerBinding;
 use crate::document::{BindSpec, Code, DpopSpec, HumanDuration, SecretFile, Spanned};
 use crate::evidence_level::EvidenceLevel;
 use crate::identity_map::IdentityMap;
 use crate::limits::MAX_PROOF_AGE;
-use crate::request::Origin;
+use crate::request::UrlOrigin;
 use crate::secret::Secret;
 use crate::trust::Algorithm;
 use crate::trust::dpop::{DEFAULT_PROOF_AGE, DpopRules, NonceRules, asymmetric};
@@ -18,14 +18,16 @@ const DEFAULT_NONCE_LIFETIME: Duration = Duration::from_secs(300);
 /// As many as a SHA-256 has: shorter ones can be guessed.
 const MIN_SECRET_BYTES: usize = 32;
 
-impl Compiler<'_> {
-    pub(super) fn bind(&mut self) -> Option<Bind> {
+impl IssuerCompiler<'_> {
+    pub(super) fn bind(&mut self) -> Option<TokenPeerBinding> {
         let spec = &self.spec.bind.as_ref()?.value;
         let BindSpec { claim, form, to, map, evidence } = spec;
         let form = form.as_ref().map(|form| form.value.as_str());
         let map = map.as_ref().map(|map| map.value.as_str());
         match IdentityMap::parse(&claim.value, form, &to.value, map) {
-            Ok(map) => Some(Bind { map, evidence: evidence.unwrap_or(EvidenceLevel::Hash) }),
+            Ok(map) => {
+                Some(TokenPeerBinding { map, evidence: evidence.unwrap_or(EvidenceLevel::Hash) })
+            }
             Err(error) => {
                 self.refuse(Code::InvalidBind, spec.field(error.field), &error.message, error.help)
             }
@@ -78,7 +80,7 @@ impl Compiler<'_> {
         known
     }
 
-    fn origins(&mut self, origins: Option<&Spanned<Vec<Spanned<String>>>>) -> Vec<Origin> {
+    fn origins(&mut self, origins: Option<&Spanned<Vec<Spanned<String>>>>) -> Vec<UrlOrigin> {
         let Some(origins) = origins else { return Vec::new() };
         if origins.value.is_empty() {
             let help = "leave `origins` out where the proxy sees what callers see";
@@ -86,7 +88,7 @@ impl Compiler<'_> {
         }
         let mut read = Vec::new();
         for origin in &origins.value {
-            match Origin::parse(&origin.value) {
+            match UrlOrigin::parse(&origin.value) {
                 Some(origin) => read.push(origin),
                 None => {
                     let message = format!("`{}` is not an origin", origin.value);

@@ -17,7 +17,7 @@ const DEFAULT_CLOCK_SKEW: Duration = Duration::from_secs(30);
 const DEFAULT_MAX_LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// One document on its way to an issuer.
-pub(super) struct Compiler<'a> {
+pub(super) struct IssuerCompiler<'a> {
     pub(super) document: &'a Document,
     pub(super) spec: &'a TokenIssuerSpec,
     pub(super) files: &'a Attachments,
@@ -31,7 +31,7 @@ impl Issuer {
         files: &Attachments,
         problems: &mut Vec<Diagnostic>,
     ) -> Vec<Self> {
-        Compiler { document, spec, files, problems }.parts().unwrap_or_default()
+        IssuerCompiler { document, spec, files, problems }.parts().unwrap_or_default()
     }
 }
 
@@ -68,7 +68,7 @@ pub(in crate::trust) fn refuse_ambiguous(documents: &[Document], problems: &mut 
     }
 }
 
-impl Compiler<'_> {
+impl IssuerCompiler<'_> {
     /// Checks every setting even if an earlier one is wrong, so that all problems are reported at once.
     fn parts(mut self) -> Option<Vec<Issuer>> {
         let iss = self.iss();
@@ -195,8 +195,7 @@ impl Compiler<'_> {
             }
         }
         let message = "tokens without an audience are accepted: any service that these clients send a token to can use it here";
-        let help =
-            "have the issuer write an audience for this service, and name it under `audiences`";
+        let help = "have the issuer write an audience for this service, name it under `audiences`, and remove `withoutAudience`; until then name only clients that send tokens to this service alone";
         let span = self.document.origin.span(spec);
         self.problems.push(Diagnostic::warning(Code::WithoutAudience, span, message).help(help));
         values(&clients.value)

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::compile::Compiler;
+use super::compile::IssuerCompiler;
 use super::token_issuer::KeySource;
 use crate::document::{
     Code, Diagnostic, HumanDuration, IntrospectionClientSpec, IntrospectionSpec, IssuerProfile,
@@ -23,7 +23,7 @@ const DEFAULT_CACHE_TTL: Duration = Duration::from_secs(30);
 /// A longer time would accept a revoked token for longer than operators expect.
 const MAX_CACHE_TTL: Duration = Duration::from_secs(5 * 60);
 
-impl Compiler<'_> {
+impl IssuerCompiler<'_> {
     /// An endpoint to ask, and no keys.
     pub(super) fn introspected(&mut self, spec: &Spanned<IntrospectionSpec>) -> Option<KeySource> {
         self.refuse_key_settings();
@@ -53,7 +53,7 @@ impl Compiler<'_> {
         let cache_ttl = self.duration(spec.cache_ttl.as_ref(), "cacheTtl", DEFAULT_CACHE_TTL);
         self.at_most(spec.timeout.as_ref(), "timeout", timeout, MAX_INTROSPECTION_TIMEOUT);
         self.at_most(spec.cache_ttl.as_ref(), "cacheTtl", cache_ttl, MAX_CACHE_TTL);
-        self.warn_of_slow(spec.timeout.as_ref(), timeout);
+        self.warn_of_slow(spec, timeout);
         let plaintext = url.as_ref().is_some_and(KeyUrl::is_plaintext);
         let client = self.shown(Some(&spec.client.value.shown()), plaintext);
         let access = self.access(spec.ca.as_ref(), Some(timeout), client);
@@ -76,14 +76,19 @@ impl Compiler<'_> {
         Some(introspection)
     }
 
-    fn warn_of_slow(&mut self, given: Option<&Spanned<HumanDuration>>, timeout: Duration) {
-        let Some(given) = given.filter(|_| timeout > DEFAULT_DEADLINE) else { return };
+    fn warn_of_slow(&mut self, spec: &IntrospectionSpec, timeout: Duration) {
+        if timeout <= DEFAULT_DEADLINE {
+            return;
+        }
+        let (deadline, waits) = (HumanDuration::new(DEFAULT_DEADLINE), HumanDuration::new(timeout));
+        let origin = &self.document.origin;
+        let (span, of) = match &spec.timeout {
+            Some(given) => (origin.span(given), ""),
+            None => (origin.span(&spec.url), ", the default of `timeout`"),
+        };
         let message = format!(
-            "requests wait for {}, the default of `deadline`, and not for {}",
-            HumanDuration::new(DEFAULT_DEADLINE),
-            given.value
+            "requests wait for {deadline}, the default of `deadline`, and not for {waits}{of}"
         );
-        let span = self.document.origin.span(given);
         let help = "raise `deadline` in the settings and the timeout of Envoy's filter above it; \
             an answer that comes later serves the next request with the token";
         self.problems.push(Diagnostic::warning(Code::SlowIntrospection, span, message).help(help));
@@ -111,6 +116,7 @@ impl Compiler<'_> {
             KeyUrlError::UserInfo => "write the client's id and secret under `client`",
             KeyUrlError::NotAbsolute
             | KeyUrlError::OddAddress
+            | KeyUrlError::EmptyLabel
             | KeyUrlError::Scheme
             | KeyUrlError::Fragment
             | KeyUrlError::Placeholder => {
@@ -247,7 +253,7 @@ impl Compiler<'_> {
     }
 }
 
-/// Whether an endpoint may mean by this status that it does not know the token. Others are about us, or about the endpoint.
+/// True if an endpoint may mean by this status that it does not know the token. Others are about us, or about the endpoint.
 const fn may_mean_inactive(status: u16) -> bool {
     matches!(status, 400..=499) && !matches!(status, 401 | 403 | 407 | 408 | 429)
 }

@@ -6,14 +6,14 @@ use std::time::Duration;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 
-use super::compile::Compiler;
+use super::compile::IssuerCompiler;
 use super::token_issuer::KeySource;
 use crate::document::{
     ClientSpec, Code, Diagnostic, HumanDuration, IssuerProfile, KeysSpec, Source, Spanned, TENANT,
     has_placeholder,
 };
 use crate::limits::KEY_FETCH_TIMEOUT;
-use crate::trust::access::{self, Access, Client};
+use crate::trust::access::{self, Access, ClientCredentials};
 use crate::trust::{Algorithm, KeyFault, KeyPurpose, KeySet, KeyUrl, KeyUrlError, RemoteKeys};
 
 const DEFAULT_REFRESH: Duration = Duration::from_secs(5 * 60);
@@ -22,7 +22,7 @@ const DEFAULT_MAX_STALE: Duration = Duration::from_secs(24 * 60 * 60);
 /// More often than this is an attack on the issuer, not a refresh.
 const MIN_REFRESH: Duration = Duration::from_secs(10);
 
-impl Compiler<'_> {
+impl IssuerCompiler<'_> {
     /// The keys of the issuer, or of one of its tenants.
     pub(super) fn published_keys(
         &mut self,
@@ -61,6 +61,11 @@ impl Compiler<'_> {
                 let more = [url.is_some(), discovery.is_some(), secrets];
                 let more = more.into_iter().filter(|given| *given).count();
                 let count = sources.len().saturating_add(more);
+                if count == 0 {
+                    let message = "keys have no source: none of `file`, `inline`, `url`, `discovery` and `secrets` has a value";
+                    let help = "say where the keys are, such as `discovery: {}` or `url: ADDRESS`";
+                    return self.refuse(Code::KeySource, keys, message, help);
+                }
                 let message = format!(
                     "keys have {count} sources, expected exactly one of `file`, `inline`, `url`, `discovery` and `secrets`"
                 );
@@ -128,9 +133,8 @@ impl Compiler<'_> {
 
     /// Tells what is wrong with the keys; whether the set can be used.
     fn judge(&mut self, set: &KeySet, place: &Spanned<String>, what: &str) -> bool {
-        // A SPIFFE bundle has keys for other kinds of SVIDs beside ours.
-        let expected =
-            |fault| matches!(fault, KeyFault::OtherUse(_)) && self.purpose() == KeyPurpose::JwtSvid;
+        // A SPIFFE bundle has keys for other kinds of SVIDs beside ours, and a provider's set those for encryption.
+        let expected = |fault| matches!(fault, KeyFault::OtherUse(_)) && !set.keys().is_empty();
         let told: Vec<_> = set.skipped().iter().filter(|key| !expected(key.fault)).collect();
         for skipped in told {
             let message = format!("{what}: {skipped}");
@@ -196,6 +200,7 @@ impl Compiler<'_> {
             }
             KeyUrlError::NotAbsolute
             | KeyUrlError::OddAddress
+            | KeyUrlError::EmptyLabel
             | KeyUrlError::Scheme
             | KeyUrlError::UserInfo
             | KeyUrlError::Fragment
@@ -231,9 +236,13 @@ impl Compiler<'_> {
     }
 
     /// The credentials that a server is shown.
-    pub(super) fn shown(&mut self, spec: Option<&ClientSpec>, plaintext: bool) -> Option<Client> {
-        let Some(spec) = spec else { return Some(Client::default()) };
-        let client = Client::read(spec, plaintext, &self.document.origin);
+    pub(super) fn shown(
+        &mut self,
+        spec: Option<&ClientSpec>,
+        plaintext: bool,
+    ) -> Option<ClientCredentials> {
+        let Some(spec) = spec else { return Some(ClientCredentials::default()) };
+        let client = ClientCredentials::read(spec, plaintext, &self.document.origin);
         client.map_err(|problem| self.problems.push(problem)).ok()
     }
 
@@ -242,10 +251,10 @@ impl Compiler<'_> {
         &mut self,
         ca: Option<&Source>,
         timeout: Option<Duration>,
-        client: Option<Client>,
+        client: Option<ClientCredentials>,
     ) -> Option<Access> {
         let authorities = self.authorities(ca)?;
-        Some(Access { authorities, timeout: timeout?, client: client? })
+        Some(Access { authorities, spiffe: None, timeout: timeout?, client: client? })
     }
 
     /// `Some(None)` where the system's authorities are to be used.

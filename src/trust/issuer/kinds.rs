@@ -1,6 +1,6 @@
 //! Which kinds of an issuer's tokens are accepted: `kinds`, `accessMarks`, and what must not be among its `types`.
 
-use super::compile::Compiler;
+use super::compile::IssuerCompiler;
 use super::token_issuer::canonical_type;
 use crate::document::{Code, Diagnostic, Spanned, TokenKind, like_a_pattern, not_plain};
 
@@ -45,7 +45,7 @@ const OTHER_WORDS: [&str; 12] = [
 /// How the client ids of Google's projects end: none is the name of a service.
 const GOOGLE_CLIENTS: &str = ".apps.googleusercontent.com";
 
-impl Compiler<'_> {
+impl IssuerCompiler<'_> {
     pub(super) fn kinds(&mut self) -> Vec<TokenKind> {
         let Some(kinds) = &self.spec.kinds else { return vec![TokenKind::Access] };
         if kinds.value.is_empty() {

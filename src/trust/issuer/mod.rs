@@ -13,7 +13,7 @@ mod token_issuer;
 
 pub(super) use compile::refuse_ambiguous;
 pub(crate) use token_issuer::canonical_type;
-pub use token_issuer::{Bind, Issuer, KeySource};
+pub use token_issuer::{Issuer, KeySource, TokenPeerBinding};
 
 #[cfg(test)]
 mod tests;

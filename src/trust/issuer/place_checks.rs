@@ -1,13 +1,13 @@
 //! The checks of `tokens` of a `TokenIssuer` document: places where a token can be.
 
-use super::compile::Compiler;
+use super::compile::IssuerCompiler;
 use super::places::places_of;
 use crate::document::{
     Code, Diagnostic, PrefixedPlaceSpec, ProtocolPlaceSpec, Spanned, TokenPlaceSpec,
 };
 use crate::request::TokenPlace;
 
-impl Compiler<'_> {
+impl IssuerCompiler<'_> {
     pub(super) fn places(&mut self) -> Option<Vec<TokenPlace>> {
         let Some(places) = &self.spec.tokens else { return Some(places_of(self.spec)) };
         if places.value.is_empty() {
@@ -68,9 +68,10 @@ impl Compiler<'_> {
             let help = format!("write `header: {}`", header.value);
             return self.error(Code::InvalidPlace, &spec.prefix, message, &help);
         }
-        if !word.is_empty() && !is_name(&word) {
+        let is_word = is_name(&word) && word.starts_with(|c: char| c.is_ascii_alphanumeric());
+        if !word.is_empty() && !is_word {
             let message = format!("`{}` is not a word", spec.prefix.value.escape_debug());
-            let help = "write the word before the token without a space, such as `JWT`";
+            let help = "write the word before the token without a space, such as `JWT`; it begins with a letter or a digit";
             return self.error(Code::InvalidPlace, &spec.prefix, &message, help);
         }
         if !is_authorization {

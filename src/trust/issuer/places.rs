@@ -1,4 +1,4 @@
-//! Where an issuer's tokens are: `tokens` of a `TokenIssuer` document, as places of a request.
+//! The places of an issuer's tokens: `tokens` of a `TokenIssuer` document, as places of a request.
 
 use crate::document::{ProtocolEncoding, ProtocolPlaceSpec, TokenIssuerSpec, TokenPlaceSpec};
 use crate::request::{ProtocolElement, TokenPlace};

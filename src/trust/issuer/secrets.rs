@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::compile::Compiler;
+use super::compile::IssuerCompiler;
 use super::token_issuer::KeySource;
 use crate::document::{Code, IssuerProfile, SharedSecretSpec, Spanned};
 use crate::limits::MAX_KEY_ID_BYTES;
@@ -13,7 +13,7 @@ use crate::trust::{Algorithm, KeySet};
 const MAKE_ONE: &str =
     "make one at random and as long as the hash or longer, such as with `openssl rand -hex 64`";
 
-impl Compiler<'_> {
+impl IssuerCompiler<'_> {
     /// The algorithms are judged with the keys: symmetric ones need secrets and suffer no others beside them, or a public key
     /// could be taken for a secret (P48).
     pub(super) fn judge_symmetry(&mut self, known: &[Algorithm]) -> bool {

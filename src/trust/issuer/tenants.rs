@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::compile::Compiler;
+use super::compile::IssuerCompiler;
 use super::token_issuer::KeySource;
 use crate::document::{
     Code, Diagnostic, IssuerName, IssuerProfile, KeysSpec, Spanned, TENANT, is_tenant,
@@ -46,7 +46,7 @@ impl Part {
     }
 }
 
-impl Compiler<'_> {
+impl IssuerCompiler<'_> {
     /// The ways to verify the issuer's tokens, those by keys first: an opaque token is asked about, and no JWT is (P468).
     pub(super) fn key_parts(&mut self) -> Option<Vec<Part>> {
         let spec = self.spec;
@@ -139,7 +139,7 @@ impl Compiler<'_> {
         Some(parts)
     }
 
-    /// Whether `tenants` and the template fit each other (P467).
+    /// True if `tenants` and the template fit each other (P467).
     pub(super) fn judge_tenants(&mut self) -> Option<()> {
         let (spec, iss) = (self.spec, &self.spec.issuer);
         let Some(tenants) = &spec.tenants else { return Some(()) };

@@ -37,32 +37,32 @@ pub struct Issuer {
     pub max_lifetime: Duration,
     /// How long ago a token may have been issued.
     pub max_age: Option<Duration>,
-    /// Where its tokens may be.
+    /// The places of its tokens.
     pub places: Vec<TokenPlace>,
     /// The weakest binding that its tokens may have.
     pub binding: BindingFloor,
     /// The binding of its tokens to the identity of their presenters, if there is one.
-    pub bind: Option<Bind>,
+    pub bind: Option<TokenPeerBinding>,
     pub(super) token_use: TokenUse,
     /// The rules for proofs of possession of its tokens' keys.
     pub dpop: Arc<DpopRules>,
     /// Claims that every token has, by JSON pointer.
     pub required_claims: Vec<String>,
     pub(super) denied_keys: Vec<String>,
-    /// Where its keys are.
+    /// The source of its keys.
     pub keys: KeySource,
 }
 
 /// The binding of a token to the identity on the wire.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Bind {
+pub struct TokenPeerBinding {
     /// Which claim agrees with which name of the peer.
     pub map: IdentityMap,
     /// How much of the peer's certificate must have been shown.
     pub evidence: EvidenceLevel,
 }
 
-/// Where the keys of an issuer are.
+/// The source of an issuer's keys.
 #[derive(Clone, Debug)]
 pub enum KeySource {
     /// They were in the document or beside it.
@@ -74,12 +74,12 @@ pub enum KeySource {
 }
 
 impl Issuer {
-    /// Whether tokens with this `iss` are its.
+    /// True if tokens with this `iss` are its.
     pub(in crate::trust) fn is_called(&self, iss: Option<&str>) -> bool {
         self.profile != IssuerProfile::JwtSvid && iss.is_some_and(|iss| self.iss.is(iss))
     }
 
-    /// Whether JWT-SVIDs with this `sub` are its.
+    /// True if JWT-SVIDs with this `sub` are its.
     pub(in crate::trust) fn is_domain_of(&self, sub: Option<&str>) -> bool {
         self.profile == IssuerProfile::JwtSvid
             && sub
@@ -103,33 +103,33 @@ impl Issuer {
         )
     }
 
-    /// Whether it signs with `algorithm`.
+    /// True if it signs with `algorithm`.
     pub fn allows_algorithm(&self, algorithm: Algorithm) -> bool {
         self.algorithms.contains(&algorithm)
     }
 
-    /// Whether its tokens may have this `typ`; without one a token counts as `JWT`.
+    /// True if its tokens may have this `typ`; without one a token counts as `JWT`.
     pub fn allows_type(&self, token_type: Option<&str>) -> bool {
         let token_type = canonical_type(token_type.unwrap_or("JWT"));
         self.types.contains(&token_type)
     }
 
-    /// Whether tokens of this kind are accepted.
+    /// True if tokens of this kind are accepted.
     pub fn makes(&self, kind: TokenKind) -> bool {
         self.kinds.contains(&kind)
     }
 
-    /// Whether `word`, in lower case, marks an access token of its, beside the usual words.
+    /// True if `word`, in lower case, marks an access token of its, beside the usual words.
     pub fn marks_access_by(&self, word: &str) -> bool {
         self.access_marks.iter().any(|mark| mark == word)
     }
 
-    /// Whether its tokens work once.
+    /// True if its tokens work once.
     pub fn is_once(&self) -> bool {
         self.token_use == TokenUse::Once
     }
 
-    /// Whether the key `kid` is never to be used.
+    /// True if the key `kid` is never to be used.
     pub fn denies_key(&self, kid: &str) -> bool {
         self.denied_keys.iter().any(|denied| denied == kid)
     }

@@ -9,7 +9,7 @@ const PRIMES: [u32; 38] = [
     101, 103, 107, 109, 113, 127, 131, 137, 139, 149, 151, 157, 163, 167,
 ];
 
-/// Whether `modulus`, big-endian, has the mark of that library.
+/// True if `modulus`, big-endian, has the mark of that library.
 pub(super) fn has_mark(modulus: &[u8]) -> bool {
     PRIMES.iter().all(|prime| is_power_of_65537(remainder(modulus, *prime), *prime))
 }

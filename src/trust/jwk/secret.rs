@@ -2,7 +2,7 @@
 
 use aws_lc_rs::hmac;
 
-use super::{VerificationKey, Verifier};
+use super::{KeyVerifier, VerificationKey};
 use crate::secret::Secret;
 use crate::trust::Algorithm;
 
@@ -19,7 +19,7 @@ impl VerificationKey {
         let verifiers = algorithms
             .iter()
             .filter_map(|algorithm| {
-                Some((*algorithm, Verifier::Secret(Box::new(key(digest(*algorithm)?)))))
+                Some((*algorithm, KeyVerifier::Secret(Box::new(key(digest(*algorithm)?)))))
             })
             .collect();
         Self { id, thumbprint: format!("secret {place}"), verifiers }

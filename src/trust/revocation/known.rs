@@ -20,7 +20,7 @@ pub struct KnownIssuers {
 }
 
 /// A reason why an entry may revoke less than it seems.
-struct Doubt {
+struct EntryLint {
     code: Code,
     field: &'static str,
     message: String,
@@ -28,7 +28,7 @@ struct Doubt {
 }
 
 /// Everything in the documents that an entry can name.
-struct Known<'a> {
+struct KnownTargets<'a> {
     issuers: &'a [Issuer],
     authorities: Vec<CanonicalName>,
     workloads: Vec<&'a str>,
@@ -44,14 +44,14 @@ pub(in crate::trust) fn check_known(
     issuers: &[Issuer],
     problems: &mut Vec<Diagnostic>,
 ) {
-    let known = Known::of(domains, issuers);
+    let known = KnownTargets::of(domains, issuers);
     for document in documents {
         let Spec::RevocationList(spec) = &document.spec else { continue };
         for written in &spec.entries {
             let plain = written.value.clone().map(|text| text.value);
             // An entry that cannot be read has an error of its own.
             let Ok(entry) = RevocationEntry::read(&plain) else { continue };
-            for Doubt { code, field, message, help } in known.doubts(&entry) {
+            for EntryLint { code, field, message, help } in known.lints(&entry) {
                 let place = written.value.fields().into_iter().find(|(name, _)| *name == field);
                 let span = match place.and_then(|(_, text)| text) {
                     Some(text) => document.origin.span(text),
@@ -64,13 +64,13 @@ pub(in crate::trust) fn check_known(
 }
 
 /// The same for an entry that is made while servers run.
-pub(in crate::trust) fn doubts_about(
+pub(in crate::trust) fn lints_about(
     entry: &RevocationEntry,
     domains: &[TrustDomain],
     issuers: &[Issuer],
 ) -> Vec<String> {
-    let doubts = Known::of(domains, issuers).doubts(entry).into_iter();
-    doubts.map(|Doubt { message, help, .. }| format!("{message}: {help}")).collect()
+    let lints = KnownTargets::of(domains, issuers).lints(entry).into_iter();
+    lints.map(|EntryLint { message, help, .. }| format!("{message}: {help}")).collect()
 }
 
 impl KnownIssuers {
@@ -92,7 +92,7 @@ impl KnownIssuers {
     }
 }
 
-impl<'a> Known<'a> {
+impl<'a> KnownTargets<'a> {
     fn of(domains: &'a [TrustDomain], issuers: &'a [Issuer]) -> Self {
         let authorities = domains.iter().flat_map(TrustDomain::issuer_names).collect();
         let of_peers =
@@ -104,7 +104,7 @@ impl<'a> Known<'a> {
         Self { issuers, authorities, workloads: of_peers.chain(of_tokens).collect() }
     }
 
-    fn doubts(&self, entry: &RevocationEntry) -> Vec<Doubt> {
+    fn lints(&self, entry: &RevocationEntry) -> Vec<EntryLint> {
         let target = entry.target();
         let of_target = match target {
             RevocationTarget::OfIssuer(_, iss, _) | RevocationTarget::Issuer(iss) => {
@@ -123,10 +123,10 @@ impl<'a> Known<'a> {
         of_target.into_iter().flatten().chain(odd).chain(pattern).collect()
     }
 
-    fn issuer(&self, iss: &str) -> Option<Doubt> {
+    fn issuer(&self, iss: &str) -> Option<EntryLint> {
         let known: Vec<&str> = self.issuers.iter().map(|issuer| issuer.iss.as_str()).collect();
         let is_known = self.issuers.iter().any(|issuer| issuer.iss.is(iss));
-        (!is_known).then(|| Doubt {
+        (!is_known).then(|| EntryLint {
             code: Code::UnknownIssuer,
             field: "issuer",
             message: format!("no `TokenIssuer` document has the issuer `{iss}`"),
@@ -136,9 +136,9 @@ impl<'a> Known<'a> {
     }
 
     /// An intermediate that callers send is in no document, so that the entry may be right.
-    fn authority(&self, text: &str) -> Option<Doubt> {
+    fn authority(&self, text: &str) -> Option<EntryLint> {
         let name = CanonicalName::read(text).ok()?;
-        (!self.authorities.is_empty() && !self.authorities.contains(&name)).then(|| Doubt {
+        (!self.authorities.is_empty() && !self.authorities.contains(&name)).then(|| EntryLint {
             code: Code::UnknownCertificateIssuer,
             field: "certificateIssuer",
             message: format!("no authority or intermediate of a `TrustDomain` is called `{text}`"),
@@ -147,13 +147,13 @@ impl<'a> Known<'a> {
     }
 
     /// Keys that are fetched are not known here.
-    fn key(&self, target: &RevocationTarget) -> Option<Doubt> {
+    fn key(&self, target: &RevocationTarget) -> Option<EntryLint> {
         let RevocationTarget::OfIssuer(RevocationKind::Key, iss, kid) = target else { return None };
         let mut sources = self.issuers.iter().filter(|issuer| issuer.iss.is(iss)).peekable();
         sources.peek()?;
         let lacks_it =
             |issuer: &Issuer| matches!(&issuer.keys, KeySource::Local(keys) if !keys.has(kid));
-        sources.all(lacks_it).then(|| Doubt {
+        sources.all(lacks_it).then(|| EntryLint {
             code: Code::UnknownKey,
             field: "kid",
             message: format!("no key of `{iss}` is called `{kid}`"),
@@ -163,10 +163,10 @@ impl<'a> Known<'a> {
         })
     }
 
-    fn workload(&self, id: &str) -> Option<Doubt> {
+    fn workload(&self, id: &str) -> Option<EntryLint> {
         let id: SpiffeId = id.parse().ok()?;
         let domain = id.trust_domain();
-        (!self.workloads.is_empty() && !self.workloads.contains(&domain)).then(|| Doubt {
+        (!self.workloads.is_empty() && !self.workloads.contains(&domain)).then(|| EntryLint {
             code: Code::UnknownWorkload,
             field: "spiffe",
             message: format!("no document vouches for the SPIFFE trust domain `{domain}`"),
@@ -182,8 +182,8 @@ fn without_effect() -> String {
 }
 
 /// Values are compared as they are, and hardly any ends with a space.
-fn odd(field: &'static str, value: &str) -> Option<Doubt> {
-    (COMPARED.contains(&field) && value.trim() != value).then(|| Doubt {
+fn odd(field: &'static str, value: &str) -> Option<EntryLint> {
+    (COMPARED.contains(&field) && value.trim() != value).then(|| EntryLint {
         code: Code::OddValue,
         field,
         message: format!("`{field}` begins or ends with white space, which is compared too"),
@@ -193,9 +193,9 @@ fn odd(field: &'static str, value: &str) -> Option<Doubt> {
 
 /// A `jti`, `sub`, `sid`, `client_id` or `kid` may have any character, so that the entry may be right. An issuer with a
 /// placeholder is unknown.
-fn pattern(field: &'static str, value: &str) -> Option<Doubt> {
+fn pattern(field: &'static str, value: &str) -> Option<EntryLint> {
     let why = like_a_pattern(value).filter(|_| field != "issuer" && COMPARED.contains(&field))?;
-    Some(Doubt {
+    Some(EntryLint {
         code: Code::LiteralPattern,
         field,
         message: format!("`{field}` {why}: the entry revokes that one value only"),

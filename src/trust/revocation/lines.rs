@@ -66,7 +66,7 @@ const MAX_TOLD: usize = 20;
 
 /// The values of the `@` lines so far.
 #[derive(Default)]
-struct Standing<'a> {
+struct ListStanding<'a> {
     issuer: Option<Cow<'a, str>>,
     certificate_issuer: Option<Cow<'a, str>>,
     expires: Option<UnixTime>,
@@ -75,9 +75,9 @@ struct Standing<'a> {
     note_number: u32,
 }
 
-struct Reader<'a> {
+struct LineReader<'a> {
     builder: TableBuilder,
-    standing: Standing<'a>,
+    standing: ListStanding<'a>,
     header: ListHeader,
 }
 
@@ -98,8 +98,8 @@ impl ListText {
             return Err(fault(last, "the last line does not end, so the text may be cut short"));
         }
         let builder = TableBuilder::with_capacity(text.lines().count());
-        let (standing, header) = (Standing::default(), ListHeader::default());
-        let mut reader = Reader { builder, standing, header };
+        let (standing, header) = (ListStanding::default(), ListHeader::default());
+        let mut reader = LineReader { builder, standing, header };
         let mut wrong = Vec::new();
         for (line, content) in lines {
             if let Err(message) = reader.line(content.trim()) {
@@ -116,7 +116,7 @@ impl ListText {
     }
 }
 
-impl<'a> Reader<'a> {
+impl<'a> LineReader<'a> {
     fn line(&mut self, line: &'a str) -> Result<(), String> {
         if line.is_empty() || line.starts_with('#') {
             return Ok(());
@@ -208,7 +208,7 @@ impl<'a> Reader<'a> {
         expires: Option<UnixTime>,
     ) -> Result<(), String> {
         let plain = value.len() <= 128 && value.bytes().all(|b| b.is_ascii_graphic());
-        let Standing { issuer, certificate_issuer, note_number, .. } = &self.standing;
+        let ListStanding { issuer, certificate_issuer, note_number, .. } = &self.standing;
         if let (RevocationKind::Token, true, None, Some(issuer)) =
             (kind, plain, issued_before, issuer)
         {

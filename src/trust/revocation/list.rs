@@ -28,11 +28,11 @@ pub struct RevocationList {
     pub entries: Vec<RevocationEntry>,
     /// The same for looking up.
     pub table: Arc<RevocationTable>,
-    /// Where the rest comes from.
+    /// The source of the rest.
     pub source: Option<Arc<ListSource>>,
 }
 
-/// Where the rest of a list comes from, and on which terms.
+/// The source of the rest of a list, and the terms.
 #[derive(Debug)]
 pub struct ListSource {
     /// The list itself.
@@ -57,7 +57,7 @@ pub enum ListPlace {
 /// Who signs a list.
 #[derive(Clone, Debug)]
 pub struct ListSignature {
-    /// Where the signature is.
+    /// The place of the signature.
     pub place: ListPlace,
     /// The keys that may sign.
     pub keys: Arc<KeySet>,
@@ -276,7 +276,7 @@ impl ListSource {
         Ok(AcceptedList { table, mark, next_update, issuers, certificate_issuers })
     }
 
-    /// Whether what was read from `other` may go on counting.
+    /// True if entries that were read from `other` may go on counting.
     pub fn is_same_place_as(&self, other: &Self) -> bool {
         let signer = |source: &Self| {
             source.signature.as_ref().map(|by| (by.place.clone(), *by.keys.revision()))

@@ -36,7 +36,7 @@ pub enum ListSignatureError {
 /// and their like are never looked at (invariant 8).
 ///
 /// # Errors
-/// What is wrong with it.
+/// It is wrong, and how.
 pub(super) fn verify(
     keys: &KeySet,
     signature: &[u8],

@@ -12,8 +12,8 @@ use super::target::{RevocationKind, RevocationMark, RevocationTarget, ShortKey};
 #[derive(Debug)]
 pub struct RevocationTable {
     list: Arc<str>,
-    slots: Vec<Slot>,
-    /// Where the keys that begin with each two bytes start in `slots`, and where the last ones end; nothing for a short table,
+    slots: Vec<TableSlot>,
+    /// The start in `slots` of the keys that begin with each two bytes, and the end of the last ones; nothing for a short table,
     /// which is searched whole.
     starts: Vec<u32>,
     notes: Vec<RevocationNote>,
@@ -24,7 +24,7 @@ pub struct RevocationTable {
 /// Collects entries.
 #[derive(Debug)]
 pub(super) struct TableBuilder {
-    slots: Vec<Slot>,
+    slots: Vec<TableSlot>,
     notes: Vec<RevocationNote>,
     note_numbers: HashMap<RevocationNote, u32>,
     kinds: u16,
@@ -43,7 +43,7 @@ pub struct Revoked<'a> {
 
 /// One entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Slot {
+struct TableSlot {
     key: ShortKey,
     /// Seconds since 1970; what was issued from then on is not revoked. [`ALWAYS`]: all of it is.
     issued_before: u32,
@@ -87,7 +87,7 @@ impl RevocationTable {
         self.slots.iter().filter(|slot| !slot.is_over(now)).count()
     }
 
-    /// Whether it has none.
+    /// True if it has none.
     pub const fn is_empty(&self) -> bool {
         self.slots.is_empty()
     }
@@ -115,7 +115,7 @@ impl RevocationTable {
     }
 
     /// The entries whose keys begin as `key` does: a few dozen of a million.
-    fn bucket(&self, key: &ShortKey) -> &[Slot] {
+    fn bucket(&self, key: &ShortKey) -> &[TableSlot] {
         if self.starts.is_empty() {
             return &self.slots;
         }
@@ -148,7 +148,7 @@ impl TableBuilder {
         let RevocationMark { kind, key } = target.mark();
         self.kinds |= kind.bit();
         let (issued_before, expires) = (seconds(issued_before), seconds(expires));
-        self.slots.push(Slot { key, issued_before, expires, note });
+        self.slots.push(TableSlot { key, issued_before, expires, note });
     }
 
     /// The number that `note` is kept under.
@@ -178,7 +178,7 @@ impl TableBuilder {
     }
 }
 
-fn starts(slots: &[Slot]) -> Vec<u32> {
+fn starts(slots: &[TableSlot]) -> Vec<u32> {
     if slots.len() < SHORT_TABLE {
         return Vec::new();
     }
@@ -204,7 +204,7 @@ fn seconds(at: Option<UnixTime>) -> u32 {
     u32::try_from(secs.max(0)).unwrap_or(ALWAYS)
 }
 
-impl Slot {
+impl TableSlot {
     fn is_over(&self, now: UnixTime) -> bool {
         self.expires != ALWAYS && at(self.expires) <= now
     }

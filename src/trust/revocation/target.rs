@@ -107,7 +107,7 @@ impl RevocationKind {
         self.row().1
     }
 
-    /// Whether it needs `issuer` beside it.
+    /// True if it needs `issuer` beside it.
     pub const fn is_of_issuer(self) -> bool {
         matches!(self, Self::Token | Self::Subject | Self::Session | Self::Client | Self::Key)
     }
@@ -318,7 +318,7 @@ fn canonical_serial(text: &str) -> Option<String> {
     hex.then(|| if digits.is_empty() { String::from("0") } else { digits.to_owned() })
 }
 
-/// Whether a serial number is written as tools print decimal ones: more than 16 digits (8 bytes), and none of them a letter. A
+/// True if a serial number is written as tools print decimal ones: more than 16 digits (8 bytes), and none of them a letter. A
 /// hexadecimal one hardly ever looks so; `0x` or colons say that it is one.
 fn is_decimal_serial(text: &str) -> bool {
     let digits = text.trim();

@@ -36,8 +36,8 @@ fn list(text: &str) -> ListText {
     ListText::parse("emergency", format!("{FIRST_LINE}\n{text}\n").as_bytes()).unwrap()
 }
 
-fn view(text: &str) -> Revocations {
-    Revocations::new(vec![Arc::new(list(text).table)])
+fn view(text: &str) -> RevocationView {
+    RevocationView::new(vec![Arc::new(list(text).table)])
 }
 
 #[test]
@@ -102,7 +102,7 @@ fn values_with_spaces_are_escaped_and_notes_stand_for_what_follows() {
     );
     let header = &read.header;
     assert_eq!((header.sequence, header.next_update), (Some(7), Some(at("2026-11-22T04:00:00Z"))));
-    let view = Revocations::new(vec![Arc::new(read.table)]);
+    let view = RevocationView::new(vec![Arc::new(read.table)]);
     let now = UnixTime::from_secs(0);
     let serial =
         view.find(&RevocationTarget::Serial("a", "O=Example,CN=prod CA"), None, now).unwrap();

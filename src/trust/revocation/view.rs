@@ -9,13 +9,13 @@ use super::target::{RevocationMark, RevocationTarget};
 
 /// The tables of every list, and whether one of them is too old to go on without it.
 #[derive(Clone, Debug, Default)]
-pub struct Revocations {
+pub struct RevocationView {
     tables: Vec<Arc<RevocationTable>>,
     kinds: u16,
     stale: Option<Arc<str>>,
 }
 
-impl Revocations {
+impl RevocationView {
     /// The revocations of `tables`.
     pub fn new(tables: Vec<Arc<RevocationTable>>) -> Self {
         let tables: Vec<_> = tables.into_iter().filter(|table| !table.is_empty()).collect();
@@ -50,7 +50,7 @@ impl Revocations {
         self.tables.iter().map(|table| table.in_force(now)).sum()
     }
 
-    /// Whether there are none.
+    /// True if there are none.
     pub const fn is_empty(&self) -> bool {
         self.tables.is_empty()
     }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-/// What one of the two says: each part of the answer under its name.
+/// The answer of one of the two: each part under its name.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Answer(BTreeMap<String, String>);
 
@@ -12,9 +12,9 @@ pub struct Answer(BTreeMap<String, String>);
 pub struct Difference {
     /// The name of the part.
     pub part: String,
-    /// What countersign says.
+    /// The answer of countersign.
     pub program: String,
-    /// What the oracle says.
+    /// The answer of the oracle.
     pub oracle: String,
 }
 

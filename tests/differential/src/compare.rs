@@ -1,28 +1,28 @@
-//! What became of the cases of a world.
+//! The results of the cases of a world.
 
 use crate::answer::{Answer, Difference};
 use crate::coverage::Coverage;
 
 /// A case that the two answer differently.
 pub struct Found {
-    /// Where the case is.
+    /// The place of the case.
     pub group: String,
     /// The case.
     pub case: String,
-    /// What differs.
+    /// The differences.
     pub differences: Vec<Difference>,
 }
 
-/// What became of the cases of a world.
+/// The results of the cases of a world.
 #[derive(Default)]
 pub struct Compared {
     /// How many were compared.
     pub cases: u64,
-    /// What the oracle does not decide, by name.
+    /// Cases that the oracle does not decide, by name.
     pub outside: Vec<String>,
     /// Those that differ.
     pub found: Vec<Found>,
-    /// What was reached.
+    /// The coverage.
     pub coverage: Coverage,
 }
 

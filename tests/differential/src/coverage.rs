@@ -1,4 +1,4 @@
-//! What was reached: reasons, keys with their results, pairs of keys, levels of evidence. A count that must be reached and is not fails a run.
+//! The coverage: reasons, keys with their results, pairs of keys, levels of evidence. A count that must be reached and is not fails a run.
 
 use std::collections::BTreeMap;
 
@@ -45,9 +45,9 @@ impl Coverage {
         for (matched, checks) in rules::judged(&facts).unwrap_or_default() {
             for (place, _, result) in &checks {
                 let result = match result {
-                    Three::Satisfied => "satisfied",
-                    Three::NotSatisfied => "not satisfied",
-                    Three::Indeterminate => "indeterminate",
+                    Three::Holds => "holds",
+                    Three::Fails => "fails",
+                    Three::Unknown => "unknown",
                 };
                 *self.results.entry((key(*place).to_owned(), result)).or_default() += 1;
             }
@@ -101,7 +101,7 @@ impl Coverage {
             check(format!("reason {reason}"), self.reasons.get(reason).copied().unwrap_or(0), excused::reason(reason));
         }
         for place in PLACES {
-            for result in ["satisfied", "not satisfied", "indeterminate"] {
+            for result in ["holds", "fails", "unknown"] {
                 let count = self.results.get(&(key(place).to_owned(), result)).copied().unwrap_or(0);
                 check(format!("{} {result}", key(place)), count, excused::result(key(place), result));
             }
@@ -123,10 +123,10 @@ impl Coverage {
     pub fn table(&self) -> String {
         let mut lines = vec!["reasons".to_owned()];
         lines.extend(self.reasons.iter().map(|(reason, count)| format!("  {reason:<32}{count:>10}")));
-        lines.push(format!("{:<34}{:>10}{:>16}{:>16}", "checks of rules", "satisfied", "not satisfied", "indeterminate"));
+        lines.push(format!("{:<34}{:>10}{:>16}{:>16}", "checks of rules", "holds", "fails", "unknown"));
         for place in PLACES {
             let of = |result| self.results.get(&(key(place).to_owned(), result)).copied().unwrap_or(0);
-            lines.push(format!("  {:<32}{:>10}{:>16}{:>16}", key(place), of("satisfied"), of("not satisfied"), of("indeterminate")));
+            lines.push(format!("  {:<32}{:>10}{:>16}{:>16}", key(place), of("holds"), of("fails"), of("unknown")));
         }
         lines.push("evidence shown, and asked for".to_owned());
         lines.extend(self.levels.iter().map(|((shown, asked), count)| format!("  {shown:<12}{asked:<20}{count:>10}")));

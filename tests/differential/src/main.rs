@@ -12,6 +12,7 @@ mod random;
 mod report;
 mod run;
 mod shrink;
+mod soak;
 mod stated;
 mod world;
 
@@ -19,14 +20,16 @@ use std::num::NonZeroUsize;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::{Parser, ValueEnum};
+use clap::{Parser, Subcommand, ValueEnum};
 
 use crate::run::{Tier, Wanted};
 
 /// Compare the decisions of countersign with those of the oracle.
 #[derive(Debug, Parser)]
 struct Args {
-    /// Where cases begin: with identities that suites state, or with the bytes that Envoy sends.
+    #[command(subcommand)]
+    command: Option<Command>,
+    /// The beginning of cases: identities that suites state, or the bytes that Envoy sends.
     #[arg(long, value_enum, default_value_t = Wanting::Both)]
     tier: Wanting,
     /// How many cases to compare in each tier, at least.
@@ -49,6 +52,12 @@ struct Args {
     first: bool,
 }
 
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run a server for long under mixed load, while everything changes, and compare each of its answers.
+    Soak(soak::Options),
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Wanting {
     Stated,
@@ -68,6 +77,9 @@ impl Wanting {
 
 fn main() -> ExitCode {
     let args = Args::parse();
+    if let Some(Command::Soak(options)) = &args.command {
+        return ended(&soak::run(options));
+    }
     let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
     let wanted = Wanted {
         cases: args.cases,
@@ -82,6 +94,10 @@ fn main() -> ExitCode {
         report::sums(tier, &outcome);
         faults.extend(outcome.faults(tier, args.covered).into_iter().map(|fault| format!("{}: {fault}", tier.name)));
     }
+    ended(&faults)
+}
+
+fn ended(faults: &[String]) -> ExitCode {
     faults.iter().for_each(|fault| report::line(fault));
     if faults.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

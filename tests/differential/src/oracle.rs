@@ -11,7 +11,7 @@ use crate::answer::Answer;
 /// Reads documents and visits every case.
 ///
 /// # Errors
-/// What is out of the oracle's reach.
+/// The case is out of the oracle's reach.
 pub fn each(text: &str, visit: impl FnMut(&Case)) -> Result<(), String> {
     let mut documents = Documents::default();
     documents.read(text).map_err(|outside| outside.0)?;
@@ -32,7 +32,7 @@ pub fn answer(case: &Case) -> Result<Answer, String> {
     }
     for shadow in &decision.shadows {
         let (policy, rule) = &shadow.rule;
-        answer.set(format!("shadow {policy}/{rule}"), format!("unknown={} changes={}", shadow.indeterminate, shadow.changes));
+        answer.set(format!("shadow {policy}/{rule}"), format!("unknown={} changes={}", shadow.unknown, shadow.changes));
     }
     Ok(answer)
 }
@@ -66,7 +66,7 @@ fn allowed(changes: &Changes, request: &Request, answer: &mut Answer) {
     }
 }
 
-/// What a denied caller gets.
+/// The answer to a denied caller.
 pub fn denied(decision: &Decision, denial: &Denial, request: &Request, answer: &mut Answer) {
     answer.set("decision", "deny");
     answer.set("reason", decision.reason.unwrap_or("-"));
@@ -98,7 +98,7 @@ pub fn denied(decision: &Decision, denial: &Denial, request: &Request, answer: &
     }
 }
 
-/// Whether the body is JSON: the oracle says nothing of forms.
+/// True if the body is JSON: the oracle says nothing of forms.
 fn wants_json(request: &Request) -> bool {
     request.lines("accept").first().is_none_or(|line| !line.starts_with(b"text/"))
 }

@@ -4,7 +4,7 @@ use std::num::NonZeroUsize;
 
 use countersign::clock::UnixTime;
 use countersign::document::{self, Diagnostic, Kind, SourceFile};
-use countersign::policy::{self, Decision, DecisionId, DecisionRequest, Denial, Permit, PolicySet, Question, Sources, Suite, Truth};
+use countersign::policy::{self, Decision, DecisionId, DecisionRequest, Denial, Permit, PolicySet, Question, PolicySources, Suite, Truth};
 use countersign::request::{RequestView, Shown, TokenPlace};
 use countersign::secret::Fingerprint;
 use serde_json::Value;
@@ -37,7 +37,7 @@ impl Program {
                 Err(problem) => problems.push(problem),
             }
         }
-        let sources = Sources {
+        let sources = PolicySources {
             policies: &policies,
             others: &read,
             fragments: &Fingerprint::of(b""),
@@ -82,7 +82,7 @@ impl Program {
             answer.set("rule", rule);
         }
         for shadow in decision.shadows() {
-            let unknown = shadow.satisfied == Truth::Unknown;
+            let unknown = shadow.result == Truth::Unknown;
             answer.set(format!("shadow {}", shadow.rule), format!("unknown={unknown} changes={}", shadow.changes));
         }
         answer

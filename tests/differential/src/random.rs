@@ -11,7 +11,7 @@ impl Random {
         Self(fastrand::Rng::with_seed(seed))
     }
 
-    /// Whether something happens that happens in so many of a hundred cases.
+    /// True if something happens that happens in so many of a hundred cases.
     pub fn percent(&mut self, percent: u32) -> bool {
         self.0.u32(..100) < percent
     }
@@ -51,7 +51,7 @@ impl Members {
         self.0.insert(name.to_owned(), value.into());
     }
 
-    /// Whether nothing was added.
+    /// True if nothing was added.
     pub fn has(&self, name: &str) -> bool {
         self.0.contains_key(name)
     }

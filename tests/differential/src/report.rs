@@ -1,4 +1,4 @@
-//! What a person reads.
+//! The report for people.
 
 use std::io::Write as _;
 

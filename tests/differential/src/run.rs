@@ -16,7 +16,7 @@ use crate::shrink::shrink;
 /// How many kinds of difference are shrunk and printed.
 const PRINTED: usize = 60;
 
-/// Where a case begins: with identities that it states, or with Envoy's bytes. A world is one value, so that shrinking needs to know
+/// The beginning of a case: identities that it states, or Envoy's bytes. A world is one value, so that shrinking needs to know
 /// nothing of it.
 pub struct Tier {
     /// Its name.
@@ -27,15 +27,15 @@ pub struct Tier {
     pub compare: fn(&Value) -> Result<Compared, Vec<String>>,
     /// A world with one case alone.
     pub alone: fn(&Value, &Found) -> Value,
-    /// What a person reads of a world.
+    /// The text of a world for people.
     pub text: fn(&Value) -> String,
     /// The counts of what was reached, as a table.
     pub table: fn(&Coverage) -> String,
-    /// What must be reached and was not.
+    /// The counts that must be reached and were not.
     pub faults: fn(&Coverage) -> Vec<String>,
 }
 
-/// What a run is asked for.
+/// The request for a run.
 pub struct Wanted {
     /// How many cases.
     pub cases: u64,
@@ -45,11 +45,11 @@ pub struct Wanted {
     pub time: Option<Duration>,
     /// On how many threads.
     pub threads: usize,
-    /// Whether to end at the first world with a difference, which is not shrunk.
+    /// True if to end at the first world with a difference, which is not shrunk.
     pub first: bool,
 }
 
-/// What a run has seen.
+/// The results of a run.
 #[derive(Default)]
 pub struct Outcome {
     /// Cases that were compared.
@@ -58,17 +58,18 @@ pub struct Outcome {
     pub worlds: u64,
     /// Worlds whose documents countersign refuses, with the first problem of each.
     pub refused: Vec<String>,
-    /// What the oracle does not decide, by name.
+    /// Cases that the oracle does not decide, by name.
     pub outside: BTreeMap<String, u64>,
     /// How often each kind of difference was found.
     pub differences: BTreeMap<String, u64>,
-    /// What was reached.
+    /// The coverage.
     pub coverage: Coverage,
     /// How long it took.
     pub took: Duration,
 }
 
 /// Runs.
+#[expect(clippy::disallowed_methods, reason = "a run lasts by the clock on the wall")]
 pub fn run(tier: &Tier, wanted: &Wanted) -> Outcome {
     let began = Instant::now();
     let next = AtomicU64::new(wanted.seed);
@@ -118,10 +119,10 @@ impl Outcome {
         }
     }
 
-    /// Whether everything is as it has to be: no difference, nothing that must be reached missing.
+    /// True if everything is as it has to be: no difference, nothing that must be reached missing.
     pub fn faults(&self, tier: &Tier, covered: bool) -> Vec<String> {
         let differences = self.differences.iter().map(|(kind, count)| format!("{count} differ in {kind}"));
-        let coverage = covered.then(|| (tier.faults)(&self.coverage)).unwrap_or_default();
+        let coverage = if covered { (tier.faults)(&self.coverage) } else { Vec::new() };
         differences.chain(coverage).collect()
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::testbed::http1::Request;
 
-/// Where all requests of one run come from: the same seed, the same requests.
+/// The source of all requests of one run: the same seed, the same requests.
 pub(super) struct Seed(u64);
 
 /// One request, before it is written down for a protocol.
@@ -12,7 +12,7 @@ pub(super) struct Sketch {
     pub(super) host: &'static str,
     pub(super) target: String,
     pub(super) headers: Vec<(String, String)>,
-    /// Whether it has a certificate.
+    /// True if it has a certificate.
     pub(super) known: bool,
     pub(super) http2: bool,
 }

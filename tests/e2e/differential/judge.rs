@@ -5,7 +5,7 @@ use crate::testbed::upstream::Received;
 
 use super::generate::SPOOFED;
 
-/// What acts on another request line than the one that is there.
+/// Headers that act on another request line than the one that is there.
 const OVERRIDES: [&str; 18] = [
     "forwarded",
     "path-info",
@@ -27,7 +27,7 @@ const OVERRIDES: [&str; 18] = [
     "x-script-name",
 ];
 
-/// What of a request Envoy shows countersign.
+/// The parts of a request that Envoy shows countersign.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Shown {
     Every,

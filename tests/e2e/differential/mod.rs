@@ -66,7 +66,7 @@ const TENANT_ALONE: (&str, &str) = (
 
 struct Answer {
     status: u16,
-    /// Whether countersign was asked.
+    /// True if countersign was asked.
     decided: bool,
     body: Vec<u8>,
 }

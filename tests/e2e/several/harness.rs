@@ -51,7 +51,7 @@ spec:
 
 pub(crate) const ISSUER: &str = "https://login.example.com";
 
-/// What all replicas have in common.
+/// The parts that all replicas share.
 pub(crate) struct House {
     pki: Pki,
     pub(crate) issuer: Issuer,
@@ -166,7 +166,7 @@ impl Replica {
         }
     }
 
-    /// What the process has logged.
+    /// The log of the process.
     pub(crate) fn log(&self) -> String {
         std::fs::read_to_string(self.folder.join("countersign.log")).unwrap()
     }

@@ -1,4 +1,4 @@
-//! What works once, on all replicas together.
+//! Credentials that work once, on all replicas together.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! What is revoked on one replica.
+//! Revocations on one replica.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! What callers are told whose token or proof was refused (RFC 9449 section 7.1).
+//! The answers to callers whose token or proof was refused (RFC 9449 section 7.1).
 
 use super::*;
 

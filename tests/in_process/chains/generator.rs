@@ -10,7 +10,7 @@ use super::der::*;
 /// The same numbers for the same seed, on every machine (SplitMix64).
 pub(crate) struct Dice(pub(crate) u64);
 
-/// What a certificate will say, and who signs it.
+/// The contents of a certificate to come, and its signer.
 #[derive(Clone, Debug)]
 pub(crate) struct Plan {
     pub(crate) subject: Subject,

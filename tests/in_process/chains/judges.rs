@@ -27,7 +27,7 @@ fn pem(der: &[u8]) -> String {
     format!("-----BEGIN CERTIFICATE-----\n{}\n-----END CERTIFICATE-----\n", lines.join("\n"))
 }
 
-/// What we say: a trust domain with the root as its one authority, and the chain as Envoy writes it. What is asked of the
+/// Our verdict: a trust domain with the root as its one authority, and the chain as Envoy writes it. What is asked of the
 /// leaf beyond RFC 5280 does not count here.
 pub(crate) fn ours(chain: &Chain) -> Verdict {
     let text = format!(
@@ -62,14 +62,14 @@ pub(crate) fn ours(chain: &Chain) -> Verdict {
     }
 }
 
-/// Whether there is an `openssl` to ask.
+/// True if there is an `openssl` to ask.
 pub(crate) fn has_openssl() -> bool {
     let mut asked = Command::new("openssl");
     asked.arg("version").stdout(Stdio::null()).stderr(Stdio::null());
     asked.status().is_ok_and(|status| status.success())
 }
 
-/// What `openssl verify` says of a client's chain, with the policies of RFC 5280, at the same time.
+/// The verdict of `openssl verify` on a client's chain, with the policies of RFC 5280, at the same time.
 pub(crate) fn openssl(
     folder: &Path,
     chain: &Chain,

@@ -20,14 +20,14 @@ use generator::{CHANGES, Chain, Dice, Keys};
 /// How what one judge says begins (in one of several ways), the change that every such chain must have (any where it is empty), and why that is right.
 type Explanation = (&'static str, &'static str, &'static str);
 
-/// What openssl refuses and we allow.
+/// Chains that openssl refuses and we allow.
 const LAXER: [Explanation; 1] = [(
     "unsuitable certificate purpose|unsupported certificate purpose",
     "any purpose",
     "anyExtendedKeyUsage is every purpose (RFC 5280 section 4.2.1.12); of a leaf only where `allowAny` says so",
 )];
 
-/// What openssl refuses only with `-x509_strict`, which asks of CAs what RFC 5280 asks of them, and we allow.
+/// Chains that openssl refuses only with `-x509_strict`, which asks of CAs what RFC 5280 asks of them, and we allow.
 const LAXER_THAN_STRICT: [Explanation; 3] = [
     (
         "Basic Constraints of CA cert not marked critical",
@@ -46,7 +46,7 @@ const LAXER_THAN_STRICT: [Explanation; 3] = [
     ),
 ];
 
-/// What we refuse and openssl allows, by how our reason begins.
+/// Chains that we refuse and openssl allows, by how our reason begins.
 const STRICTER: [Explanation; 10] = [
     (
         "cert_eku: the certificate is a CA",
@@ -151,7 +151,7 @@ fn no_chain_is_allowed_that_openssl_refuses() {
         &mut wrong,
     );
     check("refused, and openssl allows", &tally.stricter, &STRICTER, usual, &mut wrong);
-    // What only one of them could tell apart would show nothing.
+    // A difference that only one of them can see would show nothing.
     let (least, total) = (usize::try_from(chains / 5).unwrap(), chains);
     if tally.both_allow < least || tally.both_refuse < least {
         wrong.push(format!("of {total} chains too few are decided in one way: {tally:?}"));

@@ -159,7 +159,7 @@ impl Crate {
     }
 }
 
-/// Where the module `name`, declared by a file whose modules are in `folder`, is.
+/// The file of the module `name`, declared by a file whose modules are in `folder`.
 fn module_file(folder: &Path, name: &str) -> PathBuf {
     let beside = folder.join(format!("{name}.rs"));
     if beside.exists() { beside } else { folder.join(name).join("mod.rs") }

@@ -13,7 +13,7 @@ pub(super) const INNER_ORDER: &[(&str, &str)] = &[
     ),
     (
         "cli",
-        "exit moment sarif style files error admin_client documents watch completions decisions check \
+        "exit time sarif style files error admin_client documents watch completions decisions check \
          schema test demo serve revocations revoke inspect keys explain command",
     ),
     (
@@ -34,7 +34,7 @@ pub(super) const INNER_ORDER: &[(&str, &str)] = &[
     ),
     (
         "pdp",
-        "dial fetch_error proxy connect sealed kept_files snapshot trace verification_cache assertion shared_headers \
+        "dial fetch_error proxy spiffe_server connect sealed kept_files snapshot trace verification_cache assertion shared_headers \
          current fetch follow collected introspect keys remote revocation throttle outcome point pinned \
          single_use failed fulfil",
     ),

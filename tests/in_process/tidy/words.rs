@@ -18,6 +18,9 @@ const RETIRED: [&str; 9] = [
     "cannot be told",
 ];
 
+/// No comment of code begins with one of these: it begins with its subject (`docs/style.md`, rule 5).
+const NO_BEGINNING: [&str; 3] = ["What", "Where", "Whether"];
+
 /// Everything that people read beside messages, which golden files show.
 const READ: [&str; 17] = [
     "Cargo.toml",
@@ -66,17 +69,33 @@ fn search(path: &Path, wrong: &mut Vec<String>) {
     }
     let extension = path.extension().unwrap_or_default();
     let is_code = extension == "rs";
-    let is_text = ["md", "yaml", "tpl", "toml", "proto"].iter().any(|own| extension == *own);
+    let is_data = ["yaml", "tpl", "toml", "proto"].iter().any(|own| extension == *own);
+    let is_text = is_data || extension == "md";
     if !(is_code || is_text) || SAYS_THE_WORDS.contains(&relative(path).as_str()) {
         return;
     }
     let text = fs::read_to_string(path).unwrap();
     for (line, at) in text.lines().zip(1..) {
+        if let Some(word) = comment_in(line, is_data).and_then(beginning_of) {
+            wrong.push(format!("{}:{at}: a comment begins with `{word}`", relative(path)));
+        }
         let line = if is_code { line.split_once("//").map_or("", |(_, own)| own) } else { line };
         if let Some(word) = retired_in(line) {
             wrong.push(format!("{}:{at}: `{word}`", relative(path)));
         }
     }
+}
+
+/// The text of a line that is a comment of code, of YAML or of TOML; Markdown has headings there.
+fn comment_in(line: &str, is_data: bool) -> Option<&str> {
+    let line = line.trim_start();
+    let slashes = line.strip_prefix("//").map(|own| own.trim_start_matches(['/', '!']));
+    slashes.or_else(|| line.strip_prefix("# ").filter(|_| is_data)).map(str::trim_start)
+}
+
+fn beginning_of(comment: &str) -> Option<&'static str> {
+    let first = comment.split(|c: char| !c.is_alphanumeric()).next()?;
+    NO_BEGINNING.into_iter().find(|word| *word == first)
 }
 
 fn retired_in(line: &str) -> Option<&'static str> {

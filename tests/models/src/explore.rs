@@ -11,7 +11,7 @@ pub trait Traced: Model {
     fn scene(&self) -> String;
     /// A step, in words.
     fn step(action: &Self::Action) -> String;
-    /// What can be seen from outside in a state.
+    /// The view of a state from outside.
     fn sight(&self, state: &Self::State) -> String;
 }
 

@@ -18,7 +18,7 @@ pub struct Revocation {
     pub losses: u8,
     /// Most restarts.
     pub restarts: u8,
-    /// Whether replicas have a state folder.
+    /// True if replicas have a state folder.
     pub kept: bool,
     /// The rule that replicas break.
     pub fault: Option<Fault>,
@@ -74,10 +74,10 @@ struct Store {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 struct Replica {
     known: Option<Change>,
-    /// Whether the others may not have `known`.
+    /// True if the others may not have `known`.
     unshared: bool,
     position: Position,
-    /// Whether it has read the store since it started.
+    /// True if it has read the store since it started.
     synced: bool,
     /// The change that its task is about to write into the store.
     writing: Option<Change>,
@@ -280,7 +280,7 @@ impl State {
     }
 }
 
-/// What a replica that answered for a revocation says is never less than that, until a later change takes it back.
+/// A replica that answered for a revocation never says less, until a later change takes it back.
 const HERE: &str = "what a replica has answered for counts on it";
 /// Two rounds with a store that is reachable, and all have the latest change.
 const OTHERS: &str = "the others have it when they have asked a reachable store";

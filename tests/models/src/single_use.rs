@@ -12,7 +12,7 @@ use crate::explore::Traced;
 pub struct SingleUse {
     /// By how much each replica's clock is ahead. One replica each.
     pub ahead: Vec<u8>,
-    /// Whether a replica goes by its own memory while the store is lost (`onLoss: local`).
+    /// True if a replica goes by its own memory while the store is lost (`onLoss: local`).
     pub local: bool,
     /// Most times that the store loses what it had.
     pub losses: u8,
@@ -56,7 +56,7 @@ pub struct State {
     claimed: Option<u8>,
     losses: u8,
     restarts: u8,
-    /// Whether a call was not answered. Only the properties look at this.
+    /// True if a call was not answered. Only the properties look at this.
     unanswered: bool,
     replicas: Vec<Replica>,
 }

@@ -34,7 +34,7 @@ fn main() {
                     d.changes.headers,
                     d.changes.query,
                     removed.join(","),
-                    d.shadows.iter().map(|s| format!("{}:{}:{}", s.rule.1, s.indeterminate, s.changes)).collect::<Vec<_>>().join(","),
+                    d.shadows.iter().map(|s| format!("{}:{}:{}", s.rule.1, s.unknown, s.changes)).collect::<Vec<_>>().join(","),
                 );
             }
         }

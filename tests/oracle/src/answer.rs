@@ -42,13 +42,13 @@ pub struct Changes {
     pub assertion: Option<(String, BTreeMap<String, Value>)>,
     /// The cookie that is taken out of `cookie`.
     pub removed_cookie: Option<String>,
-    /// What marks the token that is taken out of the protocols of a WebSocket, and whether it stands before it.
+    /// The mark of the token that is taken out of the protocols of a WebSocket, and whether it stands before it.
     pub removed_protocol: Option<(String, bool)>,
     /// Names that go upstream in no spelling but the ones that are set or kept.
     pub never: BTreeSet<String>,
     /// Overrides that go upstream in exactly this spelling.
     pub kept: BTreeSet<String>,
-    /// Whether a parameter that must not go upstream hides behind a `;`.
+    /// True if a parameter that must not go upstream hides behind a `;`.
     pub hidden: bool,
 }
 
@@ -59,7 +59,7 @@ impl Changes {
         self.never.contains(&header_key(&name)) && !self.kept.contains(&name)
     }
 
-    /// Whether Envoy removes it: a header that is set is named in one list only.
+    /// True if Envoy removes it: a header that is set is named in one list only.
     pub fn names(&self, name: &str) -> bool {
         let lower = name.to_ascii_lowercase();
         let set = self.headers.contains_key(&lower) || self.assertion.as_ref().is_some_and(|(h, _)| *h == lower);
@@ -187,7 +187,7 @@ pub struct Denial {
     pub grpc: Option<u8>,
     /// The challenge: the scheme and its parameters in their order.
     pub challenge: Option<(String, Vec<(String, String)>)>,
-    /// Where a browser is sent.
+    /// The page that a browser is sent to.
     pub location: Option<String>,
     /// The cookie that is taken from the browser.
     pub cleared: Option<String>,
@@ -401,7 +401,7 @@ pub(crate) fn challenge(
         parameters.push(("error".to_owned(), error.to_owned()));
     }
     if reason == "scope_missing" {
-        // Where `anyScope` is what fails, no list of scopes would help.
+        // If `anyScope` fails, no list of scopes would help.
         let all = wanted.texts("scopes");
         let has_all = |t: &&Token| all.iter().all(|scope| t.scopes().contains(scope));
         let scopes = if identity.tokens.iter().filter(|t| issuers.contains(&t.issuer)).any(|t| has_all(&t)) { String::new() } else { all.join(" ") };

@@ -1,4 +1,4 @@
-//! What a token is bound to: its presenter, a certificate, a key (docs/semantics.md, the sections that the functions name).
+//! The binding of a token: to its presenter, a certificate, a key (docs/semantics.md, the sections that the functions name).
 
 use crate::documents::{Document, duration_of};
 use crate::peer::Peer;

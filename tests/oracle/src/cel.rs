@@ -44,7 +44,7 @@ pub fn evaluate(text: &str, facts: &Facts<'_>, m: &Match<'_>) -> Judged<Three> {
     match scope.eval(&expr) {
         Ok(Value::Bool(holds)) => Ok(Three::of(holds)),
         Ok(_) => Err(outside("a condition that is neither true nor false")),
-        Err(Fault::Unknown) => Ok(Three::Indeterminate),
+        Err(Fault::Unknown) => Ok(Three::Unknown),
         Err(Fault::Outside(what)) => Err(what),
     }
 }
@@ -300,15 +300,15 @@ impl Scope<'_, '_> {
     fn truth(&self, expr: &Expr) -> Result<Three, Fault> {
         match self.eval(expr) {
             Ok(Value::Bool(holds)) => Ok(Three::of(holds)),
-            Ok(_) | Err(Fault::Unknown) => Ok(Three::Indeterminate),
+            Ok(_) | Err(Fault::Unknown) => Ok(Three::Unknown),
             Err(outside) => Err(outside),
         }
     }
 
     fn told(result: Three) -> Found {
         match result {
-            Three::Indeterminate => Err(Fault::Unknown),
-            known => Ok(Value::Bool(known == Three::Satisfied)),
+            Three::Unknown => Err(Fault::Unknown),
+            known => Ok(Value::Bool(known == Three::Holds)),
         }
     }
 
@@ -352,10 +352,10 @@ impl Scope<'_, '_> {
         }
     }
 
-    /// What is at the end of a row of members, if all of them are there.
+    /// The value at the end of a row of members, if all of them are there.
     fn there(&self, expr: &Expr) -> Result<Option<Value>, Fault> {
         match expr {
-            // Where Envoy tells of no handshake there may be a name all the same, and one of several domains vouches.
+            // Without a handshake by Envoy's word there may be a name all the same, and one of several domains vouches.
             Expr::Field(base, name)
                 if matches!(&**base, Expr::Name(n) if n == "connection") && name == "sni" && self.facts.request.sni.is_none() =>
             {
@@ -451,10 +451,10 @@ impl Scope<'_, '_> {
                 match name {
                     "exists" => return Self::told(Three::any(truths)),
                     "all" => return Self::told(Three::all(truths)),
-                    _ if truths.contains(&Three::Indeterminate) => return Err(Fault::Unknown),
+                    _ if truths.contains(&Three::Unknown) => return Err(Fault::Unknown),
                     _ => {}
                 }
-                let held: Vec<Value> = list.into_iter().zip(truths).filter(|(_, t)| *t == Three::Satisfied).map(|(v, _)| v).collect();
+                let held: Vec<Value> = list.into_iter().zip(truths).filter(|(_, t)| *t == Three::Holds).map(|(v, _)| v).collect();
                 Ok(if name == "filter" { Value::List(held) } else { Value::Bool(held.len() == 1) })
             }
             (Some(base), "contains" | "startsWith" | "endsWith", [argument]) => match (self.eval(base)?, self.eval(argument)?) {

@@ -71,7 +71,7 @@ pub(crate) fn is_issuer(der: &[u8], authority: bool) -> bool {
     is_for_clients(der) && extensions_processed(&certificate) && (!authority || !certificate.tbs_certificate().subject().is_empty())
 }
 
-/// Whether an issuer's extended key usage, where it has one, permits clients.
+/// True if an issuer's extended key usage, where it has one, permits clients.
 pub(crate) fn is_for_clients(der: &[u8]) -> bool {
     let Ok(certificate) = Certificate::from_der(der) else { return false };
     let eku: Option<Option<(bool, ExtendedKeyUsage)>> = certificate.tbs_certificate().get_extension().ok();
@@ -98,7 +98,7 @@ pub(crate) fn extensions_processed(certificate: &Certificate) -> bool {
     once && extensions.iter().all(|e| !e.critical || known.contains(&e.extn_id))
 }
 
-/// Whether a certificate's signature is by a key. Weak hashes are `cert_key`, told elsewhere.
+/// True if a certificate's signature is by a key. Weak hashes are `cert_key`, told elsewhere.
 pub(crate) fn verifies(certificate: &Certificate, key: &x509_cert::spki::SubjectPublicKeyInfoOwned) -> Judged<bool> {
     let input = certificate.tbs_certificate().to_der().map_err(|e| outside(format!("a certificate: {e}")))?;
     signature(&certificate.signature_algorithm().oid.to_string(), key, &input, certificate.signature().raw_bytes())

@@ -5,7 +5,7 @@ use crate::path::{self};
 use crate::peer::Peer;
 use crate::rules::{Facts, Match};
 use crate::token::{Binding, Token};
-use crate::value::Three::{self, Indeterminate, NotSatisfied, Satisfied};
+use crate::value::Three::{self, Unknown, Fails, Holds};
 use crate::value::{Value, equal};
 use crate::{Evidence, Judged, Reason, answer, cel};
 
@@ -69,7 +69,7 @@ pub(crate) fn header_lines(facts: &Facts<'_>, fits: impl Fn(&str) -> bool) -> Ve
 /// 6.15 A condition on values: `any`, `all` (there is one, and all of them), `exists` (there is a line, an empty one too).
 pub(crate) fn condition(condition: &Value, lines: &[Line]) -> Three {
     let one = |test: &Value, value: &Option<String>| match value {
-        None => Indeterminate,
+        None => Unknown,
         Some(v) => {
             let equals = test.text_of("equals").is_none_or(|t| t == v);
             let listed = test.get("in").is_none() || test.texts("in").contains(v);
@@ -86,14 +86,14 @@ pub(crate) fn condition(condition: &Value, lines: &[Line]) -> Three {
     }
     match condition.get("all") {
         Some(test) if !values.is_empty() => Three::all(values.iter().map(|v| one(test, v))),
-        _ => NotSatisfied,
+        _ => Fails,
     }
 }
 
 /// 6.16 A condition on a parameter of the query; other spellings of its name count in doubt.
 pub(crate) fn query_condition(facts: &Facts<'_>, test: &Value) -> Three {
     let name = test.text_of("name").unwrap_or_default();
-    let Some(all) = path::query(facts.request.split_path().1) else { return Indeterminate };
+    let Some(all) = path::query(facts.request.split_path().1) else { return Unknown };
     let lines =
         |fits: &dyn Fn(&path::Parameter) -> bool| -> Vec<Line> { all.iter().filter(|p| fits(p)).map(|p| vec![p.value.clone()]).collect() };
     let others = lines(&|p| p.name != name && path::parameter_is(&p.sent, name));
@@ -104,14 +104,14 @@ pub(crate) fn query_condition(facts: &Facts<'_>, test: &Value) -> Three {
 pub(crate) fn peer_checks(wanted: &Value, peer: &Peer, checks: &mut Vec<Check>) {
     if let Some(domain) = wanted.text_of("trustDomain") {
         // 6.18 A domain whose authorities issued the certificate and that does not vouch for it: it may be one of its own or not.
-        let known = if peer.domains.iter().any(|d| d == domain) { Satisfied } else { NotSatisfied };
-        checks.push((50, "cert_san", if peer.in_doubt.iter().any(|d| d == domain) { Indeterminate } else { known }));
+        let known = if peer.domains.iter().any(|d| d == domain) { Holds } else { Fails };
+        checks.push((50, "cert_san", if peer.in_doubt.iter().any(|d| d == domain) { Unknown } else { known }));
     }
     let shown = peer.evidence >= Evidence::Leaf;
     let mut names = |place: u8, key: &str, known: bool, fits: &dyn Fn(&str) -> bool| {
         if wanted.get(key).is_some() {
             let listed = wanted.texts(key).iter().any(|w| fits(w));
-            checks.push((place, "cert_san", if known { Three::of(listed) } else { Indeterminate }));
+            checks.push((place, "cert_san", if known { Three::of(listed) } else { Unknown }));
         }
     };
     names(51, "spiffe", true, &|w| peer.spiffe.as_deref().is_some_and(|id| path::spiffe_fits(w, id)));
@@ -131,11 +131,11 @@ pub(crate) fn claim(test: &Value, claims: &Value) -> Three {
     let found = test.text_of("pointer").and_then(|p| claims.at(p));
     let Some(found) = found else { return Three::of(test.get("exists") == Some(&Value::Bool(false))) };
     if *found == Value::Null {
-        return Indeterminate;
+        return Unknown;
     }
     // A number with a fraction, `3.0` too, is of another kind than a whole number.
     let equal = |a: &Value, b: &Value| match a {
-        Value::Number(n) if n.as_integer().is_none() => Indeterminate,
+        Value::Number(n) if n.as_integer().is_none() => Unknown,
         a => equal(a, b),
     };
     if let Some(Value::Bool(wanted)) = test.get("exists") {
@@ -151,10 +151,10 @@ pub(crate) fn claim(test: &Value, claims: &Value) -> Three {
         (Some(wanted), Some(list)) => Three::any(list.iter().map(|e| equal(e, wanted))),
         // A single value is a list of one; a text that may be several is not known not to have the value.
         (Some(wanted), None) => match (equal(found, wanted), found.text()) {
-            (NotSatisfied, Some(text)) if text.chars().any(|c| !c.is_alphanumeric() && !"-_.".contains(c)) => Indeterminate,
+            (Fails, Some(text)) if text.chars().any(|c| !c.is_alphanumeric() && !"-_.".contains(c)) => Unknown,
             (result, _) => result,
         },
-        _ => Indeterminate,
+        _ => Unknown,
     }
 }
 
@@ -213,20 +213,20 @@ pub(crate) fn token_checks(facts: &Facts<'_>, wanted: &Value, token: &Token, che
     if wanted.get("acr").is_some() {
         // 6.22 Without `acr` or `auth_time` the caller is asked to step up; one of another kind cannot be determined.
         let result = match token.claims.get("acr") {
-            None => NotSatisfied,
+            None => Fails,
             Some(Value::Text(acr)) => Three::of(wanted.texts("acr").contains(acr)),
-            Some(_) => Indeterminate,
+            Some(_) => Unknown,
         };
         checks.push((130, "acr_insufficient", result));
     }
     if let Some(most) = duration_of(wanted, "maxAge") {
         let now = facts.world.now;
         let result = match token.claims.get("auth_time") {
-            None => NotSatisfied,
+            None => Fails,
             Some(Value::Number(n)) if n.as_whole().is_some_and(|t| t <= now + 60) => {
                 Three::of(n.as_whole().is_some_and(|t| now - t <= most / 1000))
             }
-            Some(_) => Indeterminate,
+            Some(_) => Unknown,
         };
         checks.push((131, "auth_too_old", result));
     }
@@ -242,16 +242,16 @@ pub fn checks(facts: &Facts<'_>, m: &Match<'_>) -> Judged<Vec<Check>> {
     let destination = request.destination.as_ref().and_then(|(a, _)| path::address(a));
     for (place, key, found) in [(11, "source", facts.client), (12, "destination", destination)] {
         if rule.get(key).is_some() {
-            checks.push((place, "no_rule", found.map_or(Indeterminate, |a| Three::of(path::in_blocks(&rule.texts(key), a)))));
+            checks.push((place, "no_rule", found.map_or(Unknown, |a| Three::of(path::in_blocks(&rule.texts(key), a)))));
         }
     }
     if rule.get("sni").is_some() {
         let plain = |sni: &str| path::Host::read(sni).is_some_and(|h| !h.dot && h.port.is_none());
         let fits = |sni: &String| match sni.is_empty() || plain(sni) {
             true => Three::of(rule.texts("sni").iter().any(|p| path::name_fits(p, sni))),
-            false => Indeterminate,
+            false => Unknown,
         };
-        checks.push((13, "no_rule", request.sni.as_ref().map_or(Indeterminate, fits)));
+        checks.push((13, "no_rule", request.sni.as_ref().map_or(Unknown, fits)));
     }
     if !m.denies() && m.policy.spec.get("target").is_some_and(|t| t.is_true("hostIsSni")) {
         let same = request.sni.as_ref().is_some_and(|s| s.eq_ignore_ascii_case(&facts.host.name));
@@ -286,7 +286,7 @@ pub fn checks(facts: &Facts<'_>, m: &Match<'_>) -> Judged<Vec<Check>> {
         }
     }
     // 6.25 Conditions and values to inject are about the peer and the token that the rule asks for: without one nothing is left to ask.
-    if checks.iter().any(|(_, reason, result)| *result == NotSatisfied && matches!(*reason, "peer_missing" | "token_missing")) {
+    if checks.iter().any(|(_, reason, result)| *result == Fails && matches!(*reason, "peer_missing" | "token_missing")) {
         return Ok(checks);
     }
     for text in documents.conditions(rule) {
@@ -294,7 +294,7 @@ pub fn checks(facts: &Facts<'_>, m: &Match<'_>) -> Judged<Vec<Check>> {
     }
     if !m.denies() {
         let sendable = answer::changes(facts, m)?.is_some();
-        checks.push((150, "eval_error", if sendable { Satisfied } else { Indeterminate }));
+        checks.push((150, "eval_error", if sendable { Holds } else { Unknown }));
     }
     Ok(checks)
 }

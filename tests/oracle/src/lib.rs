@@ -27,11 +27,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use documents::Documents;
 use value::Value;
 
-/// What the oracle does not decide, by name.
+/// Cases that the oracle does not decide, by name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Outside(pub String);
 
-/// What is judged, or out of reach.
+/// A judgement, or out of reach.
 pub type Judged<T> = Result<T, Outside>;
 
 /// Names what is out of reach.
@@ -152,7 +152,7 @@ pub struct Request {
     pub scheme: String,
     /// Header lines in their order, without pseudo-headers.
     pub headers: Vec<(String, Vec<u8>)>,
-    /// Whether Envoy sent them as a map: repeated ones joined, bytes that are not UTF-8 replaced by `!`.
+    /// True if Envoy sent them as a map: repeated ones joined, bytes that are not UTF-8 replaced by `!`.
     pub map: bool,
     /// `source.address`, without its port.
     pub source: Option<String>,
@@ -200,13 +200,13 @@ pub struct Identity {
 /// 1.7 What is decided.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Decision {
-    /// Whether the request passes.
+    /// True if the request passes.
     pub allow: bool,
     /// The reason of a denial.
     pub reason: Option<Reason>,
     /// The policy and the rule that decided, or that came closest.
     pub rule: Option<(String, String)>,
-    /// What an allow sets and removes.
+    /// The changes that an allow makes.
     pub changes: answer::Changes,
     /// The answer to a denied caller.
     pub denial: Option<answer::Denial>,

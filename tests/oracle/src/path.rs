@@ -7,7 +7,7 @@ use crate::value::{Three, Value};
 pub struct Host {
     /// The name without port and dot.
     pub name: String,
-    /// Whether a dot ends it.
+    /// True if a dot ends it.
     pub dot: bool,
     /// The port that the caller wrote.
     pub port: Option<u16>,
@@ -107,7 +107,7 @@ impl Readings {
 pub struct Path {
     /// Decoded; the last one is empty where the path ends with a slash.
     pub segments: Vec<String>,
-    /// What was accepted in it.
+    /// The readings that were accepted in it.
     pub readings: Readings,
 }
 
@@ -127,7 +127,7 @@ pub fn decode(text: &str) -> Option<String> {
     String::from_utf8(out).ok()
 }
 
-/// Whether a text reads as if something in it were percent-encoded.
+/// True if a text reads as if something in it were percent-encoded.
 fn has_escape(text: &str) -> bool {
     text.split('%').skip(1).any(|after| after.get(..2).is_some_and(|d| d.bytes().all(|b| b.is_ascii_hexdigit())))
 }
@@ -331,5 +331,5 @@ pub fn spiffe_fits(pattern: &str, id: &str) -> bool {
 pub fn in_doubt<T: Clone>(exact: &[T], others: &[T], judge: impl Fn(&[T]) -> Three) -> Three {
     let (first, all) = (judge(exact), judge(&[exact, others].concat()));
     let agree = others.is_empty() || (first == all && first == judge(others));
-    if agree { first } else { Three::Indeterminate }
+    if agree { first } else { Three::Unknown }
 }

@@ -31,7 +31,44 @@ fn behind(part: &str, word: &str) -> Option<(String, bool)> {
     let end = begun.find(|c: char| !(c.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(c))).unwrap_or(begun.len());
     let (scheme, token) = begun.split_at(end);
     let clean = begun.len() == part.len() && (token.is_empty() || token.starts_with(' '));
+    // A scheme with a JWT right behind it, or behind a mark, is none of the others.
+    let glued = |rest: &str| rest.trim_start_matches(|c: char| !c.is_ascii_alphanumeric()).starts_with("eyJ");
+    if scheme.to_lowercase().strip_prefix(word).is_some() && scheme.get(word.len()..).is_some_and(glued) {
+        return Some((String::new(), false));
+    }
     scheme.eq_ignore_ascii_case(word).then(|| (if clean { token.trim().to_owned() } else { String::new() }, false))
+}
+
+/// 5.49 Whether a list is another scheme's with its parameters, or several of them: no part is a word alone or begins as a JWT does.
+fn is_of_others(line: &str) -> bool {
+    let mut parts = vec![String::new()];
+    let mut quoted = false;
+    for c in line.chars() {
+        quoted ^= c == '"';
+        match parts.last_mut() {
+            Some(last) if c != ',' || quoted => last.push(c),
+            _ => parts.push(String::new()),
+        }
+    }
+    let scheme = |part: &String| part.trim().contains(' ');
+    let parameter = |part: &String| part.trim_end_matches('=').contains('=');
+    let known = parts.iter().enumerate().all(|(n, part)| scheme(part) || n > 0 && parameter(part));
+    !quoted && known && !line.split(',').any(|part| part.trim_start().starts_with("eyJ"))
+}
+
+/// 5.49 The very same value again is no second one, on a line of its own or joined by a comma.
+fn once(mut lines: Vec<String>) -> Vec<String> {
+    lines.dedup();
+    if let [line] = lines.as_mut_slice() {
+        let mut parts: Vec<_> = line.split(',').map(|p| p.trim_matches([' ', '\t'])).collect();
+        parts.dedup();
+        if let [part] = parts.as_slice()
+            && !part.is_empty()
+        {
+            *line = (*part).to_owned();
+        }
+    }
+    lines
 }
 
 /// 5.49 What is in a place: the credentials, and whether they came with the scheme `DPoP`.
@@ -43,7 +80,7 @@ pub(crate) fn credentials(request: &Request, place: &Place) -> Vec<(String, bool
         Place::Authorization => {
             let one = |one: &str| behind(one, "bearer").or(behind(one, "dpop").map(|(token, _)| (token, true)));
             // Two lines are two credentials, whatever their schemes, and so is what a proxy has joined with one of ours.
-            match lines("authorization").as_slice() {
+            match once(lines("authorization")).as_slice() {
                 [line] if line.split(',').any(|part| one(part).is_some()) => {
                     line.split(',').map(|part| one(part).unwrap_or_default()).collect()
                 }
@@ -52,17 +89,20 @@ pub(crate) fn credentials(request: &Request, place: &Place) -> Vec<(String, bool
             }
         }
         Place::Header(name) => {
-            lines(name).iter().flat_map(|l| l.split(',').map(|t| (t.trim().to_owned(), false)).collect::<Vec<_>>()).collect()
+            once(lines(name)).iter().flat_map(|l| l.split(',').map(|t| (t.trim().to_owned(), false)).collect::<Vec<_>>()).collect()
         }
         Place::Prefixed(name, word) => {
-            // Without a word, a value with a space is another scheme's.
+            // Without a word, a value with a space is another scheme's, unless it begins as a JWT does.
             let one = |part: &str| match (word.as_str(), part.trim().contains(' ')) {
                 ("", false) => Some((part.trim().to_owned(), false)),
-                ("", true) => None,
+                ("", true) => part.trim().starts_with("eyJ").then(Default::default),
                 (word, _) => behind(part, word).map(|(token, _)| (token, word == "dpop")),
             };
-            match lines(name).as_slice() {
-                [line] if line.contains(',') && (word.is_empty() || line.split(',').any(|part| one(part).is_some())) => {
+            match once(lines(name)).as_slice() {
+                [line] if word.is_empty() && line.contains(',') => {
+                    if is_of_others(line) { Vec::new() } else { vec![Default::default(), Default::default()] }
+                }
+                [line] if line.contains(',') && line.split(',').any(|part| one(part).is_some()) => {
                     vec![Default::default(), Default::default()]
                 }
                 [line] => one(line).into_iter().collect(),
@@ -85,6 +125,7 @@ pub(crate) fn credentials(request: &Request, place: &Place) -> Vec<(String, bool
             }
             let plain = |t: &str| crate::signature::from_base64url(t.trim_end_matches('=')).and_then(|b| String::from_utf8(b).ok());
             let token = |t: &str| if *encoded { plain(t).unwrap_or_else(|| "{".to_owned()) } else { t.to_owned() };
+            found.dedup();
             found.into_iter().map(|t| (token(t), false)).collect()
         }
         Place::Cookie(name) => {
@@ -95,7 +136,9 @@ pub(crate) fn credentials(request: &Request, place: &Place) -> Vec<(String, bool
         Place::Query(name) => {
             let pairs = request.split_path().1.split('&').map(|p| p.split_once('=').unwrap_or((p, "")));
             let named = pairs.filter(|(n, _)| path::decode(n).as_deref() == Some(name));
-            named.map(|(_, v)| (path::decode(v).unwrap_or_else(|| v.to_owned()), false)).collect()
+            let mut found: Vec<_> = named.map(|(_, v)| (path::decode(v).unwrap_or_else(|| v.to_owned()), false)).collect();
+            found.dedup();
+            found
         }
     }
 }

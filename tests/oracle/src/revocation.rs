@@ -13,7 +13,7 @@ fn entries(world: &World) -> Vec<&Value> {
     all.filter(|e| e.text_of("expires").and_then(moment).is_none_or(|end| world.now < end)).collect()
 }
 
-/// Whether a list is too old to know what is revoked.
+/// True if a list is too old to know what is revoked.
 pub fn stale(world: &World) -> Judged<bool> {
     match world.documents.of("RevocationList").iter().any(|d| d.spec.get("from").is_some()) {
         true => Err(outside("lists that are read from a place beside the documents")),
@@ -63,7 +63,7 @@ fn serial(text: &str) -> String {
     bare.trim_start_matches("0x").trim_start_matches('0').to_owned()
 }
 
-/// What an entry can be compared with: a certificate on the path, or what is known of one.
+/// The subject of an entry: a certificate on the path, or what is known of one.
 #[derive(Debug, Clone, Default)]
 pub struct Shown {
     /// The SHA-256 of the certificate, in hexadecimal.

@@ -7,7 +7,7 @@ use crate::documents::Document;
 use crate::path::{self, Host, HostFit, Path, PathFit};
 use crate::peer::Peer;
 use crate::token::Token;
-use crate::value::Three::{self, Indeterminate, NotSatisfied, Satisfied};
+use crate::value::Three::{self, Unknown, Fails, Holds};
 use crate::value::Value;
 use crate::{ClientAddress, Identity, Judged, Reason, Request, World, answer, outside};
 
@@ -57,7 +57,7 @@ pub fn form(world: &World, request: &Request) -> Judged<Result<(), Reason>> {
     Ok(if simple || accepted { Ok(()) } else { Err("path_not_canonical") })
 }
 
-/// Whether a policy has an allow rule.
+/// True if a policy has an allow rule.
 fn may_allow(policy: &Document) -> bool {
     let rules = policy.spec.get("rules").and_then(Value::list).unwrap_or_default();
     rules.iter().any(|r| r.text_of("effect") == Some("allow"))
@@ -139,7 +139,7 @@ pub struct Match<'a> {
     pub rule: &'a Value,
     /// How narrow it is.
     pub fit: (HostFit, PathFit, bool, bool),
-    /// What the names of its template capture.
+    /// The captures of its template's names.
     pub captures: Vec<(String, String)>,
     /// 6.34 The issuer whose token counts.
     pub issuer: Option<String>,
@@ -151,7 +151,7 @@ impl Match<'_> {
         (self.policy.name.clone(), self.rule.text_of("name").unwrap_or_default().to_owned())
     }
 
-    /// Whether it denies.
+    /// True if it denies.
     pub fn denies(&self) -> bool {
         self.rule.text_of("effect") == Some("deny")
     }
@@ -204,13 +204,13 @@ pub(crate) fn about<'a>(facts: &Facts<'a>, policy: &'a Document, rule: &'a Value
 pub struct Shadow {
     /// Its policy and its name.
     pub rule: (String, String),
-    /// Whether it cannot be determined.
-    pub indeterminate: bool,
-    /// Whether the decision would have been another, had it counted.
+    /// True if it cannot be determined.
+    pub unknown: bool,
+    /// True if the decision would have been another, had it counted.
     pub changes: bool,
 }
 
-/// Whether a request passes, or why not.
+/// The outcome of a request: it passes, or why not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
     /// It passes.
@@ -228,7 +228,7 @@ pub struct Verdict<'a> {
     pub rule: Option<(String, String)>,
     /// The rule that allowed.
     pub chosen: Option<Match<'a>>,
-    /// What rules in shadow mode would have done.
+    /// The outcomes of rules in shadow mode.
     pub shadows: Vec<Shadow>,
 }
 
@@ -248,7 +248,7 @@ where
 /// 6.29 How far a rule got, by the places of the table: its first check that fails, else its first one that cannot be determined.
 pub(crate) fn stopped(checks: &[Check]) -> Option<(u8, Reason)> {
     let first = |what: Three| checks.iter().find(|(_, _, r)| *r == what);
-    match (first(NotSatisfied), first(Indeterminate)) {
+    match (first(Fails), first(Unknown)) {
         (Some((row, reason, _)), _) => Some((*row, *reason)),
         // 6.30 A rule of which it only cannot be determined: `eval_error`.
         (None, Some((row, ..))) => Some((*row, "eval_error")),
@@ -260,13 +260,13 @@ pub(crate) fn stopped(checks: &[Check]) -> Option<(u8, Reason)> {
 pub(crate) fn verdict(rules: &[&Weighed<'_>], cookies: bool) -> (Outcome, Option<(String, String)>, Option<usize>) {
     let result = |w: &Weighed<'_>| Three::all(w.1.iter().map(|(_, _, r)| *r));
     let among = |deny: bool, what: Three| narrowest(rules.iter().copied().filter(move |w| w.0.denies() == deny && result(w) == what));
-    if let Some((m, _)) = among(true, Satisfied) {
+    if let Some((m, _)) = among(true, Holds) {
         return (Outcome::Deny("rule_denied"), Some(m.name()), None);
     }
-    if let Some((m, _)) = among(true, Indeterminate) {
+    if let Some((m, _)) = among(true, Unknown) {
         return (Outcome::Deny("eval_error"), Some(m.name()), None);
     }
-    if let Some((m, _)) = among(false, Satisfied) {
+    if let Some((m, _)) = among(false, Holds) {
         let at = rules.iter().position(|w| w.0.name() == m.name() && w.0.issuer == m.issuer);
         return (Outcome::Allow, Some(m.name()), at);
     }
@@ -346,14 +346,14 @@ pub fn evaluate<'a>(facts: &Facts<'a>) -> Judged<Verdict<'a>> {
         }
         // 6.33 Nor would the cookie be passed over beside a deny rule that looks at its token.
         if w.0.denies() && of_cookie(w) {
-            shadows.push(Shadow { rule: w.0.name(), indeterminate: true, changes: allows(facts, &counting)? });
+            shadows.push(Shadow { rule: w.0.name(), unknown: true, changes: allows(facts, &counting)? });
             continue;
         }
         let result = result(w);
-        if result != NotSatisfied {
+        if result != Fails {
             let with: Vec<&Weighed<'a>> = counting.iter().copied().chain([w]).collect();
             let changes = allows(facts, &with)? != allows(facts, &counting)?;
-            shadows.push(Shadow { rule: w.0.name(), indeterminate: result == Indeterminate, changes });
+            shadows.push(Shadow { rule: w.0.name(), unknown: result == Unknown, changes });
         }
     }
     Ok(Verdict { outcome, rule, chosen, shadows })

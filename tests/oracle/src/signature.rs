@@ -35,7 +35,7 @@ pub fn from_base64(text: &str) -> Option<Vec<u8>> {
     (text.len() % 4 == 0 && text.len() - bare.len() < 3 && !bare.contains(['-', '_'])).then(|| from_base64url(&url))?
 }
 
-/// 5.55 Reads a compact JWS: three parts, JSON without repeated members, at most 16 levels; no `crit`, `b64`, `cty`.
+/// 5.55 Reads a compact JWS: three parts, JSON without repeated members, at most 16 levels; no `crit`, `b64`, and no `cty` but a null one.
 pub(crate) fn read(text: &str) -> Option<(Value, Value)> {
     let parts: Vec<&str> = text.split('.').collect();
     let [header, claims, signature] = parts.as_slice() else { return None };
@@ -43,7 +43,7 @@ pub(crate) fn read(text: &str) -> Option<(Value, Value)> {
     let object = |part: &str| Value::json(&from_base64url(part)?, 16).filter(|v| matches!(v, Value::Map(_)));
     let (header, claims) = (object(header)?, object(claims)?);
     header.text_of("alg")?;
-    let plain = ["crit", "b64", "cty"].iter().all(|n| header.get(n).is_none());
+    let plain = ["crit", "b64"].iter().all(|n| header.get(n).is_none()) && header.given("cty").is_none();
     let typed = ["kid", "typ"].iter().all(|n| header.given(n).is_none_or(|v| v.text().is_some()));
     (plain && typed).then_some((header, claims))
 }

@@ -125,7 +125,7 @@ pub struct Case {
     pub name: String,
     /// Which combination it is: method, path, peer and token.
     pub variant: String,
-    /// What it expects.
+    /// The expected answer.
     pub expect: Value,
     /// The world at its moment, with its client.
     pub world: World,
@@ -136,7 +136,7 @@ pub struct Case {
 }
 
 impl Case {
-    /// What is decided.
+    /// The decision.
     pub fn decide(&self) -> Judged<Decision> {
         decide_as(&self.world, &self.request, &self.identity)
     }

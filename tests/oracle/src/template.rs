@@ -5,11 +5,11 @@ use crate::rules::{Facts, Match};
 use crate::value::Value;
 use crate::{Judged, outside};
 
-/// What a template becomes.
+/// The result of a template.
 pub(crate) enum Rendered {
     /// 8.5 A value is not there: nothing is sent.
     Absent,
-    /// 8.6 A value must not be sent: the rule is indeterminate. It is never cleaned.
+    /// 8.6 A value must not be sent: the rule is unknown. It is never cleaned.
     Unsendable,
     Text(String),
 }

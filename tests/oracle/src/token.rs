@@ -20,17 +20,17 @@ pub struct Token {
     pub iss: String,
     /// Its claims.
     pub claims: Value,
-    /// What ties it to the caller.
+    /// Its tie to the caller.
     pub binding: Binding,
-    /// Where it was.
+    /// Its place.
     pub place: Place,
-    /// Where else the very same text was.
+    /// The other places of the very same text.
     pub copies: Vec<Place>,
-    /// What may be used only once.
+    /// The credentials of it that may be used only once.
     pub once: Vec<String>,
 }
 
-/// What ties a token to its caller.
+/// The tie of a token to its caller.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Binding {
     /// Nothing.
@@ -115,13 +115,13 @@ pub fn counting(world: &World, request: &Request) -> Option<BTreeSet<String>> {
 /// How tokens that count were shown.
 #[derive(Debug, Clone, Default)]
 pub struct Shown {
-    /// Whether there was any.
+    /// True if there was any.
     pub any: bool,
-    /// Whether one had the scheme `DPoP`, or a place had several and a proof came.
+    /// True if one had the scheme `DPoP`, or a place had several and a proof came.
     pub dpop: bool,
     /// The issuer document that the first one names.
     pub issuer: Option<String>,
-    /// Whether the proof is what is wrong.
+    /// True if the proof is what is wrong.
     pub faulty: bool,
 }
 
@@ -132,7 +132,7 @@ pub fn authenticate(world: &World, request: &Request, peer: Option<&Peer>) -> Ju
     let counts = |name: &str| counting.as_ref().is_none_or(|c| c.contains(name));
     let mut found = Identity::default();
     let all: BTreeSet<Place> = issuers.iter().flat_map(places).collect();
-    for place in all {
+    for place in all.iter().cloned() {
         let users: Vec<&Document> = issuers.iter().filter(|i| places(i).contains(&place)).collect();
         let cookie = if let Place::Cookie(name) = &place { Some(name.clone()) } else { None };
         let names: Vec<String> = users.iter().map(|i| i.name.clone()).collect();
@@ -154,11 +154,9 @@ pub fn authenticate(world: &World, request: &Request, peer: Option<&Peer>) -> Ju
                 }
                 // A second one that names the issuer of a good one, whatever is wrong with it.
                 let twice = found.tokens.iter().any(|t: &Token| Some(&t.issuer) == named.as_ref());
-                let good = found.tokens.iter_mut().find(|t: &&mut Token| Some(&t.issuer) == named.as_ref());
-                let good = good.filter(|t| credentials(request, &t.place).iter().any(|(own, _)| own == text));
-                if let Some(good) = good {
+                let good = found.tokens.iter().find(|t: &&Token| Some(&t.issuer) == named.as_ref());
+                if good.is_some_and(|t| credentials(request, &t.place).iter().any(|(own, _)| own == text)) {
                     // The very same text is no second token.
-                    good.copies.push(place.clone());
                     continue;
                 }
                 match judged {
@@ -174,6 +172,12 @@ pub fn authenticate(world: &World, request: &Request, peer: Option<&Peer>) -> Ju
                 found.refused.push(refuse("token_multiple", false));
             }
         }
+    }
+    // 5.50 Its text is in all these places, whatever issuer has its tokens there.
+    for token in &mut found.tokens {
+        let Some((own, _)) = credentials(request, &token.place).into_iter().next() else { continue };
+        let same = |place: &&Place| **place != token.place && matches!(&*credentials(request, place), [(text, _)] if *text == own);
+        token.copies = all.iter().filter(same).cloned().collect();
     }
     Ok(found)
 }
@@ -200,7 +204,20 @@ pub(crate) fn one(
         Err((issuer, fault)) => return Ok((issuer, Err(fault))),
     };
     let judged = judged(world, request, peer, issuer, place, text, (&header, claims, answered), dpop_scheme)?;
-    Ok((Some(issuer.name.clone()), judged.map_err(|reason| (reason, false))))
+    // 5.60 An answer that cannot be read is its endpoint's fault.
+    let blamed = |reason| if answered && reason == "token_malformed" { "introspection_unavailable" } else { reason };
+    Ok((Some(issuer.name.clone()), judged.map_err(|reason| (blamed(reason), false))))
+}
+
+/// 5.60 The claims of an answer, with times that are digits in quotes.
+fn unquoted(claims: &Value) -> Value {
+    let Value::Map(members) = claims else { return claims.clone() };
+    let time = |text: &str| text.bytes().all(|b| b.is_ascii_digit()).then(|| Number::read(text)).flatten().map(Value::Number);
+    let member = |(name, value): &(String, Value)| {
+        let time = ["exp", "nbf", "iat"].contains(&name.as_str()).then(|| value.text().and_then(time)).flatten();
+        (name.clone(), time.unwrap_or_else(|| value.clone()))
+    };
+    Value::Map(members.iter().map(member).collect())
 }
 
 type Claimed<'a> = (&'a Document, Value, Value, bool);

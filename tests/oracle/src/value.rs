@@ -178,7 +178,7 @@ impl Value {
         self.get(name).and_then(Value::text)
     }
 
-    /// Whether `true` stands under a name.
+    /// True if `true` stands under a name.
     pub fn is_true(&self, name: &str) -> bool {
         self.get(name) == Some(&Value::Bool(true))
     }
@@ -331,27 +331,27 @@ impl Reader<'_> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Three {
     /// It holds.
-    Satisfied,
+    Holds,
     /// It does not hold.
-    NotSatisfied,
+    Fails,
     /// It cannot be determined.
-    Indeterminate,
+    Unknown,
 }
 
-use Three::{Indeterminate, NotSatisfied, Satisfied};
+use Three::{Unknown, Fails, Holds};
 
 impl Three {
     /// A result that is known.
     pub fn of(holds: bool) -> Self {
-        if holds { Satisfied } else { NotSatisfied }
+        if holds { Holds } else { Fails }
     }
 
     /// 2.8 All must hold: one that does not settles it, before one that cannot be determined.
     pub fn all(results: impl IntoIterator<Item = Three>) -> Self {
-        results.into_iter().fold(Satisfied, |a, b| match (a, b) {
-            (NotSatisfied, _) | (_, NotSatisfied) => NotSatisfied,
-            (Indeterminate, _) | (_, Indeterminate) => Indeterminate,
-            _ => Satisfied,
+        results.into_iter().fold(Holds, |a, b| match (a, b) {
+            (Fails, _) | (_, Fails) => Fails,
+            (Unknown, _) | (_, Unknown) => Unknown,
+            _ => Holds,
         })
     }
 
@@ -366,9 +366,9 @@ impl std::ops::Not for Three {
 
     fn not(self) -> Self {
         match self {
-            Satisfied => NotSatisfied,
-            NotSatisfied => Satisfied,
-            Indeterminate => Indeterminate,
+            Holds => Fails,
+            Fails => Holds,
+            Unknown => Unknown,
         }
     }
 }
@@ -376,17 +376,17 @@ impl std::ops::Not for Three {
 /// 2.10 Equality of values: only values of one kind compare; lists and mappings element by element.
 pub fn equal(a: &Value, b: &Value) -> Three {
     match (a, b) {
-        (Value::Number(a), Value::Number(b)) if a.known() && b.known() => a.compare(*b).map_or(Indeterminate, |o| Three::of(o.is_eq())),
+        (Value::Number(a), Value::Number(b)) if a.known() && b.known() => a.compare(*b).map_or(Unknown, |o| Three::of(o.is_eq())),
         (Value::Bool(a), Value::Bool(b)) => Three::of(a == b),
         (Value::Text(a), Value::Text(b)) => Three::of(a == b),
         (Value::List(a), Value::List(b)) => match a.len() == b.len() {
             true => Three::all(a.iter().zip(b).map(|(a, b)| equal(a, b))),
-            false => NotSatisfied,
+            false => Fails,
         },
         (Value::Map(a), Value::Map(m)) => match a.len() == m.len() {
-            true => Three::all(a.iter().map(|(n, v)| b.get(n).map_or(NotSatisfied, |other| equal(v, other)))),
-            false => NotSatisfied,
+            true => Three::all(a.iter().map(|(n, v)| b.get(n).map_or(Fails, |other| equal(v, other)))),
+            false => Fails,
         },
-        _ => Indeterminate,
+        _ => Unknown,
     }
 }

@@ -61,7 +61,7 @@ fn named_by_client_cert(world: &World, (leaf, chain): &ClientCert) -> Result<Pee
 /// Our own proxy's names, as far as they are URIs (5.5).
 struct Own<'a> {
     names: Vec<&'a String>,
-    /// Whether it has a URI name; none where its name is not known.
+    /// True if it has a URI name; none where its name is not known.
     writes_by: Option<bool>,
 }
 

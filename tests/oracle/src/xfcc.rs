@@ -18,11 +18,11 @@ pub struct Element {
     pub subject: Option<String>,
     /// `URI`.
     pub uri: Vec<String>,
-    /// Whether it says that there is no URI (`URI=`).
+    /// True if it says that there is no URI (`URI=`).
     pub no_uri: bool,
     /// `DNS`.
     pub dns: Vec<String>,
-    /// Whether something stands behind the `URI`.
+    /// True if something stands behind the `URI`.
     pub follows_uri: bool,
 }
 

@@ -1,4 +1,4 @@
-//! What the certificate of a pinned authority restricts, as that of any other issuer does, and what is said of it.
+//! The certificate of a pinned authority restricts paths as that of any other issuer does, and messages say so.
 
 use rcgen::{
     BasicConstraints, CertificateParams, CidrSubnet, CustomExtension, DnType,
@@ -84,7 +84,7 @@ fn inhibit_any(skipped: u8) -> CustomExtension {
     extension(54, false, vec![2, 1, skipped])
 }
 
-/// What comes of a chain below `root`, through these intermediates, down to `leaf`.
+/// The result for a chain below `root`, through these intermediates, down to `leaf`.
 fn outcome(
     root: CertificateParams,
     intermediates: Vec<CertificateParams>,

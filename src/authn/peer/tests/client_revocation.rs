@@ -20,7 +20,7 @@ const THERE: &str = "http://crl.example/2";
 const LEAF: u64 = 0x80;
 const MIDDLE: u64 = 77;
 
-/// What the CAs say that their keys are for.
+/// The uses that the CAs state for their keys.
 #[derive(Clone, Copy)]
 enum KeyUsage {
     Unsaid,
@@ -90,8 +90,8 @@ const ROWS: [Row; 36] = [
     ("a list of the leaf's issuer alone", "leaf", "deny", Unsaid, OF_LEAF_ONLY, None),
     ("a list of the leaf's issuer alone", "chain", "deny", Unsaid, OF_LEAF_ONLY, MISSING),
     ("a list of the leaf's issuer alone", "chain", "allow", Unsaid, OF_LEAF_ONLY, None),
-    ("nobody is revoked", "leaf", "deny", Unsaid, CLEAN, None),
-    ("nobody is revoked", "chain", "deny", WithCrlSign, CLEAN, None),
+    ("nothing is revoked", "leaf", "deny", Unsaid, CLEAN, None),
+    ("nothing is revoked", "chain", "deny", WithCrlSign, CLEAN, None),
     ("others are revoked", "chain", "deny", Unsaid, OTHERS, None),
     ("the leaf is revoked", "leaf", "deny", Unsaid, LEAF_REVOKED, REVOKED),
     ("the leaf is revoked", "leaf", "allow", WithCrlSign, LEAF_REVOKED, REVOKED),

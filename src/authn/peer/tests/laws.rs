@@ -48,7 +48,7 @@ fn appended_by(by: &str, uri: &str, leaf: Option<&Leaf>) -> String {
     format!("By={by};Hash={};{cert}Subject=\"\";URI={uri}", hash.to_hex())
 }
 
-/// What a caller may have put into the header before the proxies append to it.
+/// Texts that a caller may put into the header before the proxies append to it.
 fn forged() -> impl Strategy<Value = String> {
     let piece = prop_oneof![
         Just(appended(VICTIM, None)),
@@ -104,7 +104,7 @@ proptest! {
 
     /// P83: a name that Envoy does not escape never gives its owner another identity.
     #[test]
-    fn a_hostile_name_is_its_own_or_nobody(
+    fn a_hostile_name_is_its_own_or_no_peer(
         tail in "([,;\"=]|URI=|By=|Hash=|Cert=|Subject=|spiffe://prod.example/|[a-z/.]{1,4}){0,12}",
         spelled in prop::option::of(Just(appended(VICTIM, None))),
     ) {

@@ -1,4 +1,4 @@
-//! What was verified before: relied on within its time and its revision, and no further.
+//! Earlier verifications are relied on within their time and their revision, and no further.
 
 use crate::authn::{CertificateKey, VerifiedCertificate};
 use std::collections::HashMap;
@@ -18,7 +18,7 @@ struct Map {
 }
 
 impl CertificateCache for Map {
-    fn recall(&self, key: &CertificateKey) -> Option<Arc<VerifiedCertificate>> {
+    fn lookup(&self, key: &CertificateKey) -> Option<Arc<VerifiedCertificate>> {
         let found = self.entries.lock().unwrap().get(key).cloned();
         self.hits.fetch_add(usize::from(found.is_some()), Ordering::SeqCst);
         found

@@ -25,7 +25,7 @@ use crate::request::{CredentialHeaders, HeaderValue, Headers, SealedNames, Text}
 use crate::trust::TrustStore;
 use crate::trust::tests::pki::{Leaf, NOW};
 
-/// What one request shows of its peer.
+/// The evidence of its peer in one request.
 #[derive(Clone, Default)]
 struct Shown {
     certificate: Option<String>,

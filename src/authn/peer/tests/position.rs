@@ -1,4 +1,4 @@
-//! Where an element begins, who wrote it, and what a proxy without a name of its own leaves open.
+//! The beginning of an element, its writer, and the doubt that a proxy without a name of its own leaves.
 
 use super::*;
 use crate::authn::PeerSource;
@@ -132,7 +132,7 @@ fn a_uri_that_can_go_on_is_no_name_without_the_certificate() {
     let own = format!("By={ME};Hash={HASH};Subject=\"\";URI={WEB};DNS=a.example;DNS=b.example");
     let peer = at(ME, own, WEB).peer(&trust);
     assert_eq!((peer.spiffe.as_ref().unwrap().as_str(), &*peer.dns), (WEB, &[][..]));
-    // Where it names no TLS peer, as a waypoint, the URI ends where the element does.
+    // If it names no TLS peer, as a waypoint, the URI ends where the element does.
     let waypoint =
         |xfcc: String| Shown { without_tls: true, principal: None, ..Shown::xfcc(xfcc, "") };
     let peer = waypoint(format!("By={ME};URI={WEB}")).peer(&trust);
@@ -143,7 +143,7 @@ fn a_uri_that_can_go_on_is_no_name_without_the_certificate() {
 
 /// P94: the least evidence counts for the caller and for every forwarder on the way.
 #[test]
-fn less_than_the_least_evidence_is_nobody() {
+fn less_than_the_least_evidence_is_no_peer() {
     let (ca, trust) = prod();
     let (web, gate) = (ca.workload(WEB), ca.workload(GATE));
     let print = |leaf: &Leaf| Fingerprint::of(&leaf.der).to_hex();

@@ -136,7 +136,8 @@ fn a_stale_list_denies_after_its_grace() {
     // P41: a remembered verification ends with the list.
     let presented = Shown::certificate(&good).evidence().source_certificate;
     let crate::evidence::Presented::Present(presented) = presented else { panic!() };
-    let verifier = certificate::Verifier::new(&grace, grace.revocations(), &NoCache, NOW);
+    let verifier =
+        certificate::CertificateVerifier::new(&grace, grace.revocations(), &NoCache, NOW);
     let verified = verifier.certificate(&presented).unwrap();
     assert_eq!(verified.until, UnixTime::from_secs(now + 3600));
 }

@@ -180,7 +180,8 @@ fn a_remembered_certificate_is_asked_of_every_domain_again_in_time() {
     else {
         panic!()
     };
-    let verifier = |now| certificate::Verifier::new(&trust, trust.revocations(), &NoCache, now);
+    let verifier =
+        |now| certificate::CertificateVerifier::new(&trust, trust.revocations(), &NoCache, now);
     let until = verifier(NOW).certificate(&presented).unwrap().until;
     assert_eq!(until, UnixTime::from_secs(NOW.as_secs() + 12 * 3600));
     let later = verifier(UnixTime::from_secs(until.as_secs() + 1)).certificate(&presented).unwrap();

@@ -33,7 +33,7 @@ static WORLD: LazyLock<World> = LazyLock::new(|| {
     World { ca, trust, victim }
 });
 
-/// What the handshake showed a proxy.
+/// The certificate that the handshake showed a proxy.
 #[derive(Clone, Debug)]
 struct Certificate {
     /// URL-encoded, and as PEM.
@@ -220,7 +220,7 @@ fn uri() -> impl Strategy<Value = String> {
     ]
 }
 
-/// What the caller wrote before.
+/// Elements that the caller wrote before.
 fn before() -> impl Strategy<Value = String> {
     let json =
         serde_json::json!([{ "by": [ME], "hash": VICTIMS_HASH, "uri": [VICTIM] }]).to_string();
@@ -252,7 +252,7 @@ fn names() -> impl Strategy<Value = (Vec<String>, Vec<String>)> {
 }
 
 fn certificate() -> impl Strategy<Value = Certificate> {
-    // What RFC 2253 leaves of a subject that wants to be more: everything that ends or separates is escaped.
+    // RFC 2253 escapes everything that ends or separates in a subject that wants to be more.
     let subject = prop::option::weighted(0.2, spelled()).prop_map(|text| {
         let escape =
             |c: char| if ",+\"\\<>;".contains(c) { format!("\\{c}") } else { c.to_string() };

@@ -12,7 +12,7 @@ use crate::trust::{KnownLists, TrustStore};
 
 const WEB: &str = "spiffe://prod.example/ns/web/sa/frontend";
 
-/// What a running server has, as its files change.
+/// The state of a running server, as its files change.
 struct Server {
     root: Ca,
     rules: &'static str,

@@ -71,8 +71,8 @@ fn the_authorities_are_those_of_the_trust_domain_in_the_spiffe_id() {
     let uri = Shown::certificate(&plain.workload("https://prod.example/x")).peer(&trust);
     assert_eq!((&*uri.trust_domain, uri.spiffe.as_ref()), ("plain", None));
     let only_spiffe = store(&[("prod", &prod, SPIFFE)]);
-    let nobody = Shown::certificate(&prod.workload("urn:a:b")).reason(&only_spiffe);
-    assert_eq!(nobody, Reason::TrustDomainUnknown);
+    let found = Shown::certificate(&prod.workload("urn:a:b")).reason(&only_spiffe);
+    assert_eq!(found, Reason::TrustDomainUnknown);
 }
 
 /// P45, P38: what is wrong with the names is refused with its own reason.

@@ -90,7 +90,7 @@ fn nothing_outside_the_walk_is_in_the_identity() {
 
 /// P30, P47: without a TLS peer the whole header is the caller's own writing.
 #[test]
-fn a_header_over_a_connection_without_a_tls_peer_names_nobody() {
+fn a_header_over_a_connection_without_a_tls_peer_names_no_peer() {
     let (ca, trust) = prod();
     let victim = ca.workload(VICTIM);
     for xfcc in [sidecar(ME, VICTIM), format!("Cert=\"{}\"", victim.encoded())] {
@@ -228,7 +228,7 @@ fn a_name_that_spells_an_element_is_not_believed() {
     let victim = ca.workload(VICTIM);
     let spelled = format!("spiffe://prod.example/x,By={ME};Hash={HASH};Subject=\"\";URI={VICTIM}");
     let hostile = ca.sign(&leaf_params(&[&spelled]));
-    // What Envoy would write, and what it would call the TLS peer.
+    // The element that Envoy would write, and its name for the TLS peer.
     let with_hash = sidecar(ME, &spelled);
     let (cert, stolen) = (hostile.encoded(), victim.encoded());
     let spelled_cert = format!("spiffe://prod.example/x,Cert=\"{stolen}\";URI={VICTIM}");

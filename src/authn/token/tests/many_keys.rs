@@ -63,6 +63,35 @@ fn a_denied_key_is_not_tried() {
     }
 }
 
+/// P448: a denied name that is of an entry which cannot be used denies the key under its other names.
+#[test]
+fn a_key_that_is_denied_by_an_unused_entry_is_not_tried() {
+    let mint = Mint::ed();
+    let good = mint.jwk(&json!({ "kid": "b" }));
+    for unused in [
+        json!({ "kid": "a", "use": "enc" }),
+        json!({ "kid": "a", "alg": "ES256" }),
+        json!({ "kid": "a", "key_ops": "verify" }),
+        json!({ "kid": "a".repeat(200), "use": "enc" }),
+    ] {
+        let id = unused["kid"].as_str().unwrap();
+        let keys = json!([good, mint.jwk(&unused)]);
+        let more = format!("  algorithms: [EdDSA]\n  denyKids: [{id}]\n");
+        let set = KeySet::parse(json!({ "keys": keys }).to_string().as_bytes(), KeyPurpose::Jwt);
+        let set = set.unwrap();
+        assert_eq!(set.skipped().len(), 1, "{unused}");
+        assert_eq!(set.names_of("b").collect::<Vec<_>>(), ["b", id], "by which it is revoked");
+        let trust = trust(&[("corp", ISS, &more, json!([good]))]);
+        let token = mint.token(&json!({ "alg": "EdDSA", "kid": "b" }), &claims(ISS));
+        let jws = CompactJws::parse(&token).unwrap();
+        let judged = signature::verify(&jws, &trust.issuers()[0], &set, &mut |_| {});
+        assert_eq!(judged.unwrap_err().reason(), Reason::KeyUnknown, "{unused}");
+    }
+    let twins =
+        trust(&[("corp", ISS, "  algorithms: [EdDSA]\n", json!([mint.jwk(&json!({})), good]))]);
+    assert_eq!(verify_bearer(&twins, &unnamed(&mint)).unwrap().key_id(), Some("b"));
+}
+
 /// A key that is published and not used is another fault than one that is not there.
 #[test]
 fn an_unknown_key_that_was_skipped_says_why() {

@@ -67,7 +67,7 @@ fn a_key_of_any_source_verifies() {
     let mut pending = material(Some(&second), "b");
     pending.note_outdated("corp/keys-2", Outdated::Pending);
     assert_eq!(judge(&trust, &pending, &token(&other, "z")), Err(Reason::KeysPending));
-    // What is wrong with the token itself is its fault, whatever the source.
+    // A fault of the token itself is its own, whatever the source.
     let mut late = claims(SHARED);
     late["exp"] = json!(NOW - 600);
     let late = second.token(&json!({ "alg": "EdDSA", "kid": "b" }), &late);

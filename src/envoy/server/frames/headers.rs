@@ -4,9 +4,9 @@
 //! that was Huffman-coded counts for less there than the sender thinks, and nothing leaves the table before the sender
 //! believes it gone.
 
-/// Where the walk is.
+/// The position of the walk.
 #[derive(Clone, Copy, Debug, Default)]
-enum Place {
+enum HeaderPlace {
     /// Before a field.
     #[default]
     Field,
@@ -29,7 +29,7 @@ enum Place {
 /// The block of headers of one call.
 #[derive(Debug, Default)]
 pub(super) struct HeaderBlock {
-    place: Place,
+    place: HeaderPlace,
     /// The text is a name, and a value follows.
     in_name: bool,
     /// The value is that of `:authority`.
@@ -51,7 +51,7 @@ impl HeaderBlock {
     pub(super) fn pass(&mut self, bytes: &mut [u8]) {
         let mut at = 0;
         while let Some(bytes) = bytes.get_mut(at..).filter(|bytes| !bytes.is_empty()) {
-            let taken = if let Place::Text(left) = self.place {
+            let taken = if let HeaderPlace::Text(left) = self.place {
                 let taken = left.min(bytes.len());
                 if self.authority && !self.in_name {
                     bytes.get_mut(..taken).unwrap_or_default().fill(LETTER);
@@ -71,16 +71,16 @@ impl HeaderBlock {
     fn step(&mut self, byte: &mut u8) {
         let more = *byte & 0x80 != 0;
         self.place = match self.place {
-            Place::Field => self.field(*byte),
-            Place::Number if more => Place::Number,
-            Place::Number => Place::Field,
-            Place::NameNumber if more => Place::NameNumber,
-            Place::NameNumber => Place::ValueLength,
-            Place::NameLength => {
+            HeaderPlace::Field => self.field(*byte),
+            HeaderPlace::Number if more => HeaderPlace::Number,
+            HeaderPlace::Number => HeaderPlace::Field,
+            HeaderPlace::NameNumber if more => HeaderPlace::NameNumber,
+            HeaderPlace::NameNumber => HeaderPlace::ValueLength,
+            HeaderPlace::NameLength => {
                 self.in_name = true;
                 return self.length(*byte & LENGTH);
             }
-            Place::ValueLength => {
+            HeaderPlace::ValueLength => {
                 self.in_name = false;
                 if self.authority {
                     *byte &= !HUFFMAN;
@@ -88,21 +88,21 @@ impl HeaderBlock {
                 return self.length(*byte & LENGTH);
             }
             // No length of a header needs more than four bytes.
-            Place::Length { shift, .. } if shift > 21 => Place::Lost,
-            Place::Length { length, shift } => {
+            HeaderPlace::Length { shift, .. } if shift > 21 => HeaderPlace::Lost,
+            HeaderPlace::Length { length, shift } => {
                 let part = usize::from(*byte & 0x7f) << shift;
                 let length = length.saturating_add(part);
                 if !more {
                     return self.text(length);
                 }
-                Place::Length { length, shift: shift.saturating_add(7) }
+                HeaderPlace::Length { length, shift: shift.saturating_add(7) }
             }
-            Place::Lost | Place::Text(_) => Place::Lost,
+            HeaderPlace::Lost | HeaderPlace::Text(_) => HeaderPlace::Lost,
         };
     }
 
     /// The first byte of a field (RFC 7541 section 6).
-    fn field(&mut self, byte: u8) -> Place {
+    fn field(&mut self, byte: u8) -> HeaderPlace {
         let (mask, literal) = match byte {
             0x80.. => (0x7f, false),
             0x40.. => (0x3f, true),
@@ -112,17 +112,17 @@ impl HeaderBlock {
         let number = byte & mask;
         self.authority = literal && number == AUTHORITY;
         match (literal, number) {
-            (true, 0) => Place::NameLength,
-            (true, number) if number == mask => Place::NameNumber,
-            (true, _) => Place::ValueLength,
-            (false, number) if number == mask => Place::Number,
-            (false, _) => Place::Field,
+            (true, 0) => HeaderPlace::NameLength,
+            (true, number) if number == mask => HeaderPlace::NameNumber,
+            (true, _) => HeaderPlace::ValueLength,
+            (false, number) if number == mask => HeaderPlace::Number,
+            (false, _) => HeaderPlace::Field,
         }
     }
 
     fn length(&mut self, length: u8) {
         if length == LENGTH {
-            self.place = Place::Length { length: length.into(), shift: 0 };
+            self.place = HeaderPlace::Length { length: length.into(), shift: 0 };
         } else {
             self.text(length.into());
         }
@@ -131,9 +131,9 @@ impl HeaderBlock {
     /// So much of a text is to come.
     const fn text(&mut self, left: usize) {
         self.place = match (left, self.in_name) {
-            (0, true) => Place::ValueLength,
-            (0, false) => Place::Field,
-            (left, _) => Place::Text(left),
+            (0, true) => HeaderPlace::ValueLength,
+            (0, false) => HeaderPlace::Field,
+            (left, _) => HeaderPlace::Text(left),
         };
     }
 }

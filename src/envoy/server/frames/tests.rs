@@ -126,14 +126,14 @@ async fn reading_pauses_after_some_calls() {
     let call = frame(HEADERS, 4, &[0x83]);
     let calls = [PREFACE.to_vec(), call.repeat(1000)].concat();
     let status = Arc::new(ListenerStatus::default());
-    let mut watched = Watched::new(calls.as_slice(), "a client".to_owned(), status);
+    let mut connection = WatchedConnection::new(calls.as_slice(), "a client".to_owned(), status);
     let mut cx = Context::from_waker(std::task::Waker::noop());
     // A buffer for ten calls.
     let mut bytes = vec![0; 10 * call.len()];
     let (mut in_a_row, mut most, mut read) = (0, 0, 0);
     loop {
         let mut buffer = ReadBuf::new(&mut bytes);
-        match Pin::new(&mut watched).poll_read(&mut cx, &mut buffer) {
+        match Pin::new(&mut connection).poll_read(&mut cx, &mut buffer) {
             Poll::Pending => in_a_row = 0,
             Poll::Ready(ended) => {
                 ended.unwrap();

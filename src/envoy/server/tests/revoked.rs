@@ -52,7 +52,7 @@ impl Meshed {
         connector.connect(name, stream).await.unwrap()
     }
 
-    /// Whether a new connection of this client is answered.
+    /// True if a new connection of this client is answered.
     async fn answers(&self, client: &(String, String)) -> bool {
         let stream = self.connect(client).await;
         let io = TokioIo::new(stream);

@@ -20,8 +20,9 @@ impl Clock for Wall {
     }
 }
 
-/// What a provider does with a request: how long it takes, and its answer.
-type Habit = Box<dyn FnMut(&Ask<'_>, Duration) -> (Duration, Result<Fetched, FetchError>) + Send>;
+/// The behaviour of a provider: how long it takes, and its answer.
+type Habit =
+    Box<dyn FnMut(&FetchRequest<'_>, Duration) -> (Duration, Result<Fetched, FetchError>) + Send>;
 
 /// A provider, and when it was asked for which path.
 struct Provider {
@@ -37,7 +38,7 @@ impl fmt::Debug for Provider {
 }
 
 impl Fetcher for Provider {
-    fn fetch<'a>(&'a self, ask: Ask<'a>) -> BoxFuture<'a, Result<Fetched, FetchError>> {
+    fn fetch<'a>(&'a self, ask: FetchRequest<'a>) -> BoxFuture<'a, Result<Fetched, FetchError>> {
         let at = self.began.elapsed();
         lock(&self.asked).push((at, ask.url.uri().path().to_owned()));
         let (takes, answer) = lock(&self.habit)(&ask, at);
@@ -50,7 +51,7 @@ impl Fetcher for Provider {
 
 impl Provider {
     fn new(
-        habit: impl FnMut(&Ask<'_>, Duration) -> (Duration, Result<Fetched, FetchError>)
+        habit: impl FnMut(&FetchRequest<'_>, Duration) -> (Duration, Result<Fetched, FetchError>)
         + Send
         + 'static,
     ) -> Arc<Self> {
@@ -97,7 +98,7 @@ fn cache(provider: &Arc<Provider>) -> KeyCache {
     KeyCache::new(Arc::new(Wall(provider.began)), provider.clone())
 }
 
-/// Whether a token of the issuer `a` with this key id finds its key within the patience of a check.
+/// True if a token of the issuer `a` with this key id finds its key within the patience of a check.
 async fn finds(cache: &KeyCache, trust: &TrustStore, kid: &str) -> bool {
     let material = cache.gather(&token("a", kid), trust, &NoCache, millis(135)).await;
     material.keys("a").is_some_and(|keys| keys.has(kid))
@@ -175,12 +176,15 @@ async fn a_waiting_request_goes_first() {
         let (paced, late) = (Arc::clone(&paced), late.clone());
         tokio::spawn(async move {
             let access = Access::plain(millis(100));
-            paced.fetch(Ask::keys(&late, &access)).await.map(drop)
+            paced.fetch(FetchRequest::keys(&late, &access)).await.map(drop)
         });
     }
     tokio::task::yield_now().await;
     let access = Access::plain(millis(100));
-    paced.fetch(Ask { urgent: true, ..Ask::keys(&urgent, &access) }).await.unwrap();
+    paced
+        .fetch(FetchRequest { urgent: true, ..FetchRequest::keys(&urgent, &access) })
+        .await
+        .unwrap();
     let place = lock(&provider.asked).iter().position(|(_, path)| path == "/urgent");
     assert!(place.unwrap() <= 2, "{place:?}");
 }
@@ -223,7 +227,7 @@ async fn a_rotation_denies_no_good_token() {
     }
 }
 
-/// P260: junk with key ids that are named again and again has a bound too, and delays a new key by the gap of its budget.
+/// P445: junk with key ids that are named again and again has a bound too, and delays a new key by the gap of its budget.
 #[tokio::test(start_paused = true)]
 async fn repeated_junk_is_bounded() {
     let provider = Provider::publishing(&[(0, &["old"]), (91, &["new"])]);
@@ -245,9 +249,9 @@ async fn repeated_junk_is_bounded() {
     while !finds(&cache, &trust, "new").await {
         sleep(millis(20)).await;
     }
-    assert!(began.elapsed() <= secs(5), "{:?}", began.elapsed());
+    assert!(began.elapsed() <= millis(1600), "{:?}", began.elapsed());
     junk.abort();
-    assert!(provider.busiest(secs(60)) <= 27, "{}", provider.busiest(secs(60)));
+    assert!(provider.busiest(secs(60)) <= 58, "{}", provider.busiest(secs(60)));
 }
 
 /// P260: a provider that hung does not delay a new key after it is back.
@@ -274,17 +278,20 @@ async fn a_provider_that_hung_is_asked_again_at_once() {
     );
 }
 
-/// P261: a key id that is named before its key is published is not refused for long after.
+/// P445: a key id that is named before its key is published is not refused for long after.
 #[tokio::test(start_paused = true)]
 async fn a_key_that_is_used_before_it_is_published_is_found() {
-    let provider = Provider::publishing(&[(0, &["old"]), (12, &["old", "new"])]);
-    let (cache, trust) = (cache(&provider), trust(&[("a", "https://a.example/jwks")]));
-    cache.follow(&trust, None);
-    sleep(secs(10)).await;
-    while !finds(&cache, &trust, "new").await {
-        sleep(millis(100)).await;
+    for published in [11, 12, 16] {
+        let provider = Provider::publishing(&[(0, &["old"]), (published, &["old", "new"])]);
+        let (cache, trust) = (cache(&provider), trust(&[("a", "https://a.example/jwks")]));
+        cache.follow(&trust, None);
+        sleep(secs(10)).await;
+        while !finds(&cache, &trust, "new").await {
+            sleep(millis(100)).await;
+        }
+        let late = provider.began.elapsed() - secs(published);
+        assert!(late <= millis(1700), "{late:?}");
     }
-    assert!(provider.began.elapsed() <= secs(21), "{:?}", provider.began.elapsed());
 }
 
 /// P264: a fetch that a token caused and that comes too late is no verdict about the token.
@@ -334,7 +341,7 @@ async fn replaced_keys_are_noticed() {
         assert!(again().await.is_none());
         sleep(millis(10)).await;
     }
-    assert!(provider.busiest(secs(60)) <= 10, "{}", provider.busiest(secs(60)));
+    assert!(provider.busiest(secs(60)) <= 33, "{}", provider.busiest(secs(60)));
 }
 
 /// P266: keys stay through an outage of half an hour while everything about how they are fetched changes, also over a restart.

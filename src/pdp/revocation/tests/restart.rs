@@ -1,10 +1,10 @@
-//! What a restart does not lose.
+//! Revocations that a restart does not lose.
 
 use super::*;
 #[cfg(feature = "redis")]
 use crate::document::HumanDuration;
-use crate::pdp::revocation::state_folder::StateFolder;
-use crate::store::Page;
+use crate::pdp::revocation::state_folder::RevocationFolder;
+use crate::store::KeyPage;
 use crate::store::Store;
 use crate::trust::RevocationEntry;
 use crate::trust::TrustStore;
@@ -30,7 +30,7 @@ fn entry(id: &str) -> RevocationEntry {
 async fn kept(folder: &Path, trust: &TrustStore, sequence: u64) {
     let source = trust.revocation_lists()[0].source.as_ref().unwrap();
     let number =
-        || Some(StateFolder::new(folder.to_owned()).list("far", source)?.known.mark.sequence);
+        || Some(RevocationFolder::new(folder.to_owned()).list("far", source)?.known.mark.sequence);
     until(|| number() == Some(Some(sequence))).await;
 }
 
@@ -140,7 +140,7 @@ async fn running_revocations_survive_a_restart() {
 }
 
 fn kept_problem(folder: &Path) -> Option<String> {
-    StateFolder::new(folder.to_owned()).files().problem()
+    RevocationFolder::new(folder.to_owned()).files().problem()
 }
 
 /// P252: a revocation that the state folder does not take says so, to its caller and to operators, until it is written.
@@ -189,7 +189,7 @@ async fn of_running_revocations_a_part_is_not_taken_for_all() {
     register.revoke(entry("b")).await;
     drop(register);
     let kept = || {
-        let running = StateFolder::new(folder.path().to_owned()).changes();
+        let running = RevocationFolder::new(folder.path().to_owned()).changes();
         (running.synced_at.is_some(), running.changes.len())
     };
     assert_eq!(kept(), (true, 2));
@@ -197,7 +197,7 @@ async fn of_running_revocations_a_part_is_not_taken_for_all() {
     let text = std::fs::read_to_string(&path).unwrap();
     std::fs::write(&path, text.replace("spiffe://a/x", "of a later version")).unwrap();
     assert_eq!(kept(), (false, 1));
-    // What cannot be read is kept for a person, once, and the rest is written without it.
+    // A file that cannot be read is kept for a person, once, and the rest is written without it.
     std::fs::remove_file(folder.path().join("running.json.damaged-1")).unwrap();
     for _ in 0..2 {
         let none = TrustStore::default();
@@ -209,7 +209,7 @@ async fn of_running_revocations_a_part_is_not_taken_for_all() {
     }
 }
 
-/// What a restart goes by was read to its end: one page of several is not when the store was read last.
+/// A restart goes by a store that was read to its end: one page of several is not when the store was read last.
 #[tokio::test]
 async fn a_store_counts_as_read_when_it_was_read_to_its_end() {
     let clock = Arc::new(FixedClock::at(NOW));
@@ -223,7 +223,7 @@ async fn a_store_counts_as_read_when_it_was_read_to_its_end() {
     // Nothing is awaited, so only this test reads.
     let position = register.shared.lock().sharing.as_ref().unwrap().position;
     for more in [true, false] {
-        let page = Page { records: Vec::new(), position, more, restarted: false };
+        let page = KeyPage { records: Vec::new(), position, more, restarted: false };
         register.shared.apply(&page);
         let sharing = register.sharing().unwrap();
         assert_eq!((sharing.synced, sharing.synced_at.is_some()), (!more, !more));

@@ -5,7 +5,7 @@ use crate::request::{HeaderValue, Headers, RequestView};
 
 /// A form of a body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Form {
+pub(super) enum MediaForm {
     /// A JSON object of our own, which is what callers get that ask for nothing.
     Json,
     /// RFC 9457.
@@ -25,7 +25,7 @@ enum Closeness {
     Exact,
 }
 
-impl Form {
+impl MediaForm {
     const ALL: [Self; 3] = [Self::Json, Self::Problem, Self::Text];
 
     /// The form that `headers` ask for. If they accept no form that there is, JSON: a denial always has a body.
@@ -70,7 +70,7 @@ impl Form {
     }
 }
 
-/// Whether a person sits in front of it, who can be sent somewhere else: a page was asked for by name, and not by a script.
+/// True if a person sits in front of it, who can be sent somewhere else: a page was asked for by name, and not by a script.
 pub(super) fn is_navigation(request: &RequestView) -> bool {
     let asks_for_a_page = || {
         let html = |(range, quality): &(&str, Quality)| {
@@ -124,7 +124,7 @@ mod tests {
 
     #[test]
     fn a_caller_gets_the_form_that_it_wants_most() {
-        use Form::{Json, Problem, Text};
+        use MediaForm::{Json, Problem, Text};
         let chrome = "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,*/*;q=0.8";
         for (lines, expected) in [
             (&[][..], Json),
@@ -148,9 +148,9 @@ mod tests {
             (&["image/png"], Json),
             (&["*/*;q=0"], Json),
         ] {
-            assert_eq!(Form::wanted_by(&headers(lines)), expected, "{lines:?}");
+            assert_eq!(MediaForm::wanted_by(&headers(lines)), expected, "{lines:?}");
         }
         let many = format!("{}text/plain", "image/png,".repeat(MAX_ACCEPTED_RANGES));
-        assert_eq!(Form::wanted_by(&headers(&[&many])), Json);
+        assert_eq!(MediaForm::wanted_by(&headers(&[&many])), Json);
     }
 }

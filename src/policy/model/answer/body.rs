@@ -4,7 +4,7 @@ use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use serde_json::{Map, Value, json};
 
 use super::CustomAnswer;
-use super::accept::Form;
+use super::accept::MediaForm;
 use crate::reason::ClientAnswer;
 
 /// The contents of a denial: a word, the decision id, and the text of a document. A prober can learn nothing from it.
@@ -20,11 +20,11 @@ pub(super) struct Words<'a> {
 const GRPC_MESSAGE: &AsciiSet = &CONTROLS.add(b'%');
 
 impl Words<'_> {
-    pub(super) fn body(&self, form: Form) -> String {
+    pub(super) fn body(&self, form: MediaForm) -> String {
         match form {
-            Form::Json => self.with_document(self.members([]), "message"),
+            MediaForm::Json => self.with_document(self.members([]), "message"),
             // RFC 9457 section 4.2.1: of the type `about:blank`, whose title is the status in words.
-            Form::Problem => {
+            MediaForm::Problem => {
                 let head = [
                     ("type", json!("about:blank")),
                     ("title", json!(title(self.status))),
@@ -32,7 +32,7 @@ impl Words<'_> {
                 ];
                 self.with_document(self.members(head), "detail")
             }
-            Form::Text => {
+            MediaForm::Text => {
                 let text = self.text().unwrap_or_else(|| title(self.status).to_owned());
                 format!("{text} (decision {})\n", self.id)
             }

@@ -18,7 +18,7 @@ pub struct CustomAnswer {
     pub(in crate::policy) clear: Option<ClearedCookie>,
 }
 
-/// Where browsers are sent.
+/// The page that browsers are sent to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::policy) struct Redirect {
     pub(in crate::policy) to: Box<str>,
@@ -84,7 +84,7 @@ impl Redirect {
         Some(if path.is_empty() { "/" } else { path })
     }
 
-    /// Whether it leads to where the browser already is: it would be sent there again, and again.
+    /// True if it leads to where the browser already is: it would be sent there again, and again.
     fn leads_to(&self, request: &RequestView) -> bool {
         let host = request.target.as_ref().map(|target| target.host.as_str()).unwrap_or_default();
         let path = request.raw_path.split(['?', '#']).next().unwrap_or_default();

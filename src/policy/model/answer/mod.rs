@@ -17,7 +17,7 @@ use crate::policy::Denial;
 use crate::reason::ClientAnswer;
 use crate::request::RequestView;
 
-use self::accept::Form;
+use self::accept::MediaForm;
 use self::body::Words;
 
 /// The answer to a caller whose request was denied.
@@ -72,7 +72,7 @@ impl Answer {
             headers.push((Cow::from("grpc-message"), words.grpc_message()));
             String::new()
         } else {
-            let form = Form::wanted_by(&request.headers);
+            let form = MediaForm::wanted_by(&request.headers);
             headers.push((Cow::from("content-type"), form.content_type().to_owned()));
             words.body(form)
         };
@@ -97,7 +97,7 @@ fn challenge_for(status: u16, answer: ClientAnswer, denial: &Denial) -> Option<S
     }
 }
 
-/// Whether Envoy takes the request for gRPC, as it does by the content type alone.
+/// True if Envoy takes the request for gRPC, as it does by the content type alone.
 fn is_grpc(request: &RequestView) -> bool {
     let content_type = request.headers.single("content-type").ok().flatten();
     content_type.and_then(|text| text.strip_prefix("application/grpc")).is_some_and(|rest| {

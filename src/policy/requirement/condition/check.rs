@@ -8,14 +8,14 @@ use cel::common::ast::{
     CallExpr, ComprehensionExpr, EntryExpr, Expr, IdedExpr, LiteralValue, operators,
 };
 
-use super::fault::{Fault, Scope};
+use super::fault::{ConditionScope, Fault};
 use super::functions::{self, Pattern};
-use super::kind::Kind;
+use super::kind::ValueKind;
 use super::names;
 use super::reach;
 use super::steps::TURN;
 use super::typing::{binary, expect, member, unary, unknown_function};
-use super::values::Slot;
+use super::values::VariableSlot;
 use crate::json::is_exact_double;
 use crate::limits::{
     MAX_CONDITION_DEPTH, MAX_CONDITION_ITEMS, MAX_CONDITION_LOOPS, MAX_CONDITION_NODES,
@@ -23,10 +23,10 @@ use crate::limits::{
 };
 
 /// Checks `expression` and rewrites it; the slots are in the order of their numbers.
-pub(super) fn check(expression: &mut IdedExpr, scope: Scope<'_>) -> Checked {
+pub(super) fn check(expression: &mut IdedExpr, scope: ConditionScope<'_>) -> Checked {
     let mut checker = Checker::new(scope);
     let kind = checker.walk(expression);
-    if !kind.may_be(Kind::Bool) {
+    if !kind.may_be(ValueKind::Bool) {
         checker.fault(Fault::new(
             expression.id,
             format!("a condition is true or false, and this is {kind}"),
@@ -37,8 +37,8 @@ pub(super) fn check(expression: &mut IdedExpr, scope: Scope<'_>) -> Checked {
 }
 
 struct Checker<'s> {
-    scope: Scope<'s>,
-    slots: Vec<Slot>,
+    scope: ConditionScope<'s>,
+    slots: Vec<VariableSlot>,
     faults: Vec<Fault>,
     /// Variables of the loops around the current place.
     bound: Vec<String>,
@@ -54,14 +54,14 @@ struct Checker<'s> {
 
 /// Everything about an expression that is known when it is loaded.
 pub(super) struct Checked {
-    pub(super) slots: Vec<Slot>,
+    pub(super) slots: Vec<VariableSlot>,
     pub(super) faults: Vec<Fault>,
-    /// Whether a caller with long lists makes it run out of steps.
+    /// True if a caller with long lists makes it run out of steps.
     pub(super) costly: bool,
 }
 
 impl<'s> Checker<'s> {
-    const fn new(scope: Scope<'s>) -> Self {
+    const fn new(scope: ConditionScope<'s>) -> Self {
         Self {
             scope,
             slots: Vec::new(),
@@ -77,7 +77,7 @@ impl<'s> Checker<'s> {
     }
 
     /// Checks one node and what is below it; gives its kind.
-    fn walk(&mut self, node: &mut IdedExpr) -> Kind {
+    fn walk(&mut self, node: &mut IdedExpr) -> ValueKind {
         self.nodes = self.nodes.saturating_add(1);
         self.depth = self.depth.saturating_add(1);
         let too_much = self.nodes > MAX_CONDITION_NODES || self.depth > MAX_CONDITION_DEPTH;
@@ -86,16 +86,16 @@ impl<'s> Checker<'s> {
         kind
     }
 
-    fn refuse_size(&mut self, id: u64) -> Kind {
+    fn refuse_size(&mut self, id: u64) -> ValueKind {
         if !self.overgrown {
             self.overgrown = true;
             let help = "split it into several rules, or use the keys of the rule instead";
             self.fault(Fault::new(id, "the condition is too large or too deep").help(help));
         }
-        Kind::Any
+        ValueKind::Any
     }
 
-    fn walk_inside(&mut self, node: &mut IdedExpr) -> Kind {
+    fn walk_inside(&mut self, node: &mut IdedExpr) -> ValueKind {
         if let Some(kind) = self.replace_path(node) {
             return kind;
         }
@@ -107,16 +107,16 @@ impl<'s> Checker<'s> {
                 if !name.starts_with('@') {
                     steps_of(node);
                 }
-                Kind::Any
+                ValueKind::Any
             }
             Expr::Select(select) => {
                 self.walk(&mut select.operand);
                 uncounted(&mut select.operand);
                 if select.test {
-                    return Kind::Bool;
+                    return ValueKind::Bool;
                 }
                 steps_of(node);
-                Kind::Any
+                ValueKind::Any
             }
             Expr::Call(call) => {
                 let kind = self.call(id, call);
@@ -136,24 +136,24 @@ impl<'s> Checker<'s> {
                     // It is made in each turn.
                     steps_of(node);
                 }
-                Kind::List
+                ValueKind::List
             }
             Expr::Map(map) => {
                 self.bound_items(id, map.entries.len());
                 for entry in &mut map.entries {
                     self.entry(&mut entry.expr);
                 }
-                Kind::Mapping
+                ValueKind::Mapping
             }
             Expr::Comprehension(comprehension) => self.comprehension(id, comprehension),
             Expr::Struct(_) | Expr::Unspecified => {
                 self.fault(Fault::new(id, "conditions cannot make structures"));
-                Kind::Any
+                ValueKind::Any
             }
         }
     }
 
-    fn literal(&mut self, id: u64, literal: &LiteralValue) -> Kind {
+    fn literal(&mut self, id: u64, literal: &LiteralValue) -> ValueKind {
         if let LiteralValue::Double(double) = literal
             && !is_exact_double(*double.inner())
         {
@@ -184,12 +184,16 @@ impl<'s> Checker<'s> {
     }
 
     /// Replaces `token.sub`, `request.headers["x"]` and the like, and `has(..)` and `in` of them, by a slot.
-    fn replace_path(&mut self, node: &mut IdedExpr) -> Option<Kind> {
+    fn replace_path(&mut self, node: &mut IdedExpr) -> Option<ValueKind> {
         let (path, presence) = names::path_in(node, &self.bound)?;
         let kind = match names::resolve(&path, self.scope) {
             Ok(source) => {
-                let kind = if presence { Kind::Bool } else { source.kind() };
-                let slot = if presence { Slot::Presence(source) } else { Slot::Value(source) };
+                let kind = if presence { ValueKind::Bool } else { source.kind() };
+                let slot = if presence {
+                    VariableSlot::Presence(source)
+                } else {
+                    VariableSlot::Value(source)
+                };
                 node.expr = self.slot(slot);
                 kind
             }
@@ -199,31 +203,32 @@ impl<'s> Checker<'s> {
                     Some(help) => fault.help(help),
                     None => fault,
                 });
-                Kind::Any
+                ValueKind::Any
             }
         };
         Some(kind)
     }
 
-    fn slot(&mut self, slot: Slot) -> Expr {
+    fn slot(&mut self, slot: VariableSlot) -> Expr {
         let at = self.slots.iter().position(|other| *other == slot).unwrap_or_else(|| {
             self.slots.push(slot);
             self.slots.len().saturating_sub(1)
         });
-        Expr::Ident(Slot::identifier(at))
+        Expr::Ident(VariableSlot::identifier(at))
     }
 
-    fn call(&mut self, id: u64, call: &mut CallExpr) -> Kind {
+    fn call(&mut self, id: u64, call: &mut CallExpr) -> ValueKind {
         if call.func_name == "matches" {
             return self.matches(id, call);
         }
         let target = call.target.as_mut().map(|target| self.walk(target));
-        let args: Vec<Kind> = call.args.iter_mut().map(|arg| self.walk(arg)).collect();
+        let args: Vec<ValueKind> = call.args.iter_mut().map(|arg| self.walk(arg)).collect();
         let outcome = match (target, args.as_slice()) {
             (None, [a]) => unary(&call.func_name, *a),
             (None, [a, b]) => binary(&call.func_name, *a, *b),
             (None, [condition, a, b]) if call.func_name == operators::CONDITIONAL => {
-                expect("?", *condition, Kind::Bool).map(|()| if a == b { *a } else { Kind::Any })
+                expect("?", *condition, ValueKind::Bool)
+                    .map(|()| if a == b { *a } else { ValueKind::Any })
             }
             (Some(target), args) => member(&call.func_name, target, args),
             (None, _) => Err(unknown_function(&call.func_name)),
@@ -234,12 +239,12 @@ impl<'s> Checker<'s> {
         exact(call, &args);
         outcome.unwrap_or_else(|message| {
             self.fault(Fault::new(id, message));
-            Kind::Any
+            ValueKind::Any
         })
     }
 
     /// `text.matches("pattern")`: the pattern is part of the document, never of the request, and compiled now.
-    fn matches(&mut self, id: u64, call: &mut CallExpr) -> Kind {
+    fn matches(&mut self, id: u64, call: &mut CallExpr) -> ValueKind {
         let text = call.target.as_mut().map(|target| self.walk(target));
         let pattern = match call.args.as_mut_slice() {
             [arg] => Some(arg),
@@ -248,27 +253,27 @@ impl<'s> Checker<'s> {
         let (Some(text), Some(arg)) = (text, pattern) else {
             let help = "write `text.matches(\"^pattern$\")`";
             self.fault(Fault::new(id, "`matches` is called on a text").help(help));
-            return Kind::Bool;
+            return ValueKind::Bool;
         };
-        if let Err(message) = expect("matches", text, Kind::Text) {
+        if let Err(message) = expect("matches", text, ValueKind::Text) {
             self.fault(Fault::new(id, message));
         }
         let Expr::Literal(LiteralValue::String(literal)) = &arg.expr else {
             self.fault(Fault::new(arg.id, "the pattern of `matches` must be written out"));
-            return Kind::Bool;
+            return ValueKind::Bool;
         };
         match Pattern::new(literal.inner()) {
-            Ok(pattern) => arg.expr = self.slot(Slot::Pattern(pattern)),
+            Ok(pattern) => arg.expr = self.slot(VariableSlot::Pattern(pattern)),
             Err(why) => {
                 self.fault(Fault::new(arg.id, format!("not a regular expression: {why}")));
             }
         }
-        Kind::Bool
+        ValueKind::Bool
     }
 
-    fn comprehension(&mut self, id: u64, parts: &mut ComprehensionExpr) -> Kind {
+    fn comprehension(&mut self, id: u64, parts: &mut ComprehensionExpr) -> ValueKind {
         let range = self.walk(&mut parts.iter_range);
-        if !range.may_be(Kind::List) && !range.may_be(Kind::Mapping) {
+        if !range.may_be(ValueKind::List) && !range.may_be(ValueKind::Mapping) {
             self.fault(Fault::new(
                 id,
                 format!("only lists and mappings have elements, and this is {range}"),
@@ -283,7 +288,7 @@ impl<'s> Checker<'s> {
                 id,
                 format!("loops are nested more than {MAX_CONDITION_LOOPS} deep"),
             ));
-            return Kind::Any;
+            return ValueKind::Any;
         }
         self.count_turns(&mut parts.iter_range);
         let kind = self.walk(&mut parts.accu_init);
@@ -297,7 +302,7 @@ impl<'s> Checker<'s> {
         self.loops = self.loops.saturating_sub(1);
         self.bound.truncate(outside);
         self.turns.pop();
-        if matches!(kind, Kind::Bool | Kind::List) { kind } else { Kind::Any }
+        if matches!(kind, ValueKind::Bool | ValueKind::List) { kind } else { ValueKind::Any }
     }
 
     /// Has the turns of a loop counted that begins, and finds those that may be too many. A list that is not written out may have as many
@@ -341,32 +346,34 @@ fn uncounted(node: &mut IdedExpr) {
     }
 }
 
-/// Whether a value is made that is longer than those that it is made of. The library recognises how `map` and `filter` add to their
+/// True if a value is made that is longer than those that it is made of. The library recognises how `map` and `filter` add to their
 /// result, which has an element for each turn.
-fn grows(call: &CallExpr, kind: Kind) -> bool {
-    let adds_turn = |arg: &IdedExpr| matches!(&arg.expr, Expr::Ident(name) if name.starts_with('@') && Slot::position(name).is_none());
+fn grows(call: &CallExpr, kind: ValueKind) -> bool {
+    let adds_turn = |arg: &IdedExpr| matches!(&arg.expr, Expr::Ident(name) if name.starts_with('@') && VariableSlot::position(name).is_none());
     call.func_name == operators::ADD
-        && !matches!(kind, Kind::Int | Kind::Float)
+        && !matches!(kind, ValueKind::Int | ValueKind::Float)
         && !call.args.first().is_some_and(adds_turn)
 }
 
-const fn kind_of(literal: &LiteralValue) -> Kind {
+const fn kind_of(literal: &LiteralValue) -> ValueKind {
     match literal {
-        LiteralValue::Boolean(_) => Kind::Bool,
-        LiteralValue::Double(_) => Kind::Float,
-        LiteralValue::Int(_) => Kind::Int,
-        LiteralValue::Null => Kind::Null,
-        LiteralValue::String(_) => Kind::Text,
-        LiteralValue::Bytes(_) | LiteralValue::UInt(_) => Kind::Any,
+        LiteralValue::Boolean(_) => ValueKind::Bool,
+        LiteralValue::Double(_) => ValueKind::Float,
+        LiteralValue::Int(_) => ValueKind::Int,
+        LiteralValue::Null => ValueKind::Null,
+        LiteralValue::String(_) => ValueKind::Text,
+        LiteralValue::Bytes(_) | LiteralValue::UInt(_) => ValueKind::Any,
     }
 }
 
 /// Comparisons become those that are exact and mind the kinds of their sides, but for those of two texts, two whole numbers
 /// or two truth values, which are so by themselves.
-fn exact(call: &mut CallExpr, args: &[Kind]) {
+fn exact(call: &mut CallExpr, args: &[ValueKind]) {
     let plain = matches!(
         args,
-        [Kind::Text, Kind::Text] | [Kind::Int, Kind::Int] | [Kind::Bool, Kind::Bool]
+        [ValueKind::Text, ValueKind::Text]
+            | [ValueKind::Int, ValueKind::Int]
+            | [ValueKind::Bool, ValueKind::Bool]
     );
     let name = match call.func_name.as_str() {
         operators::IN => functions::IN,

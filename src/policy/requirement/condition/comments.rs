@@ -38,7 +38,7 @@ fn last_comment(text: &str) -> Option<Range<usize>> {
     found
 }
 
-/// Whether the quote at this place opens a text without escapes.
+/// True if the quote at this place opens a text without escapes.
 fn is_raw(text: &str, at: usize) -> bool {
     let before = text.get(..at).unwrap_or_default().trim_end_matches(['b', 'B']);
     let word = before.strip_suffix(['r', 'R']);

@@ -15,10 +15,10 @@ use crate::json::is_exact_double;
 /// How deep values are compared: as deep as tokens and expressions can nest together.
 const MAX_LEVELS: usize = 64;
 
-/// Whether two values are equal, element by element.
+/// True if two values are equal, element by element.
 ///
 /// # Errors
-/// Where the values, or two of their elements that belong together, are of different kinds, or where a number is not known
+/// The values, or two of their elements that belong together, are of different kinds, or a number is not known
 /// exactly. Null is a kind of its own: whether a claim that is null equals a text cannot be determined.
 pub(super) fn are_equal(a: &dyn Val, b: &dyn Val) -> Result<bool, ExecutionError> {
     equal_to(a, b, MAX_LEVELS)
@@ -27,23 +27,25 @@ pub(super) fn are_equal(a: &dyn Val, b: &dyn Val) -> Result<bool, ExecutionError
 /// How two numbers or two texts are ordered.
 ///
 /// # Errors
-/// Where there is no order between them, or where a number is not known exactly.
+/// There is no order between them, or a number is not known exactly.
 pub(super) fn order(a: &dyn Val, b: &dyn Val) -> Result<Ordering, ExecutionError> {
-    match (Kind::of(a), Kind::of(b)) {
-        (Kind::Number, Kind::Number) => numbers(a, b),
-        (Kind::Other("string"), Kind::Other("string")) => compare(a, b),
+    match (ComparisonKind::of(a), ComparisonKind::of(b)) {
+        (ComparisonKind::Number, ComparisonKind::Number) => numbers(a, b),
+        (ComparisonKind::Other("string"), ComparisonKind::Other("string")) => compare(a, b),
         _ => Err(fault("the values have no order")),
     }
 }
 
 fn equal_to(a: &dyn Val, b: &dyn Val, levels: usize) -> Result<bool, ExecutionError> {
     let levels = levels.checked_sub(1).ok_or_else(|| fault("the values are too deep"))?;
-    match (Kind::of(a), Kind::of(b)) {
-        (Kind::Null, Kind::Null) => Ok(true),
-        (Kind::Number, Kind::Number) => Ok(numbers(a, b)?.is_eq()),
-        (Kind::List, Kind::List) => lists(a, b, levels),
-        (Kind::Mapping, Kind::Mapping) => mappings(a, b, levels),
-        (Kind::Other(one), Kind::Other(other)) if one == other => Ok(a.equals(b)),
+    match (ComparisonKind::of(a), ComparisonKind::of(b)) {
+        (ComparisonKind::Null, ComparisonKind::Null) => Ok(true),
+        (ComparisonKind::Number, ComparisonKind::Number) => Ok(numbers(a, b)?.is_eq()),
+        (ComparisonKind::List, ComparisonKind::List) => lists(a, b, levels),
+        (ComparisonKind::Mapping, ComparisonKind::Mapping) => mappings(a, b, levels),
+        (ComparisonKind::Other(one), ComparisonKind::Other(other)) if one == other => {
+            Ok(a.equals(b))
+        }
         _ => Err(fault("values of different kinds")),
     }
 }
@@ -115,7 +117,7 @@ fn fault(why: &str) -> ExecutionError {
 
 /// The kind that two values must share to be compared.
 #[derive(Clone, Copy)]
-enum Kind<'a> {
+enum ComparisonKind<'a> {
     Null,
     Number,
     List,
@@ -123,7 +125,7 @@ enum Kind<'a> {
     Other(&'a str),
 }
 
-impl<'a> Kind<'a> {
+impl<'a> ComparisonKind<'a> {
     fn of(value: &'a dyn Val) -> Self {
         match value.get_type().name() {
             "int" | "uint" | "double" => Self::Number,

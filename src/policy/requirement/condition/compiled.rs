@@ -5,8 +5,8 @@ use std::ops::Range;
 use cel::ParseErrors;
 use cel::common::ast::IdedExpr;
 
-use super::fault::{Fault, Scope};
-use super::values::Slot;
+use super::fault::{ConditionScope, Fault};
+use super::values::VariableSlot;
 use super::{check, comments, constant, functions, operands};
 use crate::limits::{CONDITION_STACK_BYTES, MAX_CONDITION_BRACKETS, MAX_CONDITION_BYTES};
 
@@ -15,7 +15,7 @@ use crate::limits::{CONDITION_STACK_BYTES, MAX_CONDITION_BRACKETS, MAX_CONDITION
 pub(in crate::policy) struct Condition {
     pub(super) text: Box<str>,
     pub(super) expression: IdedExpr,
-    pub(super) slots: Box<[Slot]>,
+    pub(super) slots: Box<[VariableSlot]>,
     /// The places in the text of what `&&` and `||` put together, by node.
     pub(super) operands: Box<[(u64, Range<usize>)]>,
     costly: bool,
@@ -26,7 +26,10 @@ impl Condition {
     ///
     /// # Errors
     /// Everything that is wrong with it.
-    pub(in crate::policy) fn compile(text: &str, scope: Scope<'_>) -> Result<Self, Vec<Fault>> {
+    pub(in crate::policy) fn compile(
+        text: &str,
+        scope: ConditionScope<'_>,
+    ) -> Result<Self, Vec<Fault>> {
         guard(text).map_err(|fault| vec![fault])?;
         // The parser recurses deeply, and running out of stack ends the process.
         let compiled = std::thread::scope(|threads| {
@@ -52,13 +55,13 @@ impl Condition {
         self.slots.iter().filter_map(|slot| slot.source()?.header())
     }
 
-    /// Whether it, or a part of it, is the same for every request.
+    /// True if it, or a part of it, is the same for every request.
     pub(in crate::policy) fn is_constant(&self) -> bool {
-        self.slots.iter().all(|slot| matches!(slot, Slot::Pattern(_)))
+        self.slots.iter().all(|slot| matches!(slot, VariableSlot::Pattern(_)))
             || constant::is_constant(&self.expression)
     }
 
-    /// Whether a caller with long lists makes it run out of steps.
+    /// True if a caller with long lists makes it run out of steps.
     pub(in crate::policy) const fn is_costly(&self) -> bool {
         self.costly
     }
@@ -90,9 +93,9 @@ impl Condition {
         self.parts().into_iter().filter_map(demand).collect()
     }
 
-    /// Whether it has a regular expression that is not about the whole text.
+    /// True if it has a regular expression that is not about the whole text.
     pub(in crate::policy) fn has_open_pattern(&self) -> bool {
-        self.slots.iter().any(|slot| matches!(slot, Slot::Pattern(p) if !p.is_anchored()))
+        self.slots.iter().any(|slot| matches!(slot, VariableSlot::Pattern(p) if !p.is_anchored()))
     }
 }
 
@@ -130,7 +133,7 @@ fn guard(text: &str) -> Result<(), Fault> {
     Ok(())
 }
 
-fn read(text: &str, scope: Scope<'_>) -> Result<Condition, Vec<Fault>> {
+fn read(text: &str, scope: ConditionScope<'_>) -> Result<Condition, Vec<Fault>> {
     let Some(environment) = functions::environment() else {
         return Err(vec![Fault::of_all(text, "the language of conditions cannot be set up")]);
     };
@@ -166,7 +169,7 @@ fn plain_syntax(message: &str) -> String {
     }
 }
 
-/// Whether it is a variable that does not depend on who asks.
+/// True if it is a variable that does not depend on who asks.
 fn is_of_request(name: &str) -> bool {
     ["request.", "connection.", "client."].iter().any(|root| name.starts_with(root))
 }

@@ -17,7 +17,7 @@ use super::operands::slots_in;
 const MAX_OPERANDS: usize = 8;
 
 /// A condition with numbers for its operands, where the same operand has the same number.
-enum Form {
+enum OperandForm {
     /// As it is written.
     Known(bool),
     /// As it turns out.
@@ -29,14 +29,14 @@ enum Form {
     Choice(Vec<Self>),
 }
 
-/// What distinguishes an operand: its shape, and of `variable == literal` the variable.
+/// The identity of an operand: its shape, and of `variable == literal` the variable.
 #[derive(PartialEq)]
-struct Operand {
+struct ShapeOperand {
     shape: String,
     variable: Option<String>,
 }
 
-/// Whether `expression` is the same for every request, or a part of it that operators put together.
+/// True if `expression` is the same for every request, or a part of it that operators put together.
 pub(super) fn is_constant(expression: &IdedExpr) -> bool {
     let mut operands = Vec::new();
     let form = read(expression, &mut operands);
@@ -44,10 +44,10 @@ pub(super) fn is_constant(expression: &IdedExpr) -> bool {
 }
 
 /// The values that the operands can have together: a variable is not two literals at once.
-fn assignments(operands: &[Operand]) -> Vec<Vec<bool>> {
+fn assignments(operands: &[ShapeOperand]) -> Vec<Vec<bool>> {
     let mut all = vec![Vec::new()];
     for operand in operands {
-        let is_another = |(other, holds): (&Operand, &bool)| {
+        let is_another = |(other, holds): (&ShapeOperand, &bool)| {
             *holds && operand.variable.is_some() && other.variable == operand.variable
         };
         let both = |before: Vec<bool>| {
@@ -64,11 +64,11 @@ fn assignments(operands: &[Operand]) -> Vec<Vec<bool>> {
     all
 }
 
-fn read(node: &IdedExpr, operands: &mut Vec<Operand>) -> Form {
+fn read(node: &IdedExpr, operands: &mut Vec<ShapeOperand>) -> OperandForm {
     match &node.expr {
-        Expr::Literal(LiteralValue::Boolean(value)) => Form::Known(*value.inner()),
+        Expr::Literal(LiteralValue::Boolean(value)) => OperandForm::Known(*value.inner()),
         _ if slots_in(node).is_empty() => {
-            known(node).map_or_else(|| operand(node, operands), Form::Same)
+            known(node).map_or_else(|| operand(node, operands), OperandForm::Same)
         }
         Expr::Call(call) => joined(call, operands)
             .or_else(|| compared(call, operands))
@@ -86,26 +86,26 @@ fn known(node: &IdedExpr) -> Option<bool> {
     }
 }
 
-fn operand(node: &IdedExpr, operands: &mut Vec<Operand>) -> Form {
-    numbered(Operand { shape: shape(node), variable: None }, operands)
+fn operand(node: &IdedExpr, operands: &mut Vec<ShapeOperand>) -> OperandForm {
+    numbered(ShapeOperand { shape: shape(node), variable: None }, operands)
 }
 
-fn numbered(operand: Operand, operands: &mut Vec<Operand>) -> Form {
+fn numbered(operand: ShapeOperand, operands: &mut Vec<ShapeOperand>) -> OperandForm {
     let at = operands.iter().position(|other| *other == operand);
-    Form::Operand(at.unwrap_or_else(|| {
+    OperandForm::Operand(at.unwrap_or_else(|| {
         operands.push(operand);
         operands.len().saturating_sub(1)
     }))
 }
 
-fn joined(call: &CallExpr, operands: &mut Vec<Operand>) -> Option<Form> {
-    let make: fn(Vec<Form>) -> Form = match call.func_name.as_str() {
-        operators::LOGICAL_AND => Form::And,
-        operators::LOGICAL_OR => Form::Or,
-        operators::CONDITIONAL => Form::Choice,
+fn joined(call: &CallExpr, operands: &mut Vec<ShapeOperand>) -> Option<OperandForm> {
+    let make: fn(Vec<OperandForm>) -> OperandForm = match call.func_name.as_str() {
+        operators::LOGICAL_AND => OperandForm::And,
+        operators::LOGICAL_OR => OperandForm::Or,
+        operators::CONDITIONAL => OperandForm::Choice,
         operators::LOGICAL_NOT => |parts| match parts.into_iter().next() {
-            Some(part) => Form::Not(Box::new(part)),
-            None => Form::And(Vec::new()),
+            Some(part) => OperandForm::Not(Box::new(part)),
+            None => OperandForm::And(Vec::new()),
         },
         _ => return None,
     };
@@ -113,9 +113,9 @@ fn joined(call: &CallExpr, operands: &mut Vec<Operand>) -> Option<Form> {
 }
 
 /// Comparisons in terms of `==` and `<`.
-fn compared(call: &CallExpr, operands: &mut Vec<Operand>) -> Option<Form> {
+fn compared(call: &CallExpr, operands: &mut Vec<ShapeOperand>) -> Option<OperandForm> {
     let [a, b] = call.args.as_slice() else { return None };
-    let not = |form| Form::Not(Box::new(form));
+    let not = |form| OperandForm::Not(Box::new(form));
     Some(match call.func_name.as_str() {
         operators::EQUALS | functions::EQUAL => equal(a, b, operands),
         operators::NOT_EQUALS | functions::UNEQUAL => not(equal(a, b, operands)),
@@ -125,7 +125,7 @@ fn compared(call: &CallExpr, operands: &mut Vec<Operand>) -> Option<Form> {
         operators::LESS_EQUALS | functions::LESS_EQUALS => not(less(b, a, operands)),
         operators::IN | functions::IN => match &b.expr {
             Expr::List(list) => {
-                Form::Or(list.elements.iter().map(|own| equal(a, own, operands)).collect())
+                OperandForm::Or(list.elements.iter().map(|own| equal(a, own, operands)).collect())
             }
             _ => return None,
         },
@@ -133,23 +133,23 @@ fn compared(call: &CallExpr, operands: &mut Vec<Operand>) -> Option<Form> {
     })
 }
 
-fn equal(a: &IdedExpr, b: &IdedExpr, operands: &mut Vec<Operand>) -> Form {
+fn equal(a: &IdedExpr, b: &IdedExpr, operands: &mut Vec<ShapeOperand>) -> OperandForm {
     let is_literal = |node: &IdedExpr| matches!(node.expr, Expr::Literal(_));
     let (a, b) = if is_literal(a) { (b, a) } else { (a, b) };
     let (left, right) = (shape(a), shape(b));
     if left == right {
-        return Form::Same(true);
+        return OperandForm::Same(true);
     }
     let variable = is_literal(b).then(|| left.clone());
     let (first, second) = if left < right { (left, right) } else { (right, left) };
-    numbered(Operand { shape: format!("{first} == {second}"), variable }, operands)
+    numbered(ShapeOperand { shape: format!("{first} == {second}"), variable }, operands)
 }
 
-fn less(a: &IdedExpr, b: &IdedExpr, operands: &mut Vec<Operand>) -> Form {
+fn less(a: &IdedExpr, b: &IdedExpr, operands: &mut Vec<ShapeOperand>) -> OperandForm {
     let (a, b) = (shape(a), shape(b));
     match a == b {
-        true => Form::Same(false),
-        false => numbered(Operand { shape: format!("{a} < {b}"), variable: None }, operands),
+        true => OperandForm::Same(false),
+        false => numbered(ShapeOperand { shape: format!("{a} < {b}"), variable: None }, operands),
     }
 }
 
@@ -161,7 +161,7 @@ fn shape(node: &IdedExpr) -> String {
     parts.fold(first, |whole, part| whole + part.trim_start_matches(|c: char| c.is_ascii_digit()))
 }
 
-impl Form {
+impl OperandForm {
     fn has_constant(&self, assignments: &[Vec<bool>]) -> bool {
         let parts: &[Self] = match self {
             Self::Same(_) => return true,

@@ -8,10 +8,10 @@ use crate::request::SealedNames;
 
 /// The requirements of the rule around a condition, and so the variables that the condition may read.
 #[derive(Clone, Copy, Debug)]
-pub(in crate::policy) struct Scope<'a> {
-    /// Whether it asks for a token.
+pub(in crate::policy) struct ConditionScope<'a> {
+    /// True if it asks for a token.
     pub(in crate::policy) token: bool,
-    /// Whether it asks for a peer.
+    /// True if it asks for a peer.
     pub(in crate::policy) peer: bool,
     /// The names that every one of its paths captures.
     pub(in crate::policy) captures: &'a [&'a str],

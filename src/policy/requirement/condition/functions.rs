@@ -102,7 +102,7 @@ impl Pattern {
         read.saturating_add(worst)
     }
 
-    /// Whether it is about the whole text: begins and ends at its ends, in each of its choices.
+    /// True if it is about the whole text: begins and ends at its ends, in each of its choices.
     pub(super) fn is_anchored(&self) -> bool {
         let text = self.regex.as_str();
         let flags = ["(?i)", "(?s)", "(?u)", "(?x)", "(?is)", "(?si)"];
@@ -254,7 +254,7 @@ fn ordered<'b, 'v>(
     answer(holds(order(a.as_ref(), b.as_ref())?))
 }
 
-/// Whether a value is in a list, or a key of a mapping. It is an error if the value is not found and one of the elements cannot
+/// True if a value is in a list, or a key of a mapping. It is an error if the value is not found and one of the elements cannot
 /// be compared with it.
 fn one_of<'b, 'v>(args: Vec<CowVal<'b, 'v>>) -> Result<CowVal<'b, 'v>, ExecutionError> {
     let (value, within) = two(&args)?;

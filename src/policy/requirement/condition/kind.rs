@@ -4,7 +4,7 @@ use std::fmt;
 
 /// The kind of a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum ValueKind {
     Bool,
     Int,
     Float,
@@ -16,8 +16,8 @@ pub(super) enum Kind {
     Any,
 }
 
-impl Kind {
-    /// Whether a value of this kind can be what `other` asks for.
+impl ValueKind {
+    /// True if a value of this kind can be what `other` asks for.
     pub(super) const fn may_be(self, other: Self) -> bool {
         matches!(
             (self, other),
@@ -33,18 +33,18 @@ impl Kind {
         )
     }
 
-    /// Whether values of the two kinds can ever be equal.
+    /// True if values of the two kinds can ever be equal.
     pub(super) const fn is_comparable_with(self, other: Self) -> bool {
         self.may_be(other)
             || matches!((self, other), (Self::Int, Self::Float) | (Self::Float, Self::Int))
     }
 
-    /// Whether its values have an order among themselves.
+    /// True if its values have an order among themselves.
     pub(super) const fn is_ordered(self) -> bool {
         matches!(self, Self::Int | Self::Float | Self::Text | Self::Any)
     }
 
-    /// Whether its values may have elements.
+    /// True if its values may have elements.
     pub(super) const fn has_elements(self) -> bool {
         matches!(self, Self::List | Self::Mapping | Self::Any)
     }
@@ -54,7 +54,7 @@ impl Kind {
     }
 }
 
-impl fmt::Display for Kind {
+impl fmt::Display for ValueKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Bool => "true or false",

@@ -26,6 +26,6 @@ mod when;
 mod tests;
 
 pub(in crate::policy) use compiled::Condition;
-pub(in crate::policy) use fault::{Fault, Scope};
+pub(in crate::policy) use fault::{ConditionScope, Fault};
 pub(in crate::policy) use steps::begin_request;
 pub(in crate::policy) use when::When;

@@ -7,8 +7,8 @@
 
 use cel::common::ast::{Expr, IdedExpr, LiteralValue, operators};
 
-use super::fault::Scope;
-use super::source::{FIELDS, MAPS, Source};
+use super::fault::ConditionScope;
+use super::source::{FIELDS, MAPS, Variable};
 use crate::document::closest;
 use crate::policy::model::header_names::check_header_name;
 use crate::request::SealedNames;
@@ -21,7 +21,7 @@ pub(super) struct Path {
 }
 
 /// An error in a name, and what to do.
-type Wrong = (String, Option<String>);
+type UnknownNameError = (String, Option<String>);
 
 const ROOTS: [&str; 7] = ["request", "connection", "client", "token", "peer", "context", "now"];
 
@@ -37,7 +37,7 @@ impl Path {
     }
 }
 
-/// Whether `name` is a variable of every condition.
+/// True if `name` is a variable of every condition.
 pub(super) fn is_root(name: &str) -> bool {
     ROOTS.contains(&name)
 }
@@ -82,7 +82,10 @@ fn text_of(node: &IdedExpr) -> Option<&str> {
 }
 
 /// The variable that `path` names in a rule that has `scope`.
-pub(super) fn resolve(path: &Path, scope: Scope<'_>) -> Result<Source, Wrong> {
+pub(super) fn resolve(
+    path: &Path,
+    scope: ConditionScope<'_>,
+) -> Result<Variable, UnknownNameError> {
     let segments: Vec<&str> = path.segments.iter().map(String::as_str).collect();
     let source = lookup(&segments, scope.sealed)?;
     let needs = |what: &str| {
@@ -92,7 +95,7 @@ pub(super) fn resolve(path: &Path, scope: Scope<'_>) -> Result<Source, Wrong> {
     match (segments.first(), &source) {
         (Some(&"token"), _) if !scope.token => needs("token"),
         (Some(&"peer"), _) if !scope.peer => needs("peer"),
-        (_, Source::RequestPath(name)) if !scope.captures.contains(&&**name) => {
+        (_, Variable::RequestPath(name)) if !scope.captures.contains(&&**name) => {
             let message = format!("not every path of the rule captures `{{{name}}}`");
             let help = closest(name, scope.captures).map(|near| format!("did you mean `{near}`?"));
             Err((message, help))
@@ -101,15 +104,15 @@ pub(super) fn resolve(path: &Path, scope: Scope<'_>) -> Result<Source, Wrong> {
     }
 }
 
-fn lookup(segments: &[&str], sealed: &SealedNames) -> Result<Source, Wrong> {
+fn lookup(segments: &[&str], sealed: &SealedNames) -> Result<Variable, UnknownNameError> {
     match segments {
-        ["now"] => return Ok(Source::Now),
-        ["context", name] => return Ok(Source::Context((*name).into())),
-        ["request", "path", name] => return Ok(Source::RequestPath((*name).into())),
+        ["now"] => return Ok(Variable::Now),
+        ["context", name] => return Ok(Variable::Context((*name).into())),
+        ["request", "path", name] => return Ok(Variable::RequestPath((*name).into())),
         ["request", "headers", name] => return header(name, sealed),
         ["token", "claims", first, rest @ ..] => {
             let keys = std::iter::once(first).chain(rest).map(|key| (*key).into());
-            return Ok(Source::TokenClaim(keys.collect()));
+            return Ok(Variable::TokenClaim(keys.collect()));
         }
         _ => {}
     }
@@ -120,12 +123,12 @@ fn lookup(segments: &[&str], sealed: &SealedNames) -> Result<Source, Wrong> {
     Err(unknown(segments, &text))
 }
 
-fn header(name: &str, sealed: &SealedNames) -> Result<Source, Wrong> {
+fn header(name: &str, sealed: &SealedNames) -> Result<Variable, UnknownNameError> {
     check_header_name(name, sealed).map_err(|(_, message, help)| (message, help))?;
-    Ok(Source::RequestHeader(name.to_ascii_lowercase().into()))
+    Ok(Variable::RequestHeader(name.to_ascii_lowercase().into()))
 }
 
-fn unknown(segments: &[&str], text: &str) -> Wrong {
+fn unknown(segments: &[&str], text: &str) -> UnknownNameError {
     if text == "request.port" {
         let help = "write `connection.port` for the port of the connection; `request.authorityPort` is what the caller writes behind the host";
         return (

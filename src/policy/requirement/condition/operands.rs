@@ -10,7 +10,7 @@ use std::ops::Range;
 use cel::common::ast::{Expr, IdedExpr, SourceInfo, operators};
 
 use super::fault::byte_of_char;
-use super::values::Slot;
+use super::values::VariableSlot;
 
 /// The places in `text` of the operands in `expression`, which is as it was parsed.
 pub(super) fn places(
@@ -54,7 +54,7 @@ fn collect_ids(node: &IdedExpr, ids: &mut Vec<u64>) {
 pub(super) fn slots_in(node: &IdedExpr) -> Vec<usize> {
     let mut slots: Vec<usize> = children(node).into_iter().flat_map(slots_in).collect();
     if let Expr::Ident(name) = &node.expr {
-        slots.extend(Slot::position(name));
+        slots.extend(VariableSlot::position(name));
     }
     slots.sort_unstable();
     slots.dedup();

@@ -8,7 +8,7 @@ use cel::{Context, Value};
 use super::compiled::Condition;
 use super::functions;
 use super::operands::{leaves, slots_in};
-use super::source::{Found, Source};
+use super::source::{SourceValue, Variable};
 use super::steps;
 use super::values::Values;
 use crate::policy::model::truth::Truth;
@@ -16,7 +16,7 @@ use crate::policy::requirement::context::CheckContext;
 use crate::policy::requirement::observation::{Observation, ObservedValue, Operand};
 
 impl Condition {
-    /// Whether it holds. An error of any sort is unknown: the library's messages quote values, and are not kept.
+    /// Its result. An error of any sort is unknown: the library's messages quote values, and are not kept.
     pub(in crate::policy) fn holds(&self, cx: &CheckContext<'_>) -> Truth {
         let Some(environment) = functions::environment() else { return Truth::Unknown };
         let values = Values { slots: &self.slots, cx: *cx };
@@ -61,7 +61,7 @@ fn truth(node: &IdedExpr, context: &Context<'_, '_>) -> Truth {
 }
 
 impl Values<'_> {
-    fn show(&self, source: &Source) -> Observation {
+    fn show(&self, source: &Variable) -> Observation {
         let name = source.name();
         if source.record_field().is_some_and(|field| self.cx.missing.covers(field)) {
             return Observation::new(name, ObservedValue::NotRecorded);
@@ -69,13 +69,13 @@ impl Values<'_> {
         let value = match source.find(&self.cx) {
             None if source.is_there(&self.cx) == Some(true) => ObservedValue::Unreadable,
             None => ObservedValue::Absent,
-            Some(Found::Json(value)) => ObservedValue::json(Some(value)),
-            Some(Found::Text(text)) if !source.is_open() => ObservedValue::text(text),
-            Some(Found::Text(text)) => ObservedValue::Open(text.to_owned()),
-            Some(Found::Address(ip)) => ObservedValue::Open(ip.to_string()),
-            Some(Found::Bool(bool)) => ObservedValue::Open(bool.to_string()),
-            Some(Found::Int(int)) => ObservedValue::Open(int.to_string()),
-            Some(Found::Texts(texts)) => ObservedValue::list(texts),
+            Some(SourceValue::Json(value)) => ObservedValue::json(Some(value)),
+            Some(SourceValue::Text(text)) if !source.is_open() => ObservedValue::text(text),
+            Some(SourceValue::Text(text)) => ObservedValue::Open(text.to_owned()),
+            Some(SourceValue::Address(ip)) => ObservedValue::Open(ip.to_string()),
+            Some(SourceValue::Bool(bool)) => ObservedValue::Open(bool.to_string()),
+            Some(SourceValue::Int(int)) => ObservedValue::Open(int.to_string()),
+            Some(SourceValue::Texts(texts)) => ObservedValue::list(texts),
         };
         Observation::new(name, value)
     }
@@ -83,14 +83,15 @@ impl Values<'_> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::fault::Scope;
+    use super::super::fault::ConditionScope;
     use super::*;
     use crate::request::SealedNames;
 
     fn parts(text: &str) -> Vec<String> {
         let sealed = SealedNames::default();
         let (captures, domains, issuers) = (&["id"][..], &[][..], &[][..]);
-        let scope = Scope { token: true, peer: true, captures, sealed: &sealed, domains, issuers };
+        let scope =
+            ConditionScope { token: true, peer: true, captures, sealed: &sealed, domains, issuers };
         Condition::compile(text, scope)
             .unwrap_or_else(|faults| panic!("{text}: {faults:?}"))
             .parts()

@@ -9,17 +9,21 @@ use std::net::IpAddr;
 
 use cel::common::ast::{CallExpr, Expr, IdedExpr, LiteralValue, operators};
 
-use super::fault::{Fault, Scope};
+use super::fault::{ConditionScope, Fault};
 use super::functions;
-use super::source::Source;
-use super::values::Slot;
+use super::source::Variable;
+use super::values::VariableSlot;
 use crate::document::{closest, is_tenant, like_a_pattern};
 use crate::evidence_level::EvidenceLevel;
 use crate::request::{CanonicalPath, Host, PathLeniency, headers_of_one_value};
 use crate::spiffe::SpiffeId;
 
 /// Why a variable is never the literal that it is compared with in `call`, whose variables are `slots` already.
-pub(super) fn never(call: &CallExpr, slots: &[Slot], scope: Scope<'_>) -> Option<Fault> {
+pub(super) fn never(
+    call: &CallExpr,
+    slots: &[VariableSlot],
+    scope: ConditionScope<'_>,
+) -> Option<Fault> {
     let (target, args) = (call.target.as_deref(), call.args.as_slice());
     match (call.func_name.as_str(), target, args) {
         (
@@ -35,9 +39,9 @@ pub(super) fn never(call: &CallExpr, slots: &[Slot], scope: Scope<'_>) -> Option
         },
         (name @ ("startsWith" | "endsWith" | "contains"), Some(target), [arg]) => {
             let at = match name {
-                "startsWith" => Part::Begin,
-                "endsWith" => Part::End,
-                _ => Part::Inside,
+                "startsWith" => ConditionPart::Begin,
+                "endsWith" => ConditionPart::End,
+                _ => ConditionPart::Inside,
             };
             part(source(target, slots)?, arg, at, scope)
         }
@@ -59,13 +63,13 @@ pub(super) fn never(call: &CallExpr, slots: &[Slot], scope: Scope<'_>) -> Option
 
 /// Why the order of a variable and what it is compared with is not what it looks like: texts go by their characters, so that
 /// `hash` is after `full`, `9` after `10`, and `10.0.0.9` after `10.0.0.10`.
-fn order(node: &IdedExpr, other: &IdedExpr, slots: &[Slot]) -> Option<Fault> {
+fn order(node: &IdedExpr, other: &IdedExpr, slots: &[VariableSlot]) -> Option<Fault> {
     let source = source(node, slots)?;
     let help = match (source, text_in(other)) {
-        (Source::PeerEvidence, _) => String::from(
+        (Variable::PeerEvidence, _) => String::from(
             "write the least under the key `peer.evidence`, or list levels: `peer.evidence in [\"leaf\", \"full\"]`",
         ),
-        (Source::ConnectionFrom | Source::ConnectionTo | Source::ClientAddress, _) => {
+        (Variable::ConnectionFrom | Variable::ConnectionTo | Variable::ClientAddress, _) => {
             String::from("write a network under the key `source` or `destination`")
         }
         (_, Some(text)) if text.parse::<f64>().is_ok() => {
@@ -77,11 +81,11 @@ fn order(node: &IdedExpr, other: &IdedExpr, slots: &[Slot]) -> Option<Fault> {
     Some(Fault::new(node.id, message).help(help))
 }
 
-fn source<'s>(node: &IdedExpr, slots: &'s [Slot]) -> Option<&'s Source> {
+fn source<'s>(node: &IdedExpr, slots: &'s [VariableSlot]) -> Option<&'s Variable> {
     let Expr::Ident(name) = &node.expr else { return None };
-    match slots.get(Slot::position(name)?)? {
-        Slot::Value(source) => Some(source),
-        Slot::Presence(_) | Slot::Pattern(_) => None,
+    match slots.get(VariableSlot::position(name)?)? {
+        VariableSlot::Value(source) => Some(source),
+        VariableSlot::Presence(_) | VariableSlot::Pattern(_) => None,
     }
 }
 
@@ -92,15 +96,15 @@ fn text_in(node: &IdedExpr) -> Option<&str> {
     }
 }
 
-fn fault(node: &IdedExpr, source: &Source, text: &str, help: impl Into<String>) -> Fault {
+fn fault(node: &IdedExpr, source: &Variable, text: &str, help: impl Into<String>) -> Fault {
     let message = format!("`{}` is never `{}`", source.name(), text.escape_debug());
     Fault::new(node.id, message).help(help)
 }
 
 /// Why the whole of a variable is never this literal.
-fn whole(source: Option<&Source>, node: &IdedExpr, scope: Scope<'_>) -> Option<Fault> {
+fn whole(source: Option<&Variable>, node: &IdedExpr, scope: ConditionScope<'_>) -> Option<Fault> {
     let source = source?;
-    let is_port = matches!(source, Source::RequestAuthorityPort | Source::ConnectionPort);
+    let is_port = matches!(source, Variable::RequestAuthorityPort | Variable::ConnectionPort);
     if let (true, Expr::Literal(LiteralValue::Int(port))) = (is_port, &node.expr) {
         let possible = u16::try_from(*port.inner()).is_ok_and(|port| port > 0);
         let help = "ports are from 1 to 65535";
@@ -111,17 +115,17 @@ fn whole(source: Option<&Source>, node: &IdedExpr, scope: Scope<'_>) -> Option<F
     Some(fault(node, source, text, help))
 }
 
-fn why_never(source: &Source, text: &str, scope: Scope<'_>) -> Option<String> {
+fn why_never(source: &Variable, text: &str, scope: ConditionScope<'_>) -> Option<String> {
     match source {
-        Source::RequestMethod => why_no_method(text),
-        Source::RequestScheme => {
+        Variable::RequestMethod => why_no_method(text),
+        Variable::RequestScheme => {
             (!matches!(text, "http" | "https")).then(|| String::from("it is `http` or `https`"))
         }
-        Source::ConnectionSni if text.trim_matches(['[', ']']).parse::<IpAddr>().is_ok() => {
+        Variable::ConnectionSni if text.trim_matches(['[', ']']).parse::<IpAddr>().is_ok() => {
             Some(String::from("a server name is no address: no handshake names one"))
         }
-        Source::RequestHost | Source::ConnectionSni => why_no_host(text),
-        Source::RequestFullPath => {
+        Variable::RequestHost | Variable::ConnectionSni => why_no_host(text),
+        Variable::RequestFullPath => {
             let path = CanonicalPath::parse(text.to_owned(), PathLeniency::ALL);
             let why = if text.contains('?') {
                 "it has no query"
@@ -130,42 +134,42 @@ fn why_never(source: &Source, text: &str, scope: Scope<'_>) -> Option<String> {
             };
             (path.is_err() || text.contains('?')).then(|| String::from(why))
         }
-        Source::RequestPath(_) => {
+        Variable::RequestPath(_) => {
             text.is_empty().then(|| String::from("a segment that is captured is not empty"))
         }
-        Source::PeerSpiffe => why_no_workload(text),
-        Source::PeerEvidence => {
+        Variable::PeerSpiffe => why_no_workload(text),
+        Variable::PeerEvidence => {
             let known = EvidenceLevel::ALL.map(EvidenceLevel::as_str);
             (!known.contains(&text)).then(|| match closest(text, &known) {
                 Some(near) => format!("did you mean `{near}`?"),
                 None => format!("it is one of: {}", known.join(", ")),
             })
         }
-        Source::ConnectionTo | Source::ConnectionFrom | Source::ClientAddress => {
+        Variable::ConnectionTo | Variable::ConnectionFrom | Variable::ClientAddress => {
             why_no_address(text)
         }
-        Source::RequestHeader(name) => {
+        Variable::RequestHeader(name) => {
             let is_one_line = headers_of_one_value().any(|own| own == &**name);
             let help = "one value, trimmed: with a comma it may be several, and is unknown; use the key `headers`";
             let never = text != text.trim() || (text.contains(',') && !is_one_line);
             never.then(|| String::from(help))
         }
-        Source::PeerTrustDomain => why_no_trust_domain(text, scope.domains),
-        Source::TokenIssuer => why_not_iss(scope.issuers, |iss| iss == text),
-        Source::TokenTenant => why_no_tenant(text),
-        Source::TokenSubject | Source::TokenClient => stands_for_itself(text),
-        Source::RequestAuthorityPort
-        | Source::ConnectionPort
-        | Source::ConnectionTls
-        | Source::Context(_)
-        | Source::TokenId
-        | Source::TokenExpires
-        | Source::TokenScopes
-        | Source::TokenAudiences
-        | Source::TokenClaim(_)
-        | Source::PeerDns
-        | Source::PeerIps
-        | Source::Now => None,
+        Variable::PeerTrustDomain => why_no_trust_domain(text, scope.domains),
+        Variable::TokenIssuer => why_not_iss(scope.issuers, |iss| iss == text),
+        Variable::TokenTenant => why_no_tenant(text),
+        Variable::TokenSubject | Variable::TokenClient => stands_for_itself(text),
+        Variable::RequestAuthorityPort
+        | Variable::ConnectionPort
+        | Variable::ConnectionTls
+        | Variable::Context(_)
+        | Variable::TokenId
+        | Variable::TokenExpires
+        | Variable::TokenScopes
+        | Variable::TokenAudiences
+        | Variable::TokenClaim(_)
+        | Variable::PeerDns
+        | Variable::PeerIps
+        | Variable::Now => None,
     }
 }
 
@@ -239,22 +243,22 @@ fn why_no_address(text: &str) -> Option<String> {
 }
 
 /// Why no element of a list is this literal.
-fn element(source: &Source, node: &IdedExpr) -> Option<Fault> {
+fn element(source: &Variable, node: &IdedExpr) -> Option<Fault> {
     let text = text_in(node)?;
     let help = match source {
-        Source::TokenScopes if text.contains(' ') => "ask for each scope by itself, with `&&`",
-        Source::TokenScopes if text.contains('*') => {
+        Variable::TokenScopes if text.contains(' ') => "ask for each scope by itself, with `&&`",
+        Variable::TokenScopes if text.contains('*') => {
             "scopes are compared whole, and `*` stands for itself: list each scope"
         }
-        Source::TokenAudiences if like_a_pattern(text).is_some() => {
+        Variable::TokenAudiences if like_a_pattern(text).is_some() => {
             "audiences are compared whole, and nothing in them stands for other text"
         }
-        Source::TokenScopes if text.is_empty() || !text.is_ascii() => "a scope is visible ASCII",
-        Source::PeerDns if text.contains(['*', ':', '/', ' ']) => "names are compared whole",
-        Source::PeerDns if text.contains(char::is_uppercase) || text.ends_with('.') => {
+        Variable::TokenScopes if text.is_empty() || !text.is_ascii() => "a scope is visible ASCII",
+        Variable::PeerDns if text.contains(['*', ':', '/', ' ']) => "names are compared whole",
+        Variable::PeerDns if text.contains(char::is_uppercase) || text.ends_with('.') => {
             "names are in lower case, without a dot at the end"
         }
-        Source::PeerIps if why_no_address(text).is_some() => {
+        Variable::PeerIps if why_no_address(text).is_some() => {
             "it has single addresses in their shortest form: networks go under the key `peer.ips`"
         }
         _ => return None,
@@ -265,67 +269,79 @@ fn element(source: &Source, node: &IdedExpr) -> Option<Fault> {
 
 /// The place of a text within a variable.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Part {
+enum ConditionPart {
     Begin,
     Inside,
     End,
 }
 
 /// Why a text is at no such place of a variable.
-fn part(source: &Source, node: &IdedExpr, at: Part, scope: Scope<'_>) -> Option<Fault> {
+fn part(
+    source: &Variable,
+    node: &IdedExpr,
+    at: ConditionPart,
+    scope: ConditionScope<'_>,
+) -> Option<Fault> {
     let text = text_in(node)?;
     let help = why_no_part(source, text, at, scope)?;
     let verb = match at {
-        Part::Begin => "begins with",
-        Part::Inside => "has",
-        Part::End => "ends with",
+        ConditionPart::Begin => "begins with",
+        ConditionPart::Inside => "has",
+        ConditionPart::End => "ends with",
     };
     let message = format!("`{}` never {verb} `{}`", source.name(), text.escape_debug());
     Some(Fault::new(node.id, message).help(help))
 }
 
-fn why_no_part(source: &Source, text: &str, at: Part, scope: Scope<'_>) -> Option<String> {
+fn why_no_part(
+    source: &Variable,
+    text: &str,
+    at: ConditionPart,
+    scope: ConditionScope<'_>,
+) -> Option<String> {
     let is = |usual: fn(char) -> bool| text.chars().all(usual);
     let help = match source {
-        Source::RequestFullPath if at == Part::Begin && !text.starts_with('/') => {
+        Variable::RequestFullPath if at == ConditionPart::Begin && !text.starts_with('/') => {
             "it begins with `/`"
         }
-        Source::RequestFullPath if text.contains(['?', '#']) => "it has no query",
-        Source::RequestFullPath if at == Part::Begin && text.contains(['*', '{']) => {
+        Variable::RequestFullPath if text.contains(['?', '#']) => "it has no query",
+        Variable::RequestFullPath if at == ConditionPart::Begin && text.contains(['*', '{']) => {
             "nothing in it stands for other text"
         }
-        Source::RequestHost if !could_be_in_host(text, at) => {
+        Variable::RequestHost if !could_be_in_host(text, at) => {
             "it is a host in lower case, without a port"
         }
-        Source::ConnectionSni if text.contains([':', '[', ']']) || !could_be_in_host(text, at) => {
+        Variable::ConnectionSni
+            if text.contains([':', '[', ']']) || !could_be_in_host(text, at) =>
+        {
             "it is a name in lower case, without a port"
         }
-        Source::RequestMethod if text.contains(char::is_lowercase) => "methods mind case",
-        Source::RequestScheme if !["http", "https"].iter().any(|own| is_part(own, text, at)) => {
+        Variable::RequestMethod if text.contains(char::is_lowercase) => "methods mind case",
+        Variable::RequestScheme if !["http", "https"].iter().any(|own| is_part(own, text, at)) => {
             "it is `http` or `https`"
         }
-        Source::PeerSpiffe if !could_be_in_spiffe(text, at) => {
+        Variable::PeerSpiffe if !could_be_in_spiffe(text, at) => {
             "it is a SPIFFE ID, `spiffe://trust-domain/path`, whose trust domain is in lower case"
         }
-        Source::PeerTrustDomain
+        Variable::PeerTrustDomain
             if !scope.domains.is_empty()
                 && !scope.domains.iter().any(|own| is_part(own, text, at)) =>
         {
             "it is the name of a TrustDomain document"
         }
-        Source::TokenIssuer => {
+        Variable::TokenIssuer => {
             return why_not_iss(scope.issuers, |iss| is_part(iss, text, at));
         }
-        Source::ConnectionTo | Source::ConnectionFrom | Source::ClientAddress
+        Variable::ConnectionTo | Variable::ConnectionFrom | Variable::ClientAddress
             if !is(|c| matches!(c, '0'..='9' | 'a'..='f' | '.' | ':'))
                 || (text.contains('.') && text.contains(':')) =>
         {
             "it is one address in its shortest form, without a port: networks go under the key `source` or `destination`"
         }
-        Source::RequestHeader(name) => {
+        Variable::RequestHeader(name) => {
             let is_one_line = headers_of_one_value().any(|own| own == &**name);
-            let spaced = (at == Part::Begin && text.starts_with(char::is_whitespace))
-                || (at == Part::End && text.ends_with(char::is_whitespace));
+            let spaced = (at == ConditionPart::Begin && text.starts_with(char::is_whitespace))
+                || (at == ConditionPart::End && text.ends_with(char::is_whitespace));
             if !spaced && (is_one_line || !text.contains(',')) {
                 return None;
             }
@@ -336,46 +352,46 @@ fn why_no_part(source: &Source, text: &str, at: Part, scope: Scope<'_>) -> Optio
     Some(help.to_owned())
 }
 
-fn is_part(whole: &str, text: &str, at: Part) -> bool {
+fn is_part(whole: &str, text: &str, at: ConditionPart) -> bool {
     match at {
-        Part::Begin => whole.starts_with(text),
-        Part::Inside => whole.contains(text),
-        Part::End => whole.ends_with(text),
+        ConditionPart::Begin => whole.starts_with(text),
+        ConditionPart::Inside => whole.contains(text),
+        ConditionPart::End => whole.ends_with(text),
     }
 }
 
-/// Whether a host may have this text at such a place: labels, or an IPv6 address in brackets.
-fn could_be_in_host(text: &str, at: Part) -> bool {
+/// True if a host may have this text at such a place: labels, or an IPv6 address in brackets.
+fn could_be_in_host(text: &str, at: ConditionPart) -> bool {
     let name = |c: char| matches!(c, 'a'..='z' | '0'..='9' | '-' | '_' | '.');
     let open = match at {
-        Part::Begin => text.starts_with('.'),
-        Part::Inside => false,
-        Part::End => text.ends_with('.'),
+        ConditionPart::Begin => text.starts_with('.'),
+        ConditionPart::Inside => false,
+        ConditionPart::End => text.ends_with('.'),
     };
     let is_name = text.chars().all(name) && !text.contains("..") && !open;
     let address = |c: char| matches!(c, 'a'..='f' | '0'..='9' | ':' | '.' | '[' | ']');
     let is_address = text.chars().all(address)
-        && (at != Part::Begin || text.starts_with('['))
-        && (at != Part::End || text.ends_with(']'));
+        && (at != ConditionPart::Begin || text.starts_with('['))
+        && (at != ConditionPart::End || text.ends_with(']'));
     is_name || is_address
 }
 
-/// Whether a SPIFFE ID may have this text at such a place.
-fn could_be_in_spiffe(text: &str, at: Part) -> bool {
+/// True if a SPIFFE ID may have this text at such a place.
+fn could_be_in_spiffe(text: &str, at: ConditionPart) -> bool {
     const SCHEME: &str = "spiffe://";
     let usual = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | '/');
     match (at, text.strip_prefix(SCHEME)) {
         (_, Some(rest)) => {
             let lower = rest.split('/').next().unwrap_or_default();
             let begins = !rest.starts_with('/') && !lower.contains(char::is_uppercase);
-            let ends = at != Part::End || (rest.contains('/') && !rest.ends_with('/'));
+            let ends = at != ConditionPart::End || (rest.contains('/') && !rest.ends_with('/'));
             begins && ends && rest.chars().all(usual) && !rest.contains("//")
         }
-        (Part::Begin, None) => SCHEME.starts_with(text),
-        (Part::Inside, None) => {
+        (ConditionPart::Begin, None) => SCHEME.starts_with(text),
+        (ConditionPart::Inside, None) => {
             text.chars().all(usual) && !text.contains("//") || SCHEME.contains(text)
         }
-        (Part::End, None) => {
+        (ConditionPart::End, None) => {
             text.chars().all(usual) && !text.contains("//") && !text.ends_with('/')
         }
     }

@@ -1,10 +1,10 @@
-//! Where the values of a condition come from: the documented variables, each with its kind.
+//! The sources of a condition's values: the documented variables, each with its kind.
 
 use std::net::IpAddr;
 
 use serde_json::{Map, Value};
 
-use super::kind::Kind;
+use super::kind::ValueKind;
 use crate::evidence_level::EvidenceLevel;
 use crate::policy::requirement::context::CheckContext;
 use crate::policy::requirement::missing::RecordField;
@@ -12,7 +12,7 @@ use crate::request::Target;
 
 /// One variable that a condition reads, with its parameter.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Source {
+pub(super) enum Variable {
     RequestMethod,
     RequestScheme,
     RequestHost,
@@ -60,7 +60,7 @@ pub(super) enum Source {
 
 /// A value of a condition, borrowed from where it is.
 #[derive(Clone, Debug)]
-pub(super) enum Found<'a> {
+pub(super) enum SourceValue<'a> {
     Text(&'a str),
     Address(IpAddr),
     Int(i64),
@@ -70,40 +70,40 @@ pub(super) enum Found<'a> {
 }
 
 /// Fields without a parameter, by their whole names.
-pub(super) const FIELDS: [(&str, Source); 24] = [
-    ("request.method", Source::RequestMethod),
-    ("request.scheme", Source::RequestScheme),
-    ("request.host", Source::RequestHost),
-    ("request.authorityPort", Source::RequestAuthorityPort),
-    ("request.fullPath", Source::RequestFullPath),
-    ("connection.port", Source::ConnectionPort),
-    ("connection.destination", Source::ConnectionTo),
-    ("connection.source", Source::ConnectionFrom),
-    ("connection.sni", Source::ConnectionSni),
-    ("connection.tls", Source::ConnectionTls),
-    ("client.address", Source::ClientAddress),
-    ("token.sub", Source::TokenSubject),
-    ("token.client", Source::TokenClient),
-    ("token.iss", Source::TokenIssuer),
-    ("token.tenant", Source::TokenTenant),
-    ("token.jti", Source::TokenId),
-    ("token.exp", Source::TokenExpires),
-    ("token.scopes", Source::TokenScopes),
-    ("token.audiences", Source::TokenAudiences),
-    ("peer.spiffe", Source::PeerSpiffe),
-    ("peer.dns", Source::PeerDns),
-    ("peer.ips", Source::PeerIps),
-    ("peer.trustDomain", Source::PeerTrustDomain),
-    ("peer.evidence", Source::PeerEvidence),
+pub(super) const FIELDS: [(&str, Variable); 24] = [
+    ("request.method", Variable::RequestMethod),
+    ("request.scheme", Variable::RequestScheme),
+    ("request.host", Variable::RequestHost),
+    ("request.authorityPort", Variable::RequestAuthorityPort),
+    ("request.fullPath", Variable::RequestFullPath),
+    ("connection.port", Variable::ConnectionPort),
+    ("connection.destination", Variable::ConnectionTo),
+    ("connection.source", Variable::ConnectionFrom),
+    ("connection.sni", Variable::ConnectionSni),
+    ("connection.tls", Variable::ConnectionTls),
+    ("client.address", Variable::ClientAddress),
+    ("token.sub", Variable::TokenSubject),
+    ("token.client", Variable::TokenClient),
+    ("token.iss", Variable::TokenIssuer),
+    ("token.tenant", Variable::TokenTenant),
+    ("token.jti", Variable::TokenId),
+    ("token.exp", Variable::TokenExpires),
+    ("token.scopes", Variable::TokenScopes),
+    ("token.audiences", Variable::TokenAudiences),
+    ("peer.spiffe", Variable::PeerSpiffe),
+    ("peer.dns", Variable::PeerDns),
+    ("peer.ips", Variable::PeerIps),
+    ("peer.trustDomain", Variable::PeerTrustDomain),
+    ("peer.evidence", Variable::PeerEvidence),
 ];
 
 /// Fields that have fields of their own, with free names.
 pub(super) const MAPS: [&str; 4] = ["request.path", "request.headers", "token.claims", "context"];
 
-impl Source {
+impl Variable {
     /// The kind of its value, the data that a record must hold so that it can be determined, and whether `explain` may show
     /// its value: the values that callers put into headers and claims may be about people, or secret.
-    fn row(&self) -> (Kind, Option<RecordField>, bool) {
+    fn row(&self) -> (ValueKind, Option<RecordField>, bool) {
         match self {
             Self::RequestMethod
             | Self::RequestScheme
@@ -120,28 +120,28 @@ impl Source {
             | Self::TokenTenant
             | Self::PeerSpiffe
             | Self::PeerTrustDomain
-            | Self::PeerEvidence => (Kind::Text, None, true),
-            Self::Context(_) => (Kind::Text, Some(RecordField::ContextExtensions), true),
-            Self::RequestHeader(_) => (Kind::Text, Some(RecordField::Headers), false),
-            Self::TokenId => (Kind::Text, Some(RecordField::TokenId), false),
+            | Self::PeerEvidence => (ValueKind::Text, None, true),
+            Self::Context(_) => (ValueKind::Text, Some(RecordField::ContextExtensions), true),
+            Self::RequestHeader(_) => (ValueKind::Text, Some(RecordField::Headers), false),
+            Self::TokenId => (ValueKind::Text, Some(RecordField::TokenId), false),
             Self::RequestAuthorityPort | Self::ConnectionPort | Self::TokenExpires | Self::Now => {
-                (Kind::Int, None, true)
+                (ValueKind::Int, None, true)
             }
-            Self::ConnectionTls => (Kind::Bool, None, true),
-            Self::TokenScopes | Self::TokenAudiences => (Kind::List, None, true),
-            Self::PeerDns | Self::PeerIps => (Kind::List, Some(RecordField::PeerNames), true),
+            Self::ConnectionTls => (ValueKind::Bool, None, true),
+            Self::TokenScopes | Self::TokenAudiences => (ValueKind::List, None, true),
+            Self::PeerDns | Self::PeerIps => (ValueKind::List, Some(RecordField::PeerNames), true),
             Self::TokenClaim(keys) => {
                 let field = match &**keys {
                     [key] => RecordField::of_claim(&format!("/{key}")),
                     _ => Some(RecordField::TokenClaims),
                 };
-                (Kind::Any, field, false)
+                (ValueKind::Any, field, false)
             }
         }
     }
 
     /// The kind of its value.
-    pub(super) fn kind(&self) -> Kind {
+    pub(super) fn kind(&self) -> ValueKind {
         self.row().0
     }
 
@@ -150,7 +150,7 @@ impl Source {
         self.row().1
     }
 
-    /// Whether `explain` may show its value.
+    /// True if `explain` may show its value.
     pub(super) fn is_open(&self) -> bool {
         self.row().2
     }
@@ -181,22 +181,24 @@ impl Source {
     }
 
     /// Its value; none if there is none, or if it cannot be determined.
-    pub(super) fn find<'a>(&'a self, cx: &CheckContext<'a>) -> Option<Found<'a>> {
+    pub(super) fn find<'a>(&'a self, cx: &CheckContext<'a>) -> Option<SourceValue<'a>> {
         let target = cx.request.target.as_ref().ok();
-        let text = |text: Option<&'a str>| text.map(Found::Text);
+        let text = |text: Option<&'a str>| text.map(SourceValue::Text);
         match self {
             Self::RequestMethod => text(Some(&cx.request.method)),
             Self::RequestScheme => text(Some(&cx.request.scheme)),
             Self::RequestHost => text(target.map(|target| target.host.as_str())),
             Self::RequestAuthorityPort => {
-                target.and_then(|target| target.form.port).map(|p| Found::Int(p.into()))
+                target.and_then(|target| target.form.port).map(|p| SourceValue::Int(p.into()))
             }
-            Self::ConnectionPort => cx.request.destination.port().map(|p| Found::Int(p.into())),
-            Self::ConnectionTo => cx.request.destination.ip().map(Found::Address),
-            Self::ConnectionTls => cx.request.sni.is_known().then_some(Found::Bool(true)),
+            Self::ConnectionPort => {
+                cx.request.destination.port().map(|p| SourceValue::Int(p.into()))
+            }
+            Self::ConnectionTo => cx.request.destination.ip().map(SourceValue::Address),
+            Self::ConnectionTls => cx.request.sni.is_known().then_some(SourceValue::Bool(true)),
             Self::ConnectionSni => text(cx.request.sni.name()),
-            Self::ClientAddress => cx.request.client_ip().map(Found::Address),
-            Self::ConnectionFrom => cx.request.source.ip().map(Found::Address),
+            Self::ClientAddress => cx.request.client_ip().map(SourceValue::Address),
+            Self::ConnectionFrom => cx.request.source.ip().map(SourceValue::Address),
             Self::RequestFullPath => text(target.map(|target| target.path.as_str())),
             Self::RequestPath(name) => text(capture(name, cx, target)),
             // A header that may be several values, or not the value that was sent, is an error: the one that counts is not
@@ -210,27 +212,27 @@ impl Source {
             Self::TokenIssuer => text(cx.token.map(|token| token.issuer())),
             Self::TokenTenant => text(cx.token?.tenant()),
             Self::TokenId => text(cx.token?.token_id()),
-            Self::TokenExpires => cx.token?.expiry().map(|at| Found::Int(at.as_secs())),
-            Self::TokenScopes => Some(Found::Texts(cx.token?.scopes())),
-            Self::TokenAudiences => Some(Found::Texts(cx.token?.audiences())),
-            Self::TokenClaim(keys) => claim(cx.token?.claims(), keys).map(Found::Json),
+            Self::TokenExpires => cx.token?.expiry().map(|at| SourceValue::Int(at.as_secs())),
+            Self::TokenScopes => Some(SourceValue::Texts(cx.token?.scopes())),
+            Self::TokenAudiences => Some(SourceValue::Texts(cx.token?.audiences())),
+            Self::TokenClaim(keys) => claim(cx.token?.claims(), keys).map(SourceValue::Json),
             Self::PeerSpiffe => text(cx.peer?.spiffe.as_ref().map(|id| id.as_str())),
-            Self::PeerDns => Some(Found::Texts(&cx.peer?.dns)),
+            Self::PeerDns => Some(SourceValue::Texts(&cx.peer?.dns)),
             // Nothing but the certificate tells of its addresses: an empty list would be an answer.
             Self::PeerIps => {
                 let peer = cx.peer.filter(|peer| peer.level() >= EvidenceLevel::Leaf)?;
-                Some(Found::Texts(&peer.ips))
+                Some(SourceValue::Texts(&peer.ips))
             }
             Self::PeerTrustDomain => text(cx.peer_trust_domain()),
             Self::PeerEvidence => text(cx.peer.map(|peer| peer.level().as_str())),
-            Self::Now => Some(Found::Int(cx.now.as_secs())),
+            Self::Now => Some(SourceValue::Int(cx.now.as_secs())),
         }
     }
 
-    /// Whether there is a value, readable or not; none if that cannot be determined either.
+    /// True if there is a value, readable or not; none if that cannot be determined either.
     pub(super) fn is_there(&self, cx: &CheckContext<'_>) -> Option<bool> {
         if *self == Self::ConnectionSni {
-            // Where the proxy tells of no handshake, there may be a name all the same.
+            // Without a handshake by the proxy's word, there may be a name all the same.
             return cx.request.sni.is_known().then(|| cx.request.sni.name().is_some());
         }
         if let Self::RequestHeader(name) = self {

@@ -42,7 +42,7 @@ pub(super) fn within<T>(evaluate: impl FnOnce() -> T) -> Option<T> {
 /// Takes `steps`.
 ///
 /// # Errors
-/// Where they run out.
+/// They run out.
 pub(super) fn take(steps: usize) -> Result<(), ExecutionError> {
     let left = CONDITION.get().saturating_sub(steps);
     CONDITION.set(left);

@@ -23,9 +23,9 @@ fn scope<'a>(
     peer: bool,
     captures: &'a [&'a str],
     sealed: &'a SealedNames,
-) -> Scope<'a> {
+) -> ConditionScope<'a> {
     let issuers = &["https://login.example.com"];
-    Scope { token, peer, captures, sealed, domains: &["prod"], issuers }
+    ConditionScope { token, peer, captures, sealed, domains: &["prod"], issuers }
 }
 
 fn compile(text: &str) -> Result<Condition, Vec<Fault>> {

@@ -10,7 +10,7 @@ use cel::context::VariableResolver;
 use serde_json::Value;
 
 use super::functions::Pattern;
-use super::source::{Found, Source};
+use super::source::{SourceValue, Variable};
 use super::steps;
 use crate::json::is_exact_number;
 use crate::limits::MAX_CONDITION_ITEMS;
@@ -18,29 +18,29 @@ use crate::policy::requirement::context::CheckContext;
 
 /// The thing that stands in an expression in place of the name of a variable.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum Slot {
+pub(super) enum VariableSlot {
     /// The value of a variable.
-    Value(Source),
-    /// Whether a variable has one.
-    Presence(Source),
+    Value(Variable),
+    /// True if a variable has one.
+    Presence(Variable),
     /// A compiled regular expression.
     Pattern(Pattern),
 }
 
 /// The slots of a condition, filled from one request.
 pub(super) struct Values<'a> {
-    pub(super) slots: &'a [Slot],
+    pub(super) slots: &'a [VariableSlot],
     pub(super) cx: CheckContext<'a>,
 }
 
-impl Slot {
+impl VariableSlot {
     /// The identifier that stands for the slot at this position. No expression can spell it.
     pub(super) fn identifier(at: usize) -> String {
         format!("@{at}")
     }
 
     /// The variable that it is about.
-    pub(super) const fn source(&self) -> Option<&Source> {
+    pub(super) const fn source(&self) -> Option<&Variable> {
         match self {
             Self::Value(source) | Self::Presence(source) => Some(source),
             Self::Pattern(_) => None,
@@ -54,36 +54,36 @@ impl Slot {
 
 impl VariableResolver for Values<'_> {
     fn resolve<'b>(&'b self, identifier: &str) -> Option<CowVal<'b, 'b>> {
-        let slot = self.slots.get(Slot::position(identifier)?)?;
+        let slot = self.slots.get(VariableSlot::position(identifier)?)?;
         if slot
             .source()
-            .and_then(Source::record_field)
+            .and_then(Variable::record_field)
             .is_some_and(|field| self.cx.missing.covers(field))
         {
             return None;
         }
         match slot {
-            Slot::Pattern(pattern) => Some(CowVal::Borrowed(pattern)),
-            Slot::Presence(source) => {
+            VariableSlot::Pattern(pattern) => Some(CowVal::Borrowed(pattern)),
+            VariableSlot::Presence(source) => {
                 source.is_there(&self.cx).map(|there| CowVal::owned(CelBool::from(there)))
             }
-            Slot::Value(source) => match source.find(&self.cx)? {
-                Found::Text(text) => {
+            VariableSlot::Value(source) => match source.find(&self.cx)? {
+                SourceValue::Text(text) => {
                     steps::take(steps::of_text(text)).ok()?;
                     Some(CowVal::owned(CelString::from(text)))
                 }
-                Found::Address(ip) => Some(CowVal::owned(CelString::from(ip.to_string()))),
-                Found::Bool(bool) => Some(CowVal::owned(CelBool::from(bool))),
-                Found::Int(int) => Some(CowVal::owned(CelInt::from(int))),
-                Found::Texts(texts) if texts.len() > MAX_CONDITION_ITEMS => None,
-                Found::Texts(texts) => {
+                SourceValue::Address(ip) => Some(CowVal::owned(CelString::from(ip.to_string()))),
+                SourceValue::Bool(bool) => Some(CowVal::owned(CelBool::from(bool))),
+                SourceValue::Int(int) => Some(CowVal::owned(CelInt::from(int))),
+                SourceValue::Texts(texts) if texts.len() > MAX_CONDITION_ITEMS => None,
+                SourceValue::Texts(texts) => {
                     steps::take(texts.iter().map(|text| steps::of_text(text)).sum()).ok()?;
                     Some(CowVal::owned(list(texts.iter().map(|text| {
                         let text: Box<dyn Val + 'b> = Box::new(CelString::from(text.as_str()));
                         text
                     }))))
                 }
-                Found::Json(json) => value(json).map(CowVal::Owned),
+                SourceValue::Json(json) => value(json).map(CowVal::Owned),
             },
         }
     }

@@ -3,7 +3,7 @@
 use super::compiled::Condition;
 use crate::policy::model::truth::Truth;
 use crate::policy::requirement::context::CheckContext;
-use crate::policy::requirement::requirement::{Explanation, Failure, Requirement};
+use crate::policy::requirement::requirement::{Explanation, Requirement, RequirementFailure};
 use crate::reason::Reason;
 
 /// The condition holds. It is in a box, since few rules have one and it is large.
@@ -15,8 +15,8 @@ impl Requirement for When {
         Some(self.0.holds(cx))
     }
 
-    fn failure(&self) -> Failure {
-        Failure::new(Reason::NoRule, "the condition holds", "the condition does not hold")
+    fn failure(&self) -> RequirementFailure {
+        RequirementFailure::new(Reason::NoRule, "the condition holds", "the condition does not hold")
             .unknown_because(
                 ": a value that the condition reads is absent, is null, or may be several values, or it takes too many steps",
             )

@@ -1,4 +1,4 @@
-//! What an entry may say, and what is said of one that may not.
+//! Entries that are accepted, and the messages about those that are not.
 
 use super::*;
 

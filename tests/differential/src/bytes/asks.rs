@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::credentials::{proven, tokens};
-use super::pool::{self, NOW, PROXY};
+use super::pool::{self, PROXY, now};
 use crate::random::{Members, Random};
 
 /// The details of a certificate that Envoy may be set to write.
@@ -262,9 +262,9 @@ const DISTANCES: [i64; 12] = [0, 0, 0, 10, -10, 30, -30, 60, -60, 600, -600, 300
 /// A moment: when everything is good, or at an edge.
 fn moment(random: &mut Random) -> i64 {
     if random.percent(40) {
-        return NOW;
+        return now();
     }
-    NOW + random.pick(&MOMENTS) + random.pick(&DISTANCES) + random.pick(&[-1, 0, 1])
+    now() + random.pick(&MOMENTS) + random.pick(&DISTANCES) + random.pick(&[-1, 0, 1])
 }
 
 /// The same request at several moments.
@@ -281,7 +281,7 @@ pub fn asks(random: &mut Random, number: usize, once: bool, settings: &Value) ->
     }
     let caller = random.percent(90).then(|| peer(random, &mut ask, &settings["peerSources"]));
     headers(random, &mut ask);
-    let at = if random.percent(60) { NOW } else { moment(random) };
+    let at = if random.percent(60) { now() } else { moment(random) };
     if once && random.percent(60) {
         proven(random, &mut ask, number, at);
     } else {

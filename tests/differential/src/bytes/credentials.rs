@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::pool::NOW;
+use super::pool::now;
 use crate::random::{Members, Random};
 
 /// Changes to a good token, each with where it is made.
@@ -117,7 +117,7 @@ fn token(random: &mut Random, issuer: &str) -> Value {
     };
     let mut header = json!({ "alg": alg, "typ": random.pick(&["JWT", "at+jwt"]) });
     header["kid"] = kid.map_or(Value::Null, Value::from);
-    let mut claims = json!({ "sub": random.pick(&["alice", "alice", "s:web:front"]), "aud": "orders", "iat": NOW - 60, "exp": NOW + 600, "client_id": "front",
+    let mut claims = json!({ "sub": random.pick(&["alice", "alice", "s:web:front"]), "aud": "orders", "iat": now() - 60, "exp": now() + 600, "client_id": "front",
         "scope": random.pick(&["read", "read write", "admin"]), "jti": format!("j{}", random.between(1, 9)) });
     match issuer {
         "mesh" => {
@@ -130,9 +130,9 @@ fn token(random: &mut Random, issuer: &str) -> Value {
         _ => claims["iss"] = json!(iss),
     }
     for (name, percent, values) in [
-        ("nbf", 25, [json!(NOW - 60), json!(NOW - 60)]),
+        ("nbf", 25, [json!(now() - 60), json!(now() - 60)]),
         ("acr", 25, [json!("phr"), json!("pwd")]),
-        ("auth_time", 25, [json!(NOW - 240), json!(NOW - 4000)]),
+        ("auth_time", 25, [json!(now() - 240), json!(now() - 4000)]),
     ] {
         if random.percent(percent) {
             claims[name] = values[random.between(0, 1)].clone();

@@ -54,12 +54,12 @@ fn some(random: &mut Random, items: &[(&str, u32)]) -> Vec<String> {
 
 /// The parts of a world that stay the same when its documents change.
 pub struct Frame {
-    /// Whether there are credentials that are good for one request.
+    /// True if there are credentials that are good for one request.
     pub once: bool,
     /// The list of each authority: of one authority there is one list, which does not go back.
     prod: &'static str,
     corp: &'static str,
-    /// Whether there is an issuer that shares a secret.
+    /// True if there is an issuer that shares a secret.
     hooks: bool,
 }
 
@@ -72,6 +72,13 @@ impl Frame {
             corp: random.pick(&["corp", "corp", "corp-stale", "corp-ahead"]),
             hooks: random.percent(40),
         }
+    }
+}
+
+impl Frame {
+    /// For a server that stays: no credential is good for one request alone, and the lists of authorities are good for as long.
+    pub const fn lasting() -> Self {
+        Self { once: false, prod: "prod", corp: "corp", hooks: true }
     }
 }
 
@@ -243,24 +250,24 @@ fn issuers(random: &mut Random, frame: &Frame) -> Vec<Value> {
 }
 
 /// Entries of the list.
-const ENTRIES: [&str; 20] = [
+pub const ENTRIES: [&str; 20] = [
     r#"{ "jti": "j1", "issuer": "https://login.example.com" }"#,
     r#"{ "jti": "j1", "issuer": "https://account.example.com" }"#,
-    r#"{ "sub": "alice", "issuer": "https://login.example.com", "issuedBefore": "2025-12-31T23:59:00Z" }"#,
+    r#"{ "sub": "alice", "issuer": "https://login.example.com", "issuedBefore": "@time:-60" }"#,
     r#"{ "sub": "bob", "issuer": "https://login.example.com" }"#,
     r#"{ "sid": "s1", "issuer": "https://login.example.com" }"#,
-    r#"{ "client": "front", "issuer": "https://login.example.com", "expires": "2026-01-01T00:00:00Z" }"#,
+    r#"{ "client": "front", "issuer": "https://login.example.com", "expires": "@time:0" }"#,
     r#"{ "client": "back", "issuer": "https://login.example.com" }"#,
     r#"{ "kid": "k2", "issuer": "https://login.example.com" }"#,
-    r#"{ "issuer": "https://account.example.com", "issuedBefore": "2026-01-01T00:00:00Z" }"#,
-    r#"{ "spiffe": "spiffe://prod.example/ns/web/sa/front", "issuedBefore": "2025-12-31T23:00:00Z" }"#,
-    r#"{ "spiffe": "spiffe://prod.example/ns/web/sa/front", "issuedBefore": "2025-12-31T23:00:01Z" }"#,
+    r#"{ "issuer": "https://account.example.com", "issuedBefore": "@time:0" }"#,
+    r#"{ "spiffe": "spiffe://prod.example/ns/web/sa/front", "issuedBefore": "@time:-3600" }"#,
+    r#"{ "spiffe": "spiffe://prod.example/ns/web/sa/front", "issuedBefore": "@time:-3599" }"#,
     r#"{ "spiffe": "spiffe://prod.example/ns/ops/sa/alice" }"#,
-    r#"{ "spiffe": "spiffe://prod.example/ns/edge/sa/gate", "expires": "2026-01-01T00:00:30Z" }"#,
+    r#"{ "spiffe": "spiffe://prod.example/ns/edge/sa/gate", "expires": "@time:30" }"#,
     r#"{ "certificate": "@sha256:front@prod" }"#,
     r#"{ "certificate": "@sha256:mid" }"#,
     r#"{ "spki": "@spki:ops@prod" }"#,
-    r#"{ "spki": "@base64-spki:g@corp", "issuedBefore": "2025-12-31T23:00:01Z" }"#,
+    r#"{ "spki": "@base64-spki:g@corp", "issuedBefore": "@time:-3599" }"#,
     r#"{ "serial": "0B:AD", "certificateIssuer": "CN=Prod CA" }"#,
     r#"{ "serial": "0xbad", "certificateIssuer": "cn = corp  ca" }"#,
     r#"{ "spki": "@spki:prod" }"#,

@@ -1,12 +1,13 @@
 //! The oracle's side: the same documents, settings and requests.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use countersign_oracle::documents::Documents;
 use countersign_oracle::{ClientAddress, Evidence, Identity, Request, Sources, World, decide_with};
 use serde_json::Value;
 
 use super::pool;
+use crate::excused;
 use crate::answer::Answer;
 use crate::oracle;
 
@@ -29,9 +30,16 @@ impl Judge {
     /// # Errors
     /// The thing that is out of the oracle's reach.
     pub fn of(text: &str, settings: &Value) -> Result<Self, String> {
+        Self::with(text, settings, pool::files().clone())
+    }
+
+    /// The same with these files.
+    ///
+    /// # Errors
+    /// As [`Self::of`].
+    pub fn with(text: &str, settings: &Value, files: BTreeMap<String, Vec<u8>>) -> Result<Self, String> {
         let mut documents = Documents::default();
         documents.read(text).map_err(|outside| outside.0)?;
-        let files = pool::files().clone();
         let (sources, client_address) = (sources(&settings["peerSources"]), client_address(&settings["clientAddress"]));
         Ok(Self { world: World { documents, files, sources, client_address, ..World::default() } })
     }
@@ -154,6 +162,10 @@ pub fn told(mut program: Answer, oracle: &Answer) -> Answer {
     let faults: BTreeSet<&str> = oracle.get("reason").unwrap_or_default().split('|').collect();
     let one_of = faults.len() > 1 && program.get("decision") == Some("deny");
     if program.get("reason").is_some_and(|reason| one_of && faults.contains(reason)) {
+        return oracle.clone();
+    }
+    let reasons = program.get("reason").zip(oracle.get("reason"));
+    if reasons.is_some_and(|(program, oracle)| excused::reasons(program, oracle).is_some()) {
         return oracle.clone();
     }
     if let Some((challenge, _)) = program.get("answer www-authenticate").and_then(|own| own.split_once(", algs=")) {

@@ -1,15 +1,15 @@
 //! The tier that begins with Envoy's bytes: certificates, XFCC, tokens and proofs as a proxy sends them, at moments around every edge,
 //! with caches cold and warm.
 
-mod asks;
+pub mod asks;
 mod credentials;
-mod documents;
-mod judge;
-mod pool;
-mod program;
+pub mod documents;
+pub mod judge;
+pub mod pool;
+pub mod program;
 mod reached;
-mod tokens;
-mod wire;
+pub mod tokens;
+pub mod wire;
 
 use base64::Engine as _;
 use serde_json::{Value, json};
@@ -48,15 +48,17 @@ fn world_of(seed: u64) -> Value {
 }
 
 /// The documents as YAML, with fingerprints filled in.
-fn yaml(documents: &Value) -> String {
+pub fn yaml(documents: &Value) -> String {
     let documents = documents.as_array().into_iter().flatten();
     documents.map(|document| format!("---\n{}\n", filled(document))).collect()
 }
 
-/// The value with fingerprints in the place of names: `@sha256:CERTIFICATE`, `@base64:..`, `@spki:..`, `@base64-spki:..`.
-fn filled(value: &Value) -> Value {
+/// The value with fingerprints in the place of names: `@sha256:CERTIFICATE`, `@base64:..`, `@spki:..`, `@base64-spki:..`; and moments in
+/// the place of seconds from now: `@time:-60`.
+pub fn filled(value: &Value) -> Value {
     match value {
         Value::String(text) => match text.strip_prefix('@').and_then(|text| text.split_once(':')) {
+            Some(("time", seconds)) => time(seconds.parse().unwrap_or_default()).into(),
             Some((kind, name)) => pool::certificate(name).map(|own| fingerprint(kind, &own)).into(),
             None => value.clone(),
         },
@@ -64,6 +66,12 @@ fn filled(value: &Value) -> Value {
         Value::Object(members) => members.iter().map(|(name, value)| (name.clone(), filled(value))).collect(),
         other => other.clone(),
     }
+}
+
+/// RFC 3339, so many seconds from now.
+fn time(seconds: i64) -> String {
+    let moment = time::OffsetDateTime::from_unix_timestamp(pool::now() + seconds).unwrap_or(time::OffsetDateTime::UNIX_EPOCH);
+    moment.format(&time::format_description::well_known::Rfc3339).unwrap_or_default()
 }
 
 fn fingerprint(kind: &str, own: &pool::Certificate) -> String {
@@ -81,7 +89,7 @@ fn compare(world: &Value) -> Result<Compared, Vec<String>> {
     let mut program = program::Program::of(&documents, &world["settings"])?;
     let mut judge = judge::Judge::of(&documents, &world["settings"]).map_err(|outside| vec![outside])?;
     let asks = world["asks"].as_array().map(Vec::as_slice).unwrap_or_default();
-    let prepared: Vec<Asked> = asks.iter().map(|ask| (ask["at"].as_i64().unwrap_or(pool::NOW), wire::request(ask))).collect();
+    let prepared: Vec<Asked> = asks.iter().map(|ask| (ask["at"].as_i64().unwrap_or_else(pool::now), wire::request(ask))).collect();
     let judged: Vec<Judgement> = prepared.iter().map(|(at, request)| judge.answer(request, *at)).collect();
     let mut compared = Compared::default();
     let order: Vec<usize> = (0..prepared.len()).collect();

@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, LazyLock, Mutex};
 
 use aws_lc_rs::digest::{SHA256, digest};
@@ -16,8 +17,24 @@ use rcgen::{
 };
 use time::OffsetDateTime;
 
-/// The moment around which everything is valid: 2026-01-01T00:00:00Z.
-pub const NOW: i64 = 1_767_225_600;
+/// The moment around which everything is valid, unless a soak moves it: 2026-01-01T00:00:00Z.
+static NOW: AtomicI64 = AtomicI64::new(1_767_225_600);
+
+/// The moment around which documents and tokens are valid.
+pub fn now() -> i64 {
+    NOW.load(Ordering::Relaxed)
+}
+
+/// Moves that moment; certificates and lists keep the one at which the first of them was made.
+pub fn set_now(seconds: i64) {
+    NOW.store(seconds, Ordering::Relaxed);
+}
+
+/// The moment around which certificates and lists are valid.
+fn made_at() -> i64 {
+    static MADE_AT: LazyLock<i64> = LazyLock::new(now);
+    *MADE_AT
+}
 
 /// The serial number that lists revoke.
 const REVOKED: u64 = 0x0bad;
@@ -51,7 +68,7 @@ struct Authority {
 }
 
 const fn authority(name: &'static str, subject: &'static str, issuer: &'static str) -> Authority {
-    Authority { name, subject, issuer, from: NOW - 864_000, until: NOW + 864_000, odd: "" }
+    Authority { name, subject, issuer, from: -864_000, until: 864_000, odd: "" }
 }
 
 /// Those that end paths come before what they issue.
@@ -63,13 +80,13 @@ const AUTHORITIES: [Authority; 18] = [
     Authority { odd: "flat", ..authority("flat", "Flat CA", "flat") },
     Authority { odd: "bound", ..authority("bound", "Bound CA", "bound") },
     Authority { odd: "bound-uri", ..authority("bound-uri", "Bound URI CA", "bound-uri") },
-    Authority { until: NOW + 1800, ..authority("brief", "Brief CA", "brief") },
+    Authority { until: 1800, ..authority("brief", "Brief CA", "brief") },
     Authority { odd: "critical", ..authority("strict", "Strict CA", "strict") },
     Authority { odd: "flat", ..authority("mid", "Prod Mid", "prod") },
     authority("mid2", "Prod Mid 2", "mid"),
     authority("flat-mid", "Flat Mid", "flat"),
-    Authority { from: NOW + 300, ..authority("mid-late", "Late Mid", "prod") },
-    Authority { until: NOW + 900, ..authority("mid-brief", "Brief Mid", "prod") },
+    Authority { from: 300, ..authority("mid-late", "Late Mid", "prod") },
+    Authority { until: 900, ..authority("mid-brief", "Brief Mid", "prod") },
     Authority { odd: "eku", ..authority("mid-eku", "Server Mid", "prod") },
     Authority { odd: "no-ca", ..authority("mid-noca", "No CA", "prod") },
     Authority { odd: "no-sign", ..authority("mid-nosign", "No Sign", "prod") },
@@ -79,12 +96,12 @@ const AUTHORITIES: [Authority; 18] = [
 
 /// A list: its name, its issuer, when it was made and when the next one comes, and what it revokes.
 const LISTS: [(&str, &str, i64, i64, bool); 6] = [
-    ("prod", "prod", NOW - 3600, NOW + 1800, true),
-    ("prod-empty", "prod", NOW - 3600, NOW + 864_000, false),
-    ("mid", "mid", NOW - 3600, NOW + 864_000, true),
-    ("corp", "corp", NOW - 3600, NOW + 864_000, true),
-    ("corp-stale", "corp", NOW - 7200, NOW - 600, true),
-    ("corp-ahead", "corp", NOW + 60, NOW + 864_000, false),
+    ("prod", "prod", -3600, 1800, true),
+    ("prod-empty", "prod", -3600, 864_000, false),
+    ("mid", "mid", -3600, 864_000, true),
+    ("corp", "corp", -3600, 864_000, true),
+    ("corp-stale", "corp", -7200, -600, true),
+    ("corp-ahead", "corp", 60, 864_000, false),
 ];
 
 /// Those who have certificates.
@@ -171,12 +188,16 @@ fn make(name: &str) -> Made<Option<Certificate>> {
     make_leaf(who, issuer, &odd.split('+').collect::<Vec<_>>()).map(Some)
 }
 
+/// The moment so many seconds after the one at which certificates are made.
+fn moment(seconds: i64) -> OffsetDateTime {
+    OffsetDateTime::from_unix_timestamp(made_at() + seconds).unwrap_or(OffsetDateTime::UNIX_EPOCH)
+}
+
 fn params(subject: &[(DnType, &str)], from: i64, until: i64) -> CertificateParams {
     let mut params = CertificateParams::default();
     params.distinguished_name = DistinguishedName::new();
     subject.iter().for_each(|(kind, text)| params.distinguished_name.push(kind.clone(), *text));
-    let at = |seconds| OffsetDateTime::from_unix_timestamp(seconds).unwrap_or(OffsetDateTime::UNIX_EPOCH);
-    (params.not_before, params.not_after) = (at(from), at(until));
+    (params.not_before, params.not_after) = (moment(from), moment(until));
     params.use_authority_key_identifier_extension = true;
     params
 }
@@ -273,18 +294,18 @@ fn make_leaf(who: &str, issuer: &Authority, odd: &[&str]) -> Made<Certificate> {
     let (mut uris, mut dns, mut ips, emails) = names(who);
     let is = |word: &str| odd.contains(&word);
     let subject: &[(DnType, &str)] = &[(DnType::OrganizationName, "P"), (DnType::CommonName, who)];
-    let (mut from, mut until) = (NOW - 3600, NOW + 7200);
+    let (mut from, mut until) = (-3600, 7200);
     let usages = |of: &[KeyUsagePurpose]| of.to_vec();
     let mut key_usages = usages(&[KeyUsagePurpose::DigitalSignature]);
     let mut extended = vec![ExtendedKeyUsagePurpose::ClientAuth, ExtendedKeyUsagePurpose::ServerAuth];
     let mut extensions = Vec::new();
     for word in odd {
         match *word {
-            "expired" => until = NOW - 1,
-            "ahead" => from = NOW + 1,
-            "ending" => until = NOW + 600,
-            "young" => from = NOW - 10,
-            "long" => (from, until) = (NOW - 700_000, NOW + 700_000),
+            "expired" => until = -1,
+            "ahead" => from = 1,
+            "ending" => until = 600,
+            "young" => from = -10,
+            "long" => (from, until) = (-700_000, 700_000),
             "eku-server" => extended = vec![ExtendedKeyUsagePurpose::ServerAuth],
             "eku-none" => extended = Vec::new(),
             "eku-any" => extended = vec![ExtendedKeyUsagePurpose::Any],
@@ -392,16 +413,16 @@ pub fn files() -> &'static BTreeMap<String, Vec<u8>> {
 
 fn list(issuer: &str, from: i64, until: i64, revokes: bool) -> Made<Vec<u8>> {
     let Some(issuer) = AUTHORITIES.iter().find(|own| own.name == issuer) else { return Err(rcgen::Error::CouldNotParseCertificate) };
-    let at = |seconds| OffsetDateTime::from_unix_timestamp(seconds).unwrap_or(OffsetDateTime::UNIX_EPOCH);
+
     let revoked = RevokedCertParams {
         serial_number: SerialNumber::from(REVOKED),
-        revocation_time: at(from),
+        revocation_time: moment(from),
         reason_code: None,
         invalidity_date: None,
     };
     let params = CertificateRevocationListParams {
-        this_update: at(from),
-        next_update: at(until),
+        this_update: moment(from),
+        next_update: moment(until),
         crl_number: SerialNumber::from(7_u64),
         issuing_distribution_point: None,
         revoked_certs: if revokes { vec![revoked] } else { Vec::new() },

@@ -46,7 +46,7 @@ impl Program {
         let documents = folder.join(format!("world-{}.yaml", NUMBER.fetch_add(1, Ordering::Relaxed)));
         std::fs::write(&documents, text).map_err(failed)?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(failed)?;
-        let clock = FixedClock::at(UnixTime::from_secs(pool::NOW));
+        let clock = FixedClock::at(UnixTime::from_secs(pool::now()));
         let (pdp, service) = start(&documents, settings, &clock, &runtime)?;
         Ok(Self { documents, settings: settings.clone(), runtime, clock, pdp, service })
     }
@@ -118,7 +118,8 @@ fn start(documents: &PathBuf, settings: &Value, clock: &FixedClock, runtime: &Ru
     Ok((pdp, service))
 }
 
-fn answer(response: CheckResponse, request: &Request) -> Answer {
+/// The facts of an answer to a request.
+pub fn answer(response: CheckResponse, request: &Request) -> Answer {
     let mut answer = Answer::default();
     let code = response.status.map_or(-1, |status| status.code);
     let metadata = response.dynamic_metadata.unwrap_or_default();

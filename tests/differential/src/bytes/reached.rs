@@ -18,7 +18,7 @@ const SOURCES: [(&str, &[&str]); 5] = [
 /// Counts an answer.
 pub fn count(coverage: &mut Coverage, judged: &Judged) {
     let reason = judged.answer.get("reason").or(judged.answer.get("decision")).unwrap_or("-");
-    // Where one of several faults is the reason, it is not known which.
+    // If one of several faults is the reason, it is not known which.
     coverage.reach(match reason.contains('|') {
         true => "reason one of several".to_owned(),
         false => format!("reason {reason}"),

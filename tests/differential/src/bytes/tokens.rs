@@ -96,10 +96,12 @@ pub fn key_sets() -> Vec<(String, Vec<u8>)> {
         one("corp-enc", json!({ "kid": "k4", "use": "enc" })),
         odd(one("corp-384", json!({ "kid": "k5" }))),
     ];
+    // The same with a key that is gone, and another one that has its id.
+    let rotated = [one("corp-3", json!({ "kid": "k1", "alg": "ES256", "use": "sig" })), corp[2].clone(), corp[4].clone()];
     let mesh = [one("mesh-1", json!({ "kid": "m1", "use": "jwt-svid" }))];
     let set = |name: &str, keys: &[Value]| (format!("{name}.jwks"), json!({ "keys": keys }).to_string().into_bytes());
     let secret = ("shared.secret".to_owned(), SECRET.to_vec());
-    vec![set("corp", &corp), set("sessions", &[one("sessions-1", json!({}))]), set("mesh", &mesh), secret]
+    vec![set("corp", &corp), set("corp-rotated", &rotated), set("sessions", &[one("sessions-1", json!({}))]), set("mesh", &mesh), secret]
 }
 
 thread_local! {

@@ -213,6 +213,13 @@ fn credentials(list: &Value, request: &mut Request) -> String {
 
 /// The call that Envoy makes about a request, with the frame of gRPC.
 pub fn call(request: &Request) -> Bytes {
+    let message = message(request).encode_to_vec();
+    let length = u32::try_from(message.len()).unwrap_or(0).to_be_bytes();
+    [&[0][..], &length, &message].concat().into()
+}
+
+/// The message of that call.
+pub fn message(request: &Request) -> CheckRequest {
     let mut http = HttpRequest {
         id: "1".into(),
         method: request.method.clone(),
@@ -248,9 +255,7 @@ pub fn call(request: &Request) -> Bytes {
         tls_session: request.sni.clone().map(|sni| TlsSession { sni }),
         ..Default::default()
     };
-    let message = CheckRequest { attributes: Some(context) }.encode_to_vec();
-    let length = u32::try_from(message.len()).unwrap_or(0).to_be_bytes();
-    [&[0][..], &length, &message].concat().into()
+    CheckRequest { attributes: Some(context) }
 }
 
 fn address(ip: &str, port: u16) -> Address {

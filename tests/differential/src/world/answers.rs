@@ -55,7 +55,7 @@ const IN_QUERY: [&str; 10] = [
     "{token.claims./o|json|percent}",
 ];
 
-/// What an allow sets.
+/// The values that an allow sets.
 pub fn inject(random: &mut Random, about: About) -> Value {
     let mut values = OF_REQUEST.to_vec();
     (0..2).filter(|_| about.token).for_each(|_| values.extend(OF_TOKEN));
@@ -89,7 +89,7 @@ pub fn inject(random: &mut Random, about: About) -> Value {
     inject.into()
 }
 
-/// What an allow removes.
+/// The names that an allow removes.
 pub fn remove(random: &mut Random, token: bool) -> Value {
     let mut remove = Members::default();
     if token && random.percent(50) {

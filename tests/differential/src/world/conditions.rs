@@ -117,7 +117,7 @@ const PEER: [&str; 10] = [
 
 const CAPTURE: [&str; 2] = ["request.path.id == 'b'", "request.path.id != 'alice'"];
 
-/// What a condition may speak of beside the request.
+/// The subjects of a condition beside the request.
 #[derive(Clone, Copy)]
 pub struct About {
     /// The token.

@@ -40,7 +40,7 @@ const CLAIMS: [&str; 14] = [
     r#"{ "pointer": "/a~1b", "equals": "x" }"#,
 ];
 
-/// What is asked of the peer.
+/// The requirements on the peer.
 pub fn peer(random: &mut Random, deny: bool) -> Value {
     let mut peer = Members::default();
     let fragment = random.percent(12).then(|| random.pick(&["web", "web-prod"]));
@@ -72,7 +72,7 @@ pub fn peer(random: &mut Random, deny: bool) -> Value {
     peer.into()
 }
 
-/// What is asked of the token, of one of these issuers.
+/// The requirements on the token, of one of these issuers.
 pub fn token(random: &mut Random, deny: bool, issuers: &[&str]) -> Value {
     let mut token = Members::default();
     let fragment = issuers.contains(&"corp") && random.percent(12);

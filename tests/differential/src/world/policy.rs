@@ -49,7 +49,7 @@ pub fn policy(random: &mut Random, number: usize) -> Value {
     }
     let mut rules: Vec<Value> = (0..random.between(1, 6)).map(|at| rule(random, at, &scope)).collect();
     match random.between(0, 9) {
-        // What a policy that only denies asks for opens nothing.
+        // The requests of a policy that only denies open nothing.
         0 => rules.retain(|own| own["effect"] == "deny"),
         1 if issuers.contains(&"sessions") => rules.extend(login()),
         _ => {}

@@ -30,11 +30,11 @@ const PATHS: [&str; 18] = [
 
 const WITH_ID: usize = 4;
 
-/// What the target of a rule lets it say.
+/// The limits that the target of a rule sets.
 pub struct Scope<'a> {
     /// The issuers whose tokens count there.
     pub issuers: &'a [&'a str],
-    /// Whether `%2F` may stand in paths.
+    /// True if `%2F` may stand in paths.
     pub slashes: bool,
 }
 

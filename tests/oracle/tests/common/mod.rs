@@ -32,7 +32,7 @@ fn names(value: &Value) -> BTreeMap<String, String> {
     }
 }
 
-/// What differs from what a case expects.
+/// The difference from what a case expects.
 pub fn differs(run: &Run) -> Option<String> {
     let decision = match &run.decision {
         Ok(decision) => decision,

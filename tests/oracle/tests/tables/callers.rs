@@ -1,4 +1,4 @@
-//! What a rule asks of its caller: peers, tokens, bindings.
+//! Requirements on callers: peers, tokens, bindings.
 
 use super::*;
 

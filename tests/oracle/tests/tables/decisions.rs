@@ -170,7 +170,7 @@ fn fragments() {
 fn shadow_rules_are_reported() {
     let world = policy(HOST, &["{ name: r, effect: allow, public: true }", "{ name: d, effect: deny, mode: shadow }"]);
     let decision = ask(&world, "{ path: / }", "", "").unwrap();
-    assert!(decision.allow && decision.shadows.len() == 1 && decision.shadows[0].changes && !decision.shadows[0].indeterminate);
+    assert!(decision.allow && decision.shadows.len() == 1 && decision.shadows[0].changes && !decision.shadows[0].unknown);
     let world = policy(HOST, &["{ name: r, effect: allow, public: true, mode: shadow }"]);
     check(&world, "{ path: / }", "", "", "deny no_rule -");
 }

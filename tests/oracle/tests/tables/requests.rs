@@ -1,4 +1,4 @@
-//! What a rule asks of a request.
+//! Requirements on requests.
 
 use super::*;
 

@@ -11,7 +11,7 @@ use crate::authn::Credential;
 use crate::document::Severity;
 use crate::trust::tests::pki::{Ca, compile, name, trust_domain, url_encoded};
 
-/// What is trusted and presented.
+/// The trusted and the presented certificates.
 struct Scene {
     root: Ca,
     /// Configured, so that their lists can be used.
@@ -26,13 +26,13 @@ struct Scene {
 /// or the code of the diagnostic with which the documents are refused.
 type Row = (&'static str, &'static str, fn() -> Scene, bool, &'static str);
 
-/// Where we decide otherwise than the suite, and why.
+/// The cases that we decide otherwise than the suite, and why.
 const EXCEPTIONS: [(&str, &str); 8] = [
     ("4.3.3", "names are compared byte by byte"),
     ("4.3.5", "names are compared byte by byte"),
     ("4.4.19", "a list counts for what its own key has signed"),
     ("4.6.15", "webpki counts self-issued certificates in path lengths"),
-    ("4.10.1", "nobody asks for policies, and constraints on them are critical"),
+    ("4.10.1", "no rule asks for policies, and constraints on them are critical"),
     ("4.13.1", "constraints on directory names are not evaluated"),
     ("4.13.21", "constraints on e-mail addresses are not evaluated"),
     ("4.13.34", "constraints on URIs are not evaluated"),
@@ -128,7 +128,7 @@ const LISTS: [Row; 14] = [
 ];
 
 const NAMES: [Row; 9] = [
-    ("4.8.1", "policies that nobody asks for", with_policies, true, "allow"),
+    ("4.8.1", "policies that no rule asks for", with_policies, true, "allow"),
     ("4.10.1", "constraints on policies", with_policy_constraints, true, "chain_untrusted"),
     (
         "4.13.1",

@@ -8,7 +8,7 @@ use crate::document::policy::Effect;
 use crate::policy::compile::compiled_rule::Rule;
 
 /// Each variable that the caller writes, and the trustworthy one beside it.
-const HEARSAY: [(&str, &str); 2] = [
+const CALLER_WRITTEN: [(&str, &str); 2] = [
     (
         "request.scheme",
         "write `connection.tls`, which the proxy reports (`include_tls_session`), or compare `connection.port`",
@@ -23,7 +23,7 @@ pub(super) fn of(written: &SourceRule<'_>, rule: &Rule) -> Vec<Diagnostic> {
     let named = written.spec.conditions.as_ref().map(|named| written.origin.span(named));
     let Some(place) = when.or(named) else { return Vec::new() };
     let names = condition.names();
-    let read = HEARSAY.iter().filter(|(name, _)| names.iter().any(|own| own == name));
+    let read = CALLER_WRITTEN.iter().filter(|(name, _)| names.iter().any(|own| own == name));
     let lint = |(name, help): &(&str, &str)| {
         let rule = &rule.name.rule;
         let lint = match written.spec.effect.value {

@@ -17,7 +17,8 @@ const SHOWN: usize = 3;
 
 /// Compares every deny rule with the allow rules for its hosts. Each lint comes with the position of its policy.
 pub(super) fn left_open(policies: &[Arc<CompiledPolicy>]) -> Vec<(usize, RelativeDiagnostic)> {
-    let (denies, allows) = (Rules::of(policies, Effect::Deny), Rules::of(policies, Effect::Allow));
+    let (denies, allows) =
+        (RulesByHost::of(policies, Effect::Deny), RulesByHost::of(policies, Effect::Allow));
     if denies.is_empty() || allows.is_empty() {
         return Vec::new();
     }
@@ -25,12 +26,12 @@ pub(super) fn left_open(policies: &[Arc<CompiledPolicy>]) -> Vec<(usize, Relativ
     for (at, policy) in policies.iter().enumerate() {
         let rules = policy.rules.iter().zip(&policy.rules_at);
         for (rule, place) in rules.filter(|(rule, _)| counts(rule, Effect::Deny)) {
-            let around = Around {
+            let same_host = SameHostRules {
                 denies: denies.about(&policy.target),
                 allows: allows.about(&policy.target),
             };
-            lints.extend(around.paths(rule, *place).map(|lint| (at, lint)));
-            lints.extend(around.head(rule, *place).map(|lint| (at, lint)));
+            lints.extend(same_host.paths(rule, *place).map(|lint| (at, lint)));
+            lints.extend(same_host.head(rule, *place).map(|lint| (at, lint)));
         }
     }
     lints
@@ -41,12 +42,12 @@ fn counts(rule: &Rule, effect: Effect) -> bool {
 }
 
 /// Rules of one effect, found by host.
-struct Rules<'a> {
+struct RulesByHost<'a> {
     by_host: HashMap<&'a HostPattern, Vec<&'a Rule>>,
     any: Vec<&'a Rule>,
 }
 
-impl<'a> Rules<'a> {
+impl<'a> RulesByHost<'a> {
     fn of(policies: &'a [Arc<CompiledPolicy>], effect: Effect) -> Self {
         let mut rules = Self { by_host: HashMap::new(), any: Vec::new() };
         for policy in policies {
@@ -91,12 +92,12 @@ impl<'a> Rules<'a> {
 }
 
 /// The rules for the hosts of one of them.
-struct Around<'a> {
+struct SameHostRules<'a> {
     denies: Vec<&'a Rule>,
     allows: Vec<&'a Rule>,
 }
 
-impl<'a> Around<'a> {
+impl<'a> SameHostRules<'a> {
     /// Paths that differ from a denied one in a final slash or in case.
     fn paths(&self, rule: &Rule, place: RelativeSpan) -> Option<RelativeDiagnostic> {
         let is_call = *rule.methods == [Box::from("POST")];
@@ -124,7 +125,7 @@ impl<'a> Around<'a> {
         Some(RelativeDiagnostic::warning(Code::DenyLeavesOpen, place, message).help(help))
     }
 
-    /// Whether a deny rule is about this path in large and small letters.
+    /// True if a deny rule is about this path in large and small letters.
     fn minds_no_case(&self, rule: &Rule, path: &PathTemplate) -> bool {
         let literal = path.first_literal().unwrap_or_default().to_ascii_lowercase();
         self.denies.iter().filter(|other| share_a_method(other, rule)).any(|other| {
@@ -167,7 +168,7 @@ impl<'a> Around<'a> {
     }
 }
 
-/// Whether a deny rule that is about a path is meant for it: a rule for every path that requires more may be about something
+/// True if a deny rule that is about a path is meant for it: a rule for every path that requires more may be about something
 /// else.
 fn is_meant(rule: &Rule) -> bool {
     !rule.paths.is_empty() || (rule.mode == Mode::Enforce && rule.requires_nothing())

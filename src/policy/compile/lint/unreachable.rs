@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use super::deny_gaps::left_open;
 use super::repeated::repeated;
-use super::siblings::left_open;
 use crate::document::policy::{Effect, Mode};
 use crate::document::{Code, RelativeDiagnostic, RelativeSpan};
 use crate::policy::compile::compiled_policy::CompiledPolicy;
@@ -14,21 +14,21 @@ use crate::policy::model::path::PathTemplate;
 use crate::policy::model::target::PolicyTarget;
 
 /// Compares every rule with all others. Each lint comes with the position of the policy that it is about.
-pub(in crate::policy) fn across(
+pub(in crate::policy) fn unreachable(
     policies: &[Arc<CompiledPolicy>],
 ) -> Vec<(usize, RelativeDiagnostic)> {
     let mut lints = repeated(policies);
     lints.extend(left_open(policies));
-    let walls = Walls::of(policies, is_wall);
-    let doors = Walls::of(policies, is_door);
-    if walls.is_empty() && doors.is_empty() {
+    let denies = UnconditionalRules::of(policies, denies_always);
+    let allows = UnconditionalRules::of(policies, allows_always);
+    if denies.is_empty() && allows.is_empty() {
         return lints;
     }
     for (at, policy) in policies.iter().enumerate() {
         for (rule, place) in policy.rules.iter().zip(&policy.rules_at) {
             let of_rule = [
-                never_reached(rule, &policy.target, *place, &walls),
-                open_anyway(rule, &policy.target, *place, &doors),
+                never_reached(rule, &policy.target, *place, &denies),
+                open_anyway(rule, &policy.target, *place, &allows),
             ];
             lints.extend(of_rule.into_iter().flatten().map(|lint| (at, lint)));
         }
@@ -40,17 +40,17 @@ fn never_reached(
     rule: &Rule,
     target: &PolicyTarget,
     place: RelativeSpan,
-    walls: &Walls<'_>,
+    denies: &UnconditionalRules<'_>,
 ) -> Option<RelativeDiagnostic> {
     if rule.mode != Mode::Enforce {
         return None;
     }
-    let wall = walls.before(rule, target)?;
+    let deny = denies.before(rule, target)?;
     let what = match rule.effect {
         Effect::Allow => "can never allow",
         Effect::Deny => "makes no difference",
     };
-    let message = format!("rule `{}` {what}: deny rule `{}` covers it", rule.name.rule, wall.name);
+    let message = format!("rule `{}` {what}: deny rule `{}` covers it", rule.name.rule, deny.name);
     let help = "remove one of the two, or narrow the deny rule";
     Some(RelativeDiagnostic::warning(Code::NeverReached, place, message).help(help))
 }
@@ -60,47 +60,47 @@ fn open_anyway(
     rule: &Rule,
     target: &PolicyTarget,
     place: RelativeSpan,
-    doors: &Walls<'_>,
+    allows: &UnconditionalRules<'_>,
 ) -> Option<RelativeDiagnostic> {
     if rule.effect != Effect::Allow || !rule.requirements.ask_for_identity() {
         return None;
     }
-    let door = doors.before(rule, target)?;
+    let allow = allows.before(rule, target)?;
     let message = format!(
         "rule `{}` requires an identity, and public rule `{}` allows the same without one",
-        rule.name.rule, door.name
+        rule.name.rule, allow.name
     );
     let help = "narrow the public rule, or remove this one";
     Some(RelativeDiagnostic::warning(Code::OpenAnyway, place, message).help(help))
 }
 
 /// Rules that ask for nothing but a host, a method and a path, found by host.
-struct Walls<'a> {
-    by_host: HashMap<&'a HostPattern, Vec<Wall<'a>>>,
-    any: Vec<Wall<'a>>,
+struct UnconditionalRules<'a> {
+    by_host: HashMap<&'a HostPattern, Vec<UnconditionalRule<'a>>>,
+    any: Vec<UnconditionalRule<'a>>,
 }
 
 #[derive(Clone, Copy)]
-struct Wall<'a> {
+struct UnconditionalRule<'a> {
     rule: &'a Rule,
     target: &'a PolicyTarget,
 }
 
-impl<'a> Walls<'a> {
+impl<'a> UnconditionalRules<'a> {
     fn of(policies: &'a [Arc<CompiledPolicy>], is_one: fn(&Rule) -> bool) -> Self {
-        let mut walls = Self { by_host: HashMap::new(), any: Vec::new() };
+        let mut denies = Self { by_host: HashMap::new(), any: Vec::new() };
         let rules =
             policies.iter().flat_map(|policy| policy.rules.iter().map(move |rule| (policy, rule)));
         for (policy, rule) in rules.filter(|(_, rule)| is_one(rule)) {
-            let wall = Wall { rule, target: &policy.target };
-            if wall.target.hosts.is_empty() {
-                walls.any.push(wall);
+            let deny = UnconditionalRule { rule, target: &policy.target };
+            if deny.target.hosts.is_empty() {
+                denies.any.push(deny);
             }
-            for host in &wall.target.hosts {
-                walls.by_host.entry(&host.host).or_default().push(wall);
+            for host in &deny.target.hosts {
+                denies.by_host.entry(&host.host).or_default().push(deny);
             }
         }
-        walls
+        denies
     }
 
     fn is_empty(&self) -> bool {
@@ -116,28 +116,28 @@ impl<'a> Walls<'a> {
             HostPattern::OneLabelBelow(_) => None,
         });
         let above = above.and_then(|host| self.by_host.get(&host));
-        let walls = [same, above, Some(&self.any)].into_iter().flatten().flatten();
-        walls
+        let denies = [same, above, Some(&self.any)].into_iter().flatten().flatten();
+        denies
             .copied()
-            .find(|wall| wall.rule.name != rule.name && wall.covers(rule, target))
-            .map(|wall| wall.rule)
+            .find(|deny| deny.rule.name != rule.name && deny.covers(rule, target))
+            .map(|deny| deny.rule)
     }
 }
 
-/// Whether the rule counts for every request that it is about.
+/// True if the rule counts for every request that it is about.
 fn counts_always(rule: &Rule) -> bool {
     rule.mode == Mode::Enforce && rule.requires_nothing()
 }
 
-fn is_wall(rule: &Rule) -> bool {
+fn denies_always(rule: &Rule) -> bool {
     rule.effect == Effect::Deny && counts_always(rule)
 }
 
-fn is_door(rule: &Rule) -> bool {
+fn allows_always(rule: &Rule) -> bool {
     rule.effect == Effect::Allow && counts_always(rule)
 }
 
-impl Wall<'_> {
+impl UnconditionalRule<'_> {
     fn covers(&self, rule: &Rule, target: &PolicyTarget) -> bool {
         let own = self.rule;
         subset(&target.hosts, &self.target.hosts, |wide, narrow| wide.covers(narrow))
@@ -148,7 +148,7 @@ impl Wall<'_> {
     }
 }
 
-/// Whether each of `narrow` is covered by one of `wide`. An empty list means everything.
+/// True if each of `narrow` is covered by one of `wide`. An empty list means everything.
 fn subset<T>(narrow: &[T], wide: &[T], covers: impl Fn(&T, &T) -> bool) -> bool {
     let covered = |item: &T| wide.iter().any(|wide| covers(wide, item));
     wide.is_empty() || (!narrow.is_empty() && narrow.iter().all(covered))

@@ -13,7 +13,7 @@ use crate::policy::model::target::PolicyTarget;
 
 /// The access that allow rules give to a browser that is sent to a path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Door {
+enum SignInAccess {
     /// No rule lets it in without a credential.
     Closed,
     /// One does, if no cookie of its is refused.
@@ -38,13 +38,15 @@ pub(in crate::policy) fn redirect_circles(
                 continue;
             }
             seen.push(answer);
-            lints.extend(circle(policies, policy, (answer, place), cookies).map(|own| (at, own)));
+            lints.extend(
+                redirect_loop(policies, policy, (answer, place), cookies).map(|own| (at, own)),
+            );
         }
     }
     lints
 }
 
-fn circle(
+fn redirect_loop(
     policies: &[Arc<CompiledPolicy>],
     policy: &CompiledPolicy,
     (answer, place): (&CustomAnswer, RelativeSpan),
@@ -54,17 +56,17 @@ fn circle(
     let own = |host: &str| policy.target.hosts.iter().any(|pattern| pattern.host.matches(host));
     let path = redirect.path_on(own)?;
     let landing = PathTemplate::parse(path).ok()?;
-    let door = door(policies, &policy.target, &landing);
-    let (message, help) = match door {
-        Door::Wide => return None,
-        Door::Open if !cookies => return None,
-        Door::Open => (
+    let access = access(policies, &policy.target, &landing);
+    let (message, help) = match access {
+        SignInAccess::Wide => return None,
+        SignInAccess::Open if !cookies => return None,
+        SignInAccess::Open => (
             format!(
                 "browsers whose cookie is refused are sent to `{path}`, where it is refused as well"
             ),
             "say `rejectedCookies: ignored` in the public rule for that path",
         ),
-        Door::Closed => (
+        SignInAccess::Closed => (
             format!(
                 "browsers are sent to `{path}`, where no rule lets them in without a credential"
             ),
@@ -75,16 +77,18 @@ fn circle(
 }
 
 /// The widest door to `landing` at every host of `target`.
-fn door(policies: &[Arc<CompiledPolicy>], target: &PolicyTarget, landing: &PathTemplate) -> Door {
-    let doors =
+fn access(
+    policies: &[Arc<CompiledPolicy>],
+    target: &PolicyTarget,
+    landing: &PathTemplate,
+) -> SignInAccess {
+    let accesses =
         policies.iter().filter(|policy| covers(&policy.target, target)).flat_map(|policy| {
-            policy
-                .rules
-                .iter()
-                .filter(|rule| lets_in(rule, landing))
-                .map(|rule| if rule.ignores_rejected_cookies { Door::Wide } else { Door::Open })
+            policy.rules.iter().filter(|rule| lets_in(rule, landing)).map(|rule| {
+                if rule.ignores_rejected_cookies { SignInAccess::Wide } else { SignInAccess::Open }
+            })
         });
-    doors.max().unwrap_or(Door::Closed)
+    accesses.max().unwrap_or(SignInAccess::Closed)
 }
 
 fn covers(wide: &PolicyTarget, narrow: &PolicyTarget) -> bool {
@@ -92,12 +96,12 @@ fn covers(wide: &PolicyTarget, narrow: &PolicyTarget) -> bool {
     wide.hosts.is_empty() || (!narrow.hosts.is_empty() && narrow.hosts.iter().all(covered))
 }
 
-/// Whether `wide` is about all that `narrow` is about at one of its hosts.
+/// True if `wide` is about all that `narrow` is about at one of its hosts.
 fn takes_in(wide: &PolicyTarget, narrow: &PolicyTarget) -> bool {
     wide.hosts.is_empty() || narrow.hosts.iter().any(|host| is_among(host, wide))
 }
 
-/// Whether `target` is about every host that `host` names, in whatever form.
+/// True if `target` is about every host that `host` names, in whatever form.
 fn is_among(host: &AuthorityPattern, target: &PolicyTarget) -> bool {
     target.hosts.iter().any(|own| own.host == host.host || own.host.covers(&host.host))
 }

@@ -3,12 +3,12 @@
 //! Such a text is one that no request has, so that a rule with it would protect nothing (P155). A character that is meant
 //! by itself is written percent-encoded.
 
-use super::compiler::Problem;
+use super::compiler::CompileProblem;
 use crate::document::Code;
 use crate::policy::model::path::PathTemplate;
 
 /// Why `text` is not meant as a path template of ours, and which one it may be.
-pub(super) fn foreign_path(text: &str) -> Option<Problem> {
+pub(super) fn foreign_path(text: &str) -> Option<CompileProblem> {
     if text.contains(",/") || text.contains(", /") {
         let message = format!("`{text}` is not a path template: it is several");
         let help = String::from("write each path as an entry of its own, as in `[/a, /b]`");
@@ -132,7 +132,7 @@ fn split(text: &str) -> Vec<&str> {
 }
 
 /// Why `text` is not meant as a host, where that is for another spelling of "every host" or of a suffix.
-pub(super) fn foreign_host(text: &str) -> Option<Problem> {
+pub(super) fn foreign_host(text: &str) -> Option<CompileProblem> {
     let wrong = |why: &str, help: String| {
         Some((Code::InvalidHost, format!("`{text}` is not a host: {why}"), Some(help)))
     };
@@ -156,7 +156,7 @@ pub(super) fn foreign_host(text: &str) -> Option<Problem> {
 }
 
 /// Why `text` is not meant as a method.
-pub(super) fn foreign_method(text: &str) -> Option<Problem> {
+pub(super) fn foreign_method(text: &str) -> Option<CompileProblem> {
     let every = ["*", "**", "ALL", "ANY", ".*", "_", "all", "any", "All", "Any"];
     if every.contains(&text) {
         let message = format!("`{text}` is not a method: no request has it");
