@@ -261,6 +261,7 @@ fn claimed<'a>(
         Some(Value::Bool(false)) => return fail("introspection_inactive"),
         _ => return fail("introspection_unavailable"),
     }
+    let claims = &unquoted(claims);
     if claims.given("iss").is_some_and(|i| i.text().is_none_or(|iss| issuer.tenant(iss).is_none())) {
         return fail("issuer_unknown");
     }
