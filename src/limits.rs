@@ -411,6 +411,15 @@ pub const MAX_REQUEST_STEPS: usize = 4 * MAX_CONDITION_STEPS;
 /// Most memory that a compiled regular expression takes.
 pub const MAX_PATTERN_BYTES: usize = 1024 * 1024;
 
+/// Most sources of keys of one issuer: a token that names no key is tried with the keys of each.
+pub const MAX_KEY_SOURCES: usize = 4;
+
+/// Most tenants, or patterns of tenants, of one issuer: each token is compared with them.
+pub const MAX_TENANTS: usize = 1024;
+
+/// Most tenants of one issuer that have key sets of their own, each of which is fetched.
+pub const MAX_TENANTS_WITH_KEYS: usize = 64;
+
 // --- answers -------------------------------------------------------------------------------------
 
 /// Longest value of an injected header (P12).

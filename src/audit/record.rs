@@ -248,6 +248,9 @@ fn peer(peer: &PeerIdentity, record: &mut Json) {
 fn token(token: &TokenIdentity, claims: &RecordedClaims, record: &mut Json) {
     record.text("issuer_name", token.issuer_name());
     record.text("issuer", token.issuer());
+    if let Some(tenant) = token.tenant() {
+        record.text("tenant", tenant);
+    }
     if claims.has(SUBJECT) {
         record.text("subject", token.subject().unwrap_or_default());
     }

@@ -33,7 +33,7 @@ pub(super) fn claims(
     kind::check(claims, None, issuer)?;
     let mut registered = RegisteredClaims::read(claims)?;
     // An endpoint that answers for several issuers says whose token it is (P53, P65).
-    if registered.issuer.as_deref().is_some_and(|named| named != issuer.iss) {
+    if registered.issuer.as_deref().is_some_and(|named| !issuer.iss.is(named)) {
         return Err(Reason::IssuerUnknown.because("the answer is about a token of another issuer"));
     }
     registered.issuer.get_or_insert_with(|| issuer.iss.as_str().into());

@@ -17,9 +17,16 @@ pub(super) fn check(
     issuer: &Issuer,
 ) -> Result<(), Rejection> {
     match issuer.profile {
-        IssuerProfile::Jwt => Ok(()),
         IssuerProfile::JwtSvid => check_svid(subject, issuer),
         IssuerProfile::Kubernetes => check_service_account(claims, subject),
+        IssuerProfile::Jwt
+        | IssuerProfile::Keycloak
+        | IssuerProfile::Entra
+        | IssuerProfile::Okta
+        | IssuerProfile::Auth0
+        | IssuerProfile::Cognito
+        | IssuerProfile::Google
+        | IssuerProfile::GithubActions => Ok(()),
     }
 }
 
@@ -29,7 +36,7 @@ fn check_svid(subject: Option<&str>, issuer: &Issuer) -> Result<(), Rejection> {
     let id: SpiffeId = subject
         .and_then(|subject| subject.parse().ok())
         .ok_or_else(|| refuse("the subject of the JWT-SVID is not a SPIFFE ID"))?;
-    let domain = issuer.iss.strip_prefix("spiffe://");
+    let domain = issuer.iss.as_str().strip_prefix("spiffe://");
     if domain != Some(id.trust_domain()) || id.path().is_empty() {
         return Err(refuse("the subject of the JWT-SVID is not a workload of its trust domain"));
     }

@@ -141,7 +141,9 @@ pub(super) fn check_token(
         return Ok(());
     }
     let claim = |name: &str| claims.get(name).and_then(Value::as_str);
-    let (iss, subject) = (issuer.iss.as_str(), registered.subject.as_deref());
+    // Of an issuer with tenants the one that the token names.
+    let named = registered.issuer.as_deref().filter(|_| issuer.iss.is_template());
+    let (iss, subject) = (named.unwrap_or(issuer.iss.as_str()), registered.subject.as_deref());
     let of_issuer = [
         (RevocationKind::Token, registered.token_id.as_deref()),
         (RevocationKind::Subject, subject),

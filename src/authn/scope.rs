@@ -61,7 +61,7 @@ impl TargetIssuers<'_> {
         };
         let near = || {
             let mut counting = self.trust.issuers().iter().filter(|own| (self.counts)(&own.name));
-            iss.is_some_and(|iss| counting.any(|own| nearly(&own.iss, iss)))
+            iss.is_some_and(|iss| counting.any(|own| nearly(own.iss.as_str(), iss)))
         };
         named || near() || token.claims_odd_issuer()
     }

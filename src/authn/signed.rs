@@ -20,6 +20,8 @@ use crate::trust::{Issuer, KeySet};
 #[derive(Debug)]
 pub(super) struct Content {
     pub(super) issuer_name: Box<str>,
+    /// The tenant that its `iss` names, of an issuer with tenants.
+    pub(super) tenant: Option<Box<str>>,
     pub(super) key_id: Option<Box<str>>,
     pub(super) registered: RegisteredClaims,
     pub(super) claims: Claims,
@@ -33,6 +35,7 @@ pub(super) struct Claims(pub(super) Arc<Map<String, Value>>);
 #[derive(Debug)]
 pub struct SignedToken {
     pub(super) content: Arc<Content>,
+    issuer_id: Box<str>,
     fingerprint: Fingerprint,
     place: TokenPlace,
     keys: Fingerprint,
@@ -41,11 +44,17 @@ pub struct SignedToken {
 impl Content {
     /// The content of a token that no key of ours verified.
     pub(super) fn new(
-        issuer_name: &str,
+        (issuer_name, tenant): (&str, Option<&str>),
         registered: RegisteredClaims,
         claims: Arc<Map<String, Value>>,
     ) -> Self {
-        Self { issuer_name: issuer_name.into(), key_id: None, registered, claims: Claims(claims) }
+        Self {
+            issuer_name: issuer_name.into(),
+            tenant: tenant.map(Into::into),
+            key_id: None,
+            registered,
+            claims: Claims(claims),
+        }
     }
 }
 
@@ -56,14 +65,17 @@ impl SignedToken {
         keys: &KeySet,
         (key_id, registered, claims): (Option<&str>, RegisteredClaims, &Arc<Map<String, Value>>),
     ) -> Self {
+        let tenant = registered.issuer.as_deref().and_then(|iss| issuer.iss.tenant(iss));
         let content = Content {
             issuer_name: issuer.name.as_str().into(),
+            tenant: tenant.map(Into::into),
             key_id: key_id.map(Into::into),
             registered,
             claims: Claims(Arc::clone(claims)),
         };
         Self {
             content: Arc::new(content),
+            issuer_id: issuer.id.as_str().into(),
             fingerprint: token.fingerprint,
             place: token.place.clone(),
             keys: *keys.revision(),
@@ -90,6 +102,11 @@ impl SignedToken {
         &self.content.issuer_name
     }
 
+    /// The id of the part of that document whose keys verified it.
+    pub fn issuer_id(&self) -> &str {
+        &self.issuer_id
+    }
+
     /// The id of the key that verified it.
     pub fn key_id(&self) -> Option<&str> {
         self.content.key_id.as_deref()
@@ -97,9 +114,10 @@ impl SignedToken {
 
     /// About how many bytes it takes.
     pub fn size(&self) -> usize {
-        let Content { issuer_name, key_id, registered, claims } = &*self.content;
+        let Content { issuer_name, tenant, key_id, registered, claims } = &*self.content;
         let own = size_of::<Self>().saturating_add(size_of::<Content>());
-        let names = issuer_name.len().saturating_add(key_id.as_ref().map_or(0, |id| id.len()));
+        let texts = [tenant.as_ref(), key_id.as_ref(), Some(issuer_name), Some(&self.issuer_id)];
+        let names = texts.into_iter().flatten().map(|text| text.len()).sum();
         [own, names, registered.heap_bytes(), members(&claims.0)]
             .into_iter()
             .fold(4 * ALLOCATION_OVERHEAD, usize::saturating_add)
@@ -124,7 +142,8 @@ mod tests {
             let claims = Arc::new(claims.as_object().unwrap().clone());
             let registered = RegisteredClaims::read(&claims).unwrap();
             Self {
-                content: Arc::new(Content::new("corp", registered, claims)),
+                content: Arc::new(Content::new(("corp", None), registered, claims)),
+                issuer_id: "corp".into(),
                 fingerprint: Fingerprint::of(&number.to_be_bytes()),
                 place: TokenPlace::Authorization,
                 keys: Fingerprint::of(b"keys"),

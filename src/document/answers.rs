@@ -10,7 +10,8 @@ use super::{Entries, HumanDuration, Spanned, Texts};
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct InjectSpec {
-    /// Request headers for the upstream: templates by name. Example: `headers: { x-subject: "{token.sub}" }`.
+    /// Request headers for the upstream: templates by name. They carry plain ASCII: encode the rest with `|percent`, `|rfc8187` or
+    /// `|base64url`, and lists and objects with `|json`. Example: `headers: { x-subject: "{token.sub}" }`.
     pub headers: Option<Spanned<Entries<String>>>,
     /// Headers of the upstream's answer to the caller: templates by name. Example:
     /// `responseHeaders: { x-tenant: "{token.claims./tenant}" }`.

@@ -120,6 +120,7 @@ codes! {
         ConstantCondition "constant-condition" Warning "a condition has the same value for every request" "remove it, or the rule if it is never true";
         CostlyCondition "costly-condition" Warning "loops in each other may take more steps than a condition has" "compare with `in` instead of a loop";
         OpenPattern "open-pattern" Warning "a regular expression is not anchored" "start it with `^` and end it with `$`, or use `contains`";
+        UnencodedName "unencoded-name" Warning "a header is set to a claim that is not plain ASCII for every user" "encode it, as in `{token.claims./name|percent}`";
         LiteralPattern "literal-pattern" Warning "a text looks like a pattern but is compared literally" "use the key for patterns, or write the exact text";
         LiteralTemplate "literal-template" Warning "a text looks like a template but is sent literally" "write a variable in braces";
         NeverMatches "never-matches" Warning "no value meets all requirements of the rule" "list alternatives under one key, or make two rules";
@@ -181,6 +182,8 @@ codes! {
         OtherKind "other-kind" Error "a mark of one kind of token contradicts the kinds that are accepted" "correct it as the message says";
         ClockSkew "clock-skew" Error "`clockSkew` is too long" "synchronise clocks instead";
         ZeroDuration "zero-duration" Error "a duration of zero would refuse every token" "write a duration such as `1h`";
+        Tenants "tenants" Error "the tenants of an issuer, its `issuer` and its keys do not fit each other" "write `{tenant}` as one segment of the path, and name its tenants";
+        EveryTenant "every-tenant" Warning "an issuer's tokens are accepted from each of its tenants" "name the tenants";
         KeySource "key-source" Error "an issuer has no source of keys, or several" "keep exactly one source";
         KeyRefresh "key-refresh" Error "a refresh interval is out of range" "write a duration in the range that the message names";
         InvalidKeyUrl "invalid-key-url" Error "the address of the keys is not valid" "write an address such as `https://login.example.com/jwks`";

@@ -42,13 +42,13 @@ const HARMLESS: &str = "accessMarks acr address admin after algorithm algorithms
     inactiveStatuses insecureAllowPlaintext intermediates interval ips ipv4Prefix ipv6Prefix issuedBefore issuer issuers \
     keep keepAlive keyId kid kind kinds lastKnown leaf leastEvidence level lifetime listener log map max maxAge \
     maxAgeGrace maxBytes maxConcurrent maxLifetime maxStale memory method methods metricsInterval minRemaining minRsaBits \
-    mode mutualTls name none now on onFull onLoss onMissing onStale origins others otherTrustDomains otlp parameters path \
+    mode moreKeys mutualTls name none now on onFull onLoss onMissing onStale origins others otherTrustDomains otlp parameters path \
     paths peer peers peerSources per pins pointer ports prefix prefixed principal privateKeyJwt profile proxies public \
     publish query queue queueBytes readiness reason redirect refresh rejected rejectedCookies reload remote removals \
     remove removed request requests requestsPerHost require requiredClaims revocation revocations rotation rule rules \
     sample sampleAllows scheme scopeForm scopes sentinel serial service serviceName settle shared sharedWith shownHeaders \
     since sni socket source sourceCertificate spec spiffe spiffeId spki stateFolder status stdout store sub subject subjects suffix \
-    target text throttle timeout tls to tokenBytes tokenFile trustDomain trustedHops types until uris use wait \
+    target tenants text throttle timeout tls to tokenBytes tokenFile trustDomain trustedHops types until uris use wait \
     webSocketProtocol weekly when withoutAudience xEnvoyExternalAddress xfcc xfccWithoutTls xForwardedFor zone";
 
 /// Keys whose values are hidden, and whose names are shown below the keys of secrets. The harmless ones are, too.

@@ -15,8 +15,11 @@ pub mod during;
 mod entries;
 mod fragments;
 mod introspection;
+mod issuer_name;
+mod issuer_profile;
 mod kind;
 mod masking;
+mod one_or_more;
 mod origin;
 mod plain;
 pub mod policy;
@@ -42,8 +45,11 @@ pub use duration::HumanDuration;
 pub use entries::{Entries, Texts};
 pub use fragments::FragmentsSpec;
 pub use introspection::{IntrospectionClientSpec, IntrospectionSpec, PrivateKeyJwtSpec};
+pub use issuer_name::{IssuerName, TENANT, is_tenant};
+pub use issuer_profile::{IssuerProfile, ProfileDefaults};
 pub use kind::Kind;
 pub(crate) use masking::holds_credentials;
+pub use one_or_more::OneOrMore;
 pub use origin::{Origin, RelativeSpan};
 pub use plain::{has_placeholder, like_a_pattern, not_plain};
 pub use policy::PolicySpec;
@@ -59,9 +65,9 @@ pub use spanned::Spanned;
 pub use spec::{API_VERSION, Document, Metadata, Spec, is_name};
 pub use suggest::closest;
 pub use token_issuer::{
-    BindingFloor, DiscoverySpec, DpopSpec, IssuerProfile, KeysSpec, MetadataKind,
-    PrefixedPlaceSpec, ProtocolEncoding, ProtocolPlaceSpec, SharedSecretSpec, TELL_KINDS_APART,
-    TokenIssuerSpec, TokenKind, TokenPlaceSpec, TokenUse, WithoutAudienceSpec,
+    BindingFloor, DiscoverySpec, DpopSpec, KeysSpec, MetadataKind, PrefixedPlaceSpec,
+    ProtocolEncoding, ProtocolPlaceSpec, SharedSecretSpec, TELL_KINDS_APART, TokenIssuerSpec,
+    TokenKind, TokenPlaceSpec, TokenUse, WithoutAudienceSpec,
 };
 pub use trust_domain::{
     ExtendedKeyUsageSpec, LeafSpec, OnMissing, OnStale, Pin, RevocationDepth, RevocationSpec,

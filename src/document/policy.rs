@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::answers::{DenySpec, InjectSpec, RemoveSpec};
 use super::during::DuringSpec;
-use super::{BindSpec, HumanDuration, Spanned};
+use super::{BindSpec, HumanDuration, OneOrMore, Spanned};
 pub use super::{Entries, Texts};
 use crate::evidence_level::EvidenceLevel;
 use crate::words::words;
@@ -287,8 +287,9 @@ pub struct TokenSpec {
     /// A token of a `Fragments` document, by name: what it asks for is asked for, too.
     #[serde(rename = "use")]
     pub fragment: Option<Spanned<String>>,
-    /// The name of the `TokenIssuer` document: a token of another issuer does not count. Given here or in the fragment.
-    pub issuer: Option<Spanned<String>>,
+    /// The name of the `TokenIssuer` document, or a list of names: a token of any of these counts, and of no other. Given here or in
+    /// the fragment.
+    pub issuer: Option<Spanned<OneOrMore>>,
     /// Scopes that it must all have.
     pub scopes: Option<Spanned<Texts>>,
     /// Scopes of which it must have one.

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use super::suggest::did_you_mean;
 use super::{
     API_VERSION, Code, Diagnostic, Document, Kind, Metadata, Origin, QuestionSpec, SourceFile,
-    Span, Spanned, Spec, is_name, yaml,
+    Span, Spanned, Spec, TokenIssuerSpec, is_name, yaml,
 };
 use crate::secret::Fingerprint;
 
@@ -138,7 +138,10 @@ impl RawDocument {
             Kind::RevocationList => {
                 whole(text, origin, |spec| Spec::RevocationList(Box::new(spec)))
             }
-            Kind::TokenIssuer => whole(text, origin, |spec| Spec::TokenIssuer(Box::new(spec))),
+            Kind::TokenIssuer => {
+                let filled = |spec: TokenIssuerSpec| spec.with_profile();
+                whole(text, origin, |spec| Spec::TokenIssuer(Box::new(filled(spec))))
+            }
             Kind::TrustDomain => whole(text, origin, |spec| Spec::TrustDomain(Box::new(spec))),
         }
     }

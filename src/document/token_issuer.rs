@@ -3,6 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::issuer_profile::IssuerProfile;
 use super::{
     BindSpec, ClientSpec, HumanDuration, IntrospectionSpec, SecretFile, Source, Spanned, source,
 };
@@ -11,11 +12,14 @@ use super::{
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct TokenIssuerSpec {
-    /// The kind of tokens that it issues.
+    /// The kind of tokens that it issues, or its provider, whose defaults hold where this document says nothing.
     #[serde(default)]
     pub profile: IssuerProfile,
-    /// The `iss` claim of its tokens, compared exactly (RFC 7519 section 4.1.1); for JWT-SVIDs the trust domain, as a SPIFFE ID.
+    /// The `iss` claim of its tokens, compared exactly (RFC 7519 section 4.1.1); for JWT-SVIDs the trust domain, as a SPIFFE ID. With
+    /// `tenants`, `{tenant}` stands for one of these as a whole segment of the path.
     pub issuer: Spanned<String>,
+    /// The tenants of an issuer with `{tenant}` in its `issuer`: names, or patterns of names with one `*`, such as `eu-*`.
+    pub tenants: Option<Spanned<Vec<Spanned<String>>>>,
     /// The audiences that we answer to: a token names at least one of them (RFC 7519 section 4.1.3).
     #[serde(default)]
     pub audiences: Vec<Spanned<String>>,
@@ -23,9 +27,13 @@ pub struct TokenIssuerSpec {
     pub without_audience: Option<Spanned<WithoutAudienceSpec>>,
     /// The source of its public keys.
     pub keys: Option<Spanned<KeysSpec>>,
-    /// Instead of keys: where to ask about tokens that only the issuer understands (RFC 7662).
+    /// Further sources of keys, of an `iss` that several systems share, such as two clusters: a token counts with a key of any of them.
+    #[serde(default)]
+    pub more_keys: Vec<Spanned<KeysSpec>>,
+    /// The endpoint to ask about tokens that only the issuer understands (RFC 7662): instead of keys, or beside them for tokens that are no
+    /// JWTs.
     pub introspection: Option<Spanned<IntrospectionSpec>>,
-    /// The signature algorithms it uses, such as `RS256`.
+    /// The signature algorithms it uses, such as `RS256`. Profiles of providers have a default.
     #[serde(default)]
     pub algorithms: Vec<Spanned<String>>,
     /// The `typ` values of its tokens; a token without `typ` counts as `JWT` (RFC 8725 section 3.11). Unset: what the profile
@@ -57,9 +65,8 @@ pub struct TokenIssuerSpec {
     pub token_use: TokenUse,
     /// Requirements for proofs of possession (RFC 9449).
     pub dpop: Option<Spanned<DpopSpec>>,
-    /// Claims that every token has, by JSON pointer (RFC 6901).
-    #[serde(default)]
-    pub required_claims: Vec<Spanned<String>>,
+    /// Claims that every token has, by JSON pointer (RFC 6901). Default: those of the profile, if it has any.
+    pub required_claims: Option<Vec<Spanned<String>>>,
     /// Key ids that are never used, whatever the issuer publishes: for emergencies.
     #[serde(default)]
     pub deny_kids: Vec<Spanned<String>>,
@@ -73,19 +80,6 @@ pub struct WithoutAudienceSpec {
     pub clients: Spanned<Vec<Spanned<String>>>,
 }
 
-/// A kind of tokens with rules of its own.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub enum IssuerProfile {
-    /// JWT access tokens (RFC 7519, RFC 9068).
-    #[default]
-    Jwt,
-    /// JWT-SVIDs: known by the trust domain of their `sub`, whatever their `iss` (SPIFFE JWT-SVID section 3).
-    JwtSvid,
-    /// Kubernetes service-account tokens: `sub` and the claim `kubernetes.io` name the same account.
-    Kubernetes,
-}
-
 /// The purpose of a token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
@@ -97,7 +91,7 @@ pub enum TokenKind {
 }
 
 /// The source of keys: exactly one of `file`, `inline`, `url`, `discovery` and `secrets`.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct KeysSpec {
     /// A file that holds a JWK Set.
@@ -108,7 +102,7 @@ pub struct KeysSpec {
     #[serde(default, deserialize_with = "source::optional_text")]
     #[schemars(with = "Option<String>")]
     pub inline: Option<Source>,
-    /// The address of a JWK Set.
+    /// The address of a JWK Set. With `{tenant}` each of the `tenants`, which are named then, has a set of its own.
     pub url: Option<Spanned<String>>,
     /// The issuer's own metadata, which names the address (OpenID Connect Discovery 1.0).
     pub discovery: Option<Spanned<DiscoverySpec>>,
@@ -145,7 +139,7 @@ pub struct SharedSecretSpec {
 }
 
 /// The issuer's own metadata, at the address that its specification says.
-#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct DiscoverySpec {
     /// Which metadata. Default: `openid`.
@@ -291,6 +285,33 @@ pub const TELL_KINDS_APART: &str = "have the issuer name an audience for this se
 const OF_ACCESS: [&str; 6] = ["/scope", "/scp", "/client_id", "/cid", "/token_use", "/typ"];
 
 impl TokenIssuerSpec {
+    /// The spec with what its profile sets, where it says nothing itself.
+    pub(super) fn with_profile(mut self) -> Self {
+        let defaults = self.profile.defaults();
+        let place = self.issuer.only_place();
+        let spanned = |text: &&str| Spanned { value: (*text).to_owned(), place: place.place };
+        let is_opaque = self.keys.is_none() && self.introspection.is_some();
+        if is_opaque {
+            return self;
+        }
+        if self.keys.is_none() && defaults.discovery {
+            let discovery = Some(Spanned { value: DiscoverySpec::default(), place: place.place });
+            let value = KeysSpec { discovery, ..KeysSpec::default() };
+            self.keys = Some(Spanned { value, place: place.place });
+        }
+        if self.algorithms.is_empty() {
+            self.algorithms = defaults.algorithms.iter().map(spanned).collect();
+        }
+        if self.required_claims.is_none() {
+            self.required_claims = Some(defaults.required_claims.iter().map(spanned).collect());
+        }
+        if let (None, Some(most)) = (&self.max_lifetime, defaults.max_lifetime) {
+            let value = HumanDuration::new(most);
+            self.max_lifetime = Some(Spanned { value, place: place.place });
+        }
+        self
+    }
+
     /// True if something in the document tells access tokens from ID tokens, or says that both are meant.
     pub fn tells_kinds_apart(&self) -> bool {
         let typed = self.types.as_ref().is_some_and(|types| {
@@ -300,15 +321,15 @@ impl TokenIssuerSpec {
             };
             types.iter().all(|named| is_access(&named.value))
         });
-        let claimed =
-            self.required_claims.iter().any(|own| OF_ACCESS.contains(&own.value.as_str()));
+        let mut claims = self.required_claims.iter().flatten();
+        let claimed = claims.any(|own| OF_ACCESS.contains(&own.value.as_str()));
         let meant = self.kinds.as_ref().is_some_and(|kinds| kinds.value.contains(&TokenKind::Id));
-        typed || claimed || meant || self.profile != IssuerProfile::Jwt
+        typed || claimed || meant || self.profile.is_one_kind()
     }
 
     /// Everything the document points to or holds inline.
     pub fn sources(&self) -> Vec<&Source> {
-        let keys = self.keys.iter().flat_map(|keys| {
+        let keys = self.keys.iter().chain(&self.more_keys).flat_map(|keys| {
             let secrets = keys.value.secrets.iter().flat_map(|secrets| &secrets.value);
             let secrets = secrets.map(|secret| &secret.source);
             keys.value.sources().into_iter().chain(&keys.value.ca).chain(secrets)

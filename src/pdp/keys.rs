@@ -15,6 +15,8 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use futures_util::future::join_all;
+
 use crate::authn::TokenCache;
 use crate::clock::{Clock, Deadline};
 use crate::evidence::PresentedToken;
@@ -80,7 +82,7 @@ impl KeyCache {
                 entries.push(self.start(source, &before));
             }
             let own = entries.iter().find(|entry| entry.shared.serves(source));
-            own.into_iter().for_each(|own| lock(&own.shared.issuers).push(issuer.name.clone()));
+            own.into_iter().for_each(|own| lock(&own.shared.issuers).push(issuer.id.clone()));
         }
         let held = |entry: &KeyCacheEntry| {
             previous.is_some_and(|trust| sources(trust).any(|(_, own)| entry.shared.serves(own)))
@@ -122,16 +124,28 @@ impl KeyCache {
                 Some(known) => known.key_id(),
                 None => token.jws().ok().and_then(|jws| jws.header.key_id.as_deref()),
             };
-            let verified = known.as_ref().and_then(|known| trust.issuer(known.issuer_name()));
+            let verified = known.as_ref().and_then(|known| trust.issuer(known.issuer_id()));
             let claimed = if known.is_none() { issuers_of(token, trust) } else { Vec::new() };
-            for (issuer, source) in verified.into_iter().chain(claimed).filter_map(remote) {
-                let Some(shared) = self.find(source) else { continue };
-                if let Some(keys) = shared.keys().filter(|keys| has(keys, key_id)) {
-                    material.insert(&issuer.name, keys);
-                    continue;
+            let asked = || verified.into_iter().chain(claimed.iter().copied()).filter_map(remote);
+            // A key of one source is not looked for at the others of its issuer.
+            let mut found: Option<&str> = None;
+            for (issuer, source) in asked() {
+                let keys = self.find(source).and_then(|shared| shared.keys());
+                if let Some(keys) = keys.filter(|keys| has(keys, key_id)) {
+                    material.insert(&issuer.id, keys);
+                    found = Some(&issuer.name);
                 }
+            }
+            let missing = asked().filter(|(own, _)| found != Some(&*own.name));
+            let waits = missing.filter_map(|(issuer, source)| {
+                let shared = self.find(source)?;
                 let left = deadline.get_or_insert_with(|| Deadline::within(patience)).left();
-                let pending = Box::pin(shared.wait(Need::Key(key_id), left)).await;
+                Some(async move {
+                    let pending = shared.wait(Need::Key(key_id), left).await;
+                    (issuer, shared, pending)
+                })
+            });
+            for (issuer, shared, pending) in join_all(waits.collect::<Vec<_>>()).await {
                 take(&mut material, issuer, &shared, key_id, pending);
             }
         }
@@ -158,11 +172,11 @@ impl KeyCache {
                 if !algorithm.is_some_and(|own| issuer.allows_algorithm(own)) {
                     continue;
                 }
-                let keys = material.keys(&issuer.name).filter(|keys| has(keys, key_id));
+                let keys = material.keys(&issuer.id).filter(|keys| has(keys, key_id));
                 let (Some(keys), Some(shared)) = (keys, self.find(source)) else { continue };
                 let pending = shared.wait(Need::Change, deadline.left()).await;
                 take(&mut fresh, issuer, &shared, key_id, pending);
-                let now = fresh.keys(&issuer.name).map(|keys| keys.revision());
+                let now = fresh.keys(&issuer.id).map(|keys| keys.revision());
                 changed = changed || pending || now != Some(keys.revision());
             }
         }
@@ -215,16 +229,16 @@ fn take(
 ) {
     let Some(keys) = shared.keys() else {
         if !shared.was_fetched() {
-            material.note_outdated(&issuer.name, Outdated::Missing);
+            material.note_outdated(&issuer.id, Outdated::Missing);
         }
         return;
     };
     if pending {
-        material.note_outdated(&issuer.name, Outdated::Pending);
+        material.note_outdated(&issuer.id, Outdated::Pending);
     } else if !has(&keys, key_id) && shared.is_failing() {
-        material.note_outdated(&issuer.name, Outdated::Failing);
+        material.note_outdated(&issuer.id, Outdated::Failing);
     }
-    material.insert(&issuer.name, keys);
+    material.insert(&issuer.id, keys);
 }
 
 /// True if the set has the key that a token names; one that names none has no use for others.

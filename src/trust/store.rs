@@ -58,7 +58,7 @@ impl TrustStore {
                     drafts.extend(domain::compile(document, spec, files, known, now, problems));
                 }
                 Spec::TokenIssuer(spec) => {
-                    store.issuers.extend(Issuer::compile(document, spec, files, problems))
+                    store.issuers.extend(Issuer::compile(document, spec, files, problems));
                 }
                 Spec::RevocationList(spec) => store
                     .revocation_lists
@@ -153,9 +153,9 @@ impl TrustStore {
         &self.revocations
     }
 
-    /// The issuer of the document called `name`.
-    pub fn issuer(&self, name: &str) -> Option<&Issuer> {
-        self.issuers.iter().find(|issuer| issuer.name == name)
+    /// The issuer with this id: the name of a document, or of a part of one.
+    pub fn issuer(&self, id: &str) -> Option<&Issuer> {
+        self.issuers.iter().find(|issuer| issuer.id == id)
     }
 
     /// The issuers that a token may be from, going by its **unverified** `iss` and `sub`: those that are called so, then, for

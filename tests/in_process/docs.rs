@@ -13,7 +13,7 @@ use countersign::reason::{ClientAnswer, Reason};
 use countersign::telemetry::{Signal, instruments};
 use serde_json::Value;
 
-fn root() -> &'static Path {
+pub(crate) fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 

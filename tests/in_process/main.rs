@@ -38,6 +38,8 @@ mod policies;
 #[cfg(test)]
 mod policy_errors;
 #[cfg(test)]
+mod providers;
+#[cfg(test)]
 mod revocation_lists;
 #[cfg(test)]
 mod schema;

@@ -166,8 +166,8 @@ fn domain(domain: &TrustDomain) -> Value {
 /// An issuer with the source of its keys. `fetched` is how those are doing that come from an address.
 fn issuer(issuer: &Issuer, fetched: Option<&KeyStatus>) -> Value {
     json!({
-        "name": &issuer.name,
-        "issuer": &issuer.iss,
+        "name": &issuer.id,
+        "issuer": issuer.iss.as_str(),
         "audiences": &issuer.audiences,
         "keys": match &issuer.keys {
             KeySource::Local(_) => json!({ "source": "local", "usable": true }),

@@ -237,7 +237,7 @@ async fn the_lines_are_the_schema() {
     names("Event", &event, &mut found);
     is_golden(&lines);
     // A vouched caller has shown no key. `tests/e2e/audit.rs` has a token that was verified.
-    found.entry("Token".into()).or_default().insert("key_id".into());
+    found.entry("Token".into()).or_default().extend(["key_id".into(), "tenant".into()]);
     // Nothing is long here.
     found.entry("DecisionRecord".into()).or_default().insert("truncated".into());
     assert_eq!(found, schema());

@@ -40,10 +40,22 @@ impl TokenIdentity {
         claims: Map<String, Value>,
         binding: Binding,
     ) -> Result<Self, Rejection> {
+        Self::assertion_of_tenant((issuer_name, None), claims, binding)
+    }
+
+    /// The same of a tenant.
+    ///
+    /// # Errors
+    /// Those of [`TokenIdentity::assertion`].
+    pub fn assertion_of_tenant(
+        issuer: (&str, Option<&str>),
+        claims: Map<String, Value>,
+        binding: Binding,
+    ) -> Result<Self, Rejection> {
         let registered = RegisteredClaims::read(&claims)?;
         Ok(Self {
             expires_at: registered.expires_at.unwrap_or(UnixTime::from_millis(i64::MAX)),
-            content: Arc::new(Content::new(issuer_name, registered, Arc::new(claims))),
+            content: Arc::new(Content::new(issuer, registered, Arc::new(claims))),
             binding,
             place: TokenPlace::Authorization,
             copies: Vec::new(),
@@ -55,6 +67,11 @@ impl TokenIdentity {
     /// The name of the `TokenIssuer` document that vouches for it.
     pub fn issuer_name(&self) -> &str {
         &self.content.issuer_name
+    }
+
+    /// The tenant that its `iss` names, of an issuer with tenants.
+    pub fn tenant(&self) -> Option<&str> {
+        self.content.tenant.as_deref()
     }
 
     /// Its `exp` claim. One that was introspected may have none, and one of a suite.

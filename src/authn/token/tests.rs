@@ -3,6 +3,8 @@
 mod copies;
 mod many_keys;
 pub(super) mod mint;
+mod sources;
+mod tenants;
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;

@@ -131,7 +131,7 @@ fn cookie_at_fault(
     RejectedCookie::at(place, why, trust).filter(|_| is_own)
 }
 
-impl TokenVerifier<'_> {
+impl<'a> TokenVerifier<'a> {
     /// Verifies `token`, one of `presented`, beside those that are `verified` already. The very same token in another place is no second
     /// one (P412).
     fn add(
@@ -141,9 +141,9 @@ impl TokenVerifier<'_> {
         verified: &mut Vec<TokenIdentity>,
         passed: &mut impl FnMut(TokenCheck),
     ) -> Result<(), Rejection> {
-        let Self { by, trust, material, memory, now } = *self;
+        let Self { trust, material, memory, now, .. } = *self;
         let known = memory.lookup(&token.fingerprint).filter(|known| known.is(token));
-        let issuer = match known.as_ref().and_then(|known| trust.issuer(known.issuer_name())) {
+        let issuer = match known.as_ref().and_then(|known| trust.issuer(known.issuer_id())) {
             Some(issuer) => issuer,
             None => issuer_of(token, trust)?,
         };
@@ -156,20 +156,9 @@ impl TokenVerifier<'_> {
                 .because(format!("several tokens of the issuer `{}` were sent", &issuer.name)));
         }
         passed(TokenCheck::Issuer);
-        let (identity, keys) = match &issuer.keys {
-            KeySource::Local(keys) => {
-                let verified = verify(token, (issuer, keys), known, by, memory, now, passed);
-                (verified?, Some(keys))
-            }
-            KeySource::Remote(_) => {
-                let keys = material.keys(&issuer.name).ok_or_else(|| stale(issuer, material))?;
-                let verified = verify(token, (issuer, keys), known, by, memory, now, passed);
-                (verified.map_err(|why| unasked(why, issuer, material))?, Some(keys))
-            }
-            KeySource::Introspected(_) => {
-                let verified = ask(token, issuer, material, by, now, passed);
-                (verified.map_err(unreadable_answer)?, None)
-            }
+        let (identity, keys) = match self.verify_with(token, issuer, known, passed) {
+            Err(why) => self.verify_with_others(token, issuer, why, passed)?,
+            Ok(verified) => verified,
         };
         let said = (&*identity.content.claims.0, &identity.content.registered);
         let revocations = material.revocations(trust);
@@ -179,13 +168,83 @@ impl TokenVerifier<'_> {
         verified.push(identity);
         Ok(())
     }
+
+    /// Verifies `token` as one of `issuer`, and gives the keys that did.
+    fn verify_with(
+        &self,
+        token: &PresentedToken,
+        issuer: &'a Issuer,
+        known: Option<Arc<SignedToken>>,
+        passed: &mut impl FnMut(TokenCheck),
+    ) -> Result<(TokenIdentity, Option<&'a Arc<KeySet>>), Rejection> {
+        let Self { by, material, memory, now, .. } = *self;
+        match &issuer.keys {
+            KeySource::Local(keys) => {
+                let verified = verify(token, (issuer, keys), known, by, memory, now, passed);
+                Ok((verified?, Some(keys)))
+            }
+            KeySource::Remote(_) => {
+                let keys = material.keys(&issuer.id).ok_or_else(|| stale(issuer, material))?;
+                let verified = verify(token, (issuer, keys), known, by, memory, now, passed);
+                Ok((verified.map_err(|why| unasked(why, issuer, material))?, Some(keys)))
+            }
+            KeySource::Introspected(_) => {
+                let verified = ask(token, issuer, material, by, now, passed);
+                Ok((verified.map_err(unreadable_answer)?, None))
+            }
+        }
+    }
+
+    /// The same with the other sources of the issuer's keys, where those of the first are why it was refused (P470). The reason that says
+    /// most counts.
+    fn verify_with_others(
+        &self,
+        token: &PresentedToken,
+        issuer: &Issuer,
+        mut why: Rejection,
+        passed: &mut impl FnMut(TokenCheck),
+    ) -> Result<(TokenIdentity, Option<&'a Arc<KeySet>>), Rejection> {
+        if by_keys(&why).is_none() {
+            return Err(why);
+        }
+        for other in self.trust.issuers() {
+            let is_source = other.name == issuer.name
+                && other.id != issuer.id
+                && other.iss == issuer.iss
+                && !matches!(&other.keys, KeySource::Introspected(_));
+            if !is_source {
+                continue;
+            }
+            match self.verify_with(token, other, None, passed) {
+                Err(own) if by_keys(&own).is_some_and(|own| Some(own) <= by_keys(&why)) => {}
+                Err(own) => why = own,
+                Ok(verified) => return Ok(verified),
+            }
+        }
+        Err(why)
+    }
+}
+
+/// Reasons that are about the keys alone, from those that say least.
+const ABOUT_KEYS: [Reason; 5] = [
+    Reason::KeyUnknown,
+    Reason::KeysStale,
+    Reason::KeysPending,
+    Reason::TokenAlg,
+    Reason::SignatureInvalid,
+];
+
+/// How much a reason says that is about the keys alone; none for one that is about the token.
+fn by_keys(why: &Rejection) -> Option<(usize, bool)> {
+    let at = ABOUT_KEYS.iter().position(|own| *own == why.reason())?;
+    Some((at, !why.is_failed_attempt()))
 }
 
 /// A token that does not verify with keys that may not be the issuer's newest: that is no fault of the token.
 fn unasked(why: Rejection, issuer: &Issuer, material: &Material) -> Rejection {
     let by_keys =
         matches!(why.reason(), Reason::KeyUnknown | Reason::SignatureInvalid | Reason::TokenAlg);
-    match material.outdated(&issuer.name).filter(|_| by_keys) {
+    match material.outdated(&issuer.id).filter(|_| by_keys) {
         Some(Outdated::Pending) => {
             let detail =
                 format!("{}; the issuer was asked again and has not answered", why.detail());
@@ -248,7 +307,7 @@ fn unknown(iss: Option<&str>, trust: &TrustStore) -> String {
 
 fn stale(issuer: &Issuer, material: &Material) -> Rejection {
     let name = &issuer.name;
-    Reason::KeysStale.because(match material.outdated(name) {
+    Reason::KeysStale.because(match material.outdated(&issuer.id) {
         Some(Outdated::Missing) => format!("the keys of the issuer `{name}` were never fetched"),
         _ => format!("no current keys of the issuer `{name}`: the last ones are too old"),
     })
@@ -311,7 +370,7 @@ fn ask(
     passed(TokenCheck::Keys);
     TokenCheck::SIGNED.into_iter().for_each(&mut *passed);
     registered.check(&claims, issuer, now, passed)?;
-    let content = Arc::new(Content::new(&issuer.name, registered, claims));
+    let content = Arc::new(Content::new((&issuer.name, None), registered, claims));
     TokenIdentity::new(token, issuer, &content, (by, now), passed)
 }
 
@@ -364,5 +423,8 @@ fn single_use(
         ))
     })?;
     let end = registered.expires_at.unwrap_or(UnixTime::from_millis(i64::MAX));
-    Ok(Some(OneTimeUse::token(&issuer.iss, id, end.plus(issuer.clock_skew))))
+    // Of several tenants each chooses its ids.
+    let iss = registered.issuer.as_deref().filter(|_| issuer.iss.is_template());
+    let iss = iss.unwrap_or(issuer.iss.as_str());
+    Ok(Some(OneTimeUse::token(iss, id, end.plus(issuer.clock_skew))))
 }

@@ -256,7 +256,9 @@ fn token_identity(token: &RecordedToken) -> Result<TokenIdentity, String> {
     let expires = time::parse(&token.expires_at).ok();
     claim("exp", expires.map(|at| json!(at.as_secs())));
     let binding = Binding::named(&token.binding).ok_or_else(|| unreadable("tokens.binding"))?;
-    TokenIdentity::assertion(&token.issuer_name, claims, binding).map_err(|_| unreadable("tokens"))
+    let tenant = non_empty(&token.tenant);
+    let issuer = (token.issuer_name.as_str(), tenant.as_deref());
+    TokenIdentity::assertion_of_tenant(issuer, claims, binding).map_err(|_| unreadable("tokens"))
 }
 
 fn non_empty(text: &str) -> Option<String> {

@@ -109,7 +109,7 @@ fn in_file(
     let trust = snapshot.trust();
     let issuers = trust.issuers().iter();
     let issuers: Vec<_> =
-        issuers.map(|own| KnownIssuer::of(&own.name, own.profile, &own.iss)).collect();
+        issuers.map(|own| KnownIssuer::of(&own.name, own.profile, own.iss.clone())).collect();
     let domains: Vec<_> = trust.domains().iter().map(|domain| domain.name.as_str()).collect();
     let question = Question::read(&file, &issuers, &domains, snapshot.sealed(), &mut problems);
     let Some(question) = question.filter(|_| !any_error(&problems)) else {

@@ -9,12 +9,16 @@ use super::obtain::{KeyPlace, Obtained, obtain};
 use crate::cli::style::{BAD, GOOD, HEADING, QUIET, visible};
 use crate::cli::{CommandError, Exit, time};
 use crate::clock::UnixTime;
+use crate::document::IssuerProfile;
 use crate::trust::{Algorithm, Issuer, KeySet, SkippedKey, VerificationKey};
 
 #[derive(Debug, Serialize)]
 struct IssuerReport {
     name: String,
     issuer: String,
+    profile: IssuerProfile,
+    /// The settings that the profile may have set.
+    settings: String,
     source: KeyOrigin,
     address: Option<String>,
     /// Why the keys could not be fetched.
@@ -72,7 +76,7 @@ pub(super) fn run(common: &Common) -> Result<Exit, CommandError> {
     let (snapshot, runtime) = common.prepare()?;
     let now = common.now();
     let mut issuers: Vec<&Issuer> = snapshot.trust().issuers().iter().collect();
-    issuers.sort_by_key(|issuer| &issuer.name);
+    issuers.sort_by_key(|issuer| &issuer.id);
     let reports: Vec<IssuerReport> = runtime.block_on(async {
         let mut reports = Vec::with_capacity(issuers.len());
         for issuer in issuers {
@@ -110,8 +114,10 @@ impl IssuerReport {
         });
         let skipped = keys.iter().flat_map(|set| set.skipped()).map(ListedKeyReport::skipped);
         Self {
-            name: issuer.name.to_owned(),
-            issuer: issuer.iss.to_owned(),
+            name: issuer.id.to_owned(),
+            issuer: issuer.iss.as_str().to_owned(),
+            profile: issuer.profile,
+            settings: issuer.settings(),
             source,
             address: address.cloned(),
             error: error.cloned(),
@@ -225,6 +231,11 @@ fn write(reports: &[IssuerReport], out: &mut dyn Write) -> io::Result<()> {
 fn write_issuer(report: &IssuerReport, out: &mut dyn Write) -> io::Result<()> {
     let name = visible(&report.name);
     writeln!(out, "{HEADING}{name}{HEADING:#}  {QUIET}{}{QUIET:#}", visible(&report.issuer))?;
+    if report.profile != IssuerProfile::default() {
+        let word = serde_json::to_value(report.profile).unwrap_or_default();
+        let word = word.as_str().unwrap_or_default();
+        writeln!(out, "  profile  {word}: {}", visible(&report.settings))?;
+    }
     let address = report.address.as_deref().map(visible).unwrap_or_default();
     match (report.source, &report.error) {
         (KeyOrigin::Introspection, _) => {

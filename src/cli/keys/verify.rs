@@ -196,10 +196,10 @@ async fn verify(
     }
     let mut material = Material::default();
     let mut obtained = None;
-    if let Some(issuer) = issuer {
-        let got = obtain(issuer, common, now).await;
+    for part in issuer.iter().flat_map(|issuer| with_other_sources(issuer, trust)) {
+        let got = obtain(part, common, now).await;
         if let Some(keys) = &got.keys {
-            material.insert(&issuer.name, Arc::clone(keys));
+            material.insert(&part.id, Arc::clone(keys));
         }
         if let KeyPlace::Introspected { address } = &got.origin
             && !common.offline
@@ -211,7 +211,11 @@ async fn verify(
             let patience = KEY_FETCH_TIMEOUT;
             introspector.gather(tokens, trust, &NoCache, None, patience, &mut material).await;
         }
-        obtained = Some(got);
+        // Of several sources the one with the token's key is shown.
+        let has_key = |got: &Obtained| token.is_some_and(|token| key(token, part, got).is_some());
+        if obtained.is_none() || has_key(&got) {
+            obtained = Some(got);
+        }
     }
     let mut passed = Vec::new();
     let mut trace = |check| passed.push(check);
@@ -222,11 +226,22 @@ async fn verify(
     report.describe(token, now);
     report.issuer = issuer.map(|issuer| issuer.name.to_owned());
     if issuer.is_none() {
-        report.known_issuers = trust.issuers().iter().map(|known| known.iss.to_owned()).collect();
+        report.known_issuers =
+            trust.issuers().iter().map(|known| known.iss.as_str().to_owned()).collect();
     }
     report.source = obtained.as_ref().map(source);
     report.key = token.zip(issuer).zip(obtained).and_then(|((t, i), o)| key(t, i, &o));
     report
+}
+
+/// The issuer, and the further sources of its keys.
+fn with_other_sources<'a>(issuer: &'a Issuer, trust: &'a TrustStore) -> Vec<&'a Issuer> {
+    let is_source = |other: &&Issuer| {
+        let same = other.name == issuer.name && other.iss == issuer.iss;
+        same && other.id != issuer.id && !is_introspected(other)
+    };
+    let others = trust.issuers().iter().filter(is_source).filter(|_| !is_introspected(issuer));
+    std::iter::once(issuer).chain(others).collect()
 }
 
 fn source(obtained: &Obtained) -> String {

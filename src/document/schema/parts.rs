@@ -97,6 +97,9 @@ pub(crate) fn type_of(
             }
             other => other.to_owned(),
         },
+        Some(Value::Array(types)) if types.iter().any(|name| name == "array") => {
+            String::from("text, or list: text")
+        }
         Some(Value::Array(_)) => String::from("text, whole number, `true` or `false`"),
         _ => String::from("any value"),
     }

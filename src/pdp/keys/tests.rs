@@ -145,7 +145,7 @@ impl House {
 #[tokio::test]
 async fn keys_are_fetched_once_for_many_requests() {
     let house = House::new(&[Some(&["k"])]);
-    let all = futures_util::future::join_all((0..100).map(|_| house.ids_for("k"))).await;
+    let all = join_all((0..100).map(|_| house.ids_for("k"))).await;
     assert!(all.iter().all(|ids| ids.as_deref() == Some(&["k".to_owned()][..])));
     assert_eq!(house.server.fetches(), 1);
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::fragment_store::{Fragments, Use};
-use crate::document::{Code, Diagnostic, Origin, Spanned, closest};
+use crate::document::{Code, Diagnostic, Origin, Spanned, TENANT, closest};
 use crate::request::SealedNames;
 
 /// The names of the documents that rules may refer to.
@@ -18,10 +18,13 @@ pub(in crate::policy) struct IssuerNames<'a> {
 }
 
 impl<'a> IssuerNames<'a> {
-    /// The `iss` of tokens of the `TokenIssuer` document called `issuer`, or of any.
-    pub(super) fn values_of_iss(&self, issuer: Option<&str>) -> Vec<&'a str> {
-        let fits = |(name, _): &&(&str, &str)| issuer.is_none_or(|issuer| issuer == *name);
-        self.iss.iter().filter(fits).map(|(_, iss)| *iss).collect()
+    /// The `iss` of tokens of the `TokenIssuer` documents called `issuers`, or of any where none is named. None where they cannot be
+    /// listed.
+    pub(super) fn values_of_iss(&self, issuers: &[&str]) -> Vec<&'a str> {
+        let fits = |(name, _): &&(&str, &str)| issuers.is_empty() || issuers.contains(name);
+        let found: Vec<_> = self.iss.iter().filter(fits).map(|(_, iss)| *iss).collect();
+        // With tenants there is more than one.
+        if found.iter().any(|iss| iss.contains(TENANT)) { Vec::new() } else { found }
     }
 }
 

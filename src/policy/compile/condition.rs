@@ -17,7 +17,8 @@ impl<'a> PolicyCompiler<'a, '_> {
         let captures = captured_by_all(paths);
         let (token, peer) = (spec.token.is_some(), spec.peer.is_some());
         let asked = spec.token.as_ref().and_then(|token| token.value.issuer.as_ref());
-        let issuers = self.names.values_of_iss(asked.map(|name| name.value.as_str()));
+        let asked: Vec<_> = asked.into_iter().flat_map(Spanned::names).collect();
+        let issuers = self.names.values_of_iss(&asked);
         let (sealed, domains, issuers) = (self.sealed, self.names.domains, &*issuers);
         let scope = ConditionScope { token, peer, captures: &captures, sealed, domains, issuers };
         let own =

@@ -82,7 +82,7 @@ impl<'a> Fragments<'a> {
         sealed: &SealedNames,
         problems: &mut Vec<Diagnostic>,
     ) {
-        let (domains, issuers) = (names.domains, names.values_of_iss(None));
+        let (domains, issuers) = (names.domains, names.values_of_iss(&[]));
         for FragmentEntry { origin, name, spec } in
             entries(documents, |spec| spec.conditions.as_ref(), problems)
         {

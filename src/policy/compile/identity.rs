@@ -10,7 +10,7 @@ use super::compiler::{CompileProblem, PolicyCompiler, coded, problem};
 use super::fragment_store::{PEER, TOKEN};
 use super::request::read_network;
 use crate::document::policy::{BindingSpec, ClaimSpec, PeerSpec, ScopeForm, Texts, TokenSpec};
-use crate::document::{BindSpec, Code, HumanDuration, Spanned, not_plain};
+use crate::document::{BindSpec, Code, HumanDuration, OneOrMore, Spanned, not_plain};
 use crate::evidence_level::EvidenceLevel;
 use crate::identity_map::IdentityMap;
 use crate::policy::model::claim::{ClaimMatcher, ClaimTest, Scalar};
@@ -76,15 +76,9 @@ impl PolicyCompiler<'_, '_> {
 
     pub(super) fn token(&mut self, place: &Spanned<TokenSpec>) -> Vec<AnyRequirement> {
         let spec = &place.value;
-        match (&spec.issuer, &spec.fragment) {
-            (Some(issuer), _) => {
-                self.refers("TokenIssuer", Code::UnknownIssuer, issuer, self.names.issuers);
-            }
-            (None, Some(_)) => {}
-            (None, None) => {
-                let help = "name the `TokenIssuer` document whose tokens count";
-                self.error_with(Code::MissingIssuer, place, "`token` names no `issuer`", help);
-            }
+        if spec.issuer.is_none() && spec.fragment.is_none() {
+            let help = "name the `TokenIssuer` document whose tokens count";
+            self.error_with(Code::MissingIssuer, place, "`token` names no `issuer`", help);
         }
         let claims = spec.claims.as_ref();
         if let Some(empty) = claims.filter(|claims| claims.value.is_empty()) {
@@ -93,9 +87,7 @@ impl PolicyCompiler<'_, '_> {
         }
         let claims = claims.map(|claims| claims.value.as_slice()).unwrap_or_default();
         let mut own: Vec<AnyRequirement> = Vec::new();
-        own.extend(
-            spec.issuer.as_ref().map(|name| TokenPresent(name.value.as_str().into()).into()),
-        );
+        own.extend(spec.issuer.as_ref().map(|names| self.issuers(names).into()));
         let form = self.scope_form(spec);
         let (all, any) = (|own| TokenScopes(own, form), |own| TokenAnyScope(own, form));
         own.extend(self.listed(spec.scopes.as_ref(), "scopes", read_scope, all));
@@ -119,6 +111,31 @@ impl PolicyCompiler<'_, '_> {
             Some(name) => self.with_fragment(own, &self.fragments.tokens, name, TOKEN),
             None => own,
         }
+    }
+
+    /// The issuers of which a token counts, each of them a document.
+    fn issuers(&mut self, names: &Spanned<OneOrMore>) -> TokenPresent {
+        let mut known: Vec<Arc<str>> = Vec::new();
+        for name in names.each() {
+            self.refers("TokenIssuer", Code::UnknownIssuer, &name, self.names.issuers);
+            match known.iter().any(|own| **own == *name.value) {
+                true => {
+                    let message = format!("issuer `{}` is in the list twice", name.value);
+                    self.error_with(Code::Contradiction, &name, message, "remove one of the two");
+                }
+                false => known.push(name.value.into()),
+            }
+        }
+        if known.is_empty() {
+            let help = "name the `TokenIssuer` documents whose tokens count";
+            self.error_with(
+                Code::EmptyList,
+                names,
+                "`issuer` is empty, so nothing can match",
+                help,
+            );
+        }
+        TokenPresent(known.into())
     }
 
     fn scope_form(&mut self, spec: &TokenSpec) -> ScopeForm {

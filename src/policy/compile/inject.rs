@@ -8,7 +8,7 @@ use super::compiler::{PolicyCompiler, coded};
 use super::identity::check_pointer;
 use crate::document::answers::{AssertionSpec, InjectSpec, RemoveSpec};
 use crate::document::policy::{Entries, KeepSpec, RuleSpec, Texts};
-use crate::document::{Code, HumanDuration, Spanned, closest};
+use crate::document::{Code, Diagnostic, HumanDuration, Spanned, closest};
 use crate::limits::{MAX_ASSERTION_LIFETIME, MAX_INJECTIONS, MIN_ASSERTION_LIFETIME};
 use crate::policy::model::header_names::{check_injected, check_removal, check_response_name};
 use crate::policy::model::obligations::Keep;
@@ -31,6 +31,15 @@ const OWN_METADATA: [&str; 6] =
 /// Claims that an assertion has in any case.
 const OWN_CLAIMS: [&str; 12] =
     ["act", "aud", "cnf", "exp", "iat", "iss", "jti", "nbf", "peer", "policy", "rule", "sub"];
+
+/// Names of people, by the claims of OpenID Connect Core section 5.1.
+const CLAIMS_OF_PEOPLE: [&str; 5] = [
+    "token.claims./name",
+    "token.claims./given_name",
+    "token.claims./family_name",
+    "token.claims./middle_name",
+    "token.claims./nickname",
+];
 
 /// Reads a name, or says what is wrong with it.
 type CheckName<'c> = &'c dyn Fn(&str) -> Result<String, (String, Option<&'static str>)>;
@@ -116,9 +125,27 @@ impl PolicyCompiler<'_, '_> {
             for variable in injection.template.variables() {
                 self.has_a_value(variable, value, within);
             }
+            if !within.json {
+                self.warn_of_names(&injection.template, value);
+            }
             injections.push(injection);
         }
         injections.into()
+    }
+
+    /// A claim that names a person is plain ASCII for some people only, and the others would be denied (P465).
+    fn warn_of_names(&mut self, template: &Template, place: &Spanned<String>) {
+        let names = template.bare_variables().map(TemplateVariable::name);
+        let Some(name) = names.into_iter().find(|own| CLAIMS_OF_PEOPLE.contains(&own.as_str()))
+        else {
+            return;
+        };
+        let message = format!(
+            "`{{{name}}}` is not plain ASCII for every user, and a rule does not allow what it cannot send"
+        );
+        let help = format!("write `{{{name}|percent}}`, and let the receiver decode it");
+        let problem = Diagnostic::warning(Code::UnencodedName, self.origin.span(place), message);
+        self.problems.push(problem.help(help));
     }
 
     /// A value that Envoy does not set as it is needs an encoding that Envoy accepts. Fixed text is checked here, when
@@ -139,6 +166,13 @@ impl PolicyCompiler<'_, '_> {
                 let message =
                     "a query parameter cannot be set to a SPIFFE ID, which has `:` and `/`";
                 let help = "write `{peer.spiffe|base64url}` or `{peer.spiffe|hex}`: Envoy answers 500 to other characters (`validate_mutations`)";
+                self.error_with(Code::InvalidTemplate, value, message, help);
+            }
+            if let Some(form) = template.no_parameter() {
+                let message = format!(
+                    "a query parameter cannot be set to `{form}`, which has other characters than letters and digits"
+                );
+                let help = "write it in base64url at last, as in `{token.claims./groups|json|base64url}`: Envoy answers 500 to others (`validate_mutations`)";
                 self.error_with(Code::InvalidTemplate, value, message, help);
             }
             if let Some(other) = other {

@@ -98,7 +98,7 @@ impl<'a> PolicyCompiler<'a, '_> {
             all.extend(self.fits_the_effect(spec, &token.value.fragment, |own| own.token(token)));
             // Without an issuer, which is an error, no token meets the rule.
             if !all.iter().any(|own| own.key() == "issuer") {
-                all.push(TokenPresent("".into()).into());
+                all.push(TokenPresent(Arc::default()).into());
             }
         }
         Requirements::new(all)
@@ -135,12 +135,11 @@ impl<'a> PolicyCompiler<'a, '_> {
 
     /// A rule that asks for a token which is ignored at its own target would never see one.
     fn asks_for_tokens_that_count(&mut self, spec: &RuleSpec, rule: &Rule, target: &PolicyTarget) {
-        let (Some(issuer), Some(counting)) = (rule.requirements.issuer(), &target.counting) else {
+        let Some(counting) = &target.counting else { return };
+        let mut asked = rule.requirements.issuers().iter();
+        let Some(issuer) = asked.find(|asked| !counting.iter().any(|own| **own == ***asked)) else {
             return;
         };
-        if issuer.is_empty() || counting.iter().any(|own| **own == *issuer) {
-            return;
-        }
         let message =
             format!("the rule asks for a token of `{issuer}`, and the target ignores those");
         let help = format!("add `{issuer}` to `target.tokens.issuers`");

@@ -29,8 +29,8 @@ pub(super) fn excuse<T: PolicyTrace>(
     let cookies = question.subject.rejected_cookies();
     // A broken token may be from any of the issuers whose tokens are in the cookie.
     let is_about = |rule: &Rule| {
-        let issuer = rule.requirements.issuer();
-        issuer.is_some_and(|own| cookies.iter().any(|c| c.issuers.iter().any(|other| other == own)))
+        let mut own = rule.requirements.issuers().iter();
+        own.any(|own| cookies.iter().any(|c| c.issuers.iter().any(|other| **other == **own)))
     };
     let question = DecisionRequest { subject: &subject, ..*question };
     let mut tally = RuleResults::default();

@@ -5,10 +5,11 @@ use crate::policy::compile::compiled_rule::Rule;
 use crate::policy::model::decision::Needs;
 use crate::policy::model::truth::Truth;
 use crate::policy::requirement::context::CheckContext;
-use crate::policy::requirement::injection::Injection;
+use crate::policy::requirement::injection::Unsendable;
 use crate::policy::requirement::list::{AnyRequirement, CheckStage, Requirements};
 use crate::policy::requirement::missing::MissingData;
 use crate::policy::requirement::requirement::Requirement;
+use crate::policy::requirement::template::Unsafe;
 use crate::reason::{Reason, Rejection};
 
 /// The result of checking a rule.
@@ -27,6 +28,8 @@ pub(super) enum RuleResult<'r> {
 pub(super) struct FailedCheck<'r> {
     stage: CheckStage,
     requirement: &'r dyn Requirement,
+    /// Why a value must not be sent.
+    unsafe_value: Option<Unsafe<'r>>,
 }
 
 /// Checks every requirement of `rule`, until one settles the verdict and `trace` does not want the others.
@@ -60,12 +63,16 @@ fn is_recorded(own: &AnyRequirement, missing: MissingData) -> bool {
 }
 
 impl<'r> FailedCheck<'r> {
-    pub(super) fn of_injection(own: &'r Injection) -> Self {
-        Self { stage: CheckStage::Injection, requirement: own }
+    pub(super) fn of_injection((own, why): Unsendable<'r>) -> Self {
+        Self { stage: CheckStage::Injection, requirement: own, unsafe_value: Some(why) }
     }
 
     pub(super) fn undetermined(self) -> Rejection {
-        self.requirement.failure().undetermined()
+        let failure = self.requirement.failure();
+        match self.unsafe_value {
+            Some(why) => failure.undetermined_since(&why.explain()),
+            None => failure.undetermined(),
+        }
     }
 
     pub(super) const fn requirement(self) -> &'r dyn Requirement {
@@ -76,7 +83,11 @@ impl<'r> FailedCheck<'r> {
 impl<'r> RuleResult<'r> {
     /// This verdict and the result of one more check. False settles the rule; the first false one is kept.
     fn and(self, own: &'r AnyRequirement, truth: Truth) -> Self {
-        let failed = || FailedCheck { stage: own.stage(), requirement: own.as_requirement() };
+        let failed = || FailedCheck {
+            stage: own.stage(),
+            requirement: own.as_requirement(),
+            unsafe_value: None,
+        };
         match (self, truth) {
             (Self::Fails(_), _) | (_, Truth::Holds) => self,
             (_, Truth::Fails) => Self::Fails(failed()),

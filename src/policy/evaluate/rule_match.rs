@@ -114,12 +114,25 @@ impl<'r> RuleMatch<'r> {
         Ok(Self { rule, host, template })
     }
 
-    /// The context of the rule's requirements.
-    pub(in crate::policy) fn context<'a>(
+    /// The contexts of the rule's requirements: one for each token of its issuers that the caller shows, in the order of its list, or
+    /// one without a token.
+    pub(in crate::policy) fn contexts<'a>(
         &self,
         question: &DecisionRequest<'a>,
         missing: MissingData,
-    ) -> CheckContext<'a>
+    ) -> impl Iterator<Item = CheckContext<'a>>
+    where
+        'r: 'a,
+    {
+        let context = self.context(question, missing);
+        let mut tokens = context.issuers.iter().filter_map(|own| context.subject.token(own));
+        let first = CheckContext { token: tokens.next(), ..context };
+        std::iter::once(first)
+            .chain(tokens.map(move |token| CheckContext { token: Some(token), ..context }))
+    }
+
+    /// The context of the rule's requirements, without a token.
+    fn context<'a>(&self, question: &DecisionRequest<'a>, missing: MissingData) -> CheckContext<'a>
     where
         'r: 'a,
     {
@@ -134,7 +147,8 @@ impl<'r> RuleMatch<'r> {
             template: self.template,
             peer: subject.peer().verified(),
             trust_domain: requirements.trust_domain(),
-            token: requirements.issuer().and_then(|issuer| subject.token(issuer)),
+            issuers: requirements.issuers(),
+            token: None,
             missing,
         }
     }

@@ -46,25 +46,45 @@ impl<'r> RuleResults<'r> {
         question: &DecisionRequest<'_>,
         trace: &mut T,
     ) {
+        for cx in fit.contexts(question, trace.missing()) {
+            self.add_with(fit, &cx, trace);
+        }
+    }
+
+    /// Judges the rule with one of the tokens of its issuers.
+    fn add_with<T: PolicyTrace>(
+        &mut self,
+        fit: RuleMatch<'r>,
+        cx: &CheckContext<'_>,
+        trace: &mut T,
+    ) {
         let rule = fit.rule;
-        let cx = fit.context(question, trace.missing());
-        let mut verdict = judge(rule, &cx, trace);
+        let mut verdict = judge(rule, cx, trace);
         match (rule.mode, rule.effect) {
             (Mode::Shadow, effect) => {
                 let result = Truth::from(verdict);
                 let allows = effect == Effect::Allow && result == Truth::Holds;
-                let obligations = allows.then(|| rule.obligations.render(&cx).ok()).flatten();
+                let obligations = allows.then(|| rule.obligations.render(cx).ok()).flatten();
                 // As of a rule that counts: a value that must not be sent keeps it from allowing.
                 let unsure = allows && obligations.is_none();
                 let result = if unsure { Truth::Unknown } else { result };
-                self.shadows.push(Shadow { fit, result, obligations });
+                self.add_shadow(Shadow { fit, result, obligations });
             }
             (Mode::Enforce, Effect::Deny) => self.add_deny(fit, verdict),
             (Mode::Enforce, Effect::Allow) => {
-                verdict = self.add_allow(fit, verdict, &cx, trace);
+                verdict = self.add_allow(fit, verdict, cx, trace);
             }
         }
         trace.judged(&fit, verdict.into());
+    }
+
+    /// Of one rule with several tokens the best result counts.
+    fn add_shadow(&mut self, shadow: Shadow<'r>) {
+        match self.shadows.last_mut().filter(|last| std::ptr::eq(last.fit.rule, shadow.fit.rule)) {
+            Some(last) if shadow.result.is_better_than(last.result) => *last = shadow,
+            Some(_) => {}
+            None => self.shadows.push(shadow),
+        }
     }
 
     fn add_deny(&mut self, fit: RuleMatch<'r>, verdict: RuleResult<'r>) {
@@ -93,7 +113,7 @@ impl<'r> RuleResults<'r> {
             self.add_miss(fit, verdict);
             return verdict;
         }
-        let beaten = self.allowed.as_ref().is_some_and(|(other, _)| other.is_narrower_than(&fit));
+        let beaten = self.allowed.as_ref().is_some_and(|(other, _)| !fit.is_narrower_than(other));
         if beaten && !T::WANTS_EVERY_CHECK {
             return verdict;
         }
@@ -104,8 +124,8 @@ impl<'r> RuleResults<'r> {
                 self.allowed = Some((fit, obligations));
                 verdict
             }
-            Err(injection) => {
-                let failed = FailedCheck::of_injection(injection);
+            Err(unsendable) => {
+                let failed = FailedCheck::of_injection(unsendable);
                 trace.check(
                     &EvaluatedCheck { requirement: failed.requirement(), cx },
                     Truth::Unknown,

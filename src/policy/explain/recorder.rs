@@ -124,6 +124,16 @@ impl PolicyTrace for TraceRecorder {
             result,
             checks: std::mem::take(&mut self.pending),
         };
+        // A rule that several tokens might meet is judged with each; the best result is shown, as it is the one that counts.
+        if let Some(last) = self.rules.last_mut()
+            && last.rule == fit.rule.name
+            && let RuleOutcome::Judged { result: before, .. } = &last.outcome
+        {
+            if result.is_better_than(*before) {
+                last.outcome = outcome;
+            }
+            return;
+        }
         self.rules.push(RuleTrace { rule: fit.rule.name.clone(), outcome });
     }
 }

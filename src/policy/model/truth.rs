@@ -34,7 +34,12 @@ impl Truth {
         all
     }
 
-    /// Holds if there is at least one and every one holds: one that fails settles it. Of none it fails, or a header that was not
+    /// True if it counts rather than `other` where one is enough.
+    pub(in crate::policy) fn is_better_than(self, other: Self) -> bool {
+        Self::any([self, other]) != other
+    }
+
+    /// True if there is at least one and every one holds: one that fails settles it. Of none it fails, or a header that was not
     /// sent would meet every test of its values.
     pub(in crate::policy) fn every(truths: impl IntoIterator<Item = Self>) -> Self {
         let mut all = None;

@@ -1,5 +1,7 @@
 //! The data that requirements look at: the request, the verified identities of its caller, and the time.
 
+use std::sync::Arc;
+
 use crate::authn::{PeerIdentity, Subject, TokenIdentity};
 use crate::clock::UnixTime;
 use crate::policy::model::decision_id::DecisionId;
@@ -21,13 +23,21 @@ pub(in crate::policy) struct CheckContext<'a> {
     pub(in crate::policy) peer: Option<&'a PeerIdentity>,
     /// The `TrustDomain` document that the rule names.
     pub(in crate::policy) trust_domain: Option<&'a str>,
-    /// The token of the rule's issuer.
+    /// The issuers of which the rule asks for a token.
+    pub(in crate::policy) issuers: &'a [Arc<str>],
+    /// A token of one of them.
     pub(in crate::policy) token: Option<&'a TokenIdentity>,
     /// The data that the record of the request lacks.
     pub(in crate::policy) missing: MissingData,
 }
 
 impl<'a> CheckContext<'a> {
+    /// Every token that the caller shows of the rule's issuers.
+    pub(in crate::policy) fn shown_tokens(&self) -> impl Iterator<Item = &'a TokenIdentity> {
+        let subject = self.subject;
+        self.issuers.iter().filter_map(move |issuer| subject.token(issuer))
+    }
+
     /// The trust domain of the peer: the one that the rule names, if that vouches for the peer, else the only one that does.
     /// If several do, none is chosen.
     pub(in crate::policy) fn peer_trust_domain(&self) -> Option<&'a str> {

@@ -10,7 +10,8 @@ use super::context::CheckContext;
 use super::missing::MissingData;
 use super::observation::ObservedValue;
 use super::requirement::{Explanation, Requirement, RequirementFailure};
-use super::template::Template;
+use super::template::{Template, Unsafe};
+use crate::authn::TokenIdentity;
 use crate::policy::model::obligations::{
     AssertionRequest, HeaderMutation, Keep, Obligations, QueryMutation,
 };
@@ -39,6 +40,9 @@ pub(in crate::policy) struct Injection {
     pub(in crate::policy) template: Template,
 }
 
+/// An injection whose value must not be sent, and why.
+pub(in crate::policy) type Unsendable<'r> = (&'r Injection, Unsafe<'r>);
+
 /// An assertion to sign.
 #[derive(Clone, Debug)]
 pub(in crate::policy) struct AssertionTemplate {
@@ -64,16 +68,16 @@ impl ObligationTemplate {
     pub(in crate::policy) fn render<'r>(
         &'r self,
         cx: &CheckContext<'_>,
-    ) -> Result<Obligations, &'r Injection> {
+    ) -> Result<Obligations, Unsendable<'r>> {
         Ok(Obligations {
             headers: headers(&self.headers, cx)?,
             response_headers: headers(&self.response_headers, cx)?,
             query: query(&self.query, cx)?,
             metadata: values(&self.metadata, cx)?,
             assertion: self.assertion.as_ref().map(|own| own.render(cx)).transpose()?,
-            tokens: match cx.token.filter(|_| self.remove.token) {
-                Some(token) => token.places().cloned().collect(),
-                None => Vec::new(),
+            tokens: match self.remove.token {
+                true => cx.shown_tokens().flat_map(TokenIdentity::places).cloned().collect(),
+                false => Vec::new(),
             },
         })
     }
@@ -96,7 +100,7 @@ impl ObligationTemplate {
 }
 
 impl AssertionTemplate {
-    fn render<'r>(&'r self, cx: &CheckContext<'_>) -> Result<AssertionRequest, &'r Injection> {
+    fn render<'r>(&'r self, cx: &CheckContext<'_>) -> Result<AssertionRequest, Unsendable<'r>> {
         Ok(AssertionRequest {
             header: Arc::clone(&self.header),
             audience: Arc::clone(&self.audience),
@@ -111,10 +115,10 @@ impl AssertionTemplate {
 fn headers<'r>(
     injections: &'r [Injection],
     cx: &CheckContext<'_>,
-) -> Result<Vec<HeaderMutation>, &'r Injection> {
+) -> Result<Vec<HeaderMutation>, Unsendable<'r>> {
     let mut headers = Vec::with_capacity(injections.len());
     for own @ Injection { name, template } in injections {
-        let value = template.render(cx).map_err(|_| own)?;
+        let value = template.render(cx).map_err(|why| (own, why))?;
         headers.extend(value.map(|value| HeaderMutation { name: Arc::clone(name), value }));
     }
     Ok(headers)
@@ -123,10 +127,10 @@ fn headers<'r>(
 fn query<'r>(
     injections: &'r [Injection],
     cx: &CheckContext<'_>,
-) -> Result<Vec<QueryMutation>, &'r Injection> {
+) -> Result<Vec<QueryMutation>, Unsendable<'r>> {
     let mut query = Vec::with_capacity(injections.len());
     for own @ Injection { name, template } in injections {
-        let value = template.render_parameter(cx).map_err(|_| own)?;
+        let value = template.render_parameter(cx).map_err(|why| (own, why))?;
         query.extend(value.map(|value| QueryMutation { name: Arc::clone(name), value }));
     }
     Ok(query)
@@ -135,10 +139,10 @@ fn query<'r>(
 fn values<'r>(
     injections: &'r [Injection],
     cx: &CheckContext<'_>,
-) -> Result<Map<String, Value>, &'r Injection> {
+) -> Result<Map<String, Value>, Unsendable<'r>> {
     let mut values = Map::new();
     for own @ Injection { name, template } in injections {
-        let value = template.render_value(cx).map_err(|_| own)?;
+        let value = template.render_value(cx).map_err(|why| (own, why))?;
         values.extend(value.map(|value| (name.to_string(), value)));
     }
     Ok(values)
@@ -155,8 +159,12 @@ impl Requirement for Injection {
         RequirementFailure::new(Reason::EvalError, holds, fails)
     }
 
-    fn explain(&self, _: &CheckContext<'_>) -> Explanation {
-        let suggestion = format!("the value for `{}` must be one that can be sent", self.name);
+    fn explain(&self, cx: &CheckContext<'_>) -> Explanation {
+        let own = &self.template;
+        let why = own.render(cx).err().or_else(|| own.render_value(cx).err());
+        let why = why.or_else(|| own.render_parameter(cx).err());
+        let why = why.map(|why| format!(" ({})", why.explain())).unwrap_or_default();
+        let suggestion = format!("the value for `{}` must be one that can be sent{why}", self.name);
         let wanted = vec![self.template.text()];
         let name = format!("value for {}", self.name);
         Explanation::new(name, wanted, ObservedValue::Unreadable, suggestion)

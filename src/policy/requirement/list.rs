@@ -128,8 +128,8 @@ requirements! {
 #[derive(Clone, Debug, Default)]
 pub(in crate::policy) struct Requirements {
     list: Box<[AnyRequirement]>,
-    /// The issuer of the token that it asks for.
-    issuer: Option<Arc<str>>,
+    /// The issuers of the token that it asks for.
+    issuers: Arc<[Arc<str>]>,
     /// The trust domain of the peer, if it names one.
     trust_domain: Option<Arc<str>>,
 }
@@ -143,8 +143,8 @@ impl fmt::Debug for AnyRequirement {
 impl Requirements {
     pub(in crate::policy) fn new(mut list: Vec<AnyRequirement>) -> Self {
         list.sort_by_key(AnyRequirement::stage);
-        let mut all = Self { list: list.into(), issuer: None, trust_domain: None };
-        all.issuer = all.first::<TokenPresent>().map(|own| Arc::clone(&own.0));
+        let mut all = Self { list: list.into(), issuers: Arc::default(), trust_domain: None };
+        all.issuers = all.first::<TokenPresent>().map(|own| Arc::clone(&own.0)).unwrap_or_default();
         all.trust_domain = all.first::<PeerTrustDomain>().map(|own| Arc::clone(&own.0));
         all
     }
@@ -175,8 +175,9 @@ impl Requirements {
         self.list.is_empty()
     }
 
-    pub(in crate::policy) fn issuer(&self) -> Option<&str> {
-        self.issuer.as_deref()
+    /// The issuers of which a token counts; none where the rule asks for no token.
+    pub(in crate::policy) fn issuers(&self) -> &[Arc<str>] {
+        &self.issuers
     }
 
     pub(in crate::policy) fn trust_domain(&self) -> Option<&str> {

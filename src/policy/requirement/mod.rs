@@ -4,6 +4,7 @@
 
 pub(in crate::policy) mod condition;
 pub(in crate::policy) mod context;
+mod encoding;
 pub(in crate::policy) mod injection;
 pub(in crate::policy) mod list;
 pub(in crate::policy) mod missing;

@@ -88,6 +88,11 @@ impl RequirementFailure {
         Reason::EvalError.because(format!("cannot determine whether {holds}{unknown_because}"))
     }
 
+    /// The same, with the cause that evaluation found.
+    pub(in crate::policy) fn undetermined_since(&self, why: &str) -> Rejection {
+        Reason::EvalError.because(format!("cannot determine whether {}: {why}", self.holds))
+    }
+
     /// The sentence for a record that does not hold the data that the requirement looks at.
     pub(in crate::policy) fn unrecorded(&self) -> String {
         format!("the record does not say whether {}", self.holds)

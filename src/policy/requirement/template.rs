@@ -1,57 +1,58 @@
 //! Templates of header values, and the one place where a text becomes something that is sent upstream (P12).
 
-use std::borrow::Cow;
-
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;
 
 use super::context::CheckContext;
+use super::encoding::{Encoding, Form, ascii_json};
 use super::missing::MissingData;
 use super::variable::{FORMS, TemplateVariable, VariableValue};
 use crate::document::closest;
-use crate::json::is_exact_number;
+use crate::json::is_exact;
 use crate::limits::MAX_INJECTED_VALUE_BYTES;
 use crate::policy::model::parameters::is_settable;
 
 /// Text with variables in braces, such as `user={token.sub}`; `{{` and `}}` stand for single braces. A variable may be
-/// encoded, as in `{token.sub|base64url}`.
+/// encoded, as in `{token.sub|base64url}`, or written as JSON, as in `{token.claims./groups|json}`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::policy) struct Template(Box<[TemplatePart]>);
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum TemplatePart {
     Text(Box<str>),
-    Variable(TemplateVariable, Option<Encoding>),
+    Variable(TemplateVariable, Form),
 }
-
-/// An encoding of a value that cannot be sent as it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Encoding {
-    /// RFC 4648 section 5, without padding.
-    Base64Url,
-    /// RFC 4648 section 8, in lower case.
-    Hex,
-    /// RFC 3986 section 2.1. Envoy refuses it in query parameters if it validates mutations.
-    Percent,
-}
-
-/// The encodings by name.
-const ENCODINGS: [(&str, Encoding); 3] =
-    [("base64url", Encoding::Base64Url), ("hex", Encoding::Hex), ("percent", Encoding::Percent)];
-
-/// All but RFC 3986's unreserved characters, so that a value is one value to every reader.
-const NOT_UNRESERVED: &AsciiSet =
-    &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// An error in a template, and what to do.
 type TemplateError = (String, Option<String>);
 
-/// A value cannot be sent: it is too long, or has a character that could end the header or mean something else to
-/// another reader.
+/// A value must not be sent. It is not cleaned: a value that was changed on its way is the name of another caller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::policy) struct Unsafe;
+pub(in crate::policy) struct Unsafe<'t> {
+    why: Why,
+    /// The variable at fault, if it is one alone.
+    variable: Option<&'t TemplateVariable>,
+}
+
+/// The cause that keeps a value from being sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Why {
+    /// A record does not hold it.
+    NotRecorded,
+    /// It has a character that could end the header or mean something else to another reader.
+    Characters,
+    /// It has a character that Envoy does not set in a query.
+    QueryCharacters,
+    /// It is longer than [`MAX_INJECTED_VALUE_BYTES`].
+    Length,
+    /// It is a list with an element that would read as two, or none.
+    Elements,
+    /// It is no text and no list of texts.
+    Formless,
+    /// It has a number that is not known exactly.
+    Rounded,
+    /// It is one of several.
+    Ambiguous,
+}
 
 impl Template {
     /// Reads a template; the error says what is wrong with it and what to do.
@@ -69,9 +70,9 @@ impl Template {
                 literal.push('}');
                 after
             } else {
-                let (variable, encoding, after) = take_variable(from)?;
+                let (variable, form, after) = take_variable(from)?;
                 parts.extend(take_literal(&mut literal));
-                parts.push(TemplatePart::Variable(variable, encoding));
+                parts.push(TemplatePart::Variable(variable, form));
                 after
             };
         }
@@ -91,9 +92,8 @@ impl Template {
     pub(in crate::policy) fn text(&self) -> String {
         let part = |part: &TemplatePart| match part {
             TemplatePart::Text(text) => text.to_string(),
-            TemplatePart::Variable(variable, None) => format!("{{{}}}", variable.name()),
-            TemplatePart::Variable(variable, Some(encoding)) => {
-                format!("{{{}|{}}}", variable.name(), encoding.name())
+            TemplatePart::Variable(variable, form) => {
+                format!("{{{}{}}}", variable.name(), form.words())
             }
         };
         self.0.iter().map(part).collect()
@@ -110,8 +110,22 @@ impl Template {
     /// Those that are written as they are.
     pub(in crate::policy) fn bare_variables(&self) -> impl Iterator<Item = &TemplateVariable> {
         self.0.iter().filter_map(|part| match part {
-            TemplatePart::Variable(variable, None) => Some(variable),
-            TemplatePart::Variable(_, Some(_)) | TemplatePart::Text(_) => None,
+            TemplatePart::Variable(variable, form) if form.is_bare() => Some(variable),
+            TemplatePart::Variable(..) | TemplatePart::Text(_) => None,
+        })
+    }
+
+    /// The first variable in a form that no query parameter can have, such as `{token.claims./groups|json}`.
+    pub(in crate::policy) fn no_parameter(&self) -> Option<String> {
+        let never = |form: Form| match form.encoding {
+            None => form.json,
+            Some(encoding) => encoding == Encoding::Rfc8187,
+        };
+        self.0.iter().find_map(|part| match part {
+            TemplatePart::Variable(variable, form) if never(*form) => {
+                Some(format!("{{{}{}}}", variable.name(), form.words()))
+            }
+            TemplatePart::Variable(..) | TemplatePart::Text(_) => None,
         })
     }
 
@@ -139,25 +153,34 @@ impl Template {
     }
 
     /// A value that was not recorded is not the same as none.
-    fn check_recorded(&self, cx: &CheckContext<'_>) -> Result<(), Unsafe> {
-        if self.is_recorded(cx.missing) { Ok(()) } else { Err(Unsafe) }
+    fn check_recorded(&self, cx: &CheckContext<'_>) -> Result<(), Unsafe<'_>> {
+        if self.is_recorded(cx.missing) { Ok(()) } else { Err(Why::NotRecorded.somewhere()) }
     }
 
     /// The value for the request; `None` where a variable has no value, since half a value is a wrong one.
     ///
     /// # Errors
-    /// [`Unsafe`] if the value must not be sent. It is not cleaned: a value that was changed on its way is the name of another
-    /// caller.
+    /// [`Unsafe`] if the value must not be sent.
     pub(in crate::policy) fn render(
         &self,
         cx: &CheckContext<'_>,
-    ) -> Result<Option<String>, Unsafe> {
+    ) -> Result<Option<String>, Unsafe<'_>> {
         self.check_recorded(cx)?;
         let Some(value) = text_of(&self.0, cx)? else { return Ok(None) };
-        let trimmed = value.trim_matches(' ').len() == value.len();
-        let sendable =
-            trimmed && value.len() <= MAX_INJECTED_VALUE_BYTES && value.bytes().all(is_sendable);
-        if sendable { Ok(Some(value)) } else { Err(Unsafe) }
+        if value.len() > MAX_INJECTED_VALUE_BYTES {
+            return Err(Why::Length.somewhere());
+        }
+        if is_sent_as_it_is(&value) { Ok(Some(value)) } else { Err(self.odd(cx, is_sent_as_it_is)) }
+    }
+
+    /// The first variable whose own text is not `fine`.
+    fn odd(&self, cx: &CheckContext<'_>, fine: fn(&str) -> bool) -> Unsafe<'_> {
+        let variable = self.0.iter().find_map(|part| {
+            let TemplatePart::Variable(variable, _) = part else { return None };
+            let own = text_of(std::slice::from_ref(part), cx).ok().flatten();
+            own.is_some_and(|own| !fine(&own)).then_some(variable)
+        });
+        Unsafe { why: Why::Characters, variable }
     }
 
     /// The value for the request of a query parameter.
@@ -167,13 +190,21 @@ impl Template {
     pub(in crate::policy) fn render_parameter(
         &self,
         cx: &CheckContext<'_>,
-    ) -> Result<Option<String>, Unsafe> {
+    ) -> Result<Option<String>, Unsafe<'_>> {
         let value = self.render(cx)?;
-        // Compiling has checked the text between the variables.
-        match value.is_none() || self.0.iter().all(|part| is_settable_part(part, cx)) {
-            true => Ok(value),
-            false => Err(Unsafe),
+        if value.is_none() {
+            return Ok(None);
         }
+        // Compiling has checked the text between the variables.
+        for part in &self.0 {
+            if let TemplatePart::Variable(variable, form) = part
+                && form.encoding != Some(Encoding::Percent)
+                && !is_settable_part(part, cx)
+            {
+                return Err(Unsafe { why: Why::QueryCharacters, variable: Some(variable) });
+            }
+        }
+        Ok(value)
     }
 
     /// The value for the request as JSON: that of its variable where it is one variable only, else text.
@@ -183,32 +214,71 @@ impl Template {
     pub(in crate::policy) fn render_value(
         &self,
         cx: &CheckContext<'_>,
-    ) -> Result<Option<Value>, Unsafe> {
+    ) -> Result<Option<Value>, Unsafe<'_>> {
         self.check_recorded(cx)?;
         let value = match &*self.0 {
-            // A mapping has a form here. The name of one of several does not.
-            [TemplatePart::Variable(variable, None)] if variable.is_ambiguous(cx) => {
-                return Err(Unsafe);
-            }
-            [TemplatePart::Variable(variable, None)] => variable.find_value(cx),
+            [TemplatePart::Variable(variable, form)] if form.is_bare() => value_of(variable, cx)?,
             parts => text_of(parts, cx)?.map(Value::String),
         };
         let Some(value) = value else { return Ok(None) };
-        let small = value.to_string().len() <= MAX_INJECTED_VALUE_BYTES;
-        if small && is_plain_value(&value) { Ok(Some(value)) } else { Err(Unsafe) }
+        if value.to_string().len() > MAX_INJECTED_VALUE_BYTES {
+            return Err(Why::Length.somewhere());
+        }
+        if is_plain_value(&value) { Ok(Some(value)) } else { Err(self.odd(cx, is_plain)) }
+    }
+}
+
+impl Why {
+    const fn of(self, variable: &TemplateVariable) -> Unsafe<'_> {
+        Unsafe { why: self, variable: Some(variable) }
+    }
+
+    const fn somewhere(self) -> Unsafe<'static> {
+        Unsafe { why: self, variable: None }
+    }
+}
+
+impl Unsafe<'_> {
+    /// The fault of the value, and the form to write in the document. It never quotes the value.
+    pub(in crate::policy) fn explain(self) -> String {
+        let name =
+            self.variable.map_or_else(|| String::from("it"), |own| format!("`{{{}}}`", own.name()));
+        let form = |words: &str| {
+            let name = self.variable.map_or_else(|| String::from("..."), TemplateVariable::name);
+            format!("write `{{{name}{words}}}`, and let the receiver decode it")
+        };
+        match self.why {
+            Why::NotRecorded => String::from("the record does not hold it"),
+            Why::Characters => {
+                format!("{name} has a character that cannot be sent as it is: {}", form("|percent"))
+            }
+            Why::QueryCharacters => {
+                format!(
+                    "{name} has a character that Envoy does not set in a query: {}",
+                    form("|base64url")
+                )
+            }
+            Why::Length => format!("it is longer than {MAX_INJECTED_VALUE_BYTES} bytes"),
+            Why::Elements => {
+                format!(
+                    "{name} is a list with an element that is empty or has a comma: {}",
+                    form("|json")
+                )
+            }
+            Why::Formless => {
+                format!("{name} is neither a text nor a list of texts: {}", form("|json"))
+            }
+            Why::Rounded => format!("{name} has a number with more digits than are known"),
+            Why::Ambiguous => format!("{name} is one of several: name one with `peer.trustDomain`"),
+        }
     }
 }
 
 /// True if Envoy sets a part in a query as it is. One that is percent-encoded on purpose is, and no other one may have a `%`: the
 /// upstream would decode it (P216).
 fn is_settable_part(part: &TemplatePart, cx: &CheckContext<'_>) -> bool {
-    match part {
-        TemplatePart::Text(_) | TemplatePart::Variable(_, Some(Encoding::Percent)) => true,
-        TemplatePart::Variable(..) => {
-            let own = text_of(std::slice::from_ref(part), cx);
-            own.is_ok_and(|own| own.is_none_or(|own| own.bytes().all(is_settable)))
-        }
-    }
+    let own = text_of(std::slice::from_ref(part), cx);
+    own.is_ok_and(|own| own.is_none_or(|own| own.bytes().all(is_settable)))
 }
 
 /// Text that cannot end a line of a log.
@@ -216,7 +286,7 @@ fn is_plain(text: &str) -> bool {
     !text.chars().any(|c| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}'))
 }
 
-/// True if every text in it is plain, names of members included, and every number what the token said.
+/// True if every text in it is plain, names of members included.
 fn is_plain_value(value: &Value) -> bool {
     match value {
         Value::String(text) => is_plain(text),
@@ -224,8 +294,7 @@ fn is_plain_value(value: &Value) -> bool {
         Value::Object(members) => {
             members.iter().all(|(name, value)| is_plain(name) && is_plain_value(value))
         }
-        Value::Number(number) => is_exact_number(number),
-        Value::Null | Value::Bool(_) => true,
+        Value::Null | Value::Bool(_) | Value::Number(_) => true,
     }
 }
 
@@ -234,37 +303,74 @@ const fn is_sendable(byte: u8) -> bool {
     matches!(byte, 0x20..=0x7e)
 }
 
-fn text_of(parts: &[TemplatePart], cx: &CheckContext<'_>) -> Result<Option<String>, Unsafe> {
+/// True if a header keeps the text as it is: no space at its ends.
+fn is_sent_as_it_is(text: &str) -> bool {
+    text.trim_matches(' ').len() == text.len() && text.bytes().all(is_sendable)
+}
+
+fn text_of<'t>(
+    parts: &'t [TemplatePart],
+    cx: &CheckContext<'_>,
+) -> Result<Option<String>, Unsafe<'t>> {
     let mut value = String::new();
     for part in parts {
         match part {
             TemplatePart::Text(text) => value.push_str(text),
-            TemplatePart::Variable(variable, encoding) => match one_line(variable.find(cx))? {
-                Some(text) => {
-                    value.push_str(&encoding.map_or(text.clone(), |own| own.write(&text)))
-                }
-                None => return Ok(None),
-            },
+            TemplatePart::Variable(variable, form) => {
+                let text = match form.json {
+                    true => json_of(variable, cx)?,
+                    false => one_line(variable.find(cx)).map_err(|why| why.of(variable))?,
+                };
+                let Some(text) = text else { return Ok(None) };
+                value.push_str(&form.encode(text));
+            }
         }
     }
     Ok(Some(value))
 }
 
-fn one_line(found: VariableValue<'_>) -> Result<Option<Cow<'_, str>>, Unsafe> {
-    match found {
-        VariableValue::Nothing => Ok(None),
-        VariableValue::One(text) => Ok(Some(text).filter(|text| !text.is_empty())),
+/// A variable as a value that may be of any kind. The name of one of several is none.
+fn value_of<'t>(
+    variable: &'t TemplateVariable,
+    cx: &CheckContext<'_>,
+) -> Result<Option<Value>, Unsafe<'t>> {
+    if variable.is_ambiguous(cx) {
+        return Err(Why::Ambiguous.of(variable));
+    }
+    match variable.find_value(cx) {
+        Some(value) if !is_exact(&value) => Err(Why::Rounded.of(variable)),
+        other => Ok(other),
+    }
+}
+
+/// A variable as JSON. Neither an empty text nor an empty list is a value.
+fn json_of<'t>(
+    variable: &'t TemplateVariable,
+    cx: &CheckContext<'_>,
+) -> Result<Option<String>, Unsafe<'t>> {
+    let is_empty = |value: &Value| {
+        value.as_str().is_some_and(str::is_empty) || value.as_array().is_some_and(Vec::is_empty)
+    };
+    let value = value_of(variable, cx)?.filter(|value| !is_empty(value));
+    Ok(value.map(|value| ascii_json(&value)))
+}
+
+fn one_line(found: VariableValue<'_>) -> Result<Option<String>, Why> {
+    let text = match found {
+        VariableValue::Nothing => return Ok(None),
+        VariableValue::One(text) => text.into_owned(),
         // An element with a comma would read as two.
         VariableValue::Several(texts)
             if texts.iter().any(|text| text.contains(',') || text.trim().is_empty()) =>
         {
-            Err(Unsafe)
+            return Err(Why::Elements);
         }
-        VariableValue::Several(texts) => {
-            Ok(Some(texts.join(",").into()).filter(|text: &Cow<'_, str>| !text.is_empty()))
-        }
-        VariableValue::Formless => Err(Unsafe),
-    }
+        VariableValue::Several(texts) => texts.join(","),
+        VariableValue::Formless => return Err(Why::Formless),
+        VariableValue::Rounded => return Err(Why::Rounded),
+        VariableValue::Ambiguous => return Err(Why::Ambiguous),
+    };
+    Ok(Some(text).filter(|text| !text.is_empty()))
 }
 
 fn take_literal(literal: &mut String) -> Option<TemplatePart> {
@@ -273,15 +379,12 @@ fn take_literal(literal: &mut String) -> Option<TemplatePart> {
 }
 
 /// Reads `{variable}` at the start of `text`; gives what follows it.
-fn take_variable(text: &str) -> Result<(TemplateVariable, Option<Encoding>, &str), TemplateError> {
+fn take_variable(text: &str) -> Result<(TemplateVariable, Form, &str), TemplateError> {
     let Some((whole, after)) = text.strip_prefix('{').and_then(|text| text.split_once('}')) else {
         let help = String::from("write `{{` and `}}` for braces that are text");
         return Err((String::from("a brace is not closed, or was not opened"), Some(help)));
     };
-    let (name, encoding) = match whole.rsplit_once('|') {
-        Some((name, encoding)) => (name, Some(Encoding::parse(encoding)?)),
-        None => (whole, None),
-    };
+    let (name, form) = Form::split(whole).map_err(|(message, help)| (message, Some(help)))?;
     if name == "decision.reason" {
         let help = "that of a denial is in the audit record and the proxy's metadata";
         return Err((String::from("an allow has no reason"), Some(String::from(help))));
@@ -298,27 +401,5 @@ fn take_variable(text: &str) -> Result<(TemplateVariable, Option<Encoding>, &str
         };
         return Err((format!("unknown variable `{{{name}}}`"), Some(help)));
     };
-    Ok((variable, encoding, after))
-}
-
-impl Encoding {
-    fn parse(name: &str) -> Result<Self, TemplateError> {
-        let found = ENCODINGS.iter().find(|(own, _)| *own == name);
-        found.map(|(_, encoding)| *encoding).ok_or_else(|| {
-            let help = String::from("known are: base64url, hex, percent");
-            (format!("unknown encoding `{name}`"), Some(help))
-        })
-    }
-
-    fn name(self) -> &'static str {
-        ENCODINGS.iter().find(|(_, own)| *own == self).map_or("", |(name, _)| *name)
-    }
-
-    fn write<'t>(self, text: &str) -> Cow<'t, str> {
-        match self {
-            Self::Base64Url => URL_SAFE_NO_PAD.encode(text).into(),
-            Self::Hex => text.bytes().map(|byte| format!("{byte:02x}")).collect::<String>().into(),
-            Self::Percent => utf8_percent_encode(text, NOT_UNRESERVED).to_string().into(),
-        }
-    }
+    Ok((variable, form, after))
 }

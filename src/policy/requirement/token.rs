@@ -6,7 +6,7 @@ use super::context::CheckContext;
 use super::missing::MissingData;
 use super::observation::ObservedValue;
 use super::peer::best_name;
-use super::requirement::{Explanation, Requirement, RequirementFailure, one_of};
+use super::requirement::{Explanation, Requirement, RequirementFailure, one_of, texts};
 use crate::authn::{Binding, NameFit, TokenIdentity, evidence_for_names, fit_names};
 use crate::document::policy::{BindingSpec, ScopeForm};
 use crate::evidence_level::EvidenceLevel;
@@ -16,10 +16,10 @@ use crate::policy::model::decision::{Needs, ProofNeed};
 use crate::policy::model::truth::Truth;
 use crate::reason::Reason;
 
-/// There is a token that the `TokenIssuer` document of this name vouches for. A rule names it always: a token of one issuer never
-/// meets a rule that was written for another (P53).
+/// There is a token that the `TokenIssuer` document of this name vouches for, or of one of these names. A rule names it always: a
+/// token of one issuer never meets a rule that was written for another (P53).
 #[derive(Clone, Debug)]
-pub(in crate::policy) struct TokenPresent(pub(in crate::policy) Arc<str>);
+pub(in crate::policy) struct TokenPresent(pub(in crate::policy) Arc<[Arc<str>]>);
 
 /// The token is bound in this way.
 #[derive(Clone, Debug)]
@@ -88,17 +88,19 @@ impl Requirement for TokenPresent {
     }
 
     fn failure(&self) -> RequirementFailure {
-        let holds = format!("there is a token of issuer `{}`", self.0);
-        let fails = format!("there is no token of issuer `{}`", self.0);
+        let issuers = one_of(&self.0);
+        let holds = format!("there is a token of issuer {issuers}");
+        let fails = format!("there is no token of issuer {issuers}");
         RequirementFailure::new(Reason::TokenMissing, holds, fails)
     }
 
     fn explain(&self, cx: &CheckContext<'_>) -> Explanation {
         let tokens = cx.subject.tokens().verified().into_iter().flatten();
         let names: Vec<_> = tokens.map(|token| token.issuer_name().to_owned()).collect();
-        let suggestion = format!("the request must carry a token of the issuer `{}`", self.0);
+        let suggestion =
+            format!("the request must carry a token of the issuer {}", one_of(&self.0));
         let found = ObservedValue::list(&names);
-        Explanation::new("token.issuers", vec![self.0.to_string()], found, suggestion)
+        Explanation::new("token.issuers", texts(&self.0), found, suggestion)
     }
 }
 

@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use super::context::CheckContext;
 use super::missing::RecordField;
 use crate::authn::TokenIdentity;
-use crate::json::is_exact_number;
+use crate::json::is_exact;
 
 /// A variable, such as `token.sub`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -14,6 +14,7 @@ pub(in crate::policy) enum TemplateVariable {
     TokenSubject,
     TokenClient,
     TokenIssuer,
+    TokenTenant,
     TokenId,
     /// By JSON pointer (RFC 6901).
     TokenClaim(Box<str>),
@@ -41,13 +42,18 @@ pub(in crate::policy) enum VariableValue<'a> {
     Several(Vec<String>),
     /// Something that has no form as one line of text.
     Formless,
+    /// A number of which not every digit is known.
+    Rounded,
+    /// One of several, and which is meant cannot be determined.
+    Ambiguous,
 }
 
 /// Variables without a parameter.
-const PLAIN: [(&str, TemplateVariable); 13] = [
+const PLAIN: [(&str, TemplateVariable); 14] = [
     ("token.sub", TemplateVariable::TokenSubject),
     ("token.client", TemplateVariable::TokenClient),
     ("token.iss", TemplateVariable::TokenIssuer),
+    ("token.tenant", TemplateVariable::TokenTenant),
     ("token.jti", TemplateVariable::TokenId),
     ("peer.spiffe", TemplateVariable::PeerSpiffe),
     ("peer.dns", TemplateVariable::PeerDns),
@@ -61,10 +67,11 @@ const PLAIN: [(&str, TemplateVariable); 13] = [
 ];
 
 /// Every form of a variable, for error messages.
-pub(in crate::policy) const FORMS: [&str; 15] = [
+pub(in crate::policy) const FORMS: [&str; 16] = [
     "token.sub",
     "token.client",
     "token.iss",
+    "token.tenant",
     "token.jti",
     "token.claims./pointer",
     "peer.spiffe",
@@ -109,6 +116,7 @@ impl TemplateVariable {
             Self::TokenSubject
                 | Self::TokenClient
                 | Self::TokenIssuer
+                | Self::TokenTenant
                 | Self::TokenId
                 | Self::TokenClaim(_)
         )
@@ -126,6 +134,7 @@ impl TemplateVariable {
             Self::TokenSubject
             | Self::TokenClient
             | Self::TokenIssuer
+            | Self::TokenTenant
             | Self::TokenId
             | Self::TokenClaim(_)
             | Self::PeerSpiffe
@@ -149,6 +158,7 @@ impl TemplateVariable {
             Self::TokenSubject
             | Self::TokenClient
             | Self::TokenIssuer
+            | Self::TokenTenant
             | Self::PeerSpiffe
             | Self::PeerTrustDomain
             | Self::RequestMethod
@@ -162,7 +172,7 @@ impl TemplateVariable {
 
     /// True if it has several values, and the one that is meant cannot be determined.
     pub(in crate::policy) fn is_ambiguous(&self, cx: &CheckContext<'_>) -> bool {
-        *self == Self::PeerTrustDomain && matches!(self.find(cx), VariableValue::Formless)
+        matches!(self.find(cx), VariableValue::Ambiguous)
     }
 
     /// Its value as JSON: a claim as it is, everything else as text or a list of texts.
@@ -176,6 +186,8 @@ impl TemplateVariable {
             VariableValue::Several(texts) if !texts.is_empty() => Some(texts.into()),
             VariableValue::Nothing
             | VariableValue::Formless
+            | VariableValue::Rounded
+            | VariableValue::Ambiguous
             | VariableValue::One(_)
             | VariableValue::Several(_) => None,
         }
@@ -188,6 +200,7 @@ impl TemplateVariable {
             Self::TokenSubject => cx.token.and_then(TokenIdentity::subject).into(),
             Self::TokenClient => cx.token.and_then(TokenIdentity::client).into(),
             Self::TokenIssuer => cx.token.map(TokenIdentity::issuer).into(),
+            Self::TokenTenant => cx.token.and_then(TokenIdentity::tenant).into(),
             Self::TokenId => cx.token.and_then(TokenIdentity::token_id).into(),
             Self::TokenClaim(pointer) => cx
                 .token
@@ -204,7 +217,7 @@ impl TemplateVariable {
             }
             // Which of several is meant cannot be determined, so no value may take its place.
             Self::PeerTrustDomain if cx.peer.is_some() && cx.peer_trust_domain().is_none() => {
-                VariableValue::Formless
+                VariableValue::Ambiguous
             }
             Self::PeerTrustDomain => cx.peer_trust_domain().into(),
             Self::RequestMethod => Some(cx.request.method.as_str()).into(),
@@ -230,6 +243,7 @@ fn of_claim(claim: &Value) -> VariableValue<'_> {
     match claim {
         Value::Null => VariableValue::Nothing,
         Value::Object(_) => VariableValue::Formless,
+        claim if !is_exact(claim) => VariableValue::Rounded,
         Value::Array(elements) => elements
             .iter()
             .map(|element| scalar_text(element).map(Cow::into_owned))
@@ -244,8 +258,6 @@ fn of_claim(claim: &Value) -> VariableValue<'_> {
 fn scalar_text(value: &Value) -> Option<Cow<'_, str>> {
     match value {
         Value::String(text) => Some(text.into()),
-        // `1e+20` is not what the token said.
-        Value::Number(number) if !is_exact_number(number) => None,
         Value::Number(number) => Some(number.to_string().into()),
         Value::Bool(bool) => Some(bool.to_string().into()),
         Value::Null | Value::Array(_) | Value::Object(_) => None,

@@ -10,7 +10,7 @@ use crate::authn::{Credential, PeerIdentity, Subject};
 use crate::clock::UnixTime;
 use crate::document::policy::{Entries, Texts};
 use crate::document::policy_suite::{CaseSpec, ExpectSpec, PolicySuiteSpec, QuestionSpec};
-use crate::document::{Code, Diagnostic, Document, Spanned, Spec};
+use crate::document::{Code, Diagnostic, Document, IssuerName, Spanned, Spec};
 use crate::policy::compile::env::sealed_by;
 use crate::request::RequestView;
 
@@ -34,7 +34,7 @@ impl Suite {
 
 fn known_issuer(document: &Document) -> Option<KnownIssuer<'_>> {
     let Spec::TokenIssuer(spec) = &document.spec else { return None };
-    Some(KnownIssuer::of(&document.metadata.name.value, spec.profile, &spec.issuer.value))
+    Some(KnownIssuer::of(&document.metadata.name.value, spec.profile, IssuerName::of(spec)))
 }
 
 impl<'a> SuiteCompiler<'a> {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::authn::{Credential, PeerIdentity, RejectedCookie, TokenIdentity};
 use crate::clock::UnixTime;
-use crate::document::{Code, Diagnostic, IssuerProfile, Origin, Spanned, closest};
+use crate::document::{Code, Diagnostic, IssuerName, IssuerProfile, Origin, Spanned, closest};
 use crate::reason::{Reason, Rejection};
 use crate::request::SealedNames;
 
@@ -28,12 +28,12 @@ pub(super) struct SuiteCompiler<'a> {
 }
 
 /// A `TokenIssuer` document, as far as suites refer to it.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct KnownIssuer<'a> {
     /// Its name.
     pub name: &'a str,
     /// The `iss` of its tokens; none where they may have any.
-    pub iss: Option<&'a str>,
+    pub iss: Option<IssuerName>,
 }
 
 /// A token of a fixture.
@@ -50,7 +50,7 @@ pub(super) enum Carried {
 
 impl<'a> KnownIssuer<'a> {
     /// Of a document of this `profile`, and with this `issuer`.
-    pub fn of(name: &'a str, profile: IssuerProfile, issuer: &'a str) -> Self {
+    pub fn of(name: &'a str, profile: IssuerProfile, issuer: IssuerName) -> Self {
         Self { name, iss: Some(issuer).filter(|_| profile != IssuerProfile::JwtSvid) }
     }
 }
@@ -90,7 +90,7 @@ impl<'a> SuiteCompiler<'a> {
         let issuers = self.issuers;
         let names: Vec<&str> = issuers.iter().map(|issuer| issuer.name).collect();
         self.known("TokenIssuer document", Code::UnknownIssuer, name, &names);
-        issuers.iter().find(|issuer| issuer.name == name.value).copied()
+        issuers.iter().find(|issuer| issuer.name == name.value).cloned()
     }
 
     pub(super) fn known(&mut self, what: &str, code: Code, name: &Spanned<String>, known: &[&str]) {

@@ -2,6 +2,8 @@
 
 use std::net::{IpAddr, SocketAddr};
 
+use serde_json::Value;
+
 use super::compiler::{Carried, NO_CREDENTIAL, SuiteCompiler};
 use crate::authn::{Binding, Credential, PeerFacts, PeerIdentity, RejectedCookie, TokenIdentity};
 use crate::document::Code;
@@ -141,11 +143,22 @@ impl<'a> SuiteCompiler<'a> {
         }
         let issuer = self.given(issuer.as_ref(), place, "issuer")?;
         let mut claims = claims.clone();
+        let known = self.issuer(issuer).and_then(|known| known.iss);
+        let exact = known.as_ref().filter(|name| !name.is_template());
         // As in every token that is verified.
-        if let Some(iss) = self.issuer(issuer).and_then(|known| known.iss) {
-            claims.entry("iss").or_insert_with(|| iss.into());
+        if let Some(name) = exact {
+            claims.entry("iss").or_insert_with(|| name.as_str().into());
         }
-        let token = TokenIdentity::assertion(&issuer.value, claims, (*binding).into());
+        let iss = claims.get("iss").and_then(Value::as_str).map(str::to_owned);
+        let tenant = known.as_ref().zip(iss.as_deref()).and_then(|(name, iss)| name.tenant(iss));
+        if let (Some(name), None) = (known.as_ref().filter(|name| name.is_template()), tenant) {
+            let message = "the token has no `iss` of a tenant of its issuer";
+            let help =
+                Some(format!("write an `iss` such as `{}` with a tenant filled in", name.as_str()));
+            self.error(Code::InvalidClaims, place, message, help);
+        }
+        let issuer = (issuer.value.as_str(), tenant);
+        let token = TokenIdentity::assertion_of_tenant(issuer, claims, (*binding).into());
         token
             .map(|token| Carried::Verified(Box::new(token)))
             .map_err(|why| self.error(Code::InvalidClaims, place, why.detail().to_owned(), None))

@@ -75,6 +75,63 @@ fn an_unsafe_value_denies_wherever_it_goes() {
     }
 }
 
+/// P465: a value of any kind has a form that a header carries, by choice; without one it denies, and the denial says what to write.
+#[test]
+fn a_header_carries_any_value_in_a_form_by_choice() {
+    let set = |form: &str| {
+        rules(&[&format!(
+            "{{ name: r, effect: allow, token: {{ issuer: corp }}, inject: {{ headers: {{ x: '{{token.claims./v{form}}}' }} }} }}"
+        )])
+    };
+    let mapping = json!({"z": 1, "a": ["Zo\u{eb}\r\n\u{0}\u{7f}", true, null, {"b": 1.5}]});
+    let text = r#"{"a":["Zo\u00eb\r\n\u0000\u007f",true,null,{"b":1.5}],"z":1}"#;
+    let percent = "%7B%22a%22%3A%5B%22%5Cud83d%5Cude00%22%5D%7D";
+    for (value, form, sent) in [
+        (json!("Zo\u{eb}"), "|percent", "Zo%C3%AB"),
+        (json!("Zo\u{eb}"), "|base64url", "Wm_Dqw"),
+        (json!("Zo\u{eb}"), "|rfc8187", "UTF-8''Zo%C3%AB"),
+        (json!("Zo\u{eb}"), "|json", r#""Zo\u00eb""#),
+        (json!("a\r\nb: c"), "|percent", "a%0D%0Ab%3A%20c"),
+        (json!(["a,b", ""]), "|json", r#"["a,b",""]"#),
+        (json!([]), "|json", ""),
+        (json!(""), "|json", ""),
+        (json!({}), "|json", "{}"),
+        (json!(true), "|json", "true"),
+        (json!(7), "|json|hex", "37"),
+        (json!({"a": ["\u{1f600}"]}), "|json|percent", percent),
+        (mapping, "|json", text),
+    ] {
+        let own = obligations(&set(form), json!({ "v": value }));
+        let found: Vec<_> = own.headers.iter().map(|own| own.value.as_str()).collect();
+        let expected: &[&str] = if sent.is_empty() { &[] } else { &[sent] };
+        assert_eq!(found, expected, "{value} {form}");
+    }
+    let denied = |form: &str, value: &Value| {
+        let subject = caller(None, Some(json!({ "v": value })));
+        match decide(&set(form), &subject, &get("/")) {
+            Decision::Allow(_) => panic!("{value} {form} is allowed"),
+            Decision::Deny(denial) => denial.rejection.to_string(),
+        }
+    };
+    for (value, form, says) in [
+        (json!("Zo\u{eb}"), "", "write `{token.claims./v|percent}`"),
+        (json!("a\r\nb"), "", "write `{token.claims./v|percent}`"),
+        (json!(" a"), "", "write `{token.claims./v|percent}`"),
+        (json!({"a": 1}), "", "write `{token.claims./v|json}`"),
+        (json!({"a": 1}), "|percent", "write `{token.claims./v|json}`"),
+        (json!(["a,b"]), "", "write `{token.claims./v|json}`"),
+        (json!([1e300]), "|json", "a number with more digits than are known"),
+        (
+            json!("\u{eb}".repeat(MAX_INJECTED_VALUE_BYTES / 2)),
+            "|percent",
+            "longer than 8192 bytes",
+        ),
+    ] {
+        let found = denied(form, &value);
+        assert!(found.contains(says) && !found.contains("Zo"), "{value} {form}: {found}");
+    }
+}
+
 /// P135: a parameter is set to nothing that Envoy answers 500 to: encoded, or denied.
 #[test]
 fn a_parameter_is_set_to_what_envoy_takes() {

@@ -9,6 +9,7 @@ mod encodings;
 pub(super) mod fixtures;
 mod generators;
 mod injection;
+mod issuers;
 mod kept;
 mod language;
 mod lints;

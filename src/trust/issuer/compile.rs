@@ -1,13 +1,13 @@
 //! From a `TokenIssuer` document to an [`Issuer`], with every problem reported.
 
-use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::places::places_of;
 use super::token_issuer::{Issuer, canonical_type};
 use crate::document::{
-    Attachments, Code, Diagnostic, Document, HumanDuration, IssuerProfile, Spanned, Spec,
-    TokenIssuerSpec, closest, has_placeholder, like_a_pattern, not_plain,
+    Attachments, Code, Diagnostic, Document, HumanDuration, IssuerName, IssuerProfile, Spanned,
+    Spec, TENANT, TokenIssuerSpec, closest, has_placeholder, like_a_pattern, not_plain,
 };
 use crate::limits::MAX_CLOCK_SKEW;
 use crate::spiffe::SpiffeId;
@@ -30,44 +30,47 @@ impl Issuer {
         spec: &TokenIssuerSpec,
         files: &Attachments,
         problems: &mut Vec<Diagnostic>,
-    ) -> Option<Self> {
-        IssuerCompiler { document, spec, files, problems }.issuer()
+    ) -> Vec<Self> {
+        IssuerCompiler { document, spec, files, problems }.parts().unwrap_or_default()
     }
 }
 
 /// Refuses two issuers whose tokens cannot be distinguished: the same `iss` in the same place (P53), or opaque tokens, which
 /// say nothing, in the same place.
 pub(in crate::trust) fn refuse_ambiguous(documents: &[Document], problems: &mut Vec<Diagnostic>) {
-    let (mut named, mut opaque) = (BTreeMap::new(), BTreeMap::new());
+    let mut before: Vec<(&str, IssuerName, &TokenIssuerSpec)> = Vec::new();
     for document in documents {
         let Spec::TokenIssuer(spec) = &document.spec else { continue };
-        let own = &document.metadata.name.value;
-        let mut clash = |first: &String, what: &str| {
+        let (own, iss) = (document.metadata.name.value.as_str(), IssuerName::of(spec));
+        let mut clash = |first: &str, what: &str| {
             let message = format!("{what} as the issuer `{first}`");
-            let help =
-                "merge the two documents, or give their tokens different places with `tokens`";
+            let help = "merge the two documents (one may have `keys` for JWTs and `introspection` for opaque tokens), or give their tokens \
+                different places with `tokens`";
             let span = document.origin.span(&spec.issuer);
             problems.push(Diagnostic::error(Code::DuplicateIssuer, span, message).help(help));
         };
         for place in places_of(spec) {
-            let first = *named.entry((spec.issuer.value.as_str(), place.clone())).or_insert(own);
-            if first != own {
+            // Two documents of one name are an error of their own.
+            let mut others = before
+                .iter()
+                .filter(|(name, _, other)| *name != own && places_of(other).contains(&place));
+            let opaque = |(_, _, other): &&(&str, IssuerName, &TokenIssuerSpec)| {
+                spec.introspection.is_some() && other.introspection.is_some()
+            };
+            if let Some((first, ..)) = others.clone().find(|(_, other, _)| other.overlaps(&iss)) {
                 clash(first, "issuer has the same `iss` and the same place for its tokens");
             }
-            if spec.introspection.is_none() {
-                continue;
-            }
-            let first = *opaque.entry(place).or_insert(own);
-            if first != own {
+            if let Some((first, ..)) = others.find(opaque) {
                 clash(first, "issuer has opaque tokens in the same place");
             }
         }
+        before.push((own, iss, spec));
     }
 }
 
 impl IssuerCompiler<'_> {
-    /// Checks every part even if an earlier one is wrong, so that all problems are reported at once.
-    fn issuer(mut self) -> Option<Issuer> {
+    /// Checks every setting even if an earlier one is wrong, so that all problems are reported at once.
+    fn parts(mut self) -> Option<Vec<Issuer>> {
         let iss = self.iss();
         let (audiences, clients) = (self.audiences(), self.clients_without_audience());
         self.judge_audiences();
@@ -82,11 +85,15 @@ impl IssuerCompiler<'_> {
         let places = self.places();
         let required_claims = self.required_claims();
         let (bind, dpop) = (self.bind(), self.dpop());
-        let keys = self.keys();
-        Some(Issuer {
-            name: self.document.metadata.name.value.clone(),
+        let parts = self.key_parts();
+        let name = &self.document.metadata.name.value;
+        let (iss, mut parts) = (iss?, parts?.into_iter());
+        let first = parts.next()?;
+        let issuer = Issuer {
+            name: name.clone(),
+            id: first.id(name),
             profile: self.spec.profile,
-            iss: iss?,
+            iss: first.iss(&iss),
             audiences: audiences?,
             clients_without_audience: clients,
             algorithms: algorithms?,
@@ -100,21 +107,34 @@ impl IssuerCompiler<'_> {
             binding: self.spec.binding,
             bind,
             token_use: self.spec.token_use,
-            dpop,
+            dpop: Arc::new(dpop),
             required_claims,
             denied_keys: values(&self.spec.deny_kids),
-            keys: keys?,
-        })
+            keys: first.keys,
+        };
+        let others = parts.map(|part| Issuer {
+            id: part.id(name),
+            iss: part.iss(&iss),
+            keys: part.keys,
+            ..issuer.clone()
+        });
+        let others: Vec<_> = others.collect();
+        Some(std::iter::once(issuer).chain(others).collect())
     }
 
-    fn iss(&mut self) -> Option<String> {
+    fn iss(&mut self) -> Option<IssuerName> {
+        self.judge_tenants()?;
         let iss = &self.spec.issuer;
         if iss.value.trim().is_empty() || iss.value.chars().any(char::is_control) {
             let message = "issuer is empty or not plain text";
             let help = "write the exact `iss` claim of its tokens";
             return self.refuse(Code::InvalidIssuer, iss, message, help);
         }
-        if let Some((why, help)) = never_an_issuer(&iss.value) {
+        let text = match self.spec.tenants {
+            Some(_) => iss.value.replace(TENANT, "tenant"),
+            None => iss.value.clone(),
+        };
+        if let Some((why, help)) = never_an_issuer(&text) {
             let message = format!("issuer `{}` {why}", iss.value.escape_debug());
             return self.refuse(Code::InvalidIssuer, iss, &message, &help);
         }
@@ -123,7 +143,7 @@ impl IssuerCompiler<'_> {
             let help = "write it as a SPIFFE ID without a path, such as `spiffe://prod.example`";
             return self.refuse(Code::InvalidIssuer, iss, message, help);
         }
-        Some(iss.value.clone())
+        Some(IssuerName::of(self.spec))
     }
 
     fn audiences(&mut self) -> Option<Vec<String>> {
@@ -157,7 +177,7 @@ impl IssuerCompiler<'_> {
     fn clients_without_audience(&mut self) -> Vec<String> {
         let Some(spec) = &self.spec.without_audience else { return Vec::new() };
         let clients = &spec.value.clients;
-        if self.spec.profile != IssuerProfile::Jwt {
+        if !self.spec.profile.may_lack_audience() {
             let message = "tokens of this `profile` always have an audience";
             self.error(Code::NoAudience, spec, message, "remove `withoutAudience`");
         }
@@ -182,7 +202,8 @@ impl IssuerCompiler<'_> {
     }
 
     fn algorithms(&mut self) -> Option<Vec<Algorithm>> {
-        if self.spec.introspection.is_some() && self.spec.algorithms.is_empty() {
+        let is_opaque = self.spec.introspection.is_some() && self.spec.keys.is_none();
+        if is_opaque && self.spec.algorithms.is_empty() {
             // An opaque token has no algorithm.
             return Some(Vec::new());
         }
@@ -224,13 +245,8 @@ impl IssuerCompiler<'_> {
 
     fn types(&mut self) -> Option<Vec<String>> {
         let Some(types) = &self.spec.types else {
-            let types: &[&str] = match self.spec.profile {
-                IssuerProfile::Jwt => &["jwt", "at+jwt"],
-                // SPIFFE JWT-SVID section 2.3.
-                IssuerProfile::JwtSvid => &["jwt", "jose"],
-                IssuerProfile::Kubernetes => &["jwt"],
-            };
-            return Some(types.iter().map(ToString::to_string).collect());
+            let types = self.spec.profile.defaults().types;
+            return Some(types.iter().map(|name| canonical_type(name)).collect());
         };
         if types.is_empty() {
             let message = "issuer has an empty list of `types`, so no token would be accepted";
@@ -282,12 +298,13 @@ impl IssuerCompiler<'_> {
                     .push(Diagnostic::warning(Code::LiteralPattern, span, message).help(help));
             }
         }
-        for pointer in self.spec.required_claims.iter().filter(|p| !p.value.starts_with('/')) {
+        let required = self.spec.required_claims.as_deref().unwrap_or_default();
+        for pointer in required.iter().filter(|p| !p.value.starts_with('/')) {
             let message = format!("`{}` is not a JSON pointer", pointer.value);
             let help = format!("write `/{}`", pointer.value);
             self.error(Code::InvalidPointer, pointer, &message, &help);
         }
-        values(&self.spec.required_claims)
+        values(required)
     }
 
     pub(super) fn error<T>(&mut self, code: Code, place: &Spanned<T>, message: &str, help: &str) {
@@ -315,7 +332,9 @@ fn never_an_issuer(text: &str) -> Option<(&'static str, String)> {
         return Some((why, exact.to_owned()));
     }
     if has_placeholder(text) || text.contains('*') || text.contains("/:") {
-        let help = format!("{exact}: of an issuer with several tenants, one document for each");
+        let help = format!(
+            "{exact}; of an issuer with several tenants write `{TENANT}` as a segment of the path, and name them with `tenants`"
+        );
         return Some(("has a placeholder", help));
     }
     if let Some(at) = text.find("/.well-known/") {

@@ -47,7 +47,7 @@ impl IssuerCompiler<'_> {
         }
     }
 
-    fn introspection(&mut self, spec: &IntrospectionSpec) -> Option<Introspection> {
+    pub(super) fn introspection(&mut self, spec: &IntrospectionSpec) -> Option<Introspection> {
         let url = self.endpoint(spec);
         let timeout = self.duration(spec.timeout.as_ref(), "timeout", DEFAULT_TIMEOUT);
         let cache_ttl = self.duration(spec.cache_ttl.as_ref(), "cacheTtl", DEFAULT_CACHE_TTL);

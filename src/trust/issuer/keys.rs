@@ -9,7 +9,7 @@ use rustls::pki_types::pem::PemObject as _;
 use super::compile::IssuerCompiler;
 use super::token_issuer::KeySource;
 use crate::document::{
-    ClientSpec, Code, Diagnostic, HumanDuration, IssuerProfile, KeysSpec, Source, Spanned,
+    ClientSpec, Code, Diagnostic, HumanDuration, IssuerProfile, KeysSpec, Source, Spanned, TENANT,
     has_placeholder,
 };
 use crate::limits::KEY_FETCH_TIMEOUT;
@@ -23,24 +23,14 @@ const DEFAULT_MAX_STALE: Duration = Duration::from_secs(24 * 60 * 60);
 const MIN_REFRESH: Duration = Duration::from_secs(10);
 
 impl IssuerCompiler<'_> {
-    pub(super) fn keys(&mut self) -> Option<KeySource> {
-        let spec = self.spec;
-        match (&spec.keys, &spec.introspection) {
-            (Some(keys), None) => self.published_keys(keys),
-            (None, Some(introspection)) => self.introspected(introspection),
-            (Some(_), Some(both)) => {
-                let message = "issuer has both `keys` and `introspection`";
-                let help = "keep `keys` for JWTs, or `introspection` for opaque tokens; an issuer of both kinds is two documents with different `tokens`";
-                self.refuse(Code::KeySource, both, message, help)
-            }
-            (None, None) => {
-                let help = "write `keys: { discovery: {} }`, or where else its keys are";
-                self.refuse(Code::KeySource, &spec.issuer, "issuer has no `keys`", help)
-            }
-        }
-    }
-
-    fn published_keys(&mut self, keys: &Spanned<KeysSpec>) -> Option<KeySource> {
+    /// The keys of the issuer, or of one of its tenants.
+    pub(super) fn published_keys(
+        &mut self,
+        keys: &Spanned<KeysSpec>,
+        tenant: Option<&str>,
+    ) -> Option<KeySource> {
+        let filled =
+            |text: &str| tenant.map_or_else(|| text.to_owned(), |own| text.replace(TENANT, own));
         let (url, discovery) = (&keys.value.url, &keys.value.discovery);
         let plaintext = keys.value.allow_plaintext;
         match (keys.value.sources().as_slice(), url, discovery) {
@@ -53,11 +43,11 @@ impl IssuerCompiler<'_> {
                 self.local_keys(source)
             }
             ([], Some(url), None) if keys.value.secrets.is_none() => {
-                let url = self.key_url(&url.value, url, plaintext);
+                let url = self.key_url(&filled(&url.value), url, plaintext);
                 self.remote_keys(&keys.value, url, None)
             }
             ([], None, Some(place)) if keys.value.secrets.is_none() => {
-                let issuer = self.spec.issuer.value.clone();
+                let issuer = filled(&self.spec.issuer.value);
                 if has_placeholder(&issuer) {
                     // The problem of the issuer says so.
                     return None;
@@ -188,9 +178,9 @@ impl IssuerCompiler<'_> {
     }
 
     const fn purpose(&self) -> KeyPurpose {
-        match self.spec.profile {
-            IssuerProfile::JwtSvid => KeyPurpose::JwtSvid,
-            IssuerProfile::Jwt | IssuerProfile::Kubernetes => KeyPurpose::Jwt,
+        match matches!(self.spec.profile, IssuerProfile::JwtSvid) {
+            true => KeyPurpose::JwtSvid,
+            false => KeyPurpose::Jwt,
         }
     }
 

@@ -8,6 +8,7 @@ mod kinds;
 mod place_checks;
 mod places;
 mod secrets;
+mod tenants;
 mod token_issuer;
 
 pub(super) use compile::refuse_ambiguous;

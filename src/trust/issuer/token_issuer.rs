@@ -3,21 +3,26 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::document::{BindingFloor, IssuerProfile, TokenKind, TokenUse};
+use crate::document::{
+    BindingFloor, HumanDuration, IssuerName, IssuerProfile, TokenKind, TokenUse,
+};
 use crate::evidence_level::EvidenceLevel;
 use crate::identity_map::IdentityMap;
 use crate::request::TokenPlace;
 use crate::trust::{Algorithm, DpopRules, Introspection, KeySet, RemoteKeys};
 
-/// A compiled `TokenIssuer` document.
-#[derive(Debug)]
+/// A compiled `TokenIssuer` document; one part of it, where tokens are verified in several ways.
+#[derive(Clone, Debug)]
 pub struct Issuer {
     /// The name of the document.
     pub name: String,
+    /// The name of the part: that of the document, but for a tenant with keys of its own (`corp/acme`) and for tokens that are no
+    /// JWTs beside those that are (`corp/introspection`).
+    pub id: String,
     /// The profile of its tokens.
     pub profile: IssuerProfile,
-    /// The `iss` of its tokens, compared exactly; for JWT-SVIDs the SPIFFE ID of the trust domain.
-    pub iss: String,
+    /// The `iss` of its tokens; for JWT-SVIDs the SPIFFE ID of the trust domain.
+    pub iss: IssuerName,
     /// The audiences that are ours; empty only where every token that counts has none.
     pub audiences: Vec<String>,
     /// The clients whose tokens count without an audience.
@@ -40,7 +45,7 @@ pub struct Issuer {
     pub bind: Option<TokenPeerBinding>,
     pub(super) token_use: TokenUse,
     /// The rules for proofs of possession of its tokens' keys.
-    pub dpop: DpopRules,
+    pub dpop: Arc<DpopRules>,
     /// Claims that every token has, by JSON pointer.
     pub required_claims: Vec<String>,
     pub(super) denied_keys: Vec<String>,
@@ -71,7 +76,7 @@ pub enum KeySource {
 impl Issuer {
     /// True if tokens with this `iss` are its.
     pub(in crate::trust) fn is_called(&self, iss: Option<&str>) -> bool {
-        self.profile != IssuerProfile::JwtSvid && Some(self.iss.as_str()) == iss
+        self.profile != IssuerProfile::JwtSvid && iss.is_some_and(|iss| self.iss.is(iss))
     }
 
     /// True if JWT-SVIDs with this `sub` are its.
@@ -80,6 +85,22 @@ impl Issuer {
             && sub
                 .and_then(|sub| sub.strip_prefix(self.iss.as_str()))
                 .is_some_and(|path| path.starts_with('/'))
+    }
+
+    /// The settings that its profile may have set, for people.
+    pub fn settings(&self) -> String {
+        let algorithms: Vec<_> = self.algorithms.iter().map(|own| own.as_str()).collect();
+        let list = |name: &str, values: &str| match values {
+            "" => String::new(),
+            values => format!("{name} {values}; "),
+        };
+        format!(
+            "{}{}{}maxLifetime {}",
+            list("algorithms", &algorithms.join(", ")),
+            list("types", &self.types.join(", ")),
+            list("requiredClaims", &self.required_claims.join(", ")),
+            HumanDuration::new(self.max_lifetime)
+        )
     }
 
     /// True if it signs with `algorithm`.

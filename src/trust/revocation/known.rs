@@ -4,7 +4,9 @@
 use super::entry::RevocationEntry;
 use super::list::AcceptedList;
 use super::target::{RevocationKind, RevocationTarget};
-use crate::document::{Code, Diagnostic, Document, IssuerProfile, Spec, closest, like_a_pattern};
+use crate::document::{
+    Code, Diagnostic, Document, IssuerName, IssuerProfile, Spec, closest, like_a_pattern,
+};
 use crate::spiffe::SpiffeId;
 use crate::trust::domain::TrustDomain;
 use crate::trust::issuer::{Issuer, KeySource};
@@ -13,7 +15,7 @@ use crate::trust::name::CanonicalName;
 /// The issuers and authorities of the documents, for lists that are read beside them.
 #[derive(Clone, Debug, Default)]
 pub struct KnownIssuers {
-    issuers: Vec<String>,
+    issuers: Vec<IssuerName>,
     authorities: Vec<CanonicalName>,
 }
 
@@ -74,7 +76,7 @@ pub(in crate::trust) fn lints_about(
 impl KnownIssuers {
     pub(in crate::trust) fn of(domains: &[TrustDomain], issuers: &[Issuer]) -> Self {
         Self {
-            issuers: issuers.iter().map(|issuer| issuer.iss.to_owned()).collect(),
+            issuers: issuers.iter().map(|issuer| issuer.iss.clone()).collect(),
             authorities: domains.iter().flat_map(TrustDomain::issuer_names).collect(),
         }
     }
@@ -85,7 +87,7 @@ impl KnownIssuers {
             let name = CanonicalName::of_certificate(name);
             !self.authorities.is_empty() && !self.authorities.contains(&name)
         };
-        let issuers = list.issuers.iter().filter(|issuer| !self.issuers.contains(issuer));
+        let issuers = list.issuers.iter().filter(|iss| !self.issuers.iter().any(|own| own.is(iss)));
         issuers.chain(list.certificate_issuers.iter().filter(is_unknown)).cloned().collect()
     }
 }
@@ -97,7 +99,8 @@ impl<'a> KnownTargets<'a> {
             domains.iter().filter_map(|domain| domain.spiffe.as_ref()).map(|name| name.as_str());
         let of_tokens = issuers.iter().filter(|issuer| issuer.profile == IssuerProfile::JwtSvid);
         // The `iss` of JWT-SVIDs is the trust domain as a SPIFFE ID.
-        let of_tokens = of_tokens.filter_map(|issuer| issuer.iss.strip_prefix("spiffe://"));
+        let of_tokens =
+            of_tokens.filter_map(|issuer| issuer.iss.as_str().strip_prefix("spiffe://"));
         Self { issuers, authorities, workloads: of_peers.chain(of_tokens).collect() }
     }
 
@@ -122,7 +125,8 @@ impl<'a> KnownTargets<'a> {
 
     fn issuer(&self, iss: &str) -> Option<EntryLint> {
         let known: Vec<&str> = self.issuers.iter().map(|issuer| issuer.iss.as_str()).collect();
-        (!known.contains(&iss)).then(|| EntryLint {
+        let is_known = self.issuers.iter().any(|issuer| issuer.iss.is(iss));
+        (!is_known).then(|| EntryLint {
             code: Code::UnknownIssuer,
             field: "issuer",
             message: format!("no `TokenIssuer` document has the issuer `{iss}`"),
@@ -145,9 +149,11 @@ impl<'a> KnownTargets<'a> {
     /// Keys that are fetched are not known here.
     fn key(&self, target: &RevocationTarget) -> Option<EntryLint> {
         let RevocationTarget::OfIssuer(RevocationKind::Key, iss, kid) = target else { return None };
-        let issuer = self.issuers.iter().find(|issuer| issuer.iss == **iss)?;
-        let KeySource::Local(keys) = &issuer.keys else { return None };
-        (!keys.has(kid)).then(|| EntryLint {
+        let mut sources = self.issuers.iter().filter(|issuer| issuer.iss.is(iss)).peekable();
+        sources.peek()?;
+        let lacks_it =
+            |issuer: &Issuer| matches!(&issuer.keys, KeySource::Local(keys) if !keys.has(kid));
+        sources.all(lacks_it).then(|| EntryLint {
             code: Code::UnknownKey,
             field: "kid",
             message: format!("no key of `{iss}` is called `{kid}`"),

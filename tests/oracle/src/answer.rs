@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::documents::{Document, duration_of};
 use crate::path::{self, HostFit, header_key};
 use crate::rules::{self, Facts, Match, Verdict};
-use crate::token::{Binding, Place};
+use crate::token::{Binding, Place, Token};
 use crate::value::Value;
 use crate::{Decision, Identity, Judged, Reason, Request, World, outside};
 
@@ -129,7 +129,9 @@ pub fn changes(facts: &Facts<'_>, m: &Match<'_>) -> Judged<Option<Changes>> {
     changes.never.extend(removed);
     parameters.extend(remove.texts("query"));
     let wanted = m.rule.get("token").map(|t| facts.world.documents.whole("tokens", t));
-    if let Some(token) = wanted.and_then(|w| facts.token(w.text_of("issuer")?)).filter(|_| remove.is_true("token")) {
+    // 6.34 Those of all its issuers go.
+    let issuers = wanted.map(|w| w.one_or_more("issuer")).unwrap_or_default();
+    for token in issuers.iter().filter_map(|issuer| facts.token(issuer)).filter(|_| remove.is_true("token")) {
         for place in std::iter::once(&token.place).chain(&token.copies) {
             match place {
                 Place::Authorization => drop(changes.never.insert("authorization".to_owned())),
@@ -376,9 +378,10 @@ pub(crate) fn challenge(
     let rules = rule.and_then(|(p, _)| world.documents.named("Policy", p)?.spec.get("rules")?.list());
     let found = rules.unwrap_or_default().iter().find(|r| rule.is_some_and(|(_, n)| r.text_of("name") == Some(n)));
     let wanted = found.and_then(|r| r.get("token")).map(|t| world.documents.whole("tokens", t)).unwrap_or(Value::Null);
+    let issuers = wanted.one_or_more("issuer");
     // The closest rule asks for a key, and the token that came is bound to none.
     let wants_key = reason == "binding_unavailable" && wanted.text_of("binding") == Some("dpop");
-    let without = identity.tokens.iter().any(|t| Some(t.issuer.as_str()) == wanted.text_of("issuer") && t.binding != Binding::Dpop);
+    let without = identity.tokens.iter().any(|t| issuers.contains(&t.issuer) && t.binding != Binding::Dpop);
     // The caller uses it; or the issuer that its token names has `binding: dpop`, or any issuer where no token came.
     let has_floor = |i: &Document| i.spec.text_of("binding") == Some("dpop");
     let shown = &identity.shown;
@@ -399,10 +402,9 @@ pub(crate) fn challenge(
     }
     if reason == "scope_missing" {
         // If `anyScope` fails, no list of scopes would help.
-        let token = identity.tokens.iter().find(|t| Some(t.issuer.as_str()) == wanted.text_of("issuer"));
-        let has = |scope: &String| token.is_some_and(|t| t.scopes().contains(scope));
         let all = wanted.texts("scopes");
-        let scopes = if all.iter().all(has) { String::new() } else { all.join(" ") };
+        let has_all = |t: &&Token| all.iter().all(|scope| t.scopes().contains(scope));
+        let scopes = if identity.tokens.iter().filter(|t| issuers.contains(&t.issuer)).any(|t| has_all(&t)) { String::new() } else { all.join(" ") };
         parameters.extend((!scopes.is_empty()).then(|| ("scope".to_owned(), scopes)));
     }
     if matches!(reason, "acr_insufficient" | "auth_too_old") {

@@ -243,12 +243,12 @@ impl Scope<'_, '_> {
             "client" => map(vec![("address", facts.client.map(|a| Value::of(a.to_string())))]),
             "context" => Value::Map(request.context.iter().map(|(n, v)| (n.clone(), Value::of(v))).collect()),
             "token" => {
-                let wanted = self.m.rule.get("token").map(|t| facts.world.documents.whole("tokens", t));
-                let Some(token) = wanted.and_then(|w| facts.token(w.text_of("issuer")?)) else { return Err(Fault::Unknown) };
+                let Some(token) = self.m.issuer.as_ref().and_then(|issuer| facts.token(issuer)) else { return Err(Fault::Unknown) };
                 map(vec![
                     ("sub", token.claims.get("sub").cloned()),
                     ("client", token.client().map(Value::of)),
                     ("iss", Some(Value::of(&token.iss))),
+                    ("tenant", facts.world.documents.named("TokenIssuer", &token.issuer).and_then(|d| d.tenant(&token.iss)?).map(Value::Text)),
                     ("jti", token.claims.get("jti").cloned()),
                     ("scopes", Some(texts(&token.scopes()))),
                     ("audiences", Some(texts(&token.audiences()))),

@@ -279,7 +279,7 @@ pub fn checks(facts: &Facts<'_>, m: &Match<'_>) -> Judged<Vec<Check>> {
         }
     }
     if let Some(wanted) = rule.get("token").map(|t| documents.whole("tokens", t)) {
-        let token = facts.token(wanted.text_of("issuer").unwrap_or_default());
+        let token = m.issuer.as_ref().and_then(|issuer| facts.token(issuer));
         checks.push((70, "token_missing", Three::of(token.is_some())));
         if let Some(token) = token {
             token_checks(facts, &wanted, token, &mut checks);

@@ -16,6 +16,58 @@ pub struct Document {
     pub spec: Value,
 }
 
+impl Document {
+    /// 5.52 The tenant that an `iss` of this issuer names (none where it has no tenants); nothing where it is of another issuer.
+    pub fn tenant(&self, iss: &str) -> Option<Option<String>> {
+        let own = self.spec.text_of("issuer")?;
+        let tenants = self.spec.texts("tenants");
+        if tenants.is_empty() {
+            return (own == iss).then_some(None);
+        }
+        let (before, after) = own.split_once("{tenant}")?;
+        let tenant = iss.strip_prefix(before)?.strip_suffix(after)?;
+        let plain = tenant.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._~".contains(&b));
+        let segment = plain && (1..=128).contains(&tenant.len()) && tenant.chars().any(|c| c != '.');
+        let allowed = tenants.iter().any(|t| match t.split_once('*') {
+            None => t == tenant,
+            Some((a, b)) => tenant.len() > a.len() + b.len() && tenant.starts_with(a) && tenant.ends_with(b),
+        });
+        (segment && allowed).then(|| Some(tenant.to_owned()))
+    }
+}
+
+/// 3.9 What the profile of an issuer sets where its document says nothing.
+fn with_profile(spec: Value) -> Value {
+    let Value::Map(mut members) = spec else { return spec };
+    let profile = members.iter().find(|(n, _)| n == "profile").and_then(|(_, v)| v.text()).unwrap_or_default().to_owned();
+    let (types, claims, hours) = match profile.as_str() {
+        "keycloak" => ("JWT at+jwt", "/typ", 24),
+        "entra" => ("JWT", "/tid", 24),
+        "okta" => ("JWT at+jwt", "/cid", 24),
+        "auth0" => ("JWT at+jwt", "", 24),
+        "cognito" => ("JWT", "/token_use /client_id", 24),
+        "google" => ("JWT", "", 1),
+        "githubActions" => ("JWT", "/repository /job_workflow_ref", 1),
+        "kubernetes" => ("JWT", "", 24),
+        _ => return Value::Map(members),
+    };
+    let has = |name: &str| members.iter().any(|(n, _)| n == name);
+    if has("introspection") && !has("keys") {
+        return Value::Map(members);
+    }
+    let list = |texts: &str| Value::List(texts.split_whitespace().map(Value::of).collect());
+    let defaults = [
+        ("keys", Value::Map(vec![("discovery".to_owned(), Value::Map(Vec::new()))])),
+        ("algorithms", list("RS256")),
+        ("types", list(types)),
+        ("requiredClaims", list(claims)),
+        ("maxLifetime", Value::of(format!("{hours}h"))),
+    ];
+    let missing: Vec<_> = defaults.into_iter().filter(|(name, _)| !has(name)).collect();
+    members.extend(missing.into_iter().map(|(name, value)| (name.to_owned(), value)));
+    Value::Map(members)
+}
+
 /// 3.1 All documents by kind. Their order never matters: each kind is sorted by name.
 #[derive(Debug, Clone, Default)]
 pub struct Documents {
@@ -36,7 +88,7 @@ impl Documents {
             list.push(Document {
                 name: metadata.text_of("name").unwrap_or_default().to_owned(),
                 annotations: metadata.get("annotations").cloned().unwrap_or(Value::Null),
-                spec: value.get("spec").cloned().unwrap_or(Value::Null),
+                spec: with_profile(value.get("spec").cloned().unwrap_or(Value::Null)),
             });
             list.sort_by(|a, b| a.name.cmp(&b.name));
         }

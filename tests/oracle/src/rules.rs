@@ -141,6 +141,8 @@ pub struct Match<'a> {
     pub fit: (HostFit, PathFit, bool, bool),
     /// The captures of its template's names.
     pub captures: Vec<(String, String)>,
+    /// 6.34 The issuer whose token counts.
+    pub issuer: Option<String>,
 }
 
 impl Match<'_> {
@@ -194,7 +196,7 @@ pub(crate) fn about<'a>(facts: &Facts<'a>, policy: &'a Document, rule: &'a Value
         true => (PathFit::default(), Vec::new()),
         false => paths.iter().filter_map(|t| path::template(t, &facts.path)).max_by(|a, b| a.0.cmp(&b.0))?,
     };
-    Some(Match { policy, rule, fit: (host, path, !methods.is_empty(), ports.is_some()), captures })
+    Some(Match { policy, rule, fit: (host, path, !methods.is_empty(), ports.is_some()), captures, issuer: None })
 }
 
 /// 6.26 A rule in shadow mode that matched, or of which it cannot be determined.
@@ -238,7 +240,9 @@ pub(crate) fn narrowest<'a, 'b>(rules: impl Iterator<Item = &'b Weighed<'a>>) ->
 where
     'a: 'b,
 {
-    rules.max_by(|(a, _), (b, _)| a.fit.cmp(&b.fit).then(b.name().cmp(&a.name())))
+    // 6.34 Of one rule with several tokens the first speaks.
+    let all: Vec<_> = rules.collect();
+    all.into_iter().rev().max_by(|(a, _), (b, _)| a.fit.cmp(&b.fit).then(b.name().cmp(&a.name())))
 }
 
 /// 6.29 How far a rule got, by the places of the table: its first check that fails, else its first one that cannot be determined.
@@ -263,7 +267,7 @@ pub(crate) fn verdict(rules: &[&Weighed<'_>], cookies: bool) -> (Outcome, Option
         return (Outcome::Deny("eval_error"), Some(m.name()), None);
     }
     if let Some((m, _)) = among(false, Holds) {
-        let at = rules.iter().position(|w| w.0.name() == m.name());
+        let at = rules.iter().position(|w| w.0.name() == m.name() && w.0.issuer == m.issuer);
         return (Outcome::Allow, Some(m.name()), at);
     }
     let near = rules.iter().copied().filter(|w| !w.0.denies() && !cookies);
@@ -280,7 +284,12 @@ pub fn judged<'a>(facts: &Facts<'a>) -> Judged<Vec<Weighed<'a>>> {
     let mut all = Vec::new();
     for policy in facts.world.documents.of("Policy") {
         for rule in policy.spec.get("rules").and_then(Value::list).unwrap_or_default() {
-            if let Some(m) = about(facts, policy, rule) {
+            let Some(m) = about(facts, policy, rule) else { continue };
+            // 6.34 Each token of the rule's issuers that is shown is looked at on its own, in the order of the list.
+            let wanted = rule.get("token").map(|t| facts.world.documents.whole("tokens", t).one_or_more("issuer")).unwrap_or_default();
+            let shown: Vec<_> = wanted.iter().filter(|issuer| facts.token(issuer).is_some()).map(|i| Some(i.clone())).collect();
+            for issuer in if shown.is_empty() { vec![None] } else { shown } {
+                let m = Match { issuer, ..m.clone() };
                 let checks = checks(facts, &m)?;
                 all.push((m, checks));
             }
@@ -306,11 +315,11 @@ pub fn evaluate<'a>(facts: &Facts<'a>) -> Judged<Verdict<'a>> {
     let mut counting: Vec<&Weighed<'a>> = all.iter().filter(|w| !shadow(w)).collect();
     let refused = &facts.identity.refused;
     let cookie_reason = refused.first().map(|r| r.reason);
-    let issuer = |w: &Weighed<'_>| {
-        let token = w.0.rule.get("token").map(|t| facts.world.documents.whole("tokens", t))?;
-        token.text_of("issuer").map(str::to_owned)
+    let issuers = |w: &Weighed<'_>| {
+        let token = w.0.rule.get("token").map(|t| facts.world.documents.whole("tokens", t));
+        token.map(|t| t.one_or_more("issuer")).unwrap_or_default()
     };
-    let of_cookie = |w: &Weighed<'_>| issuer(w).is_some_and(|i| refused.iter().any(|r| r.issuers.contains(&i)));
+    let of_cookie = |w: &Weighed<'_>| issuers(w).iter().any(|i| refused.iter().any(|r| r.issuers.contains(i)));
     if let Some(reason) = cookie_reason {
         // 6.33 A refused cookie: only allow rules that say so, that ask for no token of its issuers; and no deny rule may look at one.
         let takes = |w: &Weighed<'_>| w.0.rule.text_of("rejectedCookies") == Some("ignored") && !of_cookie(w);
@@ -323,7 +332,14 @@ pub fn evaluate<'a>(facts: &Facts<'a>) -> Judged<Verdict<'a>> {
     let (outcome, rule, chosen) = verdict(&counting, cookie_reason.is_some());
     let chosen = chosen.and_then(|at| counting.get(at)).map(|w| w.0.clone());
     let mut shadows = Vec::new();
-    for w in all.iter().filter(shadow) {
+    // 6.34 Of one rule with several tokens the best result counts, and of equal ones the first.
+    let result = |w: &Weighed<'_>| Three::all(w.1.iter().map(|(_, _, r)| *r));
+    let better = |a: Three, b: Three| a != b && Three::any([a, b]) == a;
+    let best = |(at, w): &(usize, &Weighed<'_>)| {
+        let same = all.iter().enumerate().filter(|(_, o)| o.0.name() == w.0.name());
+        same.clone().all(|(i, o)| !better(result(o), result(w)) && (result(o) != result(w) || i >= *at))
+    };
+    for w in all.iter().enumerate().filter(best).map(|(_, w)| w).filter(shadow) {
         // One that does not take refused cookies would not count either.
         if cookie_reason.is_some() && !w.0.denies() && w.0.rule.text_of("rejectedCookies") != Some("ignored") {
             continue;
@@ -333,7 +349,7 @@ pub fn evaluate<'a>(facts: &Facts<'a>) -> Judged<Verdict<'a>> {
             shadows.push(Shadow { rule: w.0.name(), unknown: true, changes: allows(facts, &counting)? });
             continue;
         }
-        let result = Three::all(w.1.iter().map(|(_, _, r)| *r));
+        let result = result(w);
         if result != Fails {
             let with: Vec<&Weighed<'a>> = counting.iter().copied().chain([w]).collect();
             let changes = allows(facts, &with)? != allows(facts, &counting)?;

@@ -49,7 +49,30 @@ pub(crate) fn read(text: &str) -> Option<(Value, Value)> {
 }
 
 /// 5.56 Algorithm, type, key, signature. The `kid` of the key that verified it.
-pub(crate) fn verify(world: &World, issuer: &Document, text: &str, header: &Value) -> Judged<Result<Vec<String>, Reason>> {
+pub(crate) fn verify(world: &World, issuer: &Document, text: &str, header: &Value, iss: &str) -> Judged<Result<Vec<String>, Reason>> {
+    // 5.57 `keys`, then each of `moreKeys`: the reason that says most about keys counts.
+    let more = issuer.spec.get("moreKeys").and_then(Value::list).unwrap_or_default();
+    let mut first = verify_with(world, issuer, issuer.spec.get("keys").unwrap_or(&Value::Null), text, header, iss)?;
+    for keys in more {
+        let says = |reason: Reason| ["key_unknown", "keys_stale", "token_alg", "signature_invalid"].iter().position(|r| *r == reason);
+        let Err(why) = first else { break };
+        let Some(rank) = says(why) else { break };
+        match verify_with(world, issuer, keys, text, header, iss)? {
+            Err(other) if says(other).is_some_and(|own| own <= rank) => {}
+            other => first = other,
+        }
+    }
+    Ok(first)
+}
+
+fn verify_with(
+    world: &World,
+    issuer: &Document,
+    keys: &Value,
+    text: &str,
+    header: &Value,
+    iss: &str,
+) -> Judged<Result<Vec<String>, Reason>> {
     let spec = &issuer.spec;
     let alg = header.text_of("alg").unwrap_or_default();
     if !spec.texts("algorithms").iter().any(|a| a == alg) {
@@ -65,7 +88,6 @@ pub(crate) fn verify(world: &World, issuer: &Document, text: &str, header: &Valu
     if !types.iter().any(|t| bare(t) == bare(header.text_of("typ").unwrap_or("JWT"))) {
         return Ok(Err("token_type"));
     }
-    let keys = spec.get("keys").cloned().unwrap_or(Value::Null);
     let kid = header.text_of("kid");
     let mut set: Vec<Value> = Vec::new();
     for secret in keys.get("secrets").and_then(Value::list).unwrap_or_default() {
@@ -79,8 +101,11 @@ pub(crate) fn verify(world: &World, issuer: &Document, text: &str, header: &Valu
         set.push(Value::Map(members));
     }
     if set.is_empty() {
-        let place = ["file", "url"].iter().find_map(|k| keys.text_of(k)).map(str::to_owned);
-        let place = place.unwrap_or_else(|| format!("discovery:{}", spec.text_of("issuer").unwrap_or_default()));
+        // 5.57 With `{tenant}` in the address, or `discovery`, those of the tenant alone.
+        let tenant = issuer.tenant(iss).flatten();
+        let filled = |text: &str| tenant.as_ref().map_or_else(|| text.to_owned(), |t| text.replace("{tenant}", t));
+        let place = ["file", "url"].iter().find_map(|k| keys.text_of(k)).map(filled);
+        let place = place.unwrap_or_else(|| format!("discovery:{}", filled(spec.text_of("issuer").unwrap_or_default())));
         let found = keys.text_of("inline").map(|t| t.as_bytes().to_vec()).or_else(|| world.files.get(&place).cloned());
         let Some(bytes) = found else { return Ok(Err("keys_stale")) };
         let read = Value::json(&bytes, 16).ok_or_else(|| outside("a key set that is no JSON"))?;

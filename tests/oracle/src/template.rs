@@ -16,8 +16,7 @@ pub(crate) enum Rendered {
 
 /// 8.7 The value of a variable; none where it is not there.
 pub(crate) fn variable(name: &str, facts: &Facts<'_>, m: &Match<'_>) -> Judged<Result<Option<Value>, ()>> {
-    let wanted = m.rule.get("token").map(|t| facts.world.documents.whole("tokens", t));
-    let token = wanted.and_then(|w| facts.token(w.text_of("issuer")?));
+    let token = m.issuer.as_ref().and_then(|issuer| facts.token(issuer));
     let peer = facts.peer();
     let list = |l: &[String]| Some(Value::List(l.iter().map(Value::of).collect()));
     let (policy, rule) = m.name();
@@ -25,6 +24,7 @@ pub(crate) fn variable(name: &str, facts: &Facts<'_>, m: &Match<'_>) -> Judged<R
         "token.sub" => token.and_then(|t| t.claims.get("sub").cloned()),
         "token.jti" => token.and_then(|t| t.claims.get("jti").cloned()),
         "token.client" => token.and_then(|t| t.client().map(Value::Text)),
+        "token.tenant" => token.and_then(|t| Some(Value::Text(facts.world.documents.named("TokenIssuer", &t.issuer)?.tenant(&t.iss)??))),
         "token.iss" => token.and_then(|t| t.claims.get("iss").cloned()),
         "peer.spiffe" => peer.and_then(|p| p.spiffe.clone().map(Value::Text)),
         "peer.dns" => peer.and_then(|p| list(&p.dns)).filter(|l| *l != Value::List(Vec::new())),
@@ -73,9 +73,45 @@ pub fn base64url(bytes: &[u8]) -> String {
     out
 }
 
-/// 8.10 `{name|base64url}`, `{name|hex}`, `{name|percent}`.
+/// 8.10 A value as JSON in visible ASCII. None for a number that may have been rounded.
+fn as_json(value: &Value) -> Judged<Option<String>> {
+    let inside = |list: Vec<Option<String>>| list.into_iter().collect::<Option<Vec<_>>>().map(|l| l.join(","));
+    Ok(match value {
+        Value::Null => Some("null".to_owned()),
+        Value::Bool(b) => Some(b.to_string()),
+        Value::Number(_) => as_text(value, true)?,
+        Value::Text(text) => Some(json_text(text)),
+        Value::List(list) => inside(list.iter().map(as_json).collect::<Judged<_>>()?).map(|l| format!("[{l}]")),
+        Value::Map(map) => {
+            let mut map: Vec<_> = map.iter().collect();
+            map.sort_by(|a, b| a.0.cmp(&b.0));
+            let member = |(n, v): &(String, Value)| Ok(as_json(v)?.map(|v| format!("{}:{v}", json_text(n))));
+            inside(map.into_iter().map(member).collect::<Judged<_>>()?).map(|l| format!("{{{l}}}"))
+        }
+    })
+}
+
+fn json_text(text: &str) -> String {
+    let mut out = String::from('"');
+    for c in text.chars() {
+        match c {
+            '"' | '\\' => out.extend(['\\', c]),
+            '\u{8}' => out.push_str("\\b"),
+            '\t' => out.push_str("\\t"),
+            '\n' => out.push_str("\\n"),
+            '\u{c}' => out.push_str("\\f"),
+            '\r' => out.push_str("\\r"),
+            ' '..='~' => out.push(c),
+            c => out.extend(c.encode_utf16(&mut [0; 2]).iter().map(|unit| format!("\\u{unit:04x}"))),
+        }
+    }
+    out + "\""
+}
+
+/// 8.10 `{name|base64url}`, `{name|hex}`, `{name|percent}`, `{name|rfc8187}`.
 pub(crate) fn encoded(text: String, encoding: Option<&str>) -> String {
     match encoding {
+        Some("rfc8187") => format!("UTF-8''{}", encoded(text, Some("percent"))),
         Some("base64url") => base64url(text.as_bytes()),
         Some("hex") => text.bytes().map(|b| format!("{b:02x}")).collect(),
         Some("percent") => text
@@ -116,14 +152,21 @@ pub(crate) fn render(template: &str, facts: &Facts<'_>, m: &Match<'_>, in_query:
             text.push_str(&part);
             continue;
         }
-        let (name, encoding) = part.split_once('|').map_or((part.as_str(), None), |(n, e)| (n, Some(e)));
+        let mut words = part.split('|');
+        let name = words.next().unwrap_or_default();
+        let (json, others): (Vec<&str>, Vec<&str>) = words.partition(|w| *w == "json");
+        let encoding = others.first().copied();
         let value = match variable(name, facts, m)? {
             Err(()) => return Ok(Rendered::Unsendable),
             Ok(None | Some(Value::Null)) => return Ok(Rendered::Absent),
             Ok(Some(value)) => value,
         };
-        let Some(value) = as_text(&value, false)? else { return Ok(Rendered::Unsendable) };
         // Neither an empty text nor an empty list is a value.
+        if value.text() == Some("") || value.list().is_some_and(<[Value]>::is_empty) {
+            return Ok(Rendered::Absent);
+        }
+        let text_form = if json.is_empty() { as_text(&value, false)? } else { as_json(&value)? };
+        let Some(value) = text_form else { return Ok(Rendered::Unsendable) };
         if value.is_empty() {
             return Ok(Rendered::Absent);
         }

@@ -168,6 +168,11 @@ impl Value {
         list.iter().filter_map(|v| v.text().map(str::to_owned)).collect()
     }
 
+    /// The one text under a name, or the texts of the list there.
+    pub fn one_or_more(&self, name: &str) -> Vec<String> {
+        self.text_of(name).map_or_else(|| self.texts(name), |one| vec![one.to_owned()])
+    }
+
     /// The text under a name.
     pub fn text_of(&self, name: &str) -> Option<&str> {
         self.get(name).and_then(Value::text)

@@ -219,7 +219,7 @@ async fn a_rotation_denies_no_good_token() {
                 finds(&cache, &trust, kid).await
             })
         });
-        let found = futures_util::future::join_all(good).await;
+        let found = join_all(good).await;
         let denied = found.into_iter().filter(|found| !*found.as_ref().unwrap()).count();
         assert!(denied <= most, "{denied}, with junk every {junk_every:?} ms");
         let busiest = provider.busiest(secs(60));

@@ -22,10 +22,12 @@ impl<'a> SharedAudiences<'a> {
 
     /// A client that the rule names, whose id its issuer's document has for an audience.
     pub(super) fn look(&self, written: &SourceRule<'_>, rule: &Rule) -> Option<Diagnostic> {
-        let named = rule.requirements.issuer()?;
-        let (issuer, audiences) = self.0.iter().find(|(issuer, _)| *issuer == named)?;
+        let named = rule.requirements.issuers();
         let clients = rule.requirements.first::<TokenClients>()?;
-        let client = clients.0.iter().find(|own| audiences.contains(&own.as_str()))?;
+        let (issuer, client) = self.0.iter().find_map(|(issuer, audiences)| {
+            let client = clients.0.iter().find(|own| audiences.contains(&own.as_str()))?;
+            named.iter().any(|own| **own == **issuer).then_some((issuer, client))
+        })?;
         let spec = written.spec.token.as_ref()?;
         let listed = spec.value.clients.as_ref();
         let place = listed.and_then(|all| all.value.iter().find(|own| own.value == *client));

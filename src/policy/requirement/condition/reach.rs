@@ -13,7 +13,7 @@ use super::fault::{ConditionScope, Fault};
 use super::functions;
 use super::source::Variable;
 use super::values::VariableSlot;
-use crate::document::{closest, like_a_pattern};
+use crate::document::{closest, is_tenant, like_a_pattern};
 use crate::evidence_level::EvidenceLevel;
 use crate::request::{CanonicalPath, Host, PathLeniency, headers_of_one_value};
 use crate::spiffe::SpiffeId;
@@ -137,11 +137,7 @@ fn why_never(source: &Variable, text: &str, scope: ConditionScope<'_>) -> Option
         Variable::RequestPath(_) => {
             text.is_empty().then(|| String::from("a segment that is captured is not empty"))
         }
-        Variable::PeerSpiffe => {
-            let whole = text.parse::<SpiffeId>().is_ok_and(|id| !id.path().is_empty());
-            let help = "it is a whole SPIFFE ID with a path: use `startsWith`, `matches` or the key `peer.spiffe`";
-            (!whole).then(|| String::from(help))
-        }
+        Variable::PeerSpiffe => why_no_workload(text),
         Variable::PeerEvidence => {
             let known = EvidenceLevel::ALL.map(EvidenceLevel::as_str);
             (!known.contains(&text)).then(|| match closest(text, &known) {
@@ -160,6 +156,7 @@ fn why_never(source: &Variable, text: &str, scope: ConditionScope<'_>) -> Option
         }
         Variable::PeerTrustDomain => why_no_trust_domain(text, scope.domains),
         Variable::TokenIssuer => why_not_iss(scope.issuers, |iss| iss == text),
+        Variable::TokenTenant => why_no_tenant(text),
         Variable::TokenSubject | Variable::TokenClient => stands_for_itself(text),
         Variable::RequestAuthorityPort
         | Variable::ConnectionPort
@@ -174,6 +171,17 @@ fn why_never(source: &Variable, text: &str, scope: ConditionScope<'_>) -> Option
         | Variable::PeerIps
         | Variable::Now => None,
     }
+}
+
+fn why_no_workload(text: &str) -> Option<String> {
+    let whole = text.parse::<SpiffeId>().is_ok_and(|id| !id.path().is_empty());
+    let help =
+        "it is a whole SPIFFE ID with a path: use `startsWith`, `matches` or the key `peer.spiffe`";
+    (!whole).then(|| String::from(help))
+}
+
+fn why_no_tenant(text: &str) -> Option<String> {
+    (!is_tenant(text)).then(|| String::from("it is one whole segment of the `iss`"))
 }
 
 fn why_no_method(text: &str) -> Option<String> {

@@ -41,6 +41,7 @@ pub(super) enum Variable {
     TokenSubject,
     TokenClient,
     TokenIssuer,
+    TokenTenant,
     TokenId,
     /// Seconds since 1970.
     TokenExpires,
@@ -69,7 +70,7 @@ pub(super) enum SourceValue<'a> {
 }
 
 /// Fields without a parameter, by their whole names.
-pub(super) const FIELDS: [(&str, Variable); 23] = [
+pub(super) const FIELDS: [(&str, Variable); 24] = [
     ("request.method", Variable::RequestMethod),
     ("request.scheme", Variable::RequestScheme),
     ("request.host", Variable::RequestHost),
@@ -84,6 +85,7 @@ pub(super) const FIELDS: [(&str, Variable); 23] = [
     ("token.sub", Variable::TokenSubject),
     ("token.client", Variable::TokenClient),
     ("token.iss", Variable::TokenIssuer),
+    ("token.tenant", Variable::TokenTenant),
     ("token.jti", Variable::TokenId),
     ("token.exp", Variable::TokenExpires),
     ("token.scopes", Variable::TokenScopes),
@@ -115,6 +117,7 @@ impl Variable {
             | Self::TokenSubject
             | Self::TokenClient
             | Self::TokenIssuer
+            | Self::TokenTenant
             | Self::PeerSpiffe
             | Self::PeerTrustDomain
             | Self::PeerEvidence => (ValueKind::Text, None, true),
@@ -207,6 +210,7 @@ impl Variable {
             Self::TokenSubject => text(cx.token?.subject()),
             Self::TokenClient => text(cx.token?.client()),
             Self::TokenIssuer => text(cx.token.map(|token| token.issuer())),
+            Self::TokenTenant => text(cx.token?.tenant()),
             Self::TokenId => text(cx.token?.token_id()),
             Self::TokenExpires => cx.token?.expiry().map(|at| SourceValue::Int(at.as_secs())),
             Self::TokenScopes => Some(SourceValue::Texts(cx.token?.scopes())),

@@ -75,6 +75,7 @@ fn holds_with(text: &str, claims: Value) -> Truth {
         subject: &Subject::assertion(Credential::Absent, Credential::Absent),
         peer: Some(&peer),
         trust_domain: None,
+        issuers: &[],
         token: Some(&token),
         request: &request(),
         template: Some(&template),

@@ -9,7 +9,7 @@ use super::conditions::About;
 const OF_REQUEST: [&str; 6] =
     ["{request.method}", "{decision.rule}", "{decision.policy}", "{request.host}", "fixed {{x}}", "{decision.id}"];
 
-const OF_TOKEN: [&str; 14] = [
+const OF_TOKEN: [&str; 18] = [
     "{token.sub}",
     "{token.client}",
     "{token.iss}",
@@ -24,9 +24,13 @@ const OF_TOKEN: [&str; 14] = [
     "l={token.claims./level};{token.sub}",
     "{token.sub|base64url}",
     "{token.claims./plan|hex}",
+    "{token.claims./groups|json}",
+    "{token.claims./o|json}",
+    "{token.claims./plan|rfc8187}",
+    "n {token.claims./level|json|percent}",
 ];
 
-const OF_PEER: [&str; 7] = [
+const OF_PEER: [&str; 8] = [
     "{peer.spiffe}",
     "{peer.trustDomain}",
     "{peer.trustDomain}",
@@ -34,10 +38,11 @@ const OF_PEER: [&str; 7] = [
     "{peer.ips}",
     "{peer.spiffe|base64url}",
     "by {peer.trustDomain}",
+    "{peer.dns|json}",
 ];
 
 /// Values that can be set in a query.
-const IN_QUERY: [&str; 8] = [
+const IN_QUERY: [&str; 10] = [
     "{token.sub}",
     "{token.client}",
     "{token.claims./plan}",
@@ -46,6 +51,8 @@ const IN_QUERY: [&str; 8] = [
     "{token.claims./plan|percent}",
     "{token.claims./plan|percent}.{token.sub}",
     "{token.sub|percent}.{token.claims./plan}",
+    "{token.claims./groups|json|base64url}",
+    "{token.claims./o|json|percent}",
 ];
 
 /// The values that an allow sets.

@@ -78,6 +78,8 @@ pub fn token(random: &mut Random, deny: bool, issuers: &[&str]) -> Value {
     let fragment = issuers.contains(&"corp") && random.percent(12);
     if fragment {
         token.set("use", "reader");
+    } else if issuers.len() > 1 && random.percent(15) {
+        token.set("issuer", random.some(issuers, 2));
     } else {
         token.set("issuer", random.pick(issuers));
     }
