@@ -18,7 +18,7 @@ pub(super) const INNER_ORDER: &[(&str, &str)] = &[
     (
         "document",
         "code kind duration plain masking spanned entries source span diagnostic origin \
-         relative suggest yaml bind during answers introspection token_issuer trust_domain \
+         relative suggest advice yaml bind during answers introspection token_issuer trust_domain \
          revocation_list policy fragments policy_suite spec attachments read schema",
     ),
     (
