@@ -72,9 +72,9 @@ pub(super) fn read<T>(
     judge: impl FnOnce(RawConfig) -> Result<T, ConfigError>,
 ) -> Result<T, ConfigError> {
     // Lossy for the environment, where everything is text. The file was read strictly, on its own.
-    judge(layers.extract_lossy()?).map_err(|error| match error {
-        ConfigError::Contradiction(message) => located(layers, file, message),
-        error => error,
+    judge(layers.extract_lossy()?).map_err(|error| {
+        let ConfigError::Contradiction(message) = error else { return error };
+        located(layers, file, message)
     })
 }
 

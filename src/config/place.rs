@@ -20,7 +20,7 @@ pub(super) fn place_of(file: &Arc<SourceFile>, path: &str) -> Option<Span> {
 
 /// Mappings within mappings; every other value is an empty one.
 #[derive(Default)]
-struct Tree(Vec<(String, Spanned<Tree>)>);
+struct Tree(Vec<(String, Spanned<Self>)>);
 
 struct Values;
 

@@ -135,16 +135,7 @@ fn diagnostic(error: &Error, origin: &Origin) -> Diagnostic {
             problem(Code::InvalidValue, String::from("expected `true` or `false`"))
         }
         Error::InvalidScalar { ty, .. } => problem(Code::InvalidValue, expected_scalar(ty)),
-        Error::QuotingRequired { .. } => match advice::scalar(advice::key_at(&place)) {
-            Some(expected) => {
-                problem(Code::InvalidValue, format!("got a number or a truth value, {expected}"))
-            }
-            None => {
-                let message = "got a number or a truth value, expected a text";
-                problem(Code::InvalidValue, String::from(message))
-                    .help("put it in quotes if it is what you mean")
-            }
-        },
+        Error::QuotingRequired { .. } => no_text(&place),
         Error::NullIntoString { .. } => {
             problem(Code::InvalidValue, String::from("got nothing, expected a text"))
         }
@@ -159,6 +150,16 @@ fn diagnostic(error: &Error, origin: &Origin) -> Diagnostic {
         .help("write values out instead of using anchors; split a large file"),
         other => problem(Code::InvalidYaml, plain_message(other)),
     }
+}
+
+/// A number or a truth value where a text belongs.
+fn no_text(place: &Span) -> Diagnostic {
+    let expected = advice::scalar(advice::key_at(place));
+    let message =
+        format!("got a number or a truth value, {}", expected.unwrap_or("expected a text"));
+    let problem = Diagnostic::error(Code::InvalidValue, place.clone(), message);
+    let help = "put it in quotes if it is what you mean";
+    helped(problem, expected.is_none().then_some(help))
 }
 
 fn helped(problem: Diagnostic, help: Option<impl Into<String>>) -> Diagnostic {

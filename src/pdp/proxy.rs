@@ -217,7 +217,7 @@ mod tests {
         proxies.for_address(&KeyUrl::parse(url, true).unwrap()).is_none()
     }
 
-    /// P406: hosts with all below them, addresses, networks and ports; this host is never asked through a proxy.
+    /// P406, P450: hosts with all below them, addresses, networks and ports; this host is never asked through a proxy.
     #[test]
     fn what_is_asked_directly() {
         let list = "corp.example, .dotted.example *.star.example,10.0.0.0/8,192.0.2.1:8443 [2001:db8::1]:443,fd00::/8 at.example:8443 Capital.EXAMPLE dot.example. .last.example.:8443 2001:DB8:1::/48";

@@ -56,14 +56,13 @@ pub(super) fn all(
 /// The advice where no other request helps, or what is wrong with this one.
 fn instead_of(rejection: &Rejection) -> String {
     let reason = rejection.reason();
-    let what = match rejection.client_answer() {
-        ClientAnswer::Throttled => {
-            "wait as `retry-after` says, and find out why its earlier attempts failed"
-        }
-        ClientAnswer::Unavailable => {
-            "ask again in a moment; where that does not help, the trouble is here or at the issuer, and not in the request"
-        }
-        _ => return rejection.detail().to_owned(),
+    let answer = rejection.client_answer();
+    let what = if answer == ClientAnswer::Throttled {
+        "wait as `retry-after` says, and find out why its earlier attempts failed"
+    } else if answer == ClientAnswer::Unavailable {
+        "ask again in a moment; where that does not help, the trouble is here or at the issuer, and not in the request"
+    } else {
+        return rejection.detail().to_owned();
     };
     format!("{what}: `countersign check --explain {reason}` says more")
 }

@@ -42,21 +42,24 @@ pub(super) struct Unread {
     others: bool,
 }
 
+/// Problems of a document that names another one, with the kind of that.
+const MISSING: [(Code, Kind); 5] = [
+    (Code::UnknownIssuer, Kind::TokenIssuer),
+    (Code::UnknownTrustDomain, Kind::TrustDomain),
+    (Code::UnknownWorkload, Kind::TrustDomain),
+    (Code::UnknownCertificateIssuer, Kind::TrustDomain),
+    (Code::UnknownFragment, Kind::Fragments),
+];
+
 impl Unread {
     /// True if `problem` is that a document is missing which could not be read.
     pub(super) fn explains(&self, problem: &Diagnostic) -> bool {
-        let missing = match problem.code {
-            Code::UnknownIssuer => Kind::TokenIssuer,
-            Code::UnknownTrustDomain | Code::UnknownWorkload | Code::UnknownCertificateIssuer => {
-                Kind::TrustDomain
-            }
-            Code::UnknownFragment => Kind::Fragments,
-            _ => return false,
-        };
+        let missing = MISSING.iter().find(|(code, _)| *code == problem.code);
+        let Some((_, missing)) = missing else { return false };
         let is_named = |name: &Option<String>| {
             name.as_ref().is_none_or(|name| problem.message.contains(&format!("`{name}`")))
         };
-        self.others || self.named.iter().any(|(kind, name)| *kind == missing && is_named(name))
+        self.others || self.named.iter().any(|(kind, name)| kind == missing && is_named(name))
     }
 }
 

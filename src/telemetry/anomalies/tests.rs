@@ -73,6 +73,7 @@ fn the_first_certificate_of_another_issuer_is_told_once() {
     assert_eq!(found(all), [expected]);
 }
 
+/// P456: a key that was there before is not new.
 #[test]
 fn a_key_before_its_time_is_told_and_a_renewal_is_not() {
     let at = |hours: u64, number| ProvenDecision {
@@ -81,7 +82,6 @@ fn a_key_before_its_time_is_told_and_a_renewal_is_not() {
     };
     assert_eq!(signals([at(0, 1), at(13, 2), at(14, 2)]), []);
     assert_eq!(signals([at(0, 1), at(11, 2), at(11, 2)]), [Signal::CertificateKey]);
-    // P456: a key that was there before is not new.
     assert_eq!(signals([at(0, 1), at(1, 2), at(1, 1), at(2, 2)]), [Signal::CertificateKey]);
 }
 

@@ -44,7 +44,7 @@ pub(super) const INNER_ORDER: &[(&str, &str)] = &[
     ),
     ("spiffe", "id pattern"),
     ("admin", "api health readiness local connections key_set revocations"),
-    ("config", "place error raw load schema settings"),
+    ("config", "error raw place load schema settings"),
     ("policy", "model requirement compile evaluate explain suite"),
     (
         "request",

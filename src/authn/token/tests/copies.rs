@@ -2,7 +2,7 @@
 
 use super::*;
 
-/// P412: the very same token in two places is one token, which is in both; another one of its issuer is a second one.
+/// P412, P449: the very same token in two places is one token, which is in both; another one of its issuer is a second one.
 #[test]
 fn the_very_same_token_counts_once() {
     let mint = Mint::ed();
