@@ -208,7 +208,7 @@ fn pki_certificate(folder: &Folder) -> Vec<u8> {
     std::fs::read(folder.join("clients/frontend.pem")).unwrap()
 }
 
-/// Good tokens, each signed with the newest key, beside tokens with key ids that nobody has published: none is refused, in three
+/// Good tokens, each signed with the newest key, beside tokens with key ids of keys that were never published: none is refused, in three
 /// rotations of which the last takes the old keys away.
 async fn rotate_under_load(provider: &Provider, stage: &mut crate::testbed::Stage<'_>) {
     let client = stage.client(Some(&stage.pki.frontend)).unwrap();

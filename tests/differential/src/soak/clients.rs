@@ -34,13 +34,13 @@ pub struct Seen {
     pub texts: Vec<String>,
 }
 
-/// What clients share.
+/// The state that clients share.
 pub struct Field {
     /// The oracle's side.
     pub truth: Truth,
     /// The requests to ask, which change with the documents.
     pub asks: Mutex<Arc<Vec<Value>>>,
-    /// What was seen.
+    /// The observations.
     pub seen: Mutex<Seen>,
     /// True if it is over.
     pub over: AtomicBool,

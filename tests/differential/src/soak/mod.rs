@@ -25,7 +25,7 @@ use crate::bytes::{asks, filled, pool, wire, yaml};
 use crate::random::Random;
 use crate::report;
 
-/// What a soak is asked for.
+/// The request for a soak.
 #[derive(Debug, clap::Args)]
 pub struct Options {
     /// For how many minutes.
@@ -315,7 +315,7 @@ impl Soak {
 /// Fewest looks at memory that say whether it grows.
 const LOOKS: usize = 9;
 
-/// What grew: the highest of the last third is compared with the highest of the second third, when caches are full.
+/// The growth: the highest of the last third is compared with the highest of the second third, when caches are full.
 fn flat(usage: &[Usage]) -> Vec<String> {
     if usage.len() < LOOKS {
         return vec![format!("memory was looked at {} times, which says nothing: soak for longer", usage.len())];

@@ -25,7 +25,7 @@ pub struct Server {
     child: Option<Child>,
 }
 
-/// What a process has in use.
+/// The memory and descriptors of a process.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Usage {
     /// Memory beside files, in KiB.
@@ -50,7 +50,7 @@ impl Server {
     /// Prepares a folder with these files beside the documents.
     ///
     /// # Errors
-    /// Where it cannot be written.
+    /// It cannot be written.
     pub fn new<'a>(program: PathBuf, files: impl IntoIterator<Item = (&'a String, &'a Vec<u8>)>) -> Done<Self> {
         let folder = tempfile::tempdir().map_err(failed("no folder"))?;
         let own = Self { program, folder, checks: free()?, admin: free()?, child: None };
@@ -75,7 +75,7 @@ impl Server {
     /// Replaces the documents as a whole.
     ///
     /// # Errors
-    /// Where they cannot be written.
+    /// They cannot be written.
     pub fn put_documents(&self, text: &str) -> Done<()> {
         self.write("next.yaml", text.as_bytes())?;
         fs::rename(self.path("next.yaml"), self.path("documents/world.yaml")).map_err(failed("documents"))
@@ -84,7 +84,7 @@ impl Server {
     /// Writes over the documents, as an editor does that is interrupted.
     ///
     /// # Errors
-    /// Where they cannot be written.
+    /// They cannot be written.
     pub fn break_documents(&self, text: &str) -> Done<()> {
         self.write("documents/world.yaml", format!("{text}\n\t- [").as_bytes())
     }
@@ -92,7 +92,7 @@ impl Server {
     /// Starts with these settings, and waits until it is ready.
     ///
     /// # Errors
-    /// Where it does not become ready, with the end of its log.
+    /// It does not become ready; with the end of its log.
     pub fn start(&mut self, settings: &Value) -> Done<()> {
         let mut all = json!({
             "listener": { "address": self.checks.to_string(), "shownHeaders": "every" },
@@ -119,7 +119,7 @@ impl Server {
     /// Ends it: asked to, or killed.
     ///
     /// # Errors
-    /// Where it does not end.
+    /// It does not end.
     pub fn stop(&mut self, killed: bool) -> Done<()> {
         let Some(mut child) = self.child.take() else { return Ok(()) };
         if killed {
@@ -134,7 +134,7 @@ impl Server {
     /// Waits until something holds.
     ///
     /// # Errors
-    /// Where it does not, with the end of the log.
+    /// It does not; with the end of the log.
     pub fn until(&self, what: &str, holds: impl Fn(&Self) -> bool) -> Done<()> {
         let begun = Instant::now();
         while !holds(self) {
@@ -164,7 +164,7 @@ impl Server {
         let Ok((_, status)) = self.get("/status") else { return };
         let set = status.split_once("curl -X PUT -d ").and_then(|(_, rest)| rest.split(' ').next());
         if let Some(set) = set {
-            // Where it fails the documents do not come into force, and the wait for them ends with the log.
+            // If it fails, the documents do not come into force, and the wait for them ends with the log.
             let _ = self.ask("PUT", "/documents/confirmed", set);
         }
     }
@@ -176,7 +176,7 @@ impl Server {
     /// Revokes, or takes back.
     ///
     /// # Errors
-    /// Where the answer is another than it has to be.
+    /// The answer is another than it has to be.
     pub fn revoke(&self, entry: &Value, back: bool) -> Done<()> {
         let (method, good) = if back { ("DELETE", 200) } else { ("POST", 201) };
         let (status, body) = self.ask(method, "/revocations", &entry.to_string())?;
@@ -199,7 +199,7 @@ impl Server {
         Ok((status, body.to_owned()))
     }
 
-    /// What the process has in use.
+    /// The memory and descriptors of the process.
     pub fn usage(&self) -> Option<Usage> {
         let id = self.child.as_ref()?.id();
         let folder = Path::new("/proc").join(id.to_string());

@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::answer::Answer;
 use crate::bytes::judge::{self, Judge};
 
-/// What is in force at a time: documents, the files that they name, and settings.
+/// The state in force at a time: documents, the files that they name, and settings.
 #[derive(Clone)]
 pub struct Epoch {
     /// Documents as YAML.
@@ -66,7 +66,7 @@ impl Truth {
         self.state().1.away = away;
     }
 
-    /// What may be in force now.
+    /// The states that may be in force now.
     pub fn window(&self) -> Window {
         self.state().1
     }
@@ -89,7 +89,7 @@ impl Bench {
     /// The answer to a request in an epoch at a moment, as far as the program's answer compares with it.
     ///
     /// # Errors
-    /// What the oracle does not decide.
+    /// Cases that the oracle does not decide.
     pub fn answer(&mut self, truth: &Truth, number: usize, request: &Request, now: i64) -> Result<Answer, String> {
         if !self.0.contains_key(&number) {
             let epoch = truth.epoch(number).ok_or("no such epoch")?;
