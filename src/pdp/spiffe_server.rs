@@ -70,10 +70,11 @@ impl ServerCertVerifier for WorkloadVerifier {
 fn only_uri(certificate: &CertificateDer<'_>) -> Option<String> {
     let (_, certificate) = parse_x509_certificate(certificate).ok()?;
     let names = certificate.subject_alternative_name().ok()??;
-    let mut uris = names.value.general_names.iter().filter_map(|name| match name {
-        GeneralName::URI(uri) => Some(*uri),
-        _ => None,
-    });
+    let mut uris = names
+        .value
+        .general_names
+        .iter()
+        .filter_map(|name| if let GeneralName::URI(uri) = name { Some(*uri) } else { None });
     let first = uris.next()?;
     (uris.next().is_none() && first.len() <= crate::limits::MAX_SPIFFE_ID_BYTES)
         .then(|| first.to_owned())

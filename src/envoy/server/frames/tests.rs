@@ -1,7 +1,9 @@
 //! Frames in pieces of every size, and authorities of every kind.
 
 use super::*;
-use crate::limits::MAX_CALLS_READ_AT_ONCE;
+use std::time::Duration;
+
+use crate::limits::{MAX_CALLS_READ_AT_ONCE, MAX_RESETS_IN};
 
 /// A frame of this type and these flags on stream 1.
 fn frame(kind: u8, flags: u8, payload: &[u8]) -> Vec<u8> {
@@ -149,4 +151,25 @@ async fn reading_pauses_after_some_calls() {
     assert_eq!(read, calls.len());
     let bound = PREFACE.len() + (MAX_CALLS_READ_AT_ONCE + 10) * call.len();
     assert!((bound / 2..=bound).contains(&most), "{most} bytes in a row");
+}
+
+/// P490: a client that resets ten thousand calls a second and more is read at that rate; one that resets fewer does not wait.
+#[tokio::test(start_paused = true)]
+async fn resets_beyond_a_rate_wait() {
+    let (time, resets) = MAX_RESETS_IN;
+    let reset = async |pace: &mut Pace, between: Duration| {
+        let begun = tokio::time::Instant::now();
+        for _ in 0..10 * resets {
+            pace.call_is_reset();
+            std::future::poll_fn(|cx| pace.poll(cx)).await;
+            tokio::time::advance(between).await;
+        }
+        begun.elapsed()
+    };
+    let mut pace = Pace::default();
+    let took = reset(&mut pace, Duration::ZERO).await;
+    assert!((9 * time..=11 * time).contains(&took), "{took:?}");
+    let slow = Duration::from_millis(1);
+    let took = reset(&mut pace, slow).await;
+    assert!(took <= slow * 1281 + time, "{took:?}");
 }
