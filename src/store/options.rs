@@ -245,6 +245,7 @@ fn check_url(url: &str) -> Result<(), String> {
     if rest.contains('@') {
         return Err("`store.redis` has a URL with a user or a password: use `username` and `password: { file: PATH }`".into());
     }
+    #[cfg(feature = "redis")]
     if redis::IntoConnectionInfo::into_connection_info(url).is_err() {
         return Err("`store.redis` has a URL that cannot be read, expected one such as `redis://redis.example.com:6379`".into());
     }

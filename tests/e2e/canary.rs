@@ -200,8 +200,8 @@ async fn nothing_secret_reaches_any_sink() {
             ]
         })
         .collect();
-    refused.push(base(list.into()).bearer(&good).bearer(&good));
     let other = mint(json!({ "sub": SUBJECT, "jti": "canary-other" }));
+    refused.push(base(list.into()).bearer(&good).bearer(&other));
     refused.push(base(format!("{list}?access_token={other}")).bearer(&good));
     refused.push(base(format!("/v1/../orders?access_token={good}")).bearer(&good));
     refused.push(base(format!("/elsewhere?access_token={good}")));
