@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use crate::evidence::authorization::{self, TokenScheme};
+use crate::evidence::authorization::{self, TokenScheme, begins_as_jose};
 use crate::evidence::jws::CompactJws;
 use crate::limits::MAX_TOKEN_BYTES;
 use crate::reason::{Reason, Rejection};
@@ -86,7 +86,7 @@ fn may_be_opaque(text: &str) -> bool {
     let body = text.trim_end_matches('=');
     let allowed =
         |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_' | b'~' | b'+' | b'/');
-    !body.is_empty() && body.bytes().all(allowed) && !text.starts_with("eyJ")
+    !body.is_empty() && body.bytes().all(allowed) && !begins_as_jose(text)
 }
 
 impl PresentedToken {

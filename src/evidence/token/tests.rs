@@ -291,6 +291,36 @@ fn an_opaque_token_is_kept_with_the_reason_why_it_is_no_jws() {
     }
 }
 
+/// P492: a JWT that was broken on the way is malformed, however its header begins, and is shown to no endpoint.
+#[test]
+fn a_broken_jwt_is_not_opaque() {
+    let encode = |header: &str| URL_SAFE_NO_PAD.encode(header);
+    for header in [
+        "{\"alg\":\"ES256\"}",
+        "{ \"alg\":\"ES256\"}",
+        "{\n\"kid\":\"a\"}",
+        " {\"alg\":\"x\"}",
+        "\t{\r\n \"typ\":1}",
+    ] {
+        let head = encode(header);
+        for text in [
+            format!("{head}.e30.AA="),
+            format!("~{head}.e30"),
+            format!(".{head}.e30.AA"),
+            format!("{head}.x.x.x.x"),
+            head.clone(),
+        ] {
+            let line = format!("Bearer {text}");
+            // Refused where it is read, or a token that is no opaque one.
+            let found = collect_from(&[("authorization", line.as_bytes())]);
+            assert!(
+                found.is_err() || !found.unwrap().iter().any(PresentedToken::is_opaque),
+                "{text}"
+            );
+        }
+    }
+}
+
 /// RFC 6750 section 2.3, P71: a parameter is a token where it was asked for, and nowhere else; two are one too many.
 #[test]
 fn a_token_in_the_query_is_found_where_it_is_asked_for() {
