@@ -18,9 +18,9 @@ use crate::words::words;
 pub struct Rejection {
     reason: Reason,
     detail: Cow<'static, str>,
-    /// True if it is no fault of the credential's.
     /// True if it counts as a failed attempt, where that is not as its reason says.
     counts: Option<bool>,
+    /// True if it is no fault of the credential's.
     blameless: bool,
     refused: Option<Arc<RefusedCredential>>,
 }

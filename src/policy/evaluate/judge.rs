@@ -96,7 +96,7 @@ impl<'r> RuleResult<'r> {
         }
     }
 
-    /// How far the rule got: none for one that is satisfied.
+    /// How far the rule got: none for one that holds.
     pub(super) const fn stage(self) -> Option<CheckStage> {
         match self {
             Self::Holds => None,
@@ -107,7 +107,7 @@ impl<'r> RuleResult<'r> {
     /// Why an allow rule with these requirements does not allow, and what a challenge names.
     pub(super) fn explain(self, requirements: &Requirements) -> (Rejection, Needs) {
         match self {
-            Self::Holds => (Reason::NoRule.because("the rule is satisfied"), Needs::default()),
+            Self::Holds => (Reason::NoRule.because("the rule holds"), Needs::default()),
             Self::Fails(failed) => {
                 let failure = failed.requirement.failure();
                 let needs = requirements.needs(&failure);

@@ -35,7 +35,7 @@ pub(super) struct RuleResults<'r> {
 pub(super) struct Shadow<'r> {
     pub(super) fit: RuleMatch<'r>,
     pub(super) result: Truth,
-    /// Of an allow rule that is satisfied.
+    /// Of an allow rule that holds.
     pub(super) obligations: Option<Obligations>,
 }
 

@@ -131,7 +131,7 @@ proptest! {
         prop_assert_eq!(elsewhere + about, all.index.of_host(&target.host).count());
     }
 
-    /// P74: an allow rests on a satisfied allow rule and on every deny rule being plainly unsatisfied.
+    /// P74: an allow rests on an allow rule that holds and on every deny rule failing.
     #[test]
     fn indeterminate_never_allows(
         sketches in vec(sketch(), RULES), subject in subject(), view in question(),
