@@ -23,9 +23,9 @@ pub fn reason_of_bytes(reason: &str) -> Option<&'static str> {
 /// Two reasons of which the program may give the first where the oracle gives the second (1.12).
 pub fn reasons(program: &str, oracle: &str) -> Option<&'static str> {
     match (program, oracle) {
-        ("store_unavailable", "token_replayed") => {
-            Some("the clock goes back to before the end of a claim that the store has forgotten: it does not know, and the oracle forgets none")
-        }
+        ("store_unavailable", "token_replayed") => Some(
+            "the clock goes back to before the end of a claim that the store has forgotten: it does not know, and the oracle forgets none",
+        ),
         _ => None,
     }
 }

@@ -7,8 +7,8 @@ use countersign_oracle::{ClientAddress, Evidence, Identity, Request, Sources, Wo
 use serde_json::Value;
 
 use super::pool;
-use crate::excused;
 use crate::answer::Answer;
+use crate::excused;
 use crate::oracle;
 
 /// A world as the oracle knows it.

@@ -1,5 +1,6 @@
 //! The server under test: a process of its own, with its folder.
 
+use std::cell::RefCell;
 use std::fs;
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -23,6 +24,8 @@ pub struct Server {
     pub checks: SocketAddr,
     admin: SocketAddr,
     child: Option<Child>,
+    /// The set of documents that was confirmed last.
+    confirmed: RefCell<String>,
 }
 
 /// The memory and descriptors of a process.
@@ -53,7 +56,7 @@ impl Server {
     /// It cannot be written.
     pub fn new<'a>(program: PathBuf, files: impl IntoIterator<Item = (&'a String, &'a Vec<u8>)>) -> Done<Self> {
         let folder = tempfile::tempdir().map_err(failed("no folder"))?;
-        let own = Self { program, folder, checks: free()?, admin: free()?, child: None };
+        let own = Self { program, folder, checks: free()?, admin: free()?, child: None, confirmed: RefCell::default() };
         for name in ["documents", "state"] {
             fs::create_dir(own.folder.path().join(name)).map_err(failed(name))?;
         }
@@ -163,7 +166,9 @@ impl Server {
     pub fn confirm(&self) {
         let Ok((_, status)) = self.get("/status") else { return };
         let set = status.split_once("curl -X PUT -d ").and_then(|(_, rest)| rest.split(' ').next());
-        if let Some(set) = set {
+        // Once for each set: a confirmation makes the server look again, and files count once they rest.
+        if let Some(set) = set.filter(|set| *self.confirmed.borrow() != **set) {
+            *self.confirmed.borrow_mut() = set.to_owned();
             // If it fails, the documents do not come into force, and the wait for them ends with the log.
             let _ = self.ask("PUT", "/documents/confirmed", set);
         }
