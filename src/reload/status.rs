@@ -49,6 +49,8 @@ impl ReloadStatus {
     /// No such set waits.
     pub fn confirm(&self, set: &str) -> Result<(), String> {
         match self.unconfirmed() {
+            // A second look for the same would only have the files rest again.
+            Some(waits) if *waits == set && self.is_confirmed(set) => Ok(()),
             Some(waits) if *waits == set => {
                 self.confirmed.store(Some(waits));
                 self.changed.notify_one();

@@ -124,9 +124,13 @@ fn judged(
     Ok(Some(differs))
 }
 
-/// A key that the set in force has not: countersign asks for it, and until then its answer is that it cannot tell.
+/// A key that the set in force has not: countersign asks the issuer, and while that does not answer it cannot tell (docs/tokens.md). The
+/// oracle has every key at once, and calls the token bad.
 fn pending(answer: &Answer, oracle: &Answer) -> bool {
-    answer.get("reason") == Some("keys_pending") && oracle.get("decision") == Some("deny")
+    let failing = answer.get("reason") == Some("key_unknown") && answer.get("status") == Some("503");
+    let pending = answer.get("reason") == Some("keys_pending");
+    let unknown = oracle.get("reason") == Some("key_unknown");
+    oracle.get("decision") == Some("deny") && (pending || (failing && unknown))
 }
 
 fn now() -> i64 {

@@ -8,6 +8,7 @@ mod issuer;
 mod server;
 mod truth;
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -60,7 +61,8 @@ struct Soak {
     documents: Vec<Value>,
     revoked: Vec<Value>,
     settings: Value,
-    done: std::collections::BTreeMap<&'static str, u64>,
+    done: BTreeMap<&'static str, u64>,
+    slowest: BTreeMap<&'static str, Duration>,
 }
 
 /// Runs it; the faults that it found.
@@ -108,6 +110,15 @@ fn judged(documents: &[Value], revoked: &[Value]) -> String {
     yaml(&Value::from(documents))
 }
 
+/// The thing that an entry revokes, without its limits.
+fn thing(entry: &Value) -> Value {
+    let mut thing = entry.clone();
+    if let Some(members) = thing.as_object_mut() {
+        members.remove("issuedBefore");
+    }
+    thing
+}
+
 impl Soak {
     fn begin(options: &Options) -> Done<Self> {
         pool::set_now(epoch_seconds());
@@ -124,8 +135,8 @@ impl Soak {
         let truth = Truth::new(Epoch { documents: judged(&documents, &[]), files, settings: settings.clone() });
         truth.end();
         let field = Field { truth, asks: Mutex::default(), seen: Mutex::default(), over: AtomicBool::new(false) };
-        let (field, revoked, done) = (Arc::new(field), Vec::new(), Default::default());
-        let mut soak = Self { field, server, issuer, random, frame, documents, revoked, settings, done };
+        let (field, revoked, done) = (Arc::new(field), Vec::new(), BTreeMap::new());
+        let mut soak = Self { field, server, issuer, random, frame, documents, revoked, settings, done, slowest: BTreeMap::new() };
         soak.other_requests();
         Ok(soak)
     }
@@ -142,10 +153,10 @@ impl Soak {
         let outcome = self.changes(begun, end);
         self.field.over.store(true, Ordering::Relaxed);
         let ended = clients.into_iter().map(std::thread::JoinHandle::join).filter(Result::is_err).count();
-        let usage = outcome?;
+        let usage = outcome.as_deref().unwrap_or_default().to_vec();
         let seen = std::mem::take(&mut *self.field.seen.lock().unwrap_or_else(PoisonError::into_inner));
         self.report(&seen, &usage, begun.elapsed());
-        let mut faults = flat(&usage);
+        let mut faults = outcome.map_or_else(|fault| vec![fault], |usage| flat(&usage));
         faults.extend((seen.wrong > 0).then(|| format!("{} answers that are not the oracle's", seen.wrong)));
         faults.extend((ended > 0).then(|| format!("{ended} clients ended early")));
         faults.extend((seen.answers.len() < 10).then(|| "too few kinds of answers: the soak did not run".to_owned()));
@@ -157,6 +168,7 @@ impl Soak {
         let (mut usage, mut said) = (Vec::new(), Instant::now());
         while begun.elapsed() < end {
             let restarts = begun.elapsed() < end.mul_f64(RESTARTS);
+            let (began, done) = (Instant::now(), self.done.clone());
             match self.random.between(0, if restarts { 10 } else { 9 }) {
                 0..=3 => self.reload()?,
                 4 => self.rotate()?,
@@ -165,6 +177,11 @@ impl Soak {
                 8 => self.broken()?,
                 9 => self.other_requests(),
                 _ => self.restart()?,
+            }
+            let took = began.elapsed();
+            for (what, _) in self.done.iter().filter(|(what, times)| done.get(*what) != Some(times)) {
+                let slowest = self.slowest.entry(what).or_default();
+                *slowest = took.max(*slowest);
             }
             thread::sleep(Duration::from_millis(500));
             if !restarts {
@@ -207,10 +224,15 @@ impl Soak {
     }
 
     fn reload(&mut self) -> Done<()> {
-        self.count("reloads");
         pool::set_now(epoch_seconds());
         let before = self.server.revision();
-        self.documents = documents::changed(&mut self.random, &self.frame, &self.documents);
+        let changed = documents::changed(&mut self.random, &self.frame, &self.documents);
+        // The same documents again are no reload.
+        if changed == self.documents {
+            return Ok(());
+        }
+        self.count("reloads");
+        self.documents = changed;
         let documents = judged(&self.documents, &self.revoked);
         self.field.truth.begin(|epoch| epoch.documents = documents);
         self.server.put_documents(&served(&self.documents, &self.issuer))?;
@@ -257,7 +279,8 @@ impl Soak {
             true => self.revoked.swap_remove(self.random.between(0, self.revoked.len() - 1)),
             false => self.entry(),
         };
-        if !back && self.revoked.contains(&entry) {
+        // Taking back is about all entries of a thing.
+        if !back && self.revoked.iter().any(|own| thing(own) == thing(&entry)) {
             return Ok(());
         }
         self.count(if back { "revocations taken back" } else { "revocations" });
@@ -300,7 +323,10 @@ impl Soak {
     fn report(&self, seen: &Seen, usage: &[Usage], took: Duration) {
         let answers: u64 = seen.answers.values().sum();
         report::line(&format!("{answers} answers compared in {} s, {} wrong, {} outside", took.as_secs(), seen.wrong, seen.outside));
-        self.done.iter().for_each(|(what, times)| report::line(&format!("{times:>8} {what}")));
+        for (what, times) in &self.done {
+            let slowest = self.slowest.get(what).copied().unwrap_or_default();
+            report::line(&format!("{times:>8} {what}, the slowest in {slowest:.1?}"));
+        }
         seen.answers.iter().for_each(|(what, times)| report::line(&format!("{times:>8} {what}")));
         if let (Some(first), Some(last)) = (usage.first(), usage.last()) {
             report::line(&format!(
