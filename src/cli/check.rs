@@ -52,7 +52,7 @@ pub(super) struct Args {
 
 /// Output format.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
-enum CheckOutput {
+pub(super) enum CheckOutput {
     /// Text on standard error: the line, a caret, and what to do.
     #[default]
     Human,
@@ -145,7 +145,7 @@ fn hint_at_peer_sources(sources: &PeerSources) {
 }
 
 /// Writes `problems`, found in so many `files`.
-fn report(
+pub(super) fn report(
     problems: &[Diagnostic],
     files: usize,
     output: CheckOutput,

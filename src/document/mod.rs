@@ -34,6 +34,7 @@ mod spanned;
 mod spec;
 mod suggest;
 mod token_issuer;
+mod tree;
 mod trust_domain;
 mod yaml;
 
@@ -69,6 +70,7 @@ pub use token_issuer::{
     ProtocolEncoding, ProtocolPlaceSpec, SharedSecretSpec, TELL_KINDS_APART, TokenIssuerSpec,
     TokenKind, TokenPlaceSpec, TokenUse, WithoutAudienceSpec,
 };
+pub use tree::{Node, Tree};
 pub use trust_domain::{
     ExtendedKeyUsageSpec, LeafSpec, OnMissing, OnStale, Pin, RevocationDepth, RevocationSpec,
     TrustDomainSpec,

@@ -73,6 +73,21 @@ fn read_as<'de, T: Deserialize<'de>>(
     serde_saphyr::from_str_with_options(text, options).map_err(|error| diagnostic(&error, origin))
 }
 
+/// Reads a document of another program, which may use anchors and merge keys.
+pub(super) fn read_foreign<'de, T: Deserialize<'de>>(
+    text: &'de str,
+    origin: &Origin,
+) -> Result<T, Diagnostic> {
+    let budget =
+        serde_saphyr::budget! { max_depth: 128, max_nodes: 8_000_000, max_events: 32_000_000 };
+    let options = serde_saphyr::options! {
+        budget: budget,
+        duplicate_keys: DuplicateKeyPolicy::Error,
+        merge_keys: MergeKeyPolicy::Merge,
+    };
+    serde_saphyr::from_str_with_options(text, options).map_err(|error| diagnostic(&error, origin))
+}
+
 /// The words that are possible.
 fn one_of(words: &[&str]) -> String {
     match words {
