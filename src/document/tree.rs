@@ -34,7 +34,7 @@ enum NodeKind {
 
 /// A value that has no parts.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Scalar {
+pub(super) enum Scalar {
     /// `null`, or nothing at all.
     Null,
     /// `true` or `false`.

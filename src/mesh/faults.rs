@@ -1,13 +1,13 @@
-//! What is found, and what every part has to know to find it.
+//! The faults that are found, and the parts that every room of the lint needs.
 
 use std::collections::BTreeSet;
 
 use crate::document::{Code, Diagnostic, Severity, Span};
 
-/// What stands in the place of a `${PLACEHOLDER}`, again and again.
+/// The text in the place of a `${PLACEHOLDER}`, again and again.
 pub(super) const FILLER: &str = "?_";
 
-/// What was found.
+/// The faults that are found so far.
 #[derive(Debug, Default)]
 pub(super) struct Faults {
     pub(super) found: Vec<Diagnostic>,

@@ -23,7 +23,7 @@ pub(super) fn nested(trees: &[Tree]) -> Vec<Tree> {
         let texts = ["mesh", "mesh.yaml"].iter().filter_map(|key| data.text_of(key));
         for text in texts {
             let path = format!("{}#{}", resource.tree.file().path().display(), resource.name());
-            // What is no YAML there is found by who reads it.
+            // A text that is no YAML there is refused by the program that reads it.
             found.extend(Tree::read(&SourceFile::foreign(path, text), &mut Vec::new()));
         }
     }

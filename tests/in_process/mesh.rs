@@ -124,7 +124,7 @@ fn faults_in_shipped_configurations_are_found() {
         ),
         (
             "envoy/gateway/generated/gateway.yaml",
-            "config: {}",
+            "check_settings: {}",
             "disabled: true",
             Code::CheckSwitchedOff,
         ),

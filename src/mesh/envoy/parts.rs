@@ -37,7 +37,7 @@ pub(super) struct Manager<'a> {
     pub(super) listener: Option<&'a Node>,
 }
 
-/// Where one is in the tree.
+/// The parts around a place in the tree.
 #[derive(Clone, Copy, Debug, Default)]
 struct Within<'a> {
     listener: Option<&'a Node>,

@@ -4,7 +4,7 @@ use super::parts::{Check, Manager, Parts, is_type};
 use crate::document::{Code, Node, Tree};
 use crate::mesh::faults::{Faults, IdentityHeaders};
 
-/// What the settings of a level say about a filter.
+/// The word of one level of settings about a filter.
 enum Says<'a> {
     On,
     Off(&'a Node),
@@ -76,7 +76,7 @@ impl<'a> Says<'a> {
     }
 }
 
-/// What `level` says about the filter `check`.
+/// The word of `level` about the filter `check`.
 fn says<'a>(level: &'a Node, check: &Check<'_>) -> Option<Says<'a>> {
     let name = check.filter.text_of("name")?;
     let settings = level.get("typed_per_filter_config")?;
