@@ -114,14 +114,6 @@ impl Span {
         masking::may_be_secret(self.file.masks(), self.bytes.start)
     }
 
-    /// True if there is a tab before the first character of its line that is no blank.
-    pub(super) fn is_indented_with_tabs(&self) -> bool {
-        let before = self.file.text.get(..self.bytes.start).unwrap_or_default();
-        let start = before.rfind('\n').map_or(0, |end| end.saturating_add(1));
-        let line = self.file.text.get(start..).unwrap_or_default();
-        line.chars().take_while(|c| matches!(c, ' ' | '\t')).any(|c| c == '\t')
-    }
-
     pub(super) fn bytes(&self) -> Range<usize> {
         self.bytes.clone()
     }

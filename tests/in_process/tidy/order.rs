@@ -18,7 +18,7 @@ pub(super) const INNER_ORDER: &[(&str, &str)] = &[
     (
         "document",
         "code kind duration plain masking spanned entries one_or_more source span diagnostic origin \
-         relative suggest advice yaml tree bind during answers introspection issuer_profile token_issuer issuer_name trust_domain \
+         relative suggest habits slips advice yaml tree bind during answers introspection issuer_profile token_issuer issuer_name trust_domain \
          revocation_list policy fragments policy_suite spec attachments read schema",
     ),
     (
