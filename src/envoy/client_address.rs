@@ -64,13 +64,13 @@ impl ClientAddress {
         let proxies = match self {
             Self::Connection => return Ok(()),
             Self::XForwardedFor(ForwardedFor { trusted_hops: 0, .. }) => {
-                return Err("`listener.clientAddress.xForwardedFor.trustedHops` is 0: with no proxy in front, leave `clientAddress` out".into());
+                return Err("`listener.clientAddress.xForwardedFor.trustedHops` is 0: without a proxy in front, remove `clientAddress`".into());
             }
             Self::XForwardedFor(own) => &own.proxies,
             Self::XEnvoyExternalAddress(own) => &own.proxies,
         };
         if proxies.is_empty() {
-            return Err("`listener.clientAddress` names no `proxies`, so that nothing would be believed: list the networks of the proxies in front".into());
+            return Err("`listener.clientAddress` names no `proxies`, so that no header would be read: list the networks of the proxies in front".into());
         }
         Ok(())
     }
