@@ -129,13 +129,9 @@ impl TargetIssuers<'_> {
     fn may_be_from(&self, token: &PresentedToken) -> bool {
         let (iss, sub) = (token.claimed_issuer(), token.claimed_subject());
         let named = self.trust.issuers_named(iss, sub).any(|issuer| (self.counts)(&issuer.name));
-        let nearly = |one: &str, other: &str| {
-            let plain = |text: &str| text.trim().trim_end_matches('/').to_ascii_lowercase();
-            plain(one) == plain(other)
-        };
         let near = || {
             let mut counting = self.trust.issuers().iter().filter(|own| (self.counts)(&own.name));
-            iss.is_some_and(|iss| counting.any(|own| nearly(own.iss.as_str(), iss)))
+            iss.is_some_and(|iss| counting.any(|own| own.iss.is_near(iss)))
         };
         named || near() || token.claims_odd_issuer()
     }

@@ -246,6 +246,7 @@ codes! {
         MissingOnStale "missing-on-stale" Error "`from` is without `onStale`" "write `onStale: deny`, `onStale: { grace: 1h }` or `onStale: allow`";
         OddValue "odd-value" Warning "a value begins or ends with white space, which is compared too" "remove the white space unless the token has it";
         UnknownKey "unknown-key" Warning "no key of the issuer has this `kid`" "correct the `kid`, or keep the entry for a key to come";
+        OneTenant "one-tenant" Warning "an entry revokes a key that several tenants share for one of them alone" "write the `issuer` of the document, with `{tenant}`, to revoke it for every tenant";
         UnknownCertificateIssuer "unknown-certificate-issuer" Warning "no authority of a `TrustDomain` document has this name" "correct the name; `countersign inspect` prints the issuer of a certificate";
         UnknownWorkload "unknown-workload" Warning "no document vouches for the SPIFFE trust domain of the entry" "correct the SPIFFE ID";
     }

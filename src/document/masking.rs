@@ -34,7 +34,7 @@ const LIKE_SECRETS: [&str; 11] = [
 const HARMLESS: &str = "accessMarks acr address admin after algorithm algorithms all allowAbsent allowAny allowPlaintext anomalies any \
     anyAuthorityPort anyHost anyScope apiVersion appendedByEnvoy assertion at audience audiences audit author authorities \
     beforeFirstSync bind binding blockFor bundle ca cacheTtl cases certificate certificateBytes certificateIssuer claim \
-    clearCookie client clientAddress clientAuthorities clientCert clientCertWithoutTls clients clockSkew cluster \
+    clearCookie client clientAddress clientAuthorities clientClaim clientCert clientCertWithoutTls clients clockSkew cluster \
     concurrentChecks conditions connections contains crls days deadline decision delay denyKids depth destination \
     discovery dns documents domain dpop drain during effect emails emptySegments encodedSlashes encoding endpoint entries \
     equals evidence exists expect expires extendedKeyUsage failures fetch file files firstUses folder for foreign \

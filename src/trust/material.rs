@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::introspection::IntrospectionAnswer;
+use super::issuer::{Issuer, KeySource};
 use super::keys::KeySet;
 use super::revocation::RevocationView;
 use super::store::TrustStore;
@@ -77,6 +78,20 @@ impl Material {
         token: Fingerprint,
     ) -> Option<&Result<Arc<IntrospectionAnswer>, Rejection>> {
         self.answers.get(&(issuer.to_owned(), token))
+    }
+
+    /// The key sets at hand of the document that `of` is a part of, each with its part: a key may have another name in another.
+    pub fn key_sets<'a>(
+        &'a self,
+        trust: &'a TrustStore,
+        of: &'a Issuer,
+    ) -> impl Iterator<Item = (&'a Issuer, &'a KeySet)> + Clone {
+        let parts = trust.issuers().iter().filter(|part| part.name == of.name);
+        parts.filter_map(|part| match &part.keys {
+            KeySource::Local(keys) => Some((part, &**keys)),
+            KeySource::Remote(_) => Some((part, &**self.keys(&part.id)?)),
+            KeySource::Introspected(_) => None,
+        })
     }
 
     /// The key set of the issuer document called `issuer`, if one was at hand.

@@ -257,7 +257,7 @@ fn token_identity(token: &RecordedToken) -> Result<TokenIdentity, String> {
     claim("exp", expires.map(|at| json!(at.as_secs())));
     let binding = Binding::named(&token.binding).ok_or_else(|| unreadable("tokens.binding"))?;
     let tenant = non_empty(&token.tenant);
-    let issuer = (token.issuer_name.as_str(), tenant.as_deref());
+    let issuer = (token.issuer_name.as_str(), tenant.as_deref(), None);
     TokenIdentity::assertion_of_tenant(issuer, claims, binding).map_err(|_| unreadable("tokens"))
 }
 

@@ -24,6 +24,7 @@ use crate::request::{
     Target, Text,
 };
 use crate::spiffe::SpiffeId;
+use crate::trust::Issuer;
 
 impl ExplainInput {
     pub(super) fn read(
@@ -107,9 +108,11 @@ fn in_file(
     let mut problems = Vec::new();
     let file: Arc<SourceFile> = SourceFile::new(path, text);
     let trust = snapshot.trust();
-    let issuers = trust.issuers().iter();
-    let issuers: Vec<_> =
-        issuers.map(|own| KnownIssuer::of(&own.name, own.profile, own.iss.clone())).collect();
+    let known = |own| {
+        let Issuer { name, profile, iss, client_claim, .. }: &Issuer = own;
+        KnownIssuer::of(name, *profile, iss.clone(), client_claim.as_deref())
+    };
+    let issuers: Vec<_> = trust.issuers().iter().map(known).collect();
     let domains: Vec<_> = trust.domains().iter().map(|domain| domain.name.as_str()).collect();
     let question = Question::read(&file, &issuers, &domains, snapshot.sealed(), &mut problems);
     let Some(question) = question.filter(|_| !any_error(&problems)) else {

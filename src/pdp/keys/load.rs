@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU32;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -90,10 +91,10 @@ pub async fn load(
     source: &RemoteKeys,
     fetcher: &dyn Fetcher,
     known: &mut KnownVersions,
-    urgent: bool,
+    wanted: Option<&Arc<AtomicU32>>,
 ) -> Result<Loaded, LoadError> {
     let ask =
-        |url, access, known| FetchRequest { known, urgent, ..FetchRequest::keys(url, access) };
+        |url, access, known| FetchRequest { known, wanted, ..FetchRequest::keys(url, access) };
     let (url, metadata) = match &source.discovery {
         None => (source.url.clone(), Validators::default()),
         Some(issuer) => {

@@ -36,6 +36,8 @@ pub struct KnownIssuer<'a> {
     pub name: &'a str,
     /// The `iss` of its tokens; none where they may have any.
     pub iss: Option<IssuerName>,
+    /// Its `clientClaim`, or that of its profile.
+    pub client_claim: Option<&'a str>,
 }
 
 /// A token of a fixture.
@@ -52,8 +54,14 @@ pub(super) enum Carried {
 
 impl<'a> KnownIssuer<'a> {
     /// Of a document of this `profile`, and with this `issuer`.
-    pub fn of(name: &'a str, profile: IssuerProfile, issuer: IssuerName) -> Self {
-        Self { name, iss: Some(issuer).filter(|_| profile != IssuerProfile::JwtSvid) }
+    pub fn of(
+        name: &'a str,
+        profile: IssuerProfile,
+        issuer: IssuerName,
+        client_claim: Option<&'a str>,
+    ) -> Self {
+        let iss = Some(issuer).filter(|_| profile != IssuerProfile::JwtSvid);
+        Self { name, iss, client_claim }
     }
 }
 

@@ -142,7 +142,8 @@ impl<'a> SuiteCompiler<'a> {
         }
         let issuer = self.given(issuer.as_ref(), place, "issuer")?;
         let mut claims = claims.clone();
-        let known = self.issuer(issuer).and_then(|known| known.iss);
+        let (known, client_claim) =
+            self.issuer(issuer).map(|known| (known.iss, known.client_claim)).unwrap_or_default();
         let exact = known.as_ref().filter(|name| !name.is_template());
         // As in every token that is verified.
         if let Some(name) = exact {
@@ -156,7 +157,7 @@ impl<'a> SuiteCompiler<'a> {
                 Some(format!("write an `iss` such as `{}` with a tenant filled in", name.as_str()));
             self.error(Code::InvalidClaims, place, message, help);
         }
-        let issuer = (issuer.value.as_str(), tenant);
+        let issuer = (issuer.value.as_str(), tenant, client_claim);
         let token = TokenIdentity::assertion_of_tenant(issuer, claims, (*binding).into());
         token
             .map(|token| Carried::Verified(Box::new(token)))

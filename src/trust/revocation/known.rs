@@ -10,6 +10,7 @@ use crate::document::{
 use crate::spiffe::SpiffeId;
 use crate::trust::domain::TrustDomain;
 use crate::trust::issuer::{Issuer, KeySource};
+use crate::trust::keys::KeySet;
 use crate::trust::name::CanonicalName;
 
 /// The issuers and authorities of the documents, for lists that are read beside them.
@@ -93,7 +94,8 @@ impl KnownIssuers {
             let name = CanonicalName::of_certificate(name);
             !self.authorities.is_empty() && !self.authorities.contains(&name)
         };
-        let issuers = list.issuers.iter().filter(|iss| !self.issuers.iter().any(|own| own.is(iss)));
+        let issuers =
+            list.issuers.iter().filter(|iss| !self.issuers.iter().any(|own| own.is_meant_by(iss)));
         issuers.chain(list.certificate_issuers.iter().filter(is_unknown)).cloned().collect()
     }
 }
@@ -114,7 +116,7 @@ impl<'a> KnownTargets<'a> {
         let target = entry.target();
         let of_target = match target {
             RevocationTarget::OfIssuer(_, iss, _) | RevocationTarget::Issuer(iss) => {
-                [self.issuer(iss), self.key(target)]
+                [self.issuer(iss), self.key(target).or_else(|| self.one_tenant(target))]
             }
             RevocationTarget::Serial(_, name) => [self.authority(name), None],
             RevocationTarget::Spiffe(id) => [self.workload(id), None],
@@ -125,13 +127,15 @@ impl<'a> KnownTargets<'a> {
         let own = if field == "issuer" { 1 } else { 2 };
         let compared = || compared.into_iter().take(own);
         let odd = compared().filter_map(|(field, value)| odd(field, value?));
-        let pattern = compared().filter_map(|(field, value)| pattern(field, value?));
+        let every_tenant = |text| self.issuers.iter().any(|own| own.iss.template() == Some(text));
+        let exact = compared().filter(|(_, value)| !value.is_some_and(every_tenant));
+        let pattern = exact.filter_map(|(field, value)| pattern(field, value?));
         of_target.into_iter().flatten().chain(odd).chain(pattern).collect()
     }
 
     fn issuer(&self, iss: &str) -> Option<EntryLint> {
         let known: Vec<&str> = self.issuers.iter().map(|issuer| issuer.iss.as_str()).collect();
-        let is_known = self.issuers.iter().any(|issuer| issuer.iss.is(iss));
+        let is_known = self.issuers.iter().any(|issuer| issuer.iss.is_meant_by(iss));
         (!is_known).then(|| EntryLint {
             code: Code::UnknownIssuer,
             missing: Some(Kind::TokenIssuer),
@@ -157,10 +161,12 @@ impl<'a> KnownTargets<'a> {
     /// Keys that are fetched are not known here.
     fn key(&self, target: &RevocationTarget) -> Option<EntryLint> {
         let RevocationTarget::OfIssuer(RevocationKind::Key, iss, kid) = target else { return None };
-        let mut sources = self.issuers.iter().filter(|issuer| issuer.iss.is(iss)).peekable();
+        let mut sources =
+            self.issuers.iter().filter(|issuer| issuer.iss.is_meant_by(iss)).peekable();
         sources.peek()?;
+        let has_it = |keys: &KeySet| keys.named().any(|(own, _)| *own == **kid);
         let lacks_it =
-            |issuer: &Issuer| matches!(&issuer.keys, KeySource::Local(keys) if !keys.has(kid));
+            |issuer: &Issuer| matches!(&issuer.keys, KeySource::Local(keys) if !has_it(keys));
         sources.all(lacks_it).then(|| EntryLint {
             code: Code::UnknownKey,
             missing: None,
@@ -169,6 +175,24 @@ impl<'a> KnownTargets<'a> {
             help: String::from(
                 "the entry revokes nothing until there is one; keys are compared by `kid`, exactly",
             ),
+        })
+    }
+
+    /// A key that verifies tokens of other tenants, too, is hardly lost for one alone.
+    fn one_tenant(&self, target: &RevocationTarget) -> Option<EntryLint> {
+        let RevocationTarget::OfIssuer(RevocationKind::Key, iss, kid) = target else { return None };
+        let shared = |issuer: &&Issuer| {
+            let only = issuer.iss.named_tenants().is_some_and(|named| named.len() == 1);
+            issuer.iss.tenant(iss).is_some() && !only
+        };
+        let template = self.issuers.iter().find(shared)?.iss.template()?;
+        Some(EntryLint {
+            code: Code::OneTenant,
+            field: "issuer",
+            message: format!(
+                "the key `{kid}` verifies tokens of other tenants than that of `{iss}`, too"
+            ),
+            help: format!("write `issuer: '{template}'` to revoke it for every tenant"),
         })
     }
 

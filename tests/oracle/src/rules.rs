@@ -7,7 +7,7 @@ use crate::documents::Document;
 use crate::path::{self, Host, HostFit, Path, PathFit};
 use crate::peer::Peer;
 use crate::token::Token;
-use crate::value::Three::{self, Unknown, Fails, Holds};
+use crate::value::Three::{self, Fails, Holds, Unknown};
 use crate::value::Value;
 use crate::{ClientAddress, Identity, Judged, Reason, Request, World, answer, outside};
 
