@@ -22,7 +22,7 @@ use crate::telemetry::{AnomalyOptions, LogOptions, OtlpOptions};
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub(super) struct RawConfig {
-    /// How Envoy reaches us, and which of its words are believed.
+    /// The address that Envoy calls, and the evidence that is accepted from it.
     pub(super) listener: ListenerOptions,
     /// Files and folders of documents: policies, trust domains, issuers. At least one.
     pub(super) documents: Vec<PathBuf>,

@@ -25,7 +25,7 @@ pub enum ClientAddress {
     XEnvoyExternalAddress(ExternalAddress),
 }
 
-/// Which entries of `x-forwarded-for` are believed.
+/// The entries of `x-forwarded-for` that are trusted.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ForwardedFor {
@@ -41,7 +41,7 @@ pub struct ForwardedFor {
     pub appended_by_envoy: bool,
 }
 
-/// From which connections `x-envoy-external-address` is believed.
+/// The connections whose `x-envoy-external-address` is trusted.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ExternalAddress {

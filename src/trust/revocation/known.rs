@@ -188,6 +188,7 @@ impl<'a> KnownTargets<'a> {
         let template = self.issuers.iter().find(shared)?.iss.template()?;
         Some(EntryLint {
             code: Code::OneTenant,
+            missing: None,
             field: "issuer",
             message: format!(
                 "the key `{kid}` verifies tokens of other tenants than that of `{iss}`, too"
