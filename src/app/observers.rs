@@ -68,7 +68,7 @@ impl Observers {
         CallerClocks { callers, clock_offset }
     }
 
-    pub(super) fn signals(&self) -> AnomalyComponent {
+    pub(super) fn anomalies(&self) -> AnomalyComponent {
         AnomalyComponent(self.anomalies.as_ref().map(|own| Arc::clone(own.tally())))
     }
 

@@ -45,7 +45,7 @@ pub struct ListStatus {
     pub name: String,
     /// The path, or the origin of the address.
     pub place: String,
-    /// How many entries are in force; none where it was never had.
+    /// How many entries are in force; none where it was never read.
     pub entries: Option<usize>,
     /// Its number.
     pub sequence: Option<u64>,
