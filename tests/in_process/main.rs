@@ -44,6 +44,8 @@ mod revocation_lists;
 #[cfg(test)]
 mod schema;
 #[cfg(test)]
+mod snippets;
+#[cfg(test)]
 mod throttle;
 #[cfg(test)]
 mod tidy;
