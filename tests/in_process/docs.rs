@@ -162,6 +162,7 @@ fn every_symptom_says_what_it_means_and_what_to_do() {
     let mut whole = 0;
     for section in symptoms.split("\n### ").skip(1) {
         let (name, text) = section.split_once('\n').unwrap();
+        assert!(symptoms.contains(&format!("[{name}](#")), "{name} is not in the list above them");
         // The short ones lead on to a section, or are one paragraph.
         if text.trim().lines().count() <= 2 {
             continue;

@@ -63,10 +63,26 @@ spec:
       expect: { decision: deny, reason: scope_missing }
 ";
 
+impl Setting {
+    /// The programs of its pages, beside ours and Envoy.
+    const fn programs(self) -> &'static [&'static str] {
+        match self {
+            Self::Empty => &["bash", "openssl"],
+            Self::Checkout => &["bash"],
+            Self::Tutorial => &["bash", "curl", "openssl", "python3"],
+            Self::Server => &["bash", "curl", "jq"],
+        }
+    }
+}
+
 impl Stage {
-    /// `None` where there is no Envoy for a page that needs one; under `CI=true` that fails.
+    /// `None` where a program is missing that the page needs; under `CI=true` that fails.
     pub(super) fn set(setting: Setting) -> Option<Self> {
         countersign::cli::install_crypto();
+        let missing = setting.programs().iter().find(|program| !is_there(program));
+        if let Some(program) = missing {
+            return skip(&format!("`{program}` is not on the PATH"));
+        }
         let kept = Folder::temporary().unwrap();
         let (folder, programs) = (kept.join("reader"), kept.join("bin"));
         for path in [&folder, &programs] {
@@ -130,11 +146,7 @@ impl Stage {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         match runtime.block_on(EnvoyBinary::find(&search)) {
             Ok(found) => symlink(found.program(), self.programs.join("envoy")).unwrap(),
-            Err(error) => {
-                assert!(std::env::var_os("CI").is_none_or(|ci| ci != "true"), "{error}");
-                eprintln!("SKIPPED: {error}");
-                return None;
-            }
+            Err(error) => return skip(&error.to_string()),
         }
         self.write("sidecar-mtls.yaml", fs::read(root().join("envoy/sidecar-mtls.yaml")).unwrap());
         Some(())
@@ -218,6 +230,17 @@ impl Drop for Stage {
             let _ = server.wait();
         }
     }
+}
+
+fn is_there(program: &str) -> bool {
+    let search = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&search).any(|folder| folder.join(program).is_file())
+}
+
+fn skip<T>(why: &str) -> Option<T> {
+    assert!(std::env::var_os("CI").is_none_or(|ci| ci != "true"), "{why}");
+    eprintln!("SKIPPED: {why}");
+    None
 }
 
 /// Ports that were free a moment ago, all of them others.
