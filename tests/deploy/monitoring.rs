@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use countersign::telemetry::instruments::{self, MetricKind};
 use serde_json::Value;
 
-use crate::{chart, tools};
+use crate::tools;
 
 const ALERTS: &str = "deploy/alerts.yaml";
 const ALERTS_TEST: &str = "deploy/alerts.test.yaml";
@@ -102,27 +102,10 @@ fn anchor(heading: &str) -> String {
     kept.collect::<String>().trim().to_lowercase().replace(' ', "-")
 }
 
-/// P559: with the address of the site, every alert of the chart leads to a page of it.
-#[test]
-fn alerts_of_the_chart_lead_to_the_site() {
-    let site = ["--set", "prometheusRule.runbooks=https://docs.example/"];
-    for (more, begins) in [(&site[..], "https://docs.example/docs/"), (&[], "docs/")] {
-        let Some(manifests) = chart::rendered(chart::FULL, more) else { return };
-        let rule = chart::one(&manifests, "PrometheusRule", "");
-        let alerts = rule["spec"]["groups"][0]["rules"].as_array().unwrap();
-        assert_eq!(alerts.len(), rules().len());
-        for alert in alerts {
-            let url = alert["annotations"]["runbook_url"].as_str().unwrap();
-            let page = if more.is_empty() { ".md#" } else { ".html#" };
-            assert!(url.starts_with(begins) && url.contains(page), "{url}");
-        }
-    }
-}
-
 #[test]
 fn every_alert_leads_to_a_section_that_there_is() {
     for rule in rules() {
-        let runbook = rule["annotations"]["runbook_url"].as_str().unwrap();
+        let runbook = rule["annotations"]["runbook"].as_str().unwrap();
         let (page, section) = runbook.split_once('#').unwrap();
         let text = tools::read(page);
         let headings = text.lines().filter(|line| line.starts_with('#'));

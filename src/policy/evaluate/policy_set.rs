@@ -73,6 +73,11 @@ impl PolicySet {
         self.index.rules().any(|rule| rule.obligations.assertion.is_some())
     }
 
+    /// The names of the headers that any rule sets on requests.
+    pub fn injected_headers(&self) -> impl Iterator<Item = &str> {
+        self.index.rules().flat_map(|rule| rule.obligations.request_headers())
+    }
+
     /// The issuers whose tokens count for `request`, where the documents say that others are ignored there.
     pub fn counting(&self, request: &RequestView) -> Option<Counting<'_>> {
         self.index.counting(&request.target.as_ref().ok()?.host)
