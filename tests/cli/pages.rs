@@ -16,7 +16,7 @@ use shell::Shell;
 use stage::{Setting, Stage};
 
 /// The pages whose commands are run, and where.
-const PLAYED: [(&str, Setting); 13] = [
+const PLAYED: [(&str, Setting); 14] = [
     ("README.md", Setting::Checkout),
     ("docs/getting-started.md", Setting::Empty),
     ("docs/tutorials/envoy.md", Setting::Tutorial),
@@ -30,6 +30,7 @@ const PLAYED: [(&str, Setting); 13] = [
     ("docs/operations.md", Setting::Server),
     ("docs/revocation.md", Setting::Server),
     ("docs/peer-evidence.md", Setting::Server),
+    ("docs/lint-mesh.md", Setting::Mesh),
 ];
 
 /// Programs that are not ours to run here: they build this repository, ask a registry, or need a cluster. What `cargo` and
@@ -159,6 +160,7 @@ played! {
     operations_run "docs/operations.md"
     revocation_runs "docs/revocation.md"
     inspecting_runs "docs/peer-evidence.md"
+    linting_the_mesh_runs "docs/lint-mesh.md"
 }
 
 /// The pages, by their paths from the root.

@@ -16,7 +16,8 @@ struct Snippet {
 
 /// Pages that show files of other programs: `tests/e2e/docs.rs` runs those of Envoy, `tests/deploy/foreign.rs` judges those of
 /// meshes, and what people come from is theirs.
-const FOREIGN: [&str; 3] = ["docs/envoy.md", "docs/envoy-gateway.md", "docs/istio.md"];
+const FOREIGN: [&str; 4] =
+    ["docs/envoy.md", "docs/envoy-gateway.md", "docs/istio.md", "docs/deploying.md"];
 
 /// Keys of Envoy, Istio, Kubernetes and others, by which a block begins.
 const FOREIGN_KEYS: [&str; 2] = ["http_filters", "version"];

@@ -25,6 +25,8 @@ pub(super) enum Setting {
     Tutorial,
     /// In the folder of a server that runs, with what happened in its audit log.
     Server,
+    /// Beside the shipped files of Envoy, Istio and Envoy Gateway, and an Envoy that runs.
+    Mesh,
 }
 
 pub(super) struct Stage {
@@ -71,6 +73,7 @@ impl Setting {
             Self::Checkout => &["bash"],
             Self::Tutorial => &["bash", "curl", "openssl", "python3"],
             Self::Server => &["bash", "curl", "jq"],
+            Self::Mesh => &["bash", "curl"],
         }
     }
 }
@@ -95,6 +98,7 @@ impl Stage {
             Setting::Checkout => stage.check_out(),
             Setting::Tutorial => stage.provide_envoy()?,
             Setting::Server => stage.serve(),
+            Setting::Mesh => stage.proxy()?,
         }
         Some(stage)
     }
@@ -128,7 +132,11 @@ impl Stage {
         let script = format!(
             "#!/bin/sh\ncase $1 in revoke | revocations) set -- \"$@\" --admin http://127.0.0.1:{admin} ;; esac\nexec '{own}' \"$@\"\n"
         );
-        let path = self.programs.join("countersign");
+        self.provide("countersign", &script);
+    }
+
+    fn provide(&self, name: &str, script: &str) {
+        let path = self.programs.join(name);
         fs::write(&path, script).unwrap();
         fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
     }
@@ -145,7 +153,14 @@ impl Stage {
         let search = Search { program: std::env::var_os("ENVOY").map(PathBuf::from), cache };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         match runtime.block_on(EnvoyBinary::find(&search)) {
-            Ok(found) => symlink(found.program(), self.programs.join("envoy")).unwrap(),
+            // Beside other Envoys on this machine.
+            Ok(found) => self.provide(
+                "envoy",
+                &format!(
+                    "#!/bin/sh\nexec '{}' --use-dynamic-base-id \"$@\"\n",
+                    found.program().display()
+                ),
+            ),
             Err(error) => return skip(&error.to_string()),
         }
         self.write("sidecar-mtls.yaml", fs::read(root().join("envoy/sidecar-mtls.yaml")).unwrap());
@@ -161,13 +176,59 @@ impl Stage {
         let log = fs::File::create(self.folder.join("countersign.log")).unwrap();
         let server = self.countersign(&[]).stderr(log).stdout(Stdio::null()).spawn();
         self.server = Some(server.unwrap());
-        let ready = format!("http://127.0.0.1:{}/readyz", self.ports[1].1);
+        self.answers(&format!("{}/readyz", self.ports[1].1), "countersign.log");
+    }
+
+    /// Waits until a server answers, whose log is in the file `log`.
+    fn answers(&self, port_and_path: &str, log: &str) {
+        let page = format!("http://127.0.0.1:{port_and_path}");
         let asked = Command::new("curl")
-            .args(["-sf", "--retry", "60", "--retry-delay", "1", "--retry-all-errors", &ready])
+            .args(["-sf", "--retry", "60", "--retry-delay", "1", "--retry-all-errors", &page])
             .output()
             .unwrap();
-        let log = fs::read_to_string(self.folder.join("countersign.log")).unwrap();
+        let log = fs::read_to_string(self.folder.join(log)).unwrap();
         assert!(asked.status.success(), "{log}");
+    }
+
+    /// The shipped files of meshes, and an Envoy that has the one for it.
+    fn proxy(&mut self) -> Option<()> {
+        let pki = Pki::new(SystemClock.now()).unwrap();
+        pki.write(&Folder::named(&self.folder).unwrap()).unwrap();
+        self.provide_envoy()?;
+        let shipped = |name: &str| fs::read_to_string(root().join("envoy").join(name)).unwrap();
+        self.write("mesh.yaml", shipped("istio/mesh-config.yaml"));
+        let policies = shipped("istio/authorization-policies.yaml");
+        self.write("istio.yaml", format!("{policies}\n---\n{}", shipped("istio/gateways.yaml")));
+        self.write("gateway.yaml", shipped("gateway/envoy-gateway.yaml"));
+        let ports: Vec<_> = self.ports.iter().map(|(_, free)| free.to_string()).collect();
+        let filled = [
+            ("NODE_ID", "orders-1"),
+            ("NODE_CLUSTER", "orders"),
+            ("COUNTERSIGN_PORT", ports[0].as_str()),
+            ("LISTEN_ADDRESS", "127.0.0.1"),
+            ("LISTEN_PORT", ports[2].as_str()),
+            ("SERVICE_ADDRESS", "127.0.0.1"),
+            ("SERVICE_PORT", ports[3].as_str()),
+            ("ADMIN_PORT", ports[4].as_str()),
+            ("TRUST_CHAIN_VERIFICATION", "ACCEPT_UNTRUSTED"),
+            ("SERVER_CERTIFICATE_FILE", "envoy/envoy.pem"),
+            ("SERVER_KEY_FILE", "envoy/envoy.key"),
+            ("CLIENT_CA_FILE", "ca/prod.pem"),
+        ];
+        let fill = |text: String, (name, value): &(&str, &str)| {
+            text.replace(&format!("${{{name}}}"), value)
+        };
+        self.write("envoy.yaml", filled.iter().fold(shipped("sidecar-mtls.yaml"), fill));
+        let log = fs::File::create(self.folder.join("envoy.log")).unwrap();
+        let envoy = Command::new(self.programs.join("envoy"))
+            .current_dir(&self.folder)
+            .args(["--config-path", "envoy.yaml"])
+            .stdout(Stdio::null())
+            .stderr(log)
+            .spawn();
+        self.server = Some(envoy.unwrap());
+        self.answers(&format!("{}/ready", ports[4]), "envoy.log");
+        Some(())
     }
 
     fn countersign(&self, more: &[&str]) -> Command {
