@@ -93,6 +93,8 @@ instruments! {
         "Connections cut because the client's certificate was revoked";
     CHECKS_IN_FLIGHT Gauge "countersign.checks.in_flight" "" []
         "Checks that are being decided";
+    BUILD_INFO Gauge "countersign.build.info" "" ["version"]
+        "1 for the version that runs: during an upgrade there are two";
     DRAINING Gauge "countersign.draining" "" []
         "1 while the server drains before it stops";
 

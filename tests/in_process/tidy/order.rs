@@ -57,7 +57,7 @@ pub(super) const INNER_ORDER: &[(&str, &str)] = &[
     ("store", "types options memory claim redis backend"),
     (
         "telemetry",
-        "instruments measurement exports panics otlp log logs metrics trace callers clock_offset \
+        "instruments measurement exports panics otlp log logs metrics trace decisions callers clock_offset \
          anomalies",
     ),
     (
