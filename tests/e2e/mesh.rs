@@ -1,6 +1,7 @@
 //! The shipped set-ups of Istio and Envoy Gateway, driven through a real Envoy; and every shipped Envoy
 //! configuration loaded by it.
 
+use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
@@ -16,6 +17,7 @@ use crate::testbed::upstream::{Received, Upstream};
 use crate::testbed::{Folder, Pki};
 use countersign::clock::{Clock as _, SystemClock};
 use rcgen::SanType;
+use tokio::net::TcpSocket;
 
 use crate::envoy;
 use crate::listeners::settings;
@@ -100,10 +102,17 @@ impl Mesh {
         identity: &Identity,
         request: &Request,
     ) -> (Response, AuditRecord) {
-        let client =
-            Client::new(self.envoy.listener(), self.pki.ca().der(), Some(identity)).unwrap();
-        let answer = client.send(request).await.unwrap();
+        let answer = self.client(identity).send(request).await.unwrap();
         (answer, self.audit.next().await.expect("every decision is recorded"))
+    }
+
+    pub(crate) fn client(&self, identity: &Identity) -> Client {
+        Client::new(self.envoy.listener(), self.pki.ca().der(), Some(identity)).unwrap()
+    }
+
+    pub(crate) async fn stop(self) {
+        self.envoy.stop().await.unwrap();
+        self.server.stop().await.unwrap();
     }
 
     fn list(&self) -> Request {
@@ -155,6 +164,15 @@ impl Mesh {
     }
 }
 
+/// A port for an Envoy whose configuration names it, which no other process gets as long as the socket is kept.
+pub(crate) fn held_port() -> (TcpSocket, u16) {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.set_reuseport(true).unwrap();
+    socket.bind((Ipv4Addr::LOCALHOST, 0).into()).unwrap();
+    let port = socket.local_addr().unwrap().port();
+    (socket, port)
+}
+
 /// `template` with what it names of these: a folder's certificates, this machine, free ports.
 fn filled(template: &str, folder: &Folder) -> Bootstrap {
     let file = |name| folder.join(name).display().to_string();
@@ -193,7 +211,7 @@ async fn behind_an_istio_sidecar() {
 #[tokio::test]
 async fn a_tcp_port_behind_an_istio_sidecar() {
     const ANY: &str = "rules: [{ any: true }]";
-    let port = Addresses::free().await.unwrap().checks.port();
+    let (_held, port) = held_port();
     let listen: &'static str = format!("port_value: {port} }}").leak();
     let at = ("port_value: ${LISTEN_PORT} }", listen);
     let not_rule =
@@ -205,9 +223,7 @@ async fn a_tcp_port_behind_an_istio_sidecar() {
             return;
         };
         let (pki, before) = (Arc::clone(&mesh.pki), mesh.upstream.requests());
-        let client =
-            Client::new(mesh.envoy.listener(), pki.ca().der(), Some(&pki.frontend)).unwrap();
-        let answer = client.send(&Request::get("database", "/")).await;
+        let answer = mesh.client(&pki.frontend).send(&Request::get("database", "/")).await;
         assert_eq!(answer.is_ok(), open, "{answer:?}");
         assert_eq!(mesh.upstream.requests() - before, u64::from(open));
         if !open {
@@ -216,8 +232,7 @@ async fn a_tcp_port_behind_an_istio_sidecar() {
             let destination = record.text("/request/destination").unwrap_or_default();
             assert!(destination.ends_with(&format!(":{port}")), "{}", record.as_json());
         }
-        mesh.envoy.stop().await.unwrap();
-        mesh.server.stop().await.unwrap();
+        mesh.stop().await;
     }
 }
 
@@ -346,8 +361,7 @@ async fn behind_envoy_gateway_no_other_team_is_asked_in_the_name_of_a_host() {
     let other = other.replace("[orders.example.com]", "[\"*\"]");
     let template = format!("{start}{one}\n{other}{after}");
     let Some(mut mesh) = Mesh::raise(&template, "{ xfcc: true }", "full").await else { return };
-    let client =
-        Client::new(mesh.envoy.listener(), mesh.pki.ca().der(), Some(&mesh.pki.frontend)).unwrap();
+    let client = mesh.client(&mesh.pki.frontend);
     for host in [
         "orders.example.com.",
         "orders.example.com..",

@@ -206,6 +206,9 @@ metricRelabelings:
 {{- if and $dual (not $socket) (not (hasPrefix "[" .Values.listener.host)) }}
 {{- fail "the Services have IPv6 addresses and the listener has none: set `listener.host` and `admin.host` to `[::]`, which is both" }}
 {{- end }}
+{{- if and (or (hasPrefix "127." .Values.admin.host) (eq "[::1]" .Values.admin.host)) (or $socket (not $loopback)) }}
+{{- fail "`admin.host` is loopback: the kubelet's probes and metrics come to the address of the pod" }}
+{{- end }}
 {{- $published := include "countersign.publishedPort" . }}
 {{- $ports := compact (list (ternary "" (toString .Values.listener.port) (eq $socket "yes")) (toString .Values.admin.port) $published) }}
 {{- if ne (len $ports) (len (uniq $ports)) }}
@@ -218,9 +221,9 @@ metricRelabelings:
 {{- fail "`redis.sentinel.master` is empty: set the name by which the Sentinels know the server" }}
 {{- end }}
 {{- $drain := default dict (default dict $settings.listener).drain }}
-{{- $needed := add (include "countersign.seconds" (default "5s" $drain.delay)) (include "countersign.seconds" (default "20s" $drain.timeout)) 4 }}
+{{- $needed := add (include "countersign.seconds" (default "5s" $drain.delay)) (include "countersign.seconds" (default "20s" $drain.timeout)) 4 (int (dig "preStop" "sleep" "seconds" 0 (default dict .Values.lifecycle))) }}
 {{- if lt (int .Values.terminationGracePeriodSeconds) (int $needed) }}
-{{- fail (printf "`terminationGracePeriodSeconds` is %d, less than the %d that `settings.listener.drain` and telling of it need" (int .Values.terminationGracePeriodSeconds) $needed) }}
+{{- fail (printf "`terminationGracePeriodSeconds` is %d, less than the %d that `settings.listener.drain`, `lifecycle` and telling of it need" (int .Values.terminationGracePeriodSeconds) $needed) }}
 {{- end }}
 {{- if and .Values.autoscaling.enabled (eq .Values.kind "DaemonSet") }}
 {{- fail "`autoscaling` is for a Deployment: a DaemonSet has one pod on each node" }}
