@@ -4,6 +4,7 @@ use std::ffi::OsString;
 
 use clap::{ArgMatches, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
+use super::error::ProgramOutput;
 use super::{
     CommandError, Exit, check, completions, decisions, demo, explain, inspect, keys, lint_mesh,
     revocations, revoke, schema, serve, style, test,
@@ -66,20 +67,20 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Exit {
     };
     install_crypto();
     cli.command.run().unwrap_or_else(|error| {
-        error.write(output.as_deref());
+        error.write(output);
         error.print()
     })
 }
 
-/// The value of `--output` of the command that is run.
-fn output(matches: &ArgMatches) -> Option<String> {
+/// The `--output` of the command that is run, where it is one for programs.
+fn output(matches: &ArgMatches) -> Option<ProgramOutput> {
     if let Some((_, matches)) = matches.subcommand()
         && let Some(output) = output(matches)
     {
         return Some(output);
     }
     let mut raw = matches.try_get_raw("output").ok()??;
-    raw.next_back().and_then(|value| value.to_str()).map(str::to_owned)
+    raw.next_back().and_then(|value| value.to_str()).and_then(ProgramOutput::named)
 }
 
 /// Selects one cryptography library for every dependency.

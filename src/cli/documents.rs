@@ -52,7 +52,7 @@ pub(super) fn runtime() -> Result<Runtime, CommandError> {
 fn checked(load: Load) -> Result<Snapshot, CommandError> {
     match load.snapshot.filter(|_| !any_error(&load.problems)) {
         Some(snapshot) => Ok(snapshot),
-        None => Err(CommandError::Documents(load.problems, "nothing was judged")),
+        None => Err(CommandError::Documents(load.problems, "nothing was evaluated")),
     }
 }
 

@@ -198,7 +198,9 @@ fn summary(reports: &[SuiteReport], policies: &PolicySet) -> String {
     if parts > 0 {
         let tried = parts.saturating_sub(untried.len());
         let noun = if parts == 1 { "part" } else { "parts" };
-        text.push_str(&format!("\n{parts} {noun} of conditions: {tried} seen both true and false"));
+        text.push_str(&format!(
+            "\n{parts} {noun} of conditions: {tried} evaluated to both true and false"
+        ));
     }
     for UntriedPart { rule, text: part, was_true, was_false } in &untried {
         let never = match (was_true, was_false) {

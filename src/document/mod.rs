@@ -43,7 +43,7 @@ mod yaml;
 pub use attachments::{Attachments, NOT_FETCHED, RemoteContents, remote_name, resolve};
 pub use bind::BindSpec;
 pub use code::{Code, Severity};
-pub use diagnostic::{Diagnostic, JsonDiagnostic, any_error, sort};
+pub use diagnostic::{Diagnostic, JsonDiagnostic, MissingDocument, any_error, sort};
 pub use duration::HumanDuration;
 pub use entries::{Entries, Texts};
 pub use fragments::FragmentsSpec;

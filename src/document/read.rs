@@ -52,7 +52,7 @@ pub fn find(file: &Arc<SourceFile>, problems: &mut Vec<Diagnostic>) -> Vec<RawDo
             "was it emptied, or is it being written? a file that is not needed any more is removed",
         ));
     }
-    let unread = |(base, text): (usize, &str)| {
+    let raw = |(base, text): (usize, &str)| {
         let origin = Origin { file: Arc::clone(file), base };
         let kind = match plain_head(text) {
             Some(kind) => Ok(kind),
@@ -61,7 +61,7 @@ pub fn find(file: &Arc<SourceFile>, problems: &mut Vec<Diagnostic>) -> Vec<RawDo
         let kind = kind.map_err(|problem| problems.push(problem)).ok()?;
         Some(RawDocument { kind, origin, len: text.len() })
     };
-    texts.into_iter().filter_map(unread).collect()
+    texts.into_iter().filter_map(raw).collect()
 }
 
 /// Reads every document in `file`. One that cannot be read becomes a diagnostic in `problems`.

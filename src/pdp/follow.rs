@@ -141,7 +141,7 @@ impl RefreshState {
     /// A place among the requests that wait, if one is free.
     pub(super) fn wait(&self) -> Option<Waiting<'_>> {
         let place = Waiting(self);
-        // Dropping the place gives it back, also where there was none to be had.
+        // Dropping the place gives it back, also where none was free.
         let before = self.waiting.fetch_add(1, Ordering::Relaxed);
         (before < MAX_KEY_WAITERS).then_some(place)
     }

@@ -25,6 +25,8 @@ mod monitoring;
 #[cfg(test)]
 mod release;
 #[cfg(test)]
+mod site;
+#[cfg(test)]
 #[expect(dead_code, reason = "the demo is more than these tests use of it")]
 #[path = "../../src/demo/mod.rs"]
 mod testbed;

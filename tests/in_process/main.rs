@@ -46,6 +46,8 @@ mod revocation_lists;
 #[cfg(test)]
 mod schema;
 #[cfg(test)]
+mod snippets;
+#[cfg(test)]
 mod throttle;
 #[cfg(test)]
 mod tidy;

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::admin::{ComponentHealth, HealthState};
-use crate::app::component::{Component, ago, seconds};
+use crate::app::component::{Component, ago, shown_at};
 use crate::clock::UnixTime;
 use crate::pdp::{KeyCache, KeyStatus};
 use crate::telemetry::{Measurement, instruments};
@@ -62,7 +62,7 @@ fn shown(status: &KeyStatus) -> Value {
         json!({
             "kid": key.id(),
             "thumbprint": key.thumbprint(),
-            "first_seen": seconds(status.first_seen.get(key.thumbprint()).copied()),
+            "first_seen": shown_at(status.first_seen.get(key.thumbprint()).copied()),
         })
     });
     json!({
@@ -70,8 +70,8 @@ fn shown(status: &KeyStatus) -> Value {
         "keys": keys.collect::<Vec<_>>(),
         "origin": status.origin,
         "usable": status.keys.is_some(),
-        "fetched_at": seconds(status.fetched_at),
-        "next_fetch": status.next_fetch.as_secs(),
+        "fetched_at": shown_at(status.fetched_at),
+        "next_fetch": status.next_fetch.to_rfc3339(),
         "failures": status.failures,
         "error": status.error,
     })

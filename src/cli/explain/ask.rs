@@ -19,8 +19,8 @@ use crate::evidence::{PeerSources, PrincipalSource};
 use crate::evidence_level::EvidenceLevel;
 use crate::limits::KEY_FETCH_TIMEOUT;
 use crate::pdp::{
-    FetchError, FetchRequest, Fetched, Fetcher, HttpsFetcher, KeyCache, MemoryOptions, Outcome,
-    Pdp, PdpOptions, Pinned, Snapshot,
+    FetchError, FetchRequest, Fetched, Fetcher, HttpsFetcher, KeyCache, Outcome, Pdp, PdpOptions,
+    Pinned, Snapshot, VerificationCacheOptions,
 };
 use crate::policy::Suite;
 use crate::request::RequestView;
@@ -141,7 +141,7 @@ impl ExplainSetup<'_> {
         let options = PdpOptions {
             peer_sources: peer_sources.unwrap_or_else(|| every_source(names_tls_peer)),
             deadline: KEY_FETCH_TIMEOUT,
-            memory: MemoryOptions::default(),
+            memory: VerificationCacheOptions::default(),
         };
         let signer = self.signer(&clock);
         let pdp = Pdp::new(self.snapshot, Arc::new(keys), clock, options);

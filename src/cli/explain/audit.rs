@@ -33,7 +33,7 @@ pub(super) fn input(
 ) -> Result<ExplainInput, String> {
     let configured = config.and_then(|config| config.audit.as_ref()?.file());
     let path = log.or(configured).ok_or_else(|| {
-        String::from("which audit log? give `--audit`, or settings that write one to a file")
+        String::from("no audit log is given: pass `--audit`, or settings (`--config`) that write one to a file")
     })?;
     put_again(find(id, path)?)
 }
@@ -163,7 +163,7 @@ fn put_again(record: DecisionRecord) -> Result<ExplainInput, String> {
 
 /// Why the request was refused, where no rule had a part in it.
 fn refused_before_any_rule(record: &DecisionRecord) -> Option<Rejection> {
-    let reason = Reason::ALL.iter().find(|known| known.as_str() == record.reason)?;
+    let reason = Reason::named(&record.reason)?;
     record.rule.is_empty().then(|| reason.because(record.detail.clone()))
 }
 

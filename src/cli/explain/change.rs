@@ -46,7 +46,7 @@ pub(super) fn all(
     near.sort_by_key(|(named, change)| (!named, change.needs.len()));
     changes.extend(near.into_iter().map(|(_, change)| change));
     if changes.is_empty() {
-        changes = other_rules(&rules.elsewhere, view);
+        changes = other_rules(&rules.non_matching_rules, view);
     }
     if changes.is_empty() {
         changes.extend(no_rule_about(view, policies));
@@ -112,9 +112,13 @@ fn must_allow(policy: &PolicyReport, rule: &RuleReport) -> Option<(bool, Suggest
 }
 
 /// Rules about other requests: those that differ in the fewest respects first, and then those whose paths begin alike.
-fn other_rules(elsewhere: &[NonMatchingRuleReport], view: &RequestView) -> Vec<SuggestedChange> {
+fn other_rules(
+    non_matching_rules: &[NonMatchingRuleReport],
+    view: &RequestView,
+) -> Vec<SuggestedChange> {
     let path = view.raw_path.split(['?', '#']).next().unwrap_or_default();
-    let mut near: Vec<_> = elsewhere.iter().filter(|rule| rule.effect == Effect::Allow).collect();
+    let mut near: Vec<_> =
+        non_matching_rules.iter().filter(|rule| rule.effect == Effect::Allow).collect();
     near.sort_by_key(|rule| (rule.differs.len(), Reverse(alike(rule, path))));
     let change = |rule: &NonMatchingRuleReport| SuggestedChange {
         rule: Some(rule.rule.clone()),

@@ -40,7 +40,7 @@ impl ExplainInput {
             (None, None, Some(_), _) => by_flags(args, snapshot).map_err(usage),
             (None, None, None, Some(file)) => in_file(file, config, snapshot),
             (None, None, None, None) => Err(usage(String::from(
-                "which request? give FILE, `--decision`, `--case`, or `--host` and `--path`",
+                "no request is given: pass FILE, `--decision`, `--case`, or `--host` and `--path`",
             ))),
         }
     }

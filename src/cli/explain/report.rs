@@ -37,7 +37,7 @@ pub(super) struct ExplainReport {
     /// The policies with a rule about the request.
     pub(super) policies: Vec<PolicyReport>,
     /// Rules of the host that are about other requests.
-    pub(super) elsewhere: Vec<NonMatchingRuleReport>,
+    pub(super) non_matching_rules: Vec<NonMatchingRuleReport>,
 }
 
 #[derive(Debug, Serialize)]
@@ -144,7 +144,8 @@ pub(super) struct IgnoredReport {
     pub(super) detail: String,
 }
 
-/// A verified token, as an audit record has it.
+/// A verified token. The members that an audit record has too are called as there; this has no hash of a `jti` and no claims,
+/// so that it is a type of its own.
 #[derive(Debug, Serialize)]
 pub(super) struct TokenReport {
     pub(super) issuer: String,
@@ -178,12 +179,12 @@ impl ExplainReport {
         let rules = RulesReport::new(view, outcome, &watch.rules, policies, show_values);
         let answer = AnswerReport::new(view, outcome, show_values);
         let changes = change::all(&outcome.decision, &rules, policies, view);
-        let RulesReport { policies, elsewhere } = rules;
+        let RulesReport { policies, non_matching_rules } = rules;
         let missing = crate::policy::PolicyTrace::missing(&watch.rules);
         let recorded = context.recorded.map(|recorded| RecordedReport {
             same_documents: recorded.revision == outcome.revision.as_str(),
             same_answer: recorded.decision == answer.decision
-                && recorded.reason == answer.reason.map_or("", Reason::as_str),
+                && Reason::named(&recorded.reason) == answer.reason,
             recorded,
         });
         let tokens = subject.map(|s| TokensReport::new(s, &watch.steps.passed)).unwrap_or_default();
@@ -205,7 +206,7 @@ impl ExplainReport {
             walk: watch.steps.walk.clone(),
             tokens: TokensReport { claims: watch.claims.clone(), ..tokens },
             policies,
-            elsewhere,
+            non_matching_rules,
             answer,
         }
     }

@@ -40,7 +40,7 @@ pub(in crate::cli) struct Args {
     /// A file or folder of documents to verify with; may be given more than once.
     #[arg(long, value_name = "PATH")]
     documents: Vec<PathBuf>,
-    /// Fetch nothing: files that documents get from servers are missing.
+    /// Fetch nothing: use only what is in files.
     #[arg(long)]
     offline: bool,
     /// The evidence that counts, as in `listener.peerSources`.
@@ -56,7 +56,7 @@ pub(in crate::cli) struct Args {
     /// The proxy's own identity (`destination.principal`), which XFCC `By` is compared with.
     #[arg(long, value_name = "NAME")]
     destination: Option<String>,
-    /// Verify at this time instead of now: RFC 3339, or seconds since 1970.
+    /// Use this time instead of now: RFC 3339, or seconds since 1970.
     #[arg(long, value_name = "TIME", value_parser = time::parse, allow_hyphen_values = true)]
     at: Option<UnixTime>,
     /// Output format.

@@ -23,10 +23,10 @@ pub(super) struct Common {
     /// that of `--config`.
     #[arg(long, value_name = "FOLDER")]
     pub(super) kept: Option<PathBuf>,
-    /// Ask no issuer; use what is in the documents and in `--kept`.
+    /// Fetch nothing: use only what is in files.
     #[arg(long)]
     pub(super) offline: bool,
-    /// Judge at this moment instead of now: RFC 3339, or seconds since 1970.
+    /// Use this time instead of now: RFC 3339, or seconds since 1970.
     #[arg(long, value_name = "TIME", value_parser = time::parse, allow_hyphen_values = true)]
     pub(super) at: Option<UnixTime>,
     /// Output format.

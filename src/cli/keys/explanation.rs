@@ -91,9 +91,18 @@ impl VerifyReport {
         passed: &[TokenCheck],
         now: UnixTime,
     ) -> Self {
+        Self::of(verified, CheckResult::Passed, passed, now)
+    }
+
+    fn of(
+        verified: Result<&[TokenIdentity], &Rejection>,
+        format: CheckResult,
+        passed: &[TokenCheck],
+        now: UnixTime,
+    ) -> Self {
         let rejection = verified.err();
-        let mut failed = rejection.is_none();
-        let mut checks = vec![KeyCheck { check: FORMAT, result: CheckResult::Passed }];
+        let mut failed = rejection.is_none() || format == CheckResult::Failed;
+        let mut checks = vec![KeyCheck { check: FORMAT, result: format }];
         checks.extend(TokenCheck::ALL.iter().map(|check| {
             let result = match (passed.contains(check), failed) {
                 (true, _) => CheckResult::Passed,
@@ -121,14 +130,7 @@ impl VerifyReport {
     }
 
     pub(super) fn unreadable(rejection: &Rejection, now: UnixTime) -> Self {
-        let mut report = Self::new(Err(rejection), &[], now);
-        for check in &mut report.checks {
-            check.result = match check.check {
-                FORMAT => CheckResult::Failed,
-                _ => CheckResult::NotReached,
-            };
-        }
-        report
+        Self::of(Err(rejection), CheckResult::Failed, &[], now)
     }
 
     /// Adds the header, the names of the claims, and the times.

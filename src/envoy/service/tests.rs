@@ -20,8 +20,8 @@ use crate::clock::{Clock, FixedClock, UnixTime};
 use crate::evidence::PeerSources;
 use crate::evidence_level::EvidenceLevel;
 use crate::pdp::{
-    FetchError, FetchRequest, Fetched, Fetcher, HttpsFetcher, KeyCache, Load, MemoryOptions,
-    PdpOptions, Recording,
+    FetchError, FetchRequest, Fetched, Fetcher, HttpsFetcher, KeyCache, Load, PdpOptions,
+    Recording, VerificationCacheOptions,
 };
 
 pub(in crate::envoy) const OPEN: &str = "\
@@ -88,7 +88,7 @@ pub(in crate::envoy) fn service_by(
             ..PeerSources::default()
         },
         deadline: Duration::from_secs(1),
-        memory: MemoryOptions::default(),
+        memory: VerificationCacheOptions::default(),
     };
     CheckService::new(Arc::new(Pdp::new(snapshot, keys, clock, options)), observers)
 }

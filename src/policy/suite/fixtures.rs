@@ -6,12 +6,11 @@ use serde_json::Value;
 
 use super::compiler::{Carried, NO_CREDENTIAL, SuiteCompiler};
 use crate::authn::{Binding, Credential, PeerFacts, PeerIdentity, RejectedCookie, TokenIdentity};
-use crate::document::Code;
-use crate::document::Spanned;
 use crate::document::policy::Texts;
 use crate::document::policy_suite::{
     BindingFixture, PeerFixture, PolicySuiteSpec, RequestFixture, TokenFixture,
 };
+use crate::document::{Code, Kind, Spanned};
 use crate::evidence_level::EvidenceLevel;
 use crate::reason::Reason;
 use crate::request::{
@@ -54,9 +53,9 @@ impl<'a> SuiteCompiler<'a> {
         }
         let trust_domain = self.given(trust_domain.as_ref(), place, "trustDomain")?;
         let domains = self.domains;
-        self.known("TrustDomain document", Code::UnknownTrustDomain, trust_domain, domains);
+        self.refers(Kind::TrustDomain, Code::UnknownTrustDomain, trust_domain, domains);
         for other in others.iter().flatten() {
-            self.known("TrustDomain document", Code::UnknownTrustDomain, other, domains);
+            self.refers(Kind::TrustDomain, Code::UnknownTrustDomain, other, domains);
         }
         let spiffe = match &fixture.spiffe {
             None => None,

@@ -5,7 +5,7 @@ use super::entry::RevocationEntry;
 use super::list::AcceptedList;
 use super::target::{RevocationKind, RevocationTarget};
 use crate::document::{
-    Code, Diagnostic, Document, IssuerName, IssuerProfile, Spec, closest, like_a_pattern,
+    Code, Diagnostic, Document, IssuerName, IssuerProfile, Kind, Spec, closest, like_a_pattern,
 };
 use crate::spiffe::SpiffeId;
 use crate::trust::domain::TrustDomain;
@@ -26,6 +26,8 @@ struct EntryLint {
     field: &'static str,
     message: String,
     help: String,
+    /// The kind of the document that is missing.
+    missing: Option<Kind>,
 }
 
 /// Everything in the documents that an entry can name.
@@ -52,13 +54,17 @@ pub(in crate::trust) fn check_known(
             let plain = written.value.clone().map(|text| text.value);
             // An entry that cannot be read has an error of its own.
             let Ok(entry) = RevocationEntry::read(&plain) else { continue };
-            for EntryLint { code, field, message, help } in known.lints(&entry) {
+            for EntryLint { code, field, message, help, missing } in known.lints(&entry) {
                 let place = written.value.fields().into_iter().find(|(name, _)| *name == field);
                 let span = match place.and_then(|(_, text)| text) {
                     Some(text) => document.origin.span(text),
                     None => document.origin.span(written),
                 };
-                problems.push(Diagnostic::warning(code, span, message).help(help));
+                let problem = Diagnostic::warning(code, span, message).help(help);
+                problems.push(match missing {
+                    Some(kind) => problem.missing(kind, None),
+                    None => problem,
+                });
             }
         }
     }
@@ -132,6 +138,7 @@ impl<'a> KnownTargets<'a> {
         let is_known = self.issuers.iter().any(|issuer| issuer.iss.is_meant_by(iss));
         (!is_known).then(|| EntryLint {
             code: Code::UnknownIssuer,
+            missing: Some(Kind::TokenIssuer),
             field: "issuer",
             message: format!("no `TokenIssuer` document has the issuer `{iss}`"),
             help: closest(iss, &known)
@@ -144,6 +151,7 @@ impl<'a> KnownTargets<'a> {
         let name = CanonicalName::read(text).ok()?;
         (!self.authorities.is_empty() && !self.authorities.contains(&name)).then(|| EntryLint {
             code: Code::UnknownCertificateIssuer,
+            missing: Some(Kind::TrustDomain),
             field: "certificateIssuer",
             message: format!("no authority or intermediate of a `TrustDomain` is called `{text}`"),
             help: String::from("the entry revokes nothing unless callers send such an intermediate; `countersign inspect` prints the issuer of a certificate"),
@@ -161,6 +169,7 @@ impl<'a> KnownTargets<'a> {
             |issuer: &Issuer| matches!(&issuer.keys, KeySource::Local(keys) if !has_it(keys));
         sources.all(lacks_it).then(|| EntryLint {
             code: Code::UnknownKey,
+            missing: None,
             field: "kid",
             message: format!("no key of `{iss}` is called `{kid}`"),
             help: String::from(
@@ -179,6 +188,7 @@ impl<'a> KnownTargets<'a> {
         let template = self.issuers.iter().find(shared)?.iss.template()?;
         Some(EntryLint {
             code: Code::OneTenant,
+            missing: None,
             field: "issuer",
             message: format!(
                 "the key `{kid}` verifies tokens of other tenants than that of `{iss}`, too"
@@ -192,6 +202,7 @@ impl<'a> KnownTargets<'a> {
         let domain = id.trust_domain();
         (!self.workloads.is_empty() && !self.workloads.contains(&domain)).then(|| EntryLint {
             code: Code::UnknownWorkload,
+            missing: Some(Kind::TrustDomain),
             field: "spiffe",
             message: format!("no document vouches for the SPIFFE trust domain `{domain}`"),
             help: closest(domain, &self.workloads).map_or_else(without_effect, |similar| {
@@ -209,6 +220,7 @@ fn without_effect() -> String {
 fn odd(field: &'static str, value: &str) -> Option<EntryLint> {
     (COMPARED.contains(&field) && value.trim() != value).then(|| EntryLint {
         code: Code::OddValue,
+        missing: None,
         field,
         message: format!("`{field}` begins or ends with white space, which is compared too"),
         help: String::from("remove it unless the token has it"),
@@ -221,6 +233,7 @@ fn pattern(field: &'static str, value: &str) -> Option<EntryLint> {
     let why = like_a_pattern(value).filter(|_| field != "issuer" && COMPARED.contains(&field))?;
     Some(EntryLint {
         code: Code::LiteralPattern,
+        missing: None,
         field,
         message: format!("`{field}` {why}: the entry revokes that one value only"),
         help: String::from(

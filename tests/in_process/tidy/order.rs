@@ -35,7 +35,7 @@ pub(super) const INNER_ORDER: &[(&str, &str)] = &[
         "pdp",
         "dial fetch_error proxy spiffe_server connect sealed kept_files snapshot trace verification_cache assertion shared_headers \
          current fetch follow collected introspect keys remote revocation throttle outcome point pinned \
-         single_use failed fulfil",
+         gather authenticate single_use failed fulfil",
     ),
     (
         "demo",
@@ -57,7 +57,7 @@ pub(super) const INNER_ORDER: &[(&str, &str)] = &[
     ("store", "types options memory claim redis backend"),
     (
         "telemetry",
-        "instruments measurement exports panics otlp log logs metrics trace callers clock_offset \
+        "instruments measurement exports panics otlp log logs metrics trace decisions callers clock_offset \
          anomalies",
     ),
     (

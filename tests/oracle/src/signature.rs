@@ -66,7 +66,7 @@ pub(crate) fn verify(world: &World, issuer: &Document, text: &str, header: &Valu
     if !types.iter().any(|t| bare(t) == bare(header.text_of("typ").unwrap_or("JWT"))) {
         return Ok(Err("token_type"));
     }
-    // 5.57 `keys`, then each of `moreKeys`, as far as they can be had.
+    // 5.57 `keys`, then each of `moreKeys`, as far as they can be fetched.
     let more = spec.get("moreKeys").and_then(Value::list).unwrap_or_default();
     let sources: Vec<&Value> = spec.get("keys").into_iter().chain(more).collect();
     let tenant = issuer.tenant(iss).flatten();
@@ -112,7 +112,7 @@ fn numbers(key: &Value) -> Vec<Option<Vec<u8>>> {
     words.into_iter().chain(["n", "e", "x", "y", "k"].map(|name| key.text_of(name).and_then(number))).collect()
 }
 
-/// 5.57 A set of keys, whole; nothing where it could not be had.
+/// 5.57 A set of keys, whole; nothing where it could not be fetched.
 fn key_set(world: &World, issuer: &Document, keys: &Value, tenant: Option<&str>) -> Judged<Option<Vec<Value>>> {
     let mut set: Vec<Value> = Vec::new();
     for secret in keys.get("secrets").and_then(Value::list).unwrap_or_default() {
