@@ -117,6 +117,7 @@ reasons! {
         RequestTooLarge "request_too_large" Forbidden "the check request, or a part of it, is over its size limit";
         Deadline "deadline" Unavailable "no decision was reached in time";
         Overloaded "overloaded" Unavailable "this replica is deciding as many checks as it may at a time";
+        TcpConnection "tcp_connection" Forbidden "the check is about a TCP connection, and policies decide about requests";
         PathNotCanonical "path_not_canonical" Forbidden "the path is not in canonical form, the only one in which rules compare paths";
         HostInvalid "host_invalid" Forbidden "the host is missing, repeated or not a plain host name or address";
         HeaderDuplicate "header_duplicate" Forbidden "a header that must be single was sent more than once";

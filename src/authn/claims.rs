@@ -173,8 +173,13 @@ impl RegisteredClaims {
         let near = self.audiences.iter().find_map(|theirs| near(theirs, &ours));
         let near = near.map(|near| format!("; {near}")).unwrap_or_default();
         let theirs: Vec<_> = self.audiences.iter().take(3).map(|own| shown(own)).collect();
-        let (theirs, ours) = (theirs.join(", "), ours.join("`, `"));
-        Err(Reason::Audience.because(format!("token is for {theirs}, and not for `{ours}`{near}")))
+        let theirs = theirs.join(", ");
+        Err(Reason::Audience.because(match ours.is_empty() {
+            true => format!(
+                "token is for {theirs}, and its issuer has no `audiences`: only tokens without one count"
+            ),
+            false => format!("token is for {theirs}, and not for `{}`{near}", ours.join("`, `")),
+        }))
     }
 
     /// The client of a token without an audience ties it to this service, where the issuer's document says so.

@@ -6,8 +6,8 @@ use clap::{ArgMatches, CommandFactory as _, FromArgMatches as _, Parser, Subcomm
 
 use super::error::ProgramOutput;
 use super::{
-    CommandError, Exit, check, completions, decisions, demo, explain, inspect, keys, revocations,
-    revoke, schema, serve, style, test,
+    CommandError, Exit, check, completions, decisions, demo, explain, inspect, keys, lint_mesh,
+    revocations, revoke, schema, serve, style, test,
 };
 
 /// External authorization for Envoy and Istio: who is on the wire, countersigned by what it carries.
@@ -30,6 +30,8 @@ enum Command {
     Decisions(Box<decisions::Args>),
     /// Show what a certificate, an XFCC header or a recorded check proves, and to which trust domain.
     Inspect(inspect::Args),
+    /// Find what makes authorization weaker than it looks in the settings of Envoy, Istio and gateways.
+    LintMesh(lint_mesh::Args),
     /// List every issuer's keys, or explain how a token is verified.
     Keys(keys::Args),
     /// Revoke a token, a user's sessions, a client, a key, a certificate or a workload, now and on every replica.
@@ -96,6 +98,7 @@ impl Command {
             Self::Explain(args) => explain::run(&args),
             Self::Decisions(args) => decisions::run(&args),
             Self::Inspect(args) => inspect::run(&args),
+            Self::LintMesh(args) => lint_mesh::run(&args),
             Self::Keys(args) => keys::run(args),
             Self::Revoke(args) => revoke::run(&args),
             Self::Revocations(args) => revocations::run(&args),

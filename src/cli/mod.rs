@@ -13,6 +13,7 @@ mod explain;
 mod files;
 mod inspect;
 mod keys;
+mod lint_mesh;
 mod revocations;
 mod revoke;
 mod sarif;

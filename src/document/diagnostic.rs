@@ -89,9 +89,14 @@ impl Diagnostic {
             Snippet::source(&*text).path(path.clone()).annotation(place)
         };
         // A file that cannot be read has no line to show.
-        let mut report: Vec<Group<'_>> = vec![match self.span.file().text().is_empty() {
-            true => title.element(annotate_snippets::Origin::path(path.clone())),
-            false => title.element(snippet()),
+        let (line, column) = self.span.line_column();
+        let origin = annotate_snippets::Origin::path(path.clone());
+        let mut report: Vec<Group<'_>> = vec![if file.text().is_empty() {
+            title.element(origin)
+        } else if file.is_foreign() {
+            title.element(origin.line(line).char_column(column))
+        } else {
+            title.element(snippet())
         }];
         if let Some(help) = &self.help {
             report.push(Group::with_title(Level::HELP.secondary_title(visible(&self.quiet(help)))));

@@ -15,6 +15,17 @@ pub struct IssuerName {
     tenants: Option<Tenants>,
 }
 
+/// The tenant in an `iss` that begins as those of a template do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BegunIssuer<'i> {
+    /// The tenant.
+    pub tenant: &'i str,
+    /// True if it is one of the template's.
+    pub is_allowed: bool,
+    /// The `iss` of the tenant's tokens.
+    pub meant: String,
+}
+
 /// The tenants that may stand in a template, and the text around them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Tenants {
@@ -85,6 +96,20 @@ impl IssuerName {
         let tenant = iss.strip_prefix(before.as_str())?.strip_suffix(after.as_str())?;
         let is_allowed = is_tenant(tenant) && allowed.iter().any(|own| fits(own, tenant));
         is_allowed.then_some(tenant)
+    }
+
+    /// The tenant in an `iss` that begins as those of this template, however it goes on.
+    pub fn begun_by<'i>(&self, iss: &'i str) -> Option<BegunIssuer<'i>> {
+        let Tenants { before, after, allowed, .. } = self.tenants.as_ref()?;
+        let tenant = iss.strip_prefix(before.as_str())?.split('/').next()?;
+        let is_allowed = allowed.iter().any(|own| fits(own, tenant));
+        let meant = format!("{before}{tenant}{after}");
+        is_tenant(tenant).then_some(BegunIssuer { tenant, is_allowed, meant })
+    }
+
+    /// Its tenants, as a document names them.
+    pub fn tenants(&self) -> &[String] {
+        self.tenants.as_ref().map(|own| own.allowed.as_slice()).unwrap_or_default()
     }
 
     /// Its tenants, where each is named.

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use super::suggest::did_you_mean;
 use super::{
     API_VERSION, Code, Diagnostic, Document, Kind, Metadata, Origin, QuestionSpec, SourceFile,
-    Span, Spanned, Spec, TokenIssuerSpec, is_name, yaml,
+    Span, Spanned, Spec, TokenIssuerSpec, is_name, slips, yaml,
 };
 use crate::secret::Fingerprint;
 
@@ -78,7 +78,12 @@ pub fn parse(file: &Arc<SourceFile>, problems: &mut Vec<Diagnostic>) -> Vec<Docu
 pub fn read_settings<'de, T: Deserialize<'de>>(
     file: &'de Arc<SourceFile>,
 ) -> Result<T, Diagnostic> {
-    yaml::read_typed(file.text(), &Origin::of(file))
+    yaml::read_typed(file.text(), &Origin::of(file)).map_err(|problem: Diagnostic| {
+        match slips::no_settings(file.text()) {
+            Some(help) => problem.help(help),
+            None => problem,
+        }
+    })
 }
 
 /// Reads the request to explain in `file`, and where it starts.
@@ -182,7 +187,13 @@ fn plain_head(text: &str) -> Option<Kind> {
 
 /// The kind of any document; the rest of it is ignored.
 fn head(text: &str, origin: &Origin) -> Result<Kind, Diagnostic> {
-    let head: Head = yaml::read(text, origin)?;
+    let head: Head = yaml::read(text, origin).map_err(|problem: Diagnostic| {
+        let is_list = text.trim_start().starts_with("- ");
+        match problem.code == Code::MissingField || problem.code == Code::InvalidValue && is_list {
+            true => problem.help(slips::no_document(text)),
+            false => problem,
+        }
+    })?;
     if head.api_version.value != API_VERSION {
         let message =
             format!("unknown apiVersion `{}`, expected `{API_VERSION}`", head.api_version.value);

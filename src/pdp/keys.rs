@@ -272,6 +272,9 @@ fn take(
         if !shared.was_fetched() {
             material.note_outdated(&issuer.id, Outdated::Missing);
         }
+        if let Some(why) = shared.refresh_state.schedule().error() {
+            material.note_failure(&issuer.id, why);
+        }
         return;
     };
     if pending {

@@ -21,6 +21,8 @@ pub struct Material {
     revocations: Option<Arc<RevocationView>>,
     /// Issuers that may have other keys by now.
     outdated: BTreeMap<String, Outdated>,
+    /// Why the last fetch of an issuer's keys failed.
+    failures: BTreeMap<String, String>,
 }
 
 /// Why an issuer may have other keys than those at hand.
@@ -43,6 +45,16 @@ impl Material {
     /// Notes that the issuer of the document called `issuer` may have a key that is not among those at hand.
     pub fn note_outdated(&mut self, issuer: &str, why: Outdated) {
         self.outdated.insert(issuer.to_owned(), why);
+    }
+
+    /// Notes why the last fetch of the keys of the issuer document called `issuer` failed.
+    pub fn note_failure(&mut self, issuer: &str, why: &str) {
+        self.failures.insert(issuer.to_owned(), why.to_owned());
+    }
+
+    /// Why the last fetch of the keys of the issuer document called `issuer` failed, if they are too old or absent.
+    pub fn failure(&self, issuer: &str) -> Option<&str> {
+        self.failures.get(issuer).map(String::as_str)
     }
 
     /// The reason why the issuer of the document called `issuer` may have other keys than those at hand, if it may.

@@ -9,9 +9,17 @@
 #[cfg(test)]
 mod chart;
 #[cfg(test)]
+mod cluster;
+#[cfg(test)]
 mod foreign;
 #[cfg(test)]
+mod gateway;
+#[cfg(test)]
 mod image;
+#[cfg(test)]
+mod kustomize;
+#[cfg(test)]
+mod mesh;
 #[cfg(test)]
 mod monitoring;
 #[cfg(test)]

@@ -32,6 +32,8 @@ mod key_rotation;
 #[cfg(test)]
 mod limbo;
 #[cfg(test)]
+mod mesh;
+#[cfg(test)]
 mod pkits;
 #[cfg(test)]
 mod policies;

@@ -22,7 +22,7 @@ const RANKS: [&[&str]; 12] = [
     &["json", "limits", "words"],
     &["clock", "evidence_level", "reason", "replace_file", "secret", "sync"],
     &["document", "identity_map", "request", "slots", "spiffe"],
-    &["evidence", "signer", "store", "trust"],
+    &["evidence", "mesh", "signer", "store", "trust"],
     &["authn"],
     &["policy"],
     &["pdp"],

@@ -34,6 +34,9 @@ fn keys(status: &KeyStatus, now: UnixTime) -> ComponentHealth {
         0 => String::new(),
         failures => format!("; {failures} fetches have failed since"),
     };
+    let error = status.error.as_ref().filter(|_| status.failures > 0);
+    let failures =
+        failures + &error.map(|why| format!(", the last one: {why}")).unwrap_or_default();
     let (condition, detail) = match (&status.keys, status.fetched_at) {
         (Some(_), Some(at)) if status.failures == 0 => {
             (HealthState::Good, format!("fresh, fetched {}", ago(at, now)))
@@ -84,6 +87,7 @@ mod tests {
 
     const NOW: UnixTime = UnixTime::from_secs(1_800_000_000);
 
+    /// P509: and why the last fetch failed.
     #[test]
     fn keys_are_fresh_last_good_or_missing() {
         let before = |secs| Some(NOW.minus(Duration::from_secs(secs)));
@@ -98,14 +102,14 @@ mod tests {
                 true,
                 before(7200),
                 3,
-                "[~] keys of `corp` from https://a.test: last good, fetched 2h ago; 3 fetches have failed since",
+                "[~] keys of `corp` from https://a.test: last good, fetched 2h ago; 3 fetches have failed since, the last one: took too long",
             ),
             (true, None, 0, "[~] keys of `corp` from https://a.test: last good, kept from before"),
             (
                 false,
                 before(86_400),
                 9,
-                "[-] keys of `corp` from https://a.test: too old to be used, fetched 1d ago; 9 fetches have failed since",
+                "[-] keys of `corp` from https://a.test: too old to be used, fetched 1d ago; 9 fetches have failed since, the last one: took too long",
             ),
             (false, None, 0, "[-] keys of `corp` from https://a.test: never fetched"),
         ] {
@@ -119,7 +123,7 @@ mod tests {
                 next_fetch: NOW,
                 failures,
                 issuer: "corp".into(),
-                error: None,
+                error: (failures > 0).then(|| "took too long".into()),
             };
             assert_eq!(keys(&status, NOW).to_string(), expected);
         }

@@ -162,6 +162,22 @@ fn a_token_without_an_audience_needs_a_client_that_is_named() {
     }
 }
 
+/// With `withoutAudience` alone there is no audience to name.
+#[test]
+fn a_token_with_an_audience_where_none_counts_is_told_so() {
+    let trust = issuer("");
+    let mut own = trust.issuers()[0].clone();
+    own.audiences.clear();
+    let claims = json!({ "aud": "orders", "iat": NOW, "exp": NOW + 600 });
+    let claims = claims.as_object().unwrap();
+    let read = RegisteredClaims::read(claims, None).unwrap();
+    let refused = read.check(claims, &own, UnixTime::from_secs(NOW), &mut |_| {}).unwrap_err();
+    assert!(
+        refused.detail().ends_with("its issuer has no `audiences`: only tokens without one count"),
+        "{refused:?}"
+    );
+}
+
 /// Messages name what the token says, what was expected, and the setting.
 #[test]
 fn a_refusal_says_what_the_token_says() {

@@ -9,15 +9,17 @@ use crate::authn::claims::RegisteredClaims;
 use crate::authn::dpop::Possession;
 use crate::authn::once::OneTimeUse;
 use crate::authn::rejected_cookie::RejectedCookie;
-use crate::authn::shown::{near, shown};
+use crate::authn::shown::{near, of_header, shown};
 use crate::authn::signature::KeySets;
 use crate::authn::signed::{Content, SignedToken};
 use crate::authn::token_check::TokenCheck;
 use crate::authn::{binding, identity, introspected, kind, profile, revoked, signature};
 use crate::clock::UnixTime;
+use crate::document::closest;
 use crate::evidence::{Evidence, IgnoredToken, PresentedToken, UnreadableToken};
 use crate::identity_map::claim_at;
-use crate::limits::MAX_PROOF_ID_BYTES;
+
+use crate::limits::{MAX_PROOF_ID_BYTES, MAX_TENANTS_WITH_KEYS};
 use crate::reason::{Reason, Rejection};
 use crate::request::TokenPlace;
 use crate::trust::{Issuer, KeySet, KeySource, Material, Outdated, TrustStore};
@@ -342,21 +344,44 @@ pub(in crate::authn) fn issuer_of<'a>(
 }
 
 /// The fault in the `iss` of a token that no document names.
-fn unknown(iss: Option<&str>, trust: &TrustStore) -> String {
+pub(super) fn unknown(iss: Option<&str>, trust: &TrustStore) -> String {
     let Some(iss) = iss else {
         return String::from("token has no `iss` that is a text, so it names no issuer");
     };
     let ours: Vec<&str> = trust.issuers().iter().map(|issuer| issuer.iss.as_str()).collect();
-    let near = near(iss, &ours).map(|near| format!("; {near}")).unwrap_or_default();
+    let near = tenant_of(iss, trust).or_else(|| near(iss, &ours));
+    let near = near.map(|near| format!("; {near}")).unwrap_or_default();
     format!("token's issuer {} is not configured{near}", shown(iss))
 }
 
+/// The tenant that the `iss` of a token names, where it begins as those of an issuer with tenants, and what comes near (P511).
+fn tenant_of(iss: &str, trust: &TrustStore) -> Option<String> {
+    let begun = || trust.issuers().iter().filter_map(|own| Some((own, own.iss.begun_by(iss)?)));
+    if let Some((_, begun)) = begun().find(|(_, begun)| begun.is_allowed) {
+        return near(iss, &[&begun.meant]);
+    }
+    let (issuer, begun) = begun().next()?;
+    let names: Vec<_> = trust.issuers().iter().filter(|own| own.name == issuer.name).collect();
+    let names = names.iter().flat_map(|own| own.iss.tenants()).take(MAX_TENANTS_WITH_KEYS);
+    let names: Vec<&str> = names.map(String::as_str).collect();
+    let near = closest(begun.tenant, &names).map(|near| format!("; `{near}` comes near"));
+    Some(format!(
+        "the tenant {} is not among the `tenants` of `{}`{}",
+        of_header(begun.tenant),
+        issuer.name,
+        near.unwrap_or_default()
+    ))
+}
+
 fn stale(issuer: &Issuer, material: &Material) -> Rejection {
-    let name = &issuer.name;
-    Reason::KeysStale.because(match material.outdated(&issuer.id) {
-        Some(Outdated::Missing) => format!("the keys of the issuer `{name}` were never fetched"),
-        _ => format!("no current keys of the issuer `{name}`: the last ones are too old"),
-    })
+    // The id says which source of keys it is, where the issuer has several.
+    let id = &issuer.id;
+    let why = material.failure(id).map(|why| format!("; the last fetch failed: {why}"));
+    let what = match material.outdated(id) {
+        Some(Outdated::Missing) => format!("the keys of the issuer `{id}` were never fetched"),
+        _ => format!("no current keys of the issuer `{id}`: the last ones are too old"),
+    };
+    Reason::KeysStale.because(what + &why.unwrap_or_default())
 }
 
 /// The part that is done once for a token and a key set.

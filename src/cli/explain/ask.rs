@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
+use serde_json::{Map, Value};
 
 use super::args::Args;
 use super::question::{ExplainInput, ExplainedCaller};
@@ -64,11 +65,27 @@ pub(super) fn ask(
     let pdp = setup.pdp(now, may_wait, context.names_tls_peer);
     let pinned = pdp.pin();
     let mut watch = ExplainWatch::new(missing);
+    watch.claims = if show_values { claims(&pinned, &view, &caller) } else { Vec::new() };
     let progress = may_wait.then(|| Progress::begin("the issuers")).flatten();
     let outcome = runtime.block_on(decide(&pinned, &view, caller, now, &mut watch));
     drop(progress);
     let policies = pinned.snapshot().policies();
     Ok(ExplainReport::new(&view, &outcome, &watch, policies, context, show_values))
+}
+
+/// The claims of the tokens that the caller shows, verified or not.
+fn claims(
+    pinned: &Pinned<'_>,
+    view: &RequestView,
+    caller: &ExplainedCaller,
+) -> Vec<Map<String, Value>> {
+    let (ExplainedCaller::Shown(credentials) | ExplainedCaller::Peer(_, credentials)) = caller
+    else {
+        return Vec::new();
+    };
+    let collected = pinned.collect(view, credentials);
+    let tokens = collected.evidence.presented().iter();
+    tokens.filter_map(|token| Some((*token.jws().ok()?.claims).clone())).collect()
 }
 
 async fn decide(
@@ -164,6 +181,7 @@ const fn every_source(names_tls_peer: bool) -> PeerSources {
 
 impl Fetcher for Offline {
     fn fetch<'a>(&'a self, _: FetchRequest<'a>) -> BoxFuture<'a, Result<Fetched, FetchError>> {
-        Box::pin(async { Err(FetchError::Timeout) })
+        let why = String::from("`--offline` was given");
+        Box::pin(async { Err(FetchError::Credentials(why)) })
     }
 }

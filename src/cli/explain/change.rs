@@ -4,10 +4,11 @@ use std::cmp::Reverse;
 
 use serde::Serialize;
 
+use super::remedy::{ASK_AGAIN, remedy};
 use super::rules::{NonMatchingRuleReport, PolicyReport, RuleCheckReport, RuleReport, RulesReport};
 use crate::document::closest;
 use crate::policy::{Decision, Effect, Mode, PolicySet, Truth};
-use crate::reason::{ClientAnswer, Reason, Rejection};
+use crate::reason::{Reason, Rejection};
 use crate::request::RequestView;
 
 /// A change that would allow the request.
@@ -53,18 +54,13 @@ pub(super) fn all(
     changes
 }
 
-/// The advice where no other request helps, or what is wrong with this one.
+/// The next thing to do about a refusal.
 fn instead_of(rejection: &Rejection) -> String {
     let reason = rejection.reason();
-    let answer = rejection.client_answer();
-    let what = if answer == ClientAnswer::Throttled {
-        "wait as `retry-after` says, and find out why its earlier attempts failed"
-    } else if answer == ClientAnswer::Unavailable {
-        "ask again in a moment; where that does not help, the trouble is here or at the issuer, and not in the request"
-    } else {
-        return rejection.detail().to_owned();
-    };
-    format!("{what}: `countersign check --explain {reason}` says more")
+    // The issuer may be at fault where the reason alone would blame the credential.
+    let is_own = rejection.client_answer() == reason.client_answer();
+    let advice = if is_own { remedy(reason) } else { ASK_AGAIN };
+    format!("{advice}; `countersign check --explain {reason}` says more")
 }
 
 fn named(policy: &PolicyReport, rule: &RuleReport) -> Option<String> {

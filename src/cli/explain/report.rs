@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use serde::Serialize;
+use serde_json::{Map, Value};
 
 use super::change::{self, SuggestedChange};
 use super::question::{QuestionContext, QuestionSource, RecordedDecision};
@@ -129,6 +130,9 @@ pub(super) struct TokensReport {
     /// Tokens that were ignored, as the documents say; absent if there are none.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) ignored: Vec<IgnoredReport>,
+    /// The claims of each token, verified or not: only with `--show-values`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) claims: Vec<Map<String, Value>>,
 }
 
 /// A token that was passed over.
@@ -183,6 +187,7 @@ impl ExplainReport {
                 && Reason::named(&recorded.reason) == answer.reason,
             recorded,
         });
+        let tokens = subject.map(|s| TokensReport::new(s, &watch.steps.passed)).unwrap_or_default();
         Self {
             changes,
             question: QuestionReport {
@@ -199,7 +204,7 @@ impl ExplainReport {
             recorded,
             peer: subject.map(|s| peer(s.peer(), context.vouched)).unwrap_or_default(),
             walk: watch.steps.walk.clone(),
-            tokens: subject.map(|s| TokensReport::new(s, &watch.steps.passed)).unwrap_or_default(),
+            tokens: TokensReport { claims: watch.claims.clone(), ..tokens },
             policies,
             non_matching_rules,
             answer,
@@ -383,6 +388,7 @@ impl TokensReport {
         });
         Self {
             ignored: ignored.collect(),
+            claims: Vec::new(),
             verdict,
             rejection,
             tokens: verified.map(TokenReport::new).collect(),

@@ -213,6 +213,12 @@ fn write_tokens(tokens: &TokensReport, out: &mut dyn Write) -> io::Result<()> {
         let (place, detail) = (visible(place), visible(detail));
         writeln!(out, "  {QUIET}ignored{QUIET:#} {place}  {QUIET}{reason}: {detail}{QUIET:#}")?;
     }
+    for claims in &tokens.claims {
+        for (name, value) in claims {
+            let (name, value) = (visible(name), visible(&value.to_string()));
+            writeln!(out, "  {QUIET}claim{QUIET:#} {name}  {value}")?;
+        }
+    }
     for check in tokens.checks.iter().flatten() {
         let style = match check.result {
             CheckResult::Passed => GOOD,

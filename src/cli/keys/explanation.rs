@@ -4,7 +4,7 @@
 use std::io::{self, Write};
 
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::authn::{TokenCheck, TokenIdentity};
 use crate::cli::inspect::Verdict;
@@ -31,6 +31,9 @@ pub(super) struct VerifyReport {
     pub(super) key: Option<KeyReport>,
     pub(super) header: Option<TokenHeader>,
     pub(super) claims: Vec<String>,
+    /// With their values: only with `--show-values`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) values: Option<Map<String, Value>>,
     pub(super) times: Vec<Time>,
     pub(super) checks: Vec<KeyCheck>,
 }
@@ -120,6 +123,7 @@ impl VerifyReport {
             key: None,
             header: None,
             claims: Vec::new(),
+            values: None,
             times: Vec::new(),
             checks,
         }
@@ -202,6 +206,9 @@ fn write_token(report: &VerifyReport, out: &mut dyn Write) -> io::Result<()> {
     line(out, "header", &format!("alg {alg}, typ {typ}, kid {kid}"))?;
     let claims: Vec<_> = report.claims.iter().map(|name| visible(name)).collect();
     line(out, "claims", &claims.join(" "))?;
+    for (name, value) in report.values.iter().flatten() {
+        writeln!(out, "    {}  {}", visible(name), visible(&value.to_string()))?;
+    }
     for time in &report.times {
         line(out, time.claim, &format!("{} ({})", time.at, time.relative))?;
     }

@@ -90,6 +90,11 @@ impl PolicySet {
         self.index.rules().any(|rule| rule.obligations.assertion.is_some())
     }
 
+    /// The names of the headers that any rule sets on requests.
+    pub fn injected_headers(&self) -> impl Iterator<Item = &str> {
+        self.index.rules().flat_map(|rule| rule.obligations.request_headers())
+    }
+
     /// The issuers whose tokens count, where the documents say that others are ignored.
     pub const fn scope(&self) -> &Arc<TokenScope> {
         &self.scope

@@ -44,8 +44,8 @@ pub(in crate::trust) fn refuse_ambiguous(documents: &[Document], problems: &mut 
         let (own, iss) = (document.metadata.name.value.as_str(), IssuerName::of(spec));
         let mut clash = |first: &str, what: &str| {
             let message = format!("{what} as the issuer `{first}`");
-            let help = "merge the two documents (one may have `keys` for JWTs and `introspection` for opaque tokens), or give their tokens \
-                different places with `tokens`";
+            let help = "merge the two documents (one may have `keys` and `moreKeys` for JWTs, and `introspection` for opaque tokens), or \
+                give their tokens different places with `tokens`";
             let span = document.origin.span(&spec.issuer);
             problems.push(Diagnostic::error(Code::DuplicateIssuer, span, message).help(help));
         };

@@ -13,12 +13,12 @@ pub(super) const INNER_ORDER: &[(&str, &str)] = &[
     (
         "cli",
         "exit time sarif style files error admin_client documents watch completions decisions check \
-         schema test demo serve revocations revoke inspect keys explain command",
+         schema test demo serve lint_mesh revocations revoke inspect keys explain command",
     ),
     (
         "document",
         "code kind duration plain masking spanned entries one_or_more source span diagnostic origin \
-         relative suggest advice yaml bind during answers introspection issuer_profile token_issuer issuer_name trust_domain \
+         relative suggest habits slips advice yaml tree bind during answers introspection issuer_profile token_issuer issuer_name trust_domain \
          revocation_list policy fragments policy_suite spec attachments read schema",
     ),
     (
@@ -51,6 +51,7 @@ pub(super) const INNER_ORDER: &[(&str, &str)] = &[
         "sealed spelling text attributes headers path parameters target trace_parent \
          credentials view url",
     ),
+    ("mesh", "faults resources mesh_config envoy istio gateway_api lint"),
     ("reload", "options status watch"),
     ("signer", "key options ring"),
     ("store", "types options memory claim redis backend"),

@@ -37,6 +37,30 @@ fn the_iss_of_a_token_names_one_allowed_tenant() {
     assert_eq!(verify_bearer(&trust, &forged).err(), Some(Reason::SignatureInvalid));
 }
 
+/// P511: the refusal of a token of another tenant names that, and the one that comes near.
+#[test]
+fn a_tenant_that_is_not_ours_is_named() {
+    let mint = Mint::ed();
+    let trust = of_tenants("[acme, 'eu-*']", &mint, "");
+    for (iss, expected) in [
+        (
+            "https://a.example/acmee/v2.0",
+            "the tenant `acmee` is not among the `tenants` of `corp`; `acme` comes near",
+        ),
+        (
+            "https://a.example/globex/v2.0",
+            "the tenant `globex` is not among the `tenants` of `corp`",
+        ),
+        (
+            "https://a.example/acme/v2.0/",
+            "`https://a.example/acme/v2.0` differs by a `/` at its end",
+        ),
+    ] {
+        let told = verify::unknown(Some(iss), &trust);
+        assert!(told.ends_with(&format!("is not configured; {expected}")), "{told}");
+    }
+}
+
 /// P467: keys of one tenant verify no token of another, also where a token was seen before.
 #[test]
 fn keys_of_a_tenant_are_for_that_tenant() {
