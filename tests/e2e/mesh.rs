@@ -134,7 +134,7 @@ impl Mesh {
             let before = self.upstream.requests();
             let (answer, record) = self.ask(&pki.reports, &request).await;
             assert_eq!(
-                (answer.status, record.decision()),
+                (answer.status, record.decision_text()),
                 (403, Some("deny")),
                 "{}",
                 record.as_json()
@@ -148,7 +148,7 @@ impl Mesh {
         let request = Request::get(HOST, "/v1/orders/42").bearer(&self.tokens.bound);
         let pki = Arc::clone(&self.pki);
         let (answer, record) = self.ask(&pki.frontend, &request).await;
-        (answer.status, record.reason().map(str::to_owned))
+        (answer.status, record.reason_text().map(str::to_owned))
     }
 
     /// Without countersign nothing passes.
@@ -228,7 +228,7 @@ async fn a_tcp_port_behind_an_istio_sidecar() {
         assert_eq!(mesh.upstream.requests() - before, u64::from(open));
         if !open {
             let record = mesh.audit.next().await.expect("every decision is recorded");
-            assert_eq!(record.reason(), Some("tcp_connection"), "{}", record.as_json());
+            assert_eq!(record.reason_text(), Some("tcp_connection"), "{}", record.as_json());
             let destination = record.text("/request/destination").unwrap_or_default();
             assert!(destination.ends_with(&format!(":{port}")), "{}", record.as_json());
         }
@@ -381,7 +381,9 @@ async fn behind_envoy_gateway_no_other_team_is_asked_in_the_name_of_a_host() {
     assert_eq!(mesh.upstream.requests(), 0);
     let request = Request::get("Orders.Example.Com", "/v1/orders").bearer(&mesh.tokens.bearer);
     assert_eq!(client.send(&request).await.unwrap().status, 200);
-    while mesh.audit.next().await.expect("the last one is recorded").decision() != Some("allow") {}
+    while mesh.audit.next().await.expect("the last one is recorded").decision_text()
+        != Some("allow")
+    {}
     mesh.closes(503).await;
 }
 

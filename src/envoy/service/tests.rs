@@ -306,6 +306,6 @@ async fn an_empty_check_is_a_denial() {
     let service = service(Arc::new(FixedClock::at(NOW)), Vec::new());
     assert_eq!(
         summary(answer(&service, CheckRequest::default()).await),
-        (7, 403, "host_invalid".into())
+        (7, 403, "tcp_connection".into())
     );
 }

@@ -9,7 +9,7 @@ use countersign::clock::{FixedClock, UnixTime};
 use countersign::document::{self, RemoteContents};
 use countersign::envoy::{CheckService, ClientAddress};
 use countersign::evidence::PeerSources;
-use countersign::pdp::{HttpsFetcher, KeyCache, Load, VerificationCacheOptions, Pdp, PdpOptions, Snapshot};
+use countersign::pdp::{HttpsFetcher, KeyCache, Load, Pdp, PdpOptions, Snapshot, VerificationCacheOptions};
 use countersign::request::Shown;
 use countersign_oracle::Request;
 use envoy_types::pb::envoy::config::core::v3::HeaderValueOption;
