@@ -43,8 +43,14 @@ const REMEDIES: [(Reason, &str); 47] = [
         "have the issuer make tokens that live shorter, or raise `maxLifetime` or `maxAge` of the issuer",
     ),
     (Reason::TokenReplayed, "have the caller make a new token or proof for each request"),
-    (Reason::TokenRevoked, "find out why it was revoked: `countersign revocations` shows by whom"),
-    (Reason::CertRevoked, "find out why it was revoked: `countersign revocations` shows by whom"),
+    (
+        Reason::TokenRevoked,
+        "find out why it was revoked: `countersign revocations` shows who revoked it",
+    ),
+    (
+        Reason::CertRevoked,
+        "find out why it was revoked: `countersign revocations` shows who revoked it",
+    ),
     (Reason::IntrospectionInactive, "have the caller get a new token"),
     (
         Reason::BindingUnavailable,
