@@ -5,8 +5,8 @@ use std::ffi::OsString;
 use clap::{ArgMatches, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use super::{
-    CommandError, Exit, check, completions, decisions, demo, explain, inspect, keys, revocations,
-    revoke, schema, serve, style, test,
+    CommandError, Exit, check, completions, decisions, demo, explain, inspect, keys, replay,
+    revocations, revoke, schema, serve, style, test, who_can,
 };
 
 /// External authorization for Envoy and Istio: who is on the wire, countersigned by what it carries.
@@ -27,6 +27,10 @@ enum Command {
     Explain(Box<explain::Args>),
     /// List the decisions in an audit log, count them, or watch them come.
     Decisions(Box<decisions::Args>),
+    /// Put recorded decisions to other documents, and show which would change.
+    Replay(Box<replay::Args>),
+    /// Answer who can reach a path, from the rules themselves.
+    WhoCan(who_can::Args),
     /// Show what a certificate, an XFCC header or a recorded check proves, and to which trust domain.
     Inspect(inspect::Args),
     /// List every issuer's keys, or explain how a token is verified.
@@ -94,6 +98,8 @@ impl Command {
             Self::Check(args) => check::run(&args),
             Self::Explain(args) => explain::run(&args),
             Self::Decisions(args) => decisions::run(&args),
+            Self::Replay(args) => replay::run(&args),
+            Self::WhoCan(args) => who_can::run(&args),
             Self::Inspect(args) => inspect::run(&args),
             Self::Keys(args) => keys::run(args),
             Self::Revoke(args) => revoke::run(&args),

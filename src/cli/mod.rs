@@ -13,6 +13,8 @@ mod explain;
 mod files;
 mod inspect;
 mod keys;
+mod records;
+mod replay;
 mod revocations;
 mod revoke;
 mod sarif;
@@ -22,6 +24,7 @@ mod style;
 mod test;
 mod time;
 mod watch;
+mod who_can;
 
 pub use command::{install_crypto, run};
 use error::CommandError;

@@ -1,6 +1,8 @@
 //! The built binary as an operator meets it: what each command prints, its exit codes, and golden outputs.
 
 #[cfg(test)]
+mod changing;
+#[cfg(test)]
 mod commands;
 #[cfg(test)]
 mod decisions;
@@ -12,6 +14,8 @@ mod inspect;
 mod keys;
 #[cfg(test)]
 mod program;
+#[cfg(test)]
+mod replay;
 #[cfg(test)]
 mod revoke;
 #[cfg(test)]

@@ -26,7 +26,7 @@ pub(in crate::policy) struct Index {
 }
 
 /// The issuers whose tokens count for a request: those that each policy about its host names.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Counting<'a>([&'a [Box<str>]; 3]);
 
 /// The position of a rule: that of its policy, and its own there.

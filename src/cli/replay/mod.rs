@@ -1,0 +1,40 @@
+//! `countersign replay`: recorded decisions put to another set of documents, and those that change.
+
+mod args;
+mod judge;
+mod log;
+mod report;
+mod side;
+mod tally;
+mod text;
+
+use std::io;
+
+pub(super) use args::Args;
+use args::ReportFormat;
+use judge::Replay;
+use report::ReplayReport;
+use text::{human, markdown};
+
+use super::{CommandError, Exit, style};
+use crate::config::{Config, Overrides};
+
+pub(super) fn run(args: &Args) -> Result<Exit, CommandError> {
+    let overrides = Overrides { documents: args.documents.clone(), ..Overrides::default() };
+    let config = args.config.as_deref().map(|file| Config::load(Some(file), &overrides));
+    let config = config.transpose()?;
+    let documents = match &config {
+        Some(config) if args.documents.is_empty() => &config.documents,
+        Some(_) | None => &args.documents,
+    };
+    let logs = args.logs(config.as_ref())?;
+    let replay = Replay::load(documents, &args.baseline, config.as_ref())?;
+    let tally = log::read(&logs, &replay, &args.filters, args.examples)?;
+    let report = ReplayReport::new(&replay, &tally, &logs, documents);
+    match args.output {
+        ReportFormat::Human => human(&report, &mut style::out()),
+        ReportFormat::Markdown => markdown(&report, &mut style::out()),
+        ReportFormat::Json => style::json(&report, &mut io::stdout().lock()),
+    }?;
+    Ok(Exit::ok_if(report.is_unchanged()))
+}
