@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use clap::{ArgMatches, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use super::{
-    CommandError, Exit, check, completions, decisions, demo, explain, inspect, keys, replay,
+    CommandError, Exit, check, completions, decisions, demo, diff, explain, inspect, keys, replay,
     revocations, revoke, schema, serve, style, test, who_can,
 };
 
@@ -29,6 +29,8 @@ enum Command {
     Decisions(Box<decisions::Args>),
     /// Put recorded decisions to other documents, and show which would change.
     Replay(Box<replay::Args>),
+    /// Compare two sets of documents: whose access is widened, and whose is narrowed.
+    Diff(diff::Args),
     /// Answer who can reach a path, from the rules themselves.
     WhoCan(who_can::Args),
     /// Show what a certificate, an XFCC header or a recorded check proves, and to which trust domain.
@@ -99,6 +101,7 @@ impl Command {
             Self::Explain(args) => explain::run(&args),
             Self::Decisions(args) => decisions::run(&args),
             Self::Replay(args) => replay::run(&args),
+            Self::Diff(args) => diff::run(&args),
             Self::WhoCan(args) => who_can::run(&args),
             Self::Inspect(args) => inspect::run(&args),
             Self::Keys(args) => keys::run(args),

@@ -6,6 +6,7 @@ mod command;
 mod completions;
 mod decisions;
 mod demo;
+mod diff;
 mod documents;
 mod error;
 mod exit;

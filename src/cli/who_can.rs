@@ -132,7 +132,7 @@ impl WhoCanReport {
         }
         for callers in Callers::ALL {
             let each = views.iter().map(|view| policies.reach(&question(view), callers));
-            answers.push(AnswerReport::of_ports(callers, each.collect()));
+            answers.push(AnswerReport::of_ports(callers, &each.collect::<Vec<_>>()));
         }
         let of = |effect| rules.values().filter(move |own: &&ReachRule| own.effect == effect);
         Self {
@@ -194,7 +194,7 @@ fn named<'r>(
 
 impl AnswerReport {
     /// Yes by one port is yes; no is no by every port.
-    fn of_ports(callers: Callers, each: Vec<ReachAnswer>) -> Self {
+    fn of_ports(callers: Callers, each: &[ReachAnswer]) -> Self {
         let is = |wanted| move |own: &ReachAnswer| own.answer == wanted;
         let yes = each.iter().find(|own| is(Possibility::Yes)(own));
         let answer = match yes {

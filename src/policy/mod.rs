@@ -21,6 +21,7 @@ pub use evaluate::index::Counting;
 pub use evaluate::policy_set::{PolicySet, PolicySources};
 pub use evaluate::rule_match::{HostFit, Mismatch, RuleMatch};
 pub use evaluate::trace::{EvaluatedCheck, NoPolicyTrace, PolicyTrace};
+pub use explain::changes::{AccessChange, KeyChange, RuleChange, RuleChangeKind};
 pub use explain::non_matching_rules::NonMatchingRule;
 pub use explain::possible::{Gap, PossibleDecision, RulePrints};
 pub use explain::reach::{Possibility, ReachAnswer, ReachQuestion, ReachRule};

@@ -19,6 +19,7 @@ fn props() -> Props {
     let text = |name: &str| fs::read_to_string(root().join("tests/changing").join(name)).unwrap();
     for side in ["main", "branch"] {
         props.write(&format!("{side}/orders.yaml"), text(&format!("{side}.yaml")));
+        props.write(&format!("{side}/suite.yaml"), text("suite.yaml"));
         for entry in fs::read_dir(root().join("policies/trust")).unwrap() {
             let path = entry.unwrap().path();
             let name = path.file_name().unwrap().to_str().unwrap();
@@ -76,7 +77,10 @@ fn fields(json: &serde_json::Value) -> Vec<String> {
             .flat_map(|(name, value)| [vec![name.clone()], fields(value)].concat())
             .collect(),
         serde_json::Value::Array(items) => items.iter().flat_map(fields).collect(),
-        _ => Vec::new(),
+        serde_json::Value::Null
+        | serde_json::Value::Bool(_)
+        | serde_json::Value::Number(_)
+        | serde_json::Value::String(_) => Vec::new(),
     }
 }
 
@@ -86,6 +90,7 @@ fn the_page_names_every_field() {
     let text = fs::read_to_string(page()).unwrap();
     for (command, code) in [
         ("replay --audit audit.jsonl --documents branch --output json", 1),
+        ("diff main branch --audit audit.jsonl --output json", 1),
         (
             "who-can --documents branch --host orders.example.com --path /v1/orders --method POST --output json",
             0,
@@ -123,6 +128,9 @@ fn mistakes_have_exit_codes_of_their_own() {
         ("replay --config gone.yaml", 3, "gone.yaml"),
         ("replay --audit audit.jsonl --documents broken", 4, "apiVersion"),
         ("replay --audit audit.jsonl --documents main --baseline broken", 4, "apiVersion"),
+        ("diff main", 2, "AFTER"),
+        ("diff main broken", 4, "apiVersion"),
+        ("diff main branch --audit gone.jsonl", 2, "cannot read `gone.jsonl`"),
         ("who-can --documents main --host orders.example.com", 2, "--path"),
         ("who-can --documents main --host a --path /a?b", 2, "without a query"),
         ("who-can --documents broken --host a --path /a", 4, "apiVersion"),

@@ -111,12 +111,12 @@ fn view(record: &DecisionRecord, rejection: Option<&Rejection>) -> RequestView {
 
 /// True if no rule can accept what was refused: rules may accept an authority with a port, and a path with more than one reading.
 fn is_of_transport(why: &Rejection, host: &str, path: &str) -> bool {
-    let by_rules = |target: Target| match why.reason() {
-        Reason::HostInvalid => target.form.refusal().is_some(),
-        Reason::PathNotCanonical => target.path.leniency().refusal().is_some(),
-        _ => false,
+    let reason = why.reason();
+    let by_rules = |target: Target| {
+        (reason == Reason::HostInvalid && target.form.refusal().is_some())
+            || (reason == Reason::PathNotCanonical && target.path.leniency().refusal().is_some())
     };
-    why.reason().layer() == Layer::Transport && !Target::parse(host, path).is_ok_and(by_rules)
+    reason.layer() == Layer::Transport && !Target::parse(host, path).is_ok_and(by_rules)
 }
 
 fn caller(

@@ -62,7 +62,7 @@ pub(super) fn read(
             scope.spawn(move || {
                 let count = |batch: Batch| tally(&batch, replay, (filters, examples));
                 // The reader has failed, and wants no more.
-                taken.iter().map(count).try_for_each(|tally| counted.send(tally))
+                taken.iter().map(count).try_for_each(|tally| counted.send(tally).map_err(drop))
             });
             Worker { batches, tallies }
         };

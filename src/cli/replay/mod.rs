@@ -9,13 +9,15 @@ mod tally;
 mod text;
 
 use std::io;
+use std::path::PathBuf;
 
 pub(super) use args::Args;
 use args::ReportFormat;
 use judge::Replay;
-use report::ReplayReport;
-use text::{human, markdown};
+pub(super) use report::ReplayReport;
+pub(super) use text::{cell, human, markdown};
 
+use super::records::Filters;
 use super::{CommandError, Exit, style};
 use crate::config::{Config, Overrides};
 
@@ -37,4 +39,19 @@ pub(super) fn run(args: &Args) -> Result<Exit, CommandError> {
         ReportFormat::Json => style::json(&report, &mut io::stdout().lock()),
     }?;
     Ok(Exit::ok_if(report.is_unchanged()))
+}
+
+/// Examples of a group in the report of a comparison.
+const FEW: usize = 1;
+
+/// The decisions in `logs` under `documents`, compared with those of `baseline`.
+pub(super) fn report(
+    logs: &[PathBuf],
+    documents: &[PathBuf],
+    baseline: &[PathBuf],
+    filters: &Filters,
+) -> Result<ReplayReport, CommandError> {
+    let replay = Replay::load(documents, baseline, None)?;
+    let tally = log::read(logs, &replay, filters, FEW)?;
+    Ok(ReplayReport::new(&replay, &tally, logs, documents))
 }

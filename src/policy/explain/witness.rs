@@ -118,16 +118,17 @@ fn peers(rule: &Rule, denies: &[&Rule], domains: &[VouchingDomain]) -> Vec<Optio
         .collect();
     let mut all: Vec<PeerFacts> =
         named_domains(rule, domains).flat_map(|domain| identities(rule, domain, &denied)).collect();
-    let hosts = own.each::<PeerDns>().flat_map(|own| own.0.iter().map(host)).collect();
-    all = with(all, hosts, |facts, name| facts.dns.push(name));
-    let uris = own.each::<PeerUris>().flat_map(|own| own.0.to_vec()).collect();
-    all = with(all, uris, |facts, name| facts.uris.push(name));
-    let emails = own.each::<PeerEmails>().flat_map(|own| own.0.to_vec()).collect();
-    all = with(all, emails, |facts, name| facts.emails.push(name));
-    let subjects = own.each::<PeerSubjects>().flat_map(|own| own.0.to_vec()).collect();
-    all = with(all, subjects, |facts, name| facts.subject = Some(name));
-    let ips = own.each::<PeerIps>().flat_map(|own| own.0.iter().flat_map(addresses)).collect();
-    all = with(all, ips, |facts, name| facts.ips.push(name));
+    let hosts: Vec<String> = own.each::<PeerDns>().flat_map(|own| own.0.iter().map(host)).collect();
+    all = with(all, &hosts, |facts, name| facts.dns.push(name));
+    let uris: Vec<String> = own.each::<PeerUris>().flat_map(|own| own.0.to_vec()).collect();
+    all = with(all, &uris, |facts, name| facts.uris.push(name));
+    let emails: Vec<String> = own.each::<PeerEmails>().flat_map(|own| own.0.to_vec()).collect();
+    all = with(all, &emails, |facts, name| facts.emails.push(name));
+    let subjects: Vec<String> = own.each::<PeerSubjects>().flat_map(|own| own.0.to_vec()).collect();
+    all = with(all, &subjects, |facts, name| facts.subject = Some(name));
+    let ips: Vec<String> =
+        own.each::<PeerIps>().flat_map(|own| own.0.iter().flat_map(addresses)).collect();
+    all = with(all, &ips, |facts, name| facts.ips.push(name));
     all.into_iter().map(|facts| Some(PeerIdentity::assertion(facts, EvidenceLevel::Full))).collect()
 }
 
@@ -159,7 +160,7 @@ fn identities(rule: &Rule, domain: &VouchingDomain, denied: &[SpiffePattern]) ->
 }
 
 /// Each of `all` with each of `values`; as it is where there are none.
-fn with<T: Clone, V: Clone>(all: Vec<T>, values: Vec<V>, set: impl Fn(&mut T, V)) -> Vec<T> {
+fn with<T: Clone, V: Clone>(all: Vec<T>, values: &[V], set: impl Fn(&mut T, V)) -> Vec<T> {
     if values.is_empty() {
         return all;
     }
@@ -198,7 +199,7 @@ fn tokens(rule: &Rule, denies: &[&Rule]) -> Vec<Option<TokenIdentity>> {
         if values.is_empty() {
             values.push(OTHER.to_owned());
         }
-        all = with(all, values, |(_, claims), value| {
+        all = with(all, &values, |(_, claims), value| {
             drop(claims.insert(name.to_owned(), value.into()))
         });
     }
@@ -206,19 +207,19 @@ fn tokens(rule: &Rule, denies: &[&Rule]) -> Vec<Option<TokenIdentity>> {
     let any: Vec<_> = own.each::<TokenAnyScope>().flat_map(|own| own.0.to_vec()).collect();
     let any = if any.is_empty() { vec![String::new()] } else { any };
     let scope = |one: String| scopes.iter().cloned().chain([one]).collect::<Vec<_>>().join(" ");
-    all = with(all, any, |(_, claims), one| {
+    all = with(all, &any, |(_, claims), one| {
         drop(claims.insert("scope".into(), scope(one).trim().into()));
     });
-    let acr = own.each::<TokenAcr>().flat_map(|own| own.0.to_vec()).collect();
-    all = with(all, acr, |(_, claims), value| drop(claims.insert("acr".into(), value.into())));
+    let acr: Vec<String> = own.each::<TokenAcr>().flat_map(|own| own.0.to_vec()).collect();
+    all = with(all, &acr, |(_, claims), value| drop(claims.insert("acr".into(), value.into())));
     for matcher in own.each::<ClaimMatcher>() {
-        all = with(all, values(matcher), |(_, claims), value| {
+        all = with(all, &values(matcher), |(_, claims), value| {
             insert(claims, &matcher.pointer, value)
         });
     }
     // A claim that a deny rule looks at is absent, or has another value.
     let others = other_claims(denies, own.each::<ClaimMatcher>());
-    all = with(all, vec![false, true], |(_, claims), is_there| {
+    all = with(all, &[false, true], |(_, claims), is_there| {
         others
             .iter()
             .filter(|_| is_there)
