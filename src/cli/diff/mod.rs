@@ -62,7 +62,8 @@ pub(super) fn run(args: &Args) -> Result<Exit, CommandError> {
             Some(replay::report(&args.audit, &new, &old, &Filters::default())?)
         }
     };
-    let report = DiffReport::new(&before, &after, replay);
+    let trust = trust::changes(&before, &after);
+    let report = DiffReport::new((&before, &after), trust, replay);
     match args.output {
         DiffFormat::Human => text::human(&report, &mut style::out()),
         DiffFormat::Markdown => text::markdown(&report, &mut style::out()),

@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::places::{Place, Places};
-use super::trust;
 use crate::cli::replay::ReplayReport;
 use crate::policy::{AccessChange, Effect, RuleChange, RuleChangeKind};
 
@@ -58,11 +57,16 @@ pub(super) struct CaseEntry {
 }
 
 impl DiffReport {
-    pub(super) fn new(before: &Places, after: &Places, replay: Option<ReplayReport>) -> Self {
+    /// The comparison of two sets whose documents of trust have the changes in `trust`.
+    pub(super) fn new(
+        (before, after): (&Places, &Places),
+        trust: Vec<ChangeEntry>,
+        replay: Option<ReplayReport>,
+    ) -> Self {
         let changes = before.snapshot.policies().changes_to(after.snapshot.policies());
         let rules = changes.iter().map(|change| ChangeEntry::of(change, before, after));
         let (tried, cases) = cases(before, after);
-        Self { entries: rules.chain(trust::changes(before, after)).collect(), cases, tried, replay }
+        Self { entries: rules.chain(trust).collect(), cases, tried, replay }
     }
 
     /// True if no access and no decision changes.
