@@ -32,7 +32,7 @@ use countersign::clock::{Clock as _, Deadline, SystemClock};
 use countersign::envoy::{CheckService, decode, encode};
 use countersign::evidence::{self, Evidence};
 use countersign::pdp::{
-    AuditSink as _, MemoryOptions, Outcome, Recording, Snapshot, VerificationCache,
+    AuditSink as _, Outcome, Recording, Snapshot, VerificationCache, VerificationCacheOptions,
 };
 use countersign::policy::{Decision, DecisionId, DecisionRequest};
 use countersign::request::{CredentialHeaders, RequestView};
@@ -112,7 +112,7 @@ fn authenticate(
 
 fn known(shown: Shown) -> Known {
     let Given { snapshot, message } = given(shown);
-    let remembered = VerificationCache::new(&MemoryOptions::default());
+    let remembered = VerificationCache::new(&VerificationCacheOptions::default());
     let (view, credentials) = decode(message, snapshot.sealed()).unwrap();
     for _ in 0..WARM_UP {
         let subject = authenticate(&snapshot, &remembered, &credentials);

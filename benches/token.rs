@@ -26,7 +26,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use countersign::authn::{self, Caches, NoCache};
 use countersign::clock::{Clock as _, SystemClock};
 use countersign::evidence;
-use countersign::pdp::{MemoryOptions, VerificationCache};
+use countersign::pdp::{VerificationCache, VerificationCacheOptions};
 use countersign::trust::Material;
 use criterion::{Criterion, criterion_group, criterion_main};
 use serde_json::{Value, json};
@@ -156,7 +156,7 @@ fn token(c: &mut Criterion) {
     let snapshot = world.snapshot();
     let now = SystemClock.now();
     let nothing = Caches { certificates: &NoCache, tokens: &NoCache };
-    let remembered = VerificationCache::new(&MemoryOptions::default());
+    let remembered = VerificationCache::new(&VerificationCacheOptions::default());
     for signer in &signers {
         let Case { token, raw } = signer.case(&world.es256);
         let (_, credentials) = world.decoded(&snapshot, Some(&token), false);
@@ -182,8 +182,10 @@ fn memory(_: &mut Criterion) {
     let snapshot = world.snapshot();
     let now = SystemClock.now();
     let room = 192 * 1024 * 1024;
-    let remembered =
-        VerificationCache::new(&MemoryOptions { token_bytes: room, ..MemoryOptions::default() });
+    let remembered = VerificationCache::new(&VerificationCacheOptions {
+        token_bytes: room,
+        ..VerificationCacheOptions::default()
+    });
     let before = resident_bytes();
     let identify = |token: &str| {
         let (_, credentials) = world.decoded(&snapshot, Some(token), false);

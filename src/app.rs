@@ -159,7 +159,7 @@ fn parts(
         Box::new(ListenerCertificate(tls.clone())),
         Box::new(Audit(audit)),
         Box::new(observers.caller_clocks()),
-        Box::new(observers.signals()),
+        Box::new(observers.anomalies()),
     ]
 }
 

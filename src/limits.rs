@@ -377,6 +377,9 @@ pub const REMOTE_FILE_TIMEOUT: Duration = Duration::from_secs(30);
 /// Most files read from the document folders; a guard against pointing at the wrong folder.
 pub const MAX_DOCUMENT_FILES: usize = 10_000;
 
+/// Largest file of settings of proxies that `lint-mesh` reads: a `/config_dump` of a gateway with ten thousand routes has about 30 MiB.
+pub const MAX_MESH_FILE_BYTES: usize = 256 * 1024 * 1024;
+
 // --- conditions ----------------------------------------------------------------------------------
 
 /// Longest condition. Longer ones are several rules.

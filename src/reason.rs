@@ -82,6 +82,11 @@ macro_rules! reasons {
                 match self { $($(Self::$variant => $code,)+)+ }
             }
 
+            /// The one with this code.
+            pub fn named(code: &str) -> Option<Self> {
+                Self::ALL.iter().copied().find(|own| own.as_str() == code)
+            }
+
             /// One sentence for an operator.
             pub const fn meaning(self) -> &'static str {
                 match self { $($(Self::$variant => $meaning,)+)+ }
@@ -111,18 +116,19 @@ reasons! {
     Transport {
         RequestTooLarge "request_too_large" Forbidden "the check request, or a part of it, is over its size limit";
         Deadline "deadline" Unavailable "no decision was reached in time";
-        Overloaded "overloaded" Unavailable "more checks are being decided than this replica takes on at a time";
-        PathNotCanonical "path_not_canonical" Forbidden "the path is not in the one canonical form that rules are compared in";
+        Overloaded "overloaded" Unavailable "this replica is deciding as many checks as it may at a time";
+        TcpConnection "tcp_connection" Forbidden "the check is about a TCP connection, and policies decide about requests";
+        PathNotCanonical "path_not_canonical" Forbidden "the path is not in canonical form, the only one in which rules compare paths";
         HostInvalid "host_invalid" Forbidden "the host is missing, repeated or not a plain host name or address";
         HeaderDuplicate "header_duplicate" Forbidden "a header that must be single was sent more than once";
-        EncodingInvalid "encoding_invalid" Forbidden "a part of the request is not in the encoding it must be in";
+        EncodingInvalid "encoding_invalid" Forbidden "a part of the request is not encoded as its format requires";
     }
     Peer {
-        PeerMissing "peer_missing" Forbidden "no client certificate, or none from a source that is believed here";
+        PeerMissing "peer_missing" Forbidden "the request shows no client certificate, or none in a place that `listener.peerSources` enables";
         XfccMalformed "xfcc_malformed" Forbidden failed "the XFCC header does not follow Envoy's grammar";
-        XfccUntrustedHop "xfcc_untrusted_hop" Forbidden failed "XFCC was written for another workload, or by one whose word does not count";
+        XfccUntrustedHop "xfcc_untrusted_hop" Forbidden failed "XFCC was written for another workload, or by one that is no trusted forwarder";
         XfccInconsistent "xfcc_inconsistent" Forbidden failed "parts of one XFCC element contradict each other";
-        EvidenceInsufficient "evidence_insufficient" Forbidden "less of the certificate was shown than the rule asks for";
+        EvidenceInsufficient "evidence_insufficient" Forbidden "the evidence shows less of the certificate than the rule requires";
         ChainUntrusted "chain_untrusted" Forbidden failed "the certificate does not lead to a pinned authority of its trust domain";
         CertExpired "cert_expired" Forbidden failed "the certificate, or one of its issuers, has expired";
         CertNotYetValid "cert_not_yet_valid" Forbidden failed "the certificate, or one of its issuers, is not valid yet";
@@ -134,7 +140,7 @@ reasons! {
         CertRevoked "cert_revoked" Forbidden failed "the certificate, or one of its issuers, is revoked";
         CrlMissing "crl_missing" Unavailable "no revocation list covers the certificate and one is required";
         CrlStale "crl_stale" Unavailable "the revocation list is past its next update and its grace";
-        RevocationsStale "revocations_stale" Unavailable "a revocation list that has to be fresh is too old, or was never had";
+        RevocationsStale "revocations_stale" Unavailable "a revocation list that must be fresh is too old, or was never read";
         SpiffeInvalid "spiffe_invalid" Forbidden failed "the certificate's SPIFFE ID breaks the SPIFFE rules";
         TrustDomainUnknown "trust_domain_unknown" Forbidden failed "no configured trust domain covers the certificate's identity";
     }
@@ -145,8 +151,8 @@ reasons! {
         TokenAlg "token_alg" InvalidToken failed "the token's algorithm is not allowed for its issuer or key";
         TokenType "token_type" InvalidToken failed "the token's `typ` or scheme is not one that its issuer uses";
         KeyUnknown "key_unknown" InvalidToken failed "no key of the issuer has the token's key id";
-        KeysStale "keys_stale" Unavailable "the issuer's keys could not be had, or are older than allowed";
-        KeysPending "keys_pending" Unavailable "the issuer was asked for a key because of the token, and has not answered in time";
+        KeysStale "keys_stale" Unavailable "the issuer's keys could not be fetched, or are older than `maxStale` allows";
+        KeysPending "keys_pending" Unavailable "countersign asked the issuer for the token's key, and the issuer has not answered in time";
         SignatureInvalid "signature_invalid" InvalidToken failed "the signature does not verify";
         IssuerUnknown "issuer_unknown" InvalidToken failed "the token's issuer is not configured";
         Audience "audience" InvalidToken failed "the token is not meant for this audience";
@@ -154,7 +160,7 @@ reasons! {
         TokenNotYetValid "token_not_yet_valid" InvalidToken "the token is not valid yet";
         TokenLifetime "token_lifetime" InvalidToken "the token lives longer, or is older, than its issuer allows";
         TokenReplayed "token_replayed" InvalidToken failed "a one-time credential was used again";
-        StoreUnavailable "store_unavailable" Unavailable "it could not be found out whether a one-time credential was used before";
+        StoreUnavailable "store_unavailable" Unavailable "the store could not say whether a one-time credential was used before";
         TokenRevoked "token_revoked" InvalidToken failed "the token, its subject, its client or its key is revoked";
         IntrospectionInactive "introspection_inactive" InvalidToken failed "the issuer says that the opaque token is not active";
         IntrospectionUnavailable "introspection_unavailable" Unavailable "the issuer could not be asked about the opaque token";
@@ -164,18 +170,18 @@ reasons! {
         ClaimMismatch "claim_mismatch" Forbidden "a claim is absent or has another value than the rule needs";
     }
     Binding {
-        BindingUnavailable "binding_unavailable" InvalidToken failed "the token's binding cannot be checked with the evidence at hand";
+        BindingUnavailable "binding_unavailable" InvalidToken failed "the request shows too little to check the token's binding";
         BindingMismatch "binding_mismatch" InvalidToken failed "the token is bound to another certificate";
         DpopInvalid "dpop_invalid" InvalidToken failed "the DPoP proof is missing or wrong";
         DpopNonce "dpop_nonce" InvalidToken "the DPoP proof lacks a current nonce, and the answer brings one";
-        IdentityTokenMismatch "identity_token_mismatch" Forbidden failed "this workload may not present tokens of that client";
+        IdentityTokenMismatch "identity_token_mismatch" Forbidden failed "the rule does not let this workload present tokens of that client";
     }
     Policy {
         NoRule "no_rule" Forbidden "no allow rule covers the request";
         RuleDenied "rule_denied" Forbidden "a deny rule matched";
         EvalError "eval_error" Forbidden "a rule could not be evaluated, which never allows";
         PolicyUnavailable "policy_unavailable" Unavailable "no policy is loaded, or deciding failed inside countersign";
-        AssertionUnavailable "assertion_unavailable" Unavailable "the signed assertion that the rule asks for could not be made";
+        AssertionUnavailable "assertion_unavailable" Unavailable "countersign could not make the signed assertion that the rule asks for";
         AuditUnavailable "audit_unavailable" Unavailable "the decision could not be recorded, and nothing is allowed unrecorded";
         Throttled "throttled" Throttled "too many failed attempts from this source";
     }

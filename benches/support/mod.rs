@@ -26,8 +26,8 @@ use countersign::envoy::{CheckService, decode};
 use countersign::evidence::{self, Evidence, PeerSources};
 use countersign::evidence_level::EvidenceLevel;
 use countersign::pdp::{
-    HttpsFetcher, KeyCache, Load, MemoryOptions, Observer, Outcome, Pdp, PdpOptions, Snapshot,
-    ThrottleOptions,
+    HttpsFetcher, KeyCache, Load, Observer, Outcome, Pdp, PdpOptions, Snapshot, ThrottleOptions,
+    VerificationCacheOptions,
 };
 use countersign::request::{CredentialHeaders, RequestView};
 use envoy_types::pb::envoy::config::core::v3::address::Address as AddressKind;
@@ -170,7 +170,7 @@ impl World {
             peer_sources: sources(),
             // Longer than on a mesh: under valgrind everything takes fifty times as long.
             deadline: Duration::from_secs(10),
-            memory: MemoryOptions::default(),
+            memory: VerificationCacheOptions::default(),
         };
         let pdp = Pdp::new(self.snapshot(), keys, clock, options);
         pdp.throttling(ThrottleOptions::default())

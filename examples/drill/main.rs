@@ -66,7 +66,7 @@ fn main() -> ExitCode {
     };
     let chosen: Vec<_> = DRILLS.iter().filter(|drill| wanted(drill.name)).collect();
     if chosen.is_empty() {
-        eprintln!("no drill is called so; `--list` shows their names");
+        eprintln!("no drill has this name; `--list` shows their names");
         return ExitCode::from(2);
     }
     if options.list {

@@ -41,6 +41,7 @@ pub(super) fn count(count: &AtomicU64) -> u64 {
     count.load(Ordering::Relaxed)
 }
 
-pub(super) fn seconds(moment: Option<UnixTime>) -> Option<i64> {
-    moment.map(UnixTime::as_secs)
+/// A moment as `/status` shows it: RFC 3339.
+pub(super) fn shown_at(moment: Option<UnixTime>) -> Option<String> {
+    moment.map(UnixTime::to_rfc3339)
 }

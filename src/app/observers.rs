@@ -11,7 +11,9 @@ use crate::audit::{AuditLog, Event};
 use crate::config::Config;
 use crate::envoy::CheckService;
 use crate::pdp::{Observer, Pdp};
-use crate::telemetry::{Anomalies, Anomaly, Callers, ClockOffset, Exports, Metrics, Traces};
+use crate::telemetry::{
+    Anomalies, Anomaly, Callers, ClockOffset, DecisionLines, Exports, Metrics, Traces,
+};
 
 #[derive(Debug)]
 pub(super) struct Observers {
@@ -48,8 +50,12 @@ impl Observers {
 
     /// The service that answers checks, observed.
     pub(super) fn service(&self, pdp: &Arc<Pdp>, config: &Config) -> CheckService {
-        let mut observers: Vec<Arc<dyn Observer>> =
-            vec![self.metrics.clone(), self.callers.clone(), self.clock_offset.clone()];
+        let mut observers: Vec<Arc<dyn Observer>> = vec![
+            self.metrics.clone(),
+            self.callers.clone(),
+            self.clock_offset.clone(),
+            Arc::new(DecisionLines),
+        ];
         observers.extend(self.traces.clone().map(|traces| -> Arc<dyn Observer> { traces }));
         observers.extend(self.anomalies.clone().map(|own| -> Arc<dyn Observer> { own }));
         let listener = &config.listener;
@@ -68,7 +74,7 @@ impl Observers {
         CallerClocks { callers, clock_offset }
     }
 
-    pub(super) fn signals(&self) -> AnomalyComponent {
+    pub(super) fn anomalies(&self) -> AnomalyComponent {
         AnomalyComponent(self.anomalies.as_ref().map(|own| Arc::clone(own.tally())))
     }
 

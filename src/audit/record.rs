@@ -118,7 +118,7 @@ fn decision(
     let decision = &outcome.decision;
     record.text("decision_id", outcome.id.hex().as_str());
     time("time", Some(outcome.at), record);
-    record.text("decision", if decision.is_allow() { "allow" } else { "deny" });
+    record.text("decision", decision.effect().as_str());
     if let Decision::Deny(denial) = decision {
         record.text("reason", denial.rejection.reason().as_str());
         record.text("detail", denial.rejection.detail());

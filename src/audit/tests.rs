@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::clock::{FixedClock, UnixTime};
-use crate::pdp::{HttpsFetcher, KeyCache, Load, MemoryOptions, Pdp, PdpOptions};
+use crate::pdp::{HttpsFetcher, KeyCache, Load, Pdp, PdpOptions, VerificationCacheOptions};
 use crate::reason::Reason;
 use crate::request::{RequestView, Target};
 
@@ -42,7 +42,7 @@ pub(super) fn pdp() -> Pdp {
     let options = PdpOptions {
         peer_sources: crate::evidence::PeerSources::default(),
         deadline: Duration::from_secs(1),
-        memory: MemoryOptions::default(),
+        memory: VerificationCacheOptions::default(),
     };
     Pdp::new(snapshot, keys, clock, options)
 }

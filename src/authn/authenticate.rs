@@ -2,15 +2,14 @@
 
 use super::cache::{Caches, TokenCache};
 use super::credential::Credential;
-use super::dpop::{self, DpopChallenge};
+use super::dpop;
 use super::peer::{self, Hop, PeerIdentity};
 use super::subject::{OtherTokens, Subject};
-use super::token::{self, Presenter, TokenResults, TokenVerifier};
+use super::token::{self, Presenter, TokenIdentity, TokenResults, TokenVerifier};
 use super::trace::{AuthenticationTrace, NoAuthenticationTrace};
 use crate::clock::UnixTime;
-use crate::document::BindingFloor;
-use crate::evidence::{Evidence, Presented, TokenScheme};
-use crate::trust::{Issuer, Material, TrustStore};
+use crate::evidence::{Evidence, Presented, PresentedToken};
+use crate::trust::{Material, TrustStore};
 
 /// Verifies the evidence of a request. Pure: the same arguments always give the same subject.
 pub fn authenticate(
@@ -60,6 +59,7 @@ pub fn with_tokens(
     let verifier = TokenVerifier { by, trust, material, memory, now };
     let TokenResults { verified, cookies, refused } =
         token::verify_shown(evidence, verifier, passed);
+    let next_nonce = next_dpop_nonce(evidence, &verified, trust, now);
     let (tokens, others) = match (refused, cookies.first()) {
         (Some(rejection), _) => (Credential::Rejected(rejection), None),
         (None, Some(first)) => {
@@ -70,47 +70,28 @@ pub fn with_tokens(
         (None, None) if verified.is_empty() => (Credential::Absent, None),
         (None, None) => (Credential::Verified(verified), None),
     };
-    Subject { peer, tokens, others, ignored: evidence.ignored.clone() }
+    let claimed_issuer =
+        tokens.rejection().and_then(|_| claimed_issuer(evidence.presented(), trust));
+    let ignored = evidence.ignored.clone();
+    Subject { peer, tokens, others, ignored, claimed_issuer, next_nonce }
 }
 
-/// The DPoP challenge for a denied caller, or `None` if a proof is not what is missing.
-///
-/// There is a challenge if the caller used the scheme `DPoP`, if it is denied `for_want` of a proof, if the issuer of its
-/// token wants proofs, or if it has no token and some issuer wants proofs.
-pub fn dpop_challenge(
-    evidence: &Evidence,
-    trust: &TrustStore,
-    for_want: bool,
-    now: UnixTime,
-) -> Option<DpopChallenge> {
-    let presented = evidence.presented();
+/// The issuer that the first of these tokens names, of those whose issuer is known.
+fn claimed_issuer(presented: &[PresentedToken], trust: &TrustStore) -> Option<String> {
     let named = presented.iter().find_map(|token| token::issuer_of(token, trust).ok());
-    let wants_proofs = |issuer: &&Issuer| issuer.binding == BindingFloor::Dpop;
-    let with_scheme = presented.iter().any(|token| token.scheme == TokenScheme::Dpop);
-    // Two tokens in one place have no scheme; the proof shows what the caller means.
-    let unread = evidence.tokens.is_err() && !matches!(evidence.proof, Presented::Absent);
-    let by_scheme = with_scheme || unread || for_want;
-    let by_issuer = || trust.issuers().iter().find(wants_proofs);
-    let issuer = match (named, by_scheme) {
-        (Some(issuer), true) => Some(issuer),
-        (Some(issuer), false) => Some(issuer).filter(wants_proofs),
-        (None, true) => by_issuer().or_else(|| trust.issuers().first()),
-        (None, false) if presented.is_empty() && evidence.tokens.is_ok() => by_issuer(),
-        (None, false) => None,
-    }?;
-    Some(DpopChallenge::of(&issuer.dpop, now))
+    named.map(|issuer| issuer.name.clone())
 }
 
-/// A nonce for the next proof of a caller who proved now that it holds its token's key, before its last nonce is refused for
-/// its age (RFC 9449 sections 8.2 and 9).
-pub fn next_dpop_nonce(
+/// A nonce for the next proof of a caller who proved now that it holds the key of one of its `tokens`, before its last nonce is
+/// refused for its age (RFC 9449 sections 8.2 and 9).
+fn next_dpop_nonce(
     evidence: &Evidence,
-    subject: &Subject,
+    tokens: &[TokenIdentity],
     trust: &TrustStore,
     now: UnixTime,
 ) -> Option<String> {
     let Presented::Present(proof) = &evidence.proof else { return None };
-    let proven = subject.tokens().verified()?.iter().find(|token| token.proof().is_some())?;
+    let proven = tokens.iter().find(|token| token.proof().is_some())?;
     let issuer = trust.issuers().iter().find(|issuer| issuer.name == proven.issuer_name())?;
     dpop::next_nonce(proof, &issuer.dpop, now)
 }

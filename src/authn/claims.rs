@@ -37,19 +37,22 @@ pub(super) struct RegisteredClaims {
 const MAX_NUMERIC_DATE: f64 = 253_402_300_799.0;
 
 impl RegisteredClaims {
-    /// Reads `claims`.
+    /// Reads `claims` of an issuer whose own name for the client, beside the registered ones, is `client_claim`.
     ///
     /// # Errors
     /// `token_malformed` for a claim of the wrong type; never its value.
-    pub(super) fn read(claims: &Map<String, Value>) -> Result<Self, Rejection> {
+    pub(super) fn read(
+        claims: &Map<String, Value>,
+        client_claim: Option<&str>,
+    ) -> Result<Self, Rejection> {
         let client_id = string(claims, "client_id")?;
         let authorized_party = string(claims, "azp")?;
-        let own = |name: &str| claims.get(name).and_then(Value::as_str).map(Box::from);
+        let own = || claims.get(client_claim?).and_then(Value::as_str).map(Box::from);
         Ok(Self {
             issuer: string(claims, "iss")?,
             subject: string(claims, "sub")?,
-            // Okta's and Entra ID's names for it are no registered claims: elsewhere they may be something else.
-            client: client_id.or(authorized_party).or_else(|| own("cid")).or_else(|| own("appid")),
+            // Okta's and Entra ID's names for it are no registered claims: elsewhere they may be something else (P499).
+            client: client_id.or(authorized_party).or_else(own),
             token_id: string(claims, "jti")?,
             audiences: audiences(claims)?,
             scopes: scopes(claims)?,
@@ -170,8 +173,13 @@ impl RegisteredClaims {
         let near = self.audiences.iter().find_map(|theirs| near(theirs, &ours));
         let near = near.map(|near| format!("; {near}")).unwrap_or_default();
         let theirs: Vec<_> = self.audiences.iter().take(3).map(|own| shown(own)).collect();
-        let (theirs, ours) = (theirs.join(", "), ours.join("`, `"));
-        Err(Reason::Audience.because(format!("token is for {theirs}, and not for `{ours}`{near}")))
+        let theirs = theirs.join(", ");
+        Err(Reason::Audience.because(match ours.is_empty() {
+            true => format!(
+                "token is for {theirs}, and its issuer has no `audiences`: only tokens without one count"
+            ),
+            false => format!("token is for {theirs}, and not for `{}`{near}", ours.join("`, `")),
+        }))
     }
 
     /// The client of a token without an audience ties it to this service, where the issuer's document says so.

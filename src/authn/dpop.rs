@@ -25,15 +25,6 @@ pub(super) struct Possession<'a> {
     pub(super) now: UnixTime,
 }
 
-/// The challenge for a caller without a good proof (RFC 9449 sections 7.1 and 9).
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct DpopChallenge {
-    /// The algorithms that proofs may be signed with.
-    pub algorithms: Vec<&'static str>,
-    /// The nonce that they have to hold, where one is needed.
-    pub nonce: Option<String>,
-}
-
 impl Possession<'_> {
     /// The checks of RFC 9449 section 4.3, and those of section 7.1: the proof is for `token` and by the key whose
     /// thumbprint is `bound_to`. The result must be used for the first time.
@@ -107,13 +98,13 @@ impl Possession<'_> {
     }
 }
 
-/// Checks 4 to 7: the type, an asymmetric algorithm, a public key that signed it, and that key is the token's.
 /// The `iat` of a proof: seconds, perhaps with a fraction, as in tokens.
 fn made_at(claims: &Map<String, Value>) -> Result<UnixTime, Rejection> {
     let made = claims.get("iat").and_then(Value::as_number).and_then(moment);
     made.ok_or_else(|| refuse("proof has no `iat` that is a time in seconds"))
 }
 
+/// Checks 4 to 7: the type, an asymmetric algorithm, a public key that signed it, and that key is the token's.
 fn check_signature(
     proof: &DpopProof,
     rules: &DpopRules,
@@ -166,12 +157,4 @@ fn refuse(detail: impl Into<std::borrow::Cow<'static, str>>) -> Rejection {
 /// one will do.
 pub(super) fn next_nonce(proof: &DpopProof, rules: &DpopRules, now: UnixTime) -> Option<String> {
     nonce::renew(&proof.jws.claims, rules, now)
-}
-
-impl DpopChallenge {
-    /// The challenge for tokens of an issuer with these `rules`.
-    pub fn of(rules: &DpopRules, now: UnixTime) -> Self {
-        let algorithms = rules.algorithms.iter().map(|algorithm| algorithm.as_str()).collect();
-        Self { algorithms, nonce: nonce::make(rules, now) }
-    }
 }

@@ -31,7 +31,7 @@ pub(super) fn claims(
     })?;
     // Refresh and ID tokens are active, too (P65).
     kind::check(claims, None, issuer)?;
-    let mut registered = RegisteredClaims::read(claims)?;
+    let mut registered = RegisteredClaims::read(claims, issuer.client_claim.as_deref())?;
     // An endpoint that answers for several issuers says whose token it is (P53, P65).
     if registered.issuer.as_deref().is_some_and(|named| !issuer.iss.is(named)) {
         return Err(Reason::IssuerUnknown.because("the answer is about a token of another issuer"));

@@ -34,13 +34,10 @@ mod trace;
 mod verified;
 
 pub use crate::evidence::PeerSource;
-pub use authenticate::{
-    authenticate, authenticate_traced, dpop_challenge, next_dpop_nonce, with_tokens,
-};
+pub use authenticate::{authenticate, authenticate_traced, with_tokens};
 pub use binding::Binding;
 pub use cache::{Caches, CertificateCache, KnownOnly, NoCache, TokenCache, is_cached};
 pub use credential::Credential;
-pub use dpop::DpopChallenge;
 pub use facts::PeerFacts;
 pub use identity::{NameFit, fit as fit_names, needed as evidence_for_names};
 pub use once::OneTimeUse;
@@ -50,7 +47,7 @@ pub use peer::{
     with_unknown_authorities,
 };
 pub use rejected_cookie::RejectedCookie;
-pub use scope::pass_over;
+pub use scope::{Counting, ScopedHosts, TokenScope, pass_over};
 pub use signed::SignedToken;
 pub use subject::Subject;
 pub use token::{Presenter, TokenIdentity, verify_all as verify_tokens_traced};

@@ -19,9 +19,9 @@ pub(super) fn check(
     match issuer.profile {
         IssuerProfile::JwtSvid => check_svid(subject, issuer),
         IssuerProfile::Kubernetes => check_service_account(claims, subject),
+        IssuerProfile::Entra => check_tenant(claims, issuer),
         IssuerProfile::Jwt
         | IssuerProfile::Keycloak
-        | IssuerProfile::Entra
         | IssuerProfile::Okta
         | IssuerProfile::Auth0
         | IssuerProfile::Cognito
@@ -41,6 +41,26 @@ fn check_svid(subject: Option<&str>, issuer: &Issuer) -> Result<(), Rejection> {
         return Err(refuse("the subject of the JWT-SVID is not a workload of its trust domain"));
     }
     Ok(())
+}
+
+/// Entra ID writes the tenant of a token twice (P500).
+fn check_tenant(claims: &Map<String, Value>, issuer: &Issuer) -> Result<(), Rejection> {
+    let told = |name: &str| claims.get(name).and_then(Value::as_str);
+    let iss = told("iss").unwrap_or(issuer.iss.as_str());
+    let named = |tenant: &str| match issuer.iss.tenant(iss) {
+        Some(own) => own == tenant,
+        None => has_segment(iss, tenant),
+    };
+    if told("tid").is_some_and(named) {
+        return Ok(());
+    }
+    Err(refuse("the claim `tid` is absent or names another tenant than `iss`"))
+}
+
+/// True if the path of the address `iss` has the segment `name`.
+pub(super) fn has_segment(iss: &str, name: &str) -> bool {
+    let path = iss.split_once("://").map_or(iss, |(_, rest)| rest);
+    path.split('/').skip(1).any(|own| own == name)
 }
 
 /// The subject `system:serviceaccount:NAMESPACE:NAME` and the claim `kubernetes.io` speak of the same account.

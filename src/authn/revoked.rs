@@ -10,7 +10,7 @@ use crate::document::IssuerProfile;
 use crate::reason::{Reason, RefusedCredential, Rejection};
 use crate::secret::Fingerprint;
 use crate::trust::{
-    Issuer, KeySet, RevocationKind, RevocationMark, RevocationTarget, RevocationView, Revoked,
+    Issuer, RevocationKind, RevocationMark, RevocationTarget, RevocationView, Revoked,
 };
 
 /// A CA on the path of a certificate, by what may be revoked of it.
@@ -126,14 +126,14 @@ fn keys(facts: &PeerFacts) -> impl Iterator<Item = RevocationTarget<&str>> {
     shown.into_iter().flatten()
 }
 
-/// Refuses a token that is revoked, or whose subject, session, client, key or issuer is.
+/// Refuses a token that is revoked, or whose subject, session, client, issuer or key is, by any of the `names` of this.
 ///
 /// # Errors
 /// `token_revoked`, or `revocations_stale` if that cannot be determined.
-pub(super) fn check_token(
-    (claims, registered): (&Map<String, Value>, &RegisteredClaims),
-    issuer: &Issuer,
-    (key_id, keys): (Option<&str>, Option<&KeySet>),
+pub(super) fn check_token<'a>(
+    (claims, registered): (&'a Map<String, Value>, &'a RegisteredClaims),
+    issuer: &'a Issuer,
+    (key_id, names): (Option<&str>, impl Iterator<Item = &'a str> + Clone),
     revocations: &RevocationView,
     now: UnixTime,
 ) -> Result<(), Rejection> {
@@ -141,9 +141,11 @@ pub(super) fn check_token(
         return Ok(());
     }
     let claim = |name: &str| claims.get(name).and_then(Value::as_str);
-    // Of an issuer with tenants the one that the token names.
+    // Of an issuer with tenants the one that the token names, or by the template every one (P497).
     let named = registered.issuer.as_deref().filter(|_| issuer.iss.is_template());
     let (iss, subject) = (named.unwrap_or(issuer.iss.as_str()), registered.subject.as_deref());
+    let issuers = [Some(iss), issuer.iss.template()].into_iter().flatten();
+    let own = issuer.client_claim.as_deref();
     let of_issuer = [
         (RevocationKind::Token, registered.token_id.as_deref()),
         (RevocationKind::Subject, subject),
@@ -153,20 +155,19 @@ pub(super) fn check_token(
         (RevocationKind::Client, claim("azp")),
         (RevocationKind::Client, claim("cid")),
         (RevocationKind::Client, claim("appid")),
+        (RevocationKind::Client, own.and_then(claim)),
         (RevocationKind::Key, key_id),
     ];
-    let of_issuer = of_issuer
-        .into_iter()
-        .filter_map(|(kind, value)| Some(RevocationTarget::OfIssuer(kind, iss, value?)));
+    let names = names.map(|name| (RevocationKind::Key, Some(name)));
+    let of_issuer = |iss| {
+        let all = of_issuer.into_iter().chain(names.clone());
+        let all = all
+            .filter_map(move |(kind, value)| Some(RevocationTarget::OfIssuer(kind, iss, value?)));
+        all.chain([RevocationTarget::Issuer(iss)])
+    };
     // A workload that is revoked is revoked under both of its documents.
     let workload = subject.filter(|_| issuer.profile == IssuerProfile::JwtSvid);
-    // Its issuer may publish the key under further ids (P433).
-    let named = key_id.zip(keys).into_iter().flat_map(|(id, keys)| keys.names_of(id));
-    let aliases = named.map(|id| RevocationTarget::OfIssuer(RevocationKind::Key, iss, id));
-    let mut all = of_issuer
-        .chain(aliases)
-        .chain([RevocationTarget::Issuer(iss)])
-        .chain(workload.map(RevocationTarget::Spiffe));
+    let mut all = issuers.flat_map(of_issuer).chain(workload.map(RevocationTarget::Spiffe));
     let found = all.find_map(|key| revocations.find(&key, registered.issued_at, now));
     let Some(found) = found else { return Ok(()) };
     let id = registered.token_id.as_deref().map(|id| Fingerprint::of(id.as_bytes()).to_hex());

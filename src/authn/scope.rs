@@ -4,11 +4,85 @@
 //! tokens: such a rule names an issuer that counts, a token of that issuer stays refused however broken it is, and to leave a
 //! token out is open to every caller anyway.
 
+use std::collections::HashMap;
+
 use crate::authn::TokenCache;
 use crate::evidence::{Evidence, PresentedToken};
 use crate::reason::{Reason, Rejection};
-use crate::request::TokenPlace;
+use crate::request::{RequestView, TokenPlace, parent_of};
 use crate::trust::TrustStore;
+
+/// The issuers whose tokens count, host by host. Empty where no document says that others are ignored.
+#[derive(Clone, Debug, Default)]
+pub struct TokenScope {
+    exact: HashMap<Box<str>, HostScope>,
+    one_label_below: HashMap<Box<str>, HostScope>,
+    any: HostScope,
+}
+
+/// The hosts that a document is about.
+#[derive(Clone, Copy, Debug)]
+pub enum ScopedHosts<'a> {
+    /// This name.
+    Exact(&'a str),
+    /// Names of one label before this name.
+    OneLabelBelow(&'a str),
+    /// Every name.
+    Any,
+}
+
+/// The documents about some hosts say this of tokens.
+#[derive(Clone, Debug, Default)]
+struct HostScope {
+    /// True if there is a document; `counts_all` if one of them says nothing of tokens.
+    has_documents: bool,
+    counts_all: bool,
+    /// The issuers whose tokens count, where others are ignored.
+    counting: Vec<Box<str>>,
+}
+
+/// The issuers whose tokens count for a request: those that each document about its host names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Counting<'a>([&'a [Box<str>]; 3]);
+
+impl TokenScope {
+    /// Adds a document about `hosts`: the issuers whose tokens count there, or none where it says nothing of tokens.
+    pub fn add(&mut self, hosts: ScopedHosts<'_>, counting: Option<&[Box<str>]>) {
+        let own = match hosts {
+            ScopedHosts::Exact(name) => self.exact.entry(name.into()).or_default(),
+            ScopedHosts::OneLabelBelow(name) => {
+                self.one_label_below.entry(name.into()).or_default()
+            }
+            ScopedHosts::Any => &mut self.any,
+        };
+        own.has_documents = true;
+        match counting {
+            None => own.counts_all = true,
+            Some(counting) => own.counting.extend_from_slice(counting),
+        }
+    }
+
+    /// The issuers whose tokens count for `request`, where others are ignored: where every document about its host says so. Ports and
+    /// paths do not matter: what one document does not ignore, is not ignored.
+    pub fn of(&self, request: &RequestView) -> Option<Counting<'_>> {
+        if !self.any.has_documents && self.exact.is_empty() && self.one_label_below.is_empty() {
+            return None;
+        }
+        let host = request.target.as_ref().ok()?.host.as_str();
+        let below = parent_of(host).and_then(|parent| self.one_label_below.get(parent));
+        let own = [self.exact.get(host), below, Some(&self.any)];
+        let all = || own.into_iter().flatten();
+        let ignores = all().any(|own| own.has_documents) && !all().any(|own| own.counts_all);
+        ignores.then(|| Counting(own.map(|own| own.map_or(&[][..], |own| &own.counting))))
+    }
+}
+
+impl Counting<'_> {
+    /// True if tokens of the issuer document called `issuer` count.
+    pub fn has(&self, issuer: &str) -> bool {
+        self.0.iter().any(|own| own.iter().any(|own| **own == *issuer))
+    }
+}
 
 /// `evidence` without the tokens that are of no issuer that `counts`, by the name of its document.
 pub fn pass_over(
@@ -55,13 +129,9 @@ impl TargetIssuers<'_> {
     fn may_be_from(&self, token: &PresentedToken) -> bool {
         let (iss, sub) = (token.claimed_issuer(), token.claimed_subject());
         let named = self.trust.issuers_named(iss, sub).any(|issuer| (self.counts)(&issuer.name));
-        let nearly = |one: &str, other: &str| {
-            let plain = |text: &str| text.trim().trim_end_matches('/').to_ascii_lowercase();
-            plain(one) == plain(other)
-        };
         let near = || {
             let mut counting = self.trust.issuers().iter().filter(|own| (self.counts)(&own.name));
-            iss.is_some_and(|iss| counting.any(|own| nearly(own.iss.as_str(), iss)))
+            iss.is_some_and(|iss| counting.any(|own| own.iss.is_near(iss)))
         };
         named || near() || token.claims_odd_issuer()
     }

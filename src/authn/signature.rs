@@ -1,14 +1,21 @@
 //! The signature of a token: the algorithm and the key are chosen by us, the token only names them (RFC 8725 section 3.1).
 
+use serde_json::Value;
+
 use crate::authn::TokenCheck;
+use crate::authn::profile;
 use crate::authn::shown::of_header as shown;
+use crate::document::IssuerProfile;
 use crate::evidence::CompactJws;
 use crate::limits::MAX_FITTING_KEYS;
 use crate::reason::{Reason, Rejection};
 use crate::trust::{Algorithm, Issuer, KeyMiss, KeySet, VerificationKey};
 
-/// Verifies the signature of `jws` with the key of `keys` that it names, or with one of the first few that fit where it names none;
-/// that key.
+/// The key sets of the issuer's document that are at hand: what a key is called in any of them counts (P493).
+pub(super) type KeySets<'a> = [&'a KeySet];
+
+/// Verifies the signature of `jws` with the key of `keys`, one of `all`, that it names, or with one of the first few that fit where it
+/// names none; that key.
 ///
 /// # Errors
 /// `token_alg`, `token_type`, `key_unknown` or `signature_invalid`.
@@ -16,13 +23,14 @@ pub(super) fn verify<'a>(
     jws: &CompactJws,
     issuer: &Issuer,
     keys: &'a KeySet,
+    all: &KeySets<'_>,
     passed: &mut impl FnMut(TokenCheck),
 ) -> Result<&'a VerificationKey, Rejection> {
     let algorithm = allowed_algorithm(jws, issuer)?;
     passed(TokenCheck::Algorithm);
     check_type(jws, issuer)?;
     passed(TokenCheck::Type);
-    let fitting = select(jws, issuer, keys, algorithm)?;
+    let fitting = select(jws, issuer, keys, all, algorithm)?;
     passed(TokenCheck::Key);
     let verifies =
         |key: &&&VerificationKey| key.verifies(algorithm, jws.signing_input(), &jws.signature);
@@ -42,6 +50,49 @@ pub(super) fn verify<'a>(
         return Err(Reason::KeyUnknown.because(detail));
     }
     Err(Reason::SignatureInvalid.because("token has a signature that is not its issuer's"))
+}
+
+/// The refusal of `jws` by `denyKids` alone, whatever else is wrong with the keys (P495): it names a key that is denied, or one signed
+/// it.
+pub(super) fn denial(jws: &CompactJws, issuer: &Issuer, all: &KeySets<'_>) -> Option<Rejection> {
+    let algorithm = allowed_algorithm(jws, issuer).ok().filter(|_| issuer.denies_keys())?;
+    check_type(jws, issuer).ok()?;
+    let (kid, denied) = (jws.header.key_id.as_deref(), denied(issuer, all));
+    let signed_it = |keys: &&KeySet| {
+        let fitting = keys.fitting(kid, algorithm).unwrap_or_default().into_iter();
+        let fitting = fitting.filter(|key| denied.contains(&key.thumbprint()));
+        fitting
+            .take(MAX_FITTING_KEYS)
+            .any(|key| key.verifies(algorithm, jws.signing_input(), &jws.signature))
+    };
+    let is_named = kid.is_some_and(|kid| issuer.denies_key(kid));
+    (is_named || all.iter().any(signed_it)).then(|| denied_key(kid))
+}
+
+/// The keys that are denied under any of their names, also under that of an entry that cannot be used (P448).
+fn denied<'a>(issuer: &Issuer, all: &KeySets<'a>) -> Vec<&'a str> {
+    let named = all.iter().flat_map(|keys| keys.named());
+    named.filter(|(name, _)| issuer.denies_key(name)).map(|(_, key)| key).collect()
+}
+
+fn denied_key(kid: Option<&str>) -> Rejection {
+    let shown = kid.map_or_else(|| String::from("for the token"), shown);
+    Reason::KeyUnknown.because(format!("key {shown} is denied by configuration"))
+}
+
+/// Entra ID publishes keys for one tenant alone beside those for all, whose `issuer` has `{tenantid}` (P500). It is that of tokens of
+/// version 2.0; those of version 1.0 (`https://sts.windows.net/..`) are by the same keys.
+fn is_for_iss(key: &VerificationKey, jws: &CompactJws, issuer: &Issuer) -> bool {
+    let claim = |name: &str| jws.claims.get(name).and_then(Value::as_str).unwrap_or_default();
+    let (iss, is_old) = (claim("iss"), claim("iss").starts_with("https://sts."));
+    let own = key.issuer().filter(|_| issuer.profile == IssuerProfile::Entra);
+    own.is_none_or(|own| match own.split_once("{tenantid}") {
+        // The profile compares the tenant.
+        Some((before, after)) => {
+            is_old || iss.strip_prefix(before).is_some_and(|rest| rest.ends_with(after))
+        }
+        None => own == iss || is_old && profile::has_segment(own, claim("tid")),
+    })
 }
 
 /// RFC 8725 section 3.1: only what the issuer is configured to use (P48).
@@ -70,6 +121,7 @@ fn select<'a>(
     jws: &CompactJws,
     issuer: &Issuer,
     keys: &'a KeySet,
+    all: &KeySets<'_>,
     algorithm: Algorithm,
 ) -> Result<Vec<&'a VerificationKey>, Rejection> {
     let kid = jws.header.key_id.as_deref();
@@ -81,18 +133,23 @@ fn select<'a>(
         (_, None) => Reason::KeyUnknown
             .because(format!("token names no key, and its issuer has none for {algorithm}")),
     })?;
-    // Also where the denied name is that of an entry that cannot be used (P448).
-    let denied = keys.named().filter(|(name, _)| issuer.denies_key(name));
-    let mut tried: Vec<_> = denied.map(|(_, key)| key).collect();
+    let denied = denied(issuer, all);
+    fitting.retain(|key| !denied.contains(&key.thumbprint()));
+    if fitting.is_empty() {
+        return Err(denied_key(kid));
+    }
+    fitting.retain(|key| is_for_iss(key, jws, issuer));
+    if fitting.is_empty() {
+        let shown = kid.map_or_else(|| String::from("for the token"), shown);
+        return Err(Reason::KeyUnknown
+            .because(format!("key {shown} is published for another `iss` than the token's")));
+    }
+    let mut tried = Vec::with_capacity(fitting.len());
     fitting.retain(|key| {
         let is_new = !tried.contains(&key.thumbprint());
         tried.push(key.thumbprint());
         is_new
     });
-    if fitting.is_empty() {
-        let shown = kid.map_or_else(|| String::from("for the token"), shown);
-        return Err(Reason::KeyUnknown.because(format!("key {shown} is denied by configuration")));
-    }
     Ok(fitting)
 }
 

@@ -14,7 +14,7 @@ use super::heap_size::{ALLOCATION_OVERHEAD, members};
 use crate::evidence::PresentedToken;
 use crate::request::TokenPlace;
 use crate::secret::Fingerprint;
-use crate::trust::{Issuer, KeySet};
+use crate::trust::{Issuer, KeySet, VerificationKey};
 
 /// The content of a token, as its issuer asserts it.
 #[derive(Debug)]
@@ -23,6 +23,8 @@ pub(super) struct Content {
     /// The tenant that its `iss` names, of an issuer with tenants.
     pub(super) tenant: Option<Box<str>>,
     pub(super) key_id: Option<Box<str>>,
+    /// The thumbprint of the key that verified it, by which its names are found.
+    pub(super) key: Option<Box<str>>,
     pub(super) registered: RegisteredClaims,
     pub(super) claims: Claims,
 }
@@ -52,6 +54,7 @@ impl Content {
             issuer_name: issuer_name.into(),
             tenant: tenant.map(Into::into),
             key_id: None,
+            key: None,
             registered,
             claims: Claims(claims),
         }
@@ -63,13 +66,14 @@ impl SignedToken {
         token: &PresentedToken,
         issuer: &Issuer,
         keys: &KeySet,
-        (key_id, registered, claims): (Option<&str>, RegisteredClaims, &Arc<Map<String, Value>>),
+        (key, registered, claims): (&VerificationKey, RegisteredClaims, &Arc<Map<String, Value>>),
     ) -> Self {
         let tenant = registered.issuer.as_deref().and_then(|iss| issuer.iss.tenant(iss));
         let content = Content {
             issuer_name: issuer.name.as_str().into(),
             tenant: tenant.map(Into::into),
-            key_id: key_id.map(Into::into),
+            key_id: key.id().map(Into::into),
+            key: Some(key.thumbprint().into()),
             registered,
             claims: Claims(Arc::clone(claims)),
         };
@@ -88,7 +92,7 @@ impl SignedToken {
     }
 
     /// True if it was verified with exactly the keys of `keys`: one that was withdrawn takes its tokens with it.
-    pub(super) fn is_by(&self, keys: &KeySet) -> bool {
+    pub fn is_by(&self, keys: &KeySet) -> bool {
         self.keys == *keys.revision()
     }
 
@@ -107,17 +111,13 @@ impl SignedToken {
         &self.issuer_id
     }
 
-    /// The id of the key that verified it.
-    pub fn key_id(&self) -> Option<&str> {
-        self.content.key_id.as_deref()
-    }
-
     /// About how many bytes it takes.
     pub fn size(&self) -> usize {
-        let Content { issuer_name, tenant, key_id, registered, claims } = &*self.content;
+        let Content { issuer_name, tenant, key_id, key, registered, claims } = &*self.content;
         let own = size_of::<Self>().saturating_add(size_of::<Content>());
-        let texts = [tenant.as_ref(), key_id.as_ref(), Some(issuer_name), Some(&self.issuer_id)];
-        let names = texts.into_iter().flatten().map(|text| text.len()).sum();
+        let texts = [tenant.as_ref(), key_id.as_ref(), key.as_ref()];
+        let texts = texts.into_iter().chain([Some(issuer_name), Some(&self.issuer_id)]);
+        let names = texts.flatten().map(|text| text.len()).sum();
         [own, names, registered.heap_bytes(), members(&claims.0)]
             .into_iter()
             .fold(4 * ALLOCATION_OVERHEAD, usize::saturating_add)
@@ -140,7 +140,7 @@ mod tests {
             let claims =
                 serde_json::json!({ "iss": "corp", "sub": "alice", "jti": number.to_string() });
             let claims = Arc::new(claims.as_object().unwrap().clone());
-            let registered = RegisteredClaims::read(&claims).unwrap();
+            let registered = RegisteredClaims::read(&claims, None).unwrap();
             Self {
                 content: Arc::new(Content::new(("corp", None), registered, claims)),
                 issuer_id: "corp".into(),

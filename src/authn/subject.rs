@@ -18,6 +18,10 @@ pub struct Subject {
     /// The tokens and cookies behind a refusal.
     pub(super) others: Option<Box<OtherTokens>>,
     pub(super) ignored: Vec<IgnoredToken>,
+    /// The known issuer that its refused tokens name, **unverified**.
+    pub(super) claimed_issuer: Option<String>,
+    /// The nonce for its next proof of possession, where it needs another one.
+    pub(super) next_nonce: Option<String>,
 }
 
 /// The other tokens of a caller whose tokens count as refused.
@@ -40,6 +44,19 @@ impl Subject {
     /// The tokens it carries: at most one of each issuer.
     pub const fn tokens(&self) -> &Credential<Vec<TokenIdentity>> {
         &self.tokens
+    }
+
+    /// The name of the `TokenIssuer` document that decides how a caller with a token in `place` has to prove possession of its key:
+    /// that of the verified token, or of refused tokens the one that they name.
+    pub fn issuer_to_prove_to(&self, place: &TokenPlace) -> Option<&str> {
+        let tokens = self.tokens.verified().map(Vec::as_slice).unwrap_or_default();
+        let own = tokens.iter().find(|token| token.places().any(|own| own == place));
+        own.map(TokenIdentity::issuer_name).or(self.claimed_issuer.as_deref())
+    }
+
+    /// The nonce for its next proof of possession (RFC 9449 section 8.2), where it needs another one.
+    pub fn next_nonce(&self) -> Option<&str> {
+        self.next_nonce.as_deref()
     }
 
     /// The verified token of the issuer document called `issuer`.
@@ -72,7 +89,14 @@ impl Subject {
         peer: Credential<PeerIdentity>,
         tokens: Credential<Vec<TokenIdentity>>,
     ) -> Self {
-        Self { peer, tokens, others: None, ignored: Vec::new() }
+        Self {
+            peer,
+            tokens,
+            others: None,
+            ignored: Vec::new(),
+            claimed_issuer: None,
+            next_nonce: None,
+        }
     }
 
     /// The cookies by which alone its tokens count as refused; none where anything else was refused.
@@ -91,6 +115,8 @@ impl Subject {
             tokens: rest.credential(),
             others: None,
             ignored: self.ignored.iter().cloned().chain(ignored).collect(),
+            claimed_issuer: self.claimed_issuer.clone(),
+            next_nonce: self.next_nonce.clone(),
         })
     }
 
@@ -117,14 +143,13 @@ impl Subject {
         let others = OtherTokens { verified, cookies, foreign };
         let tokens = others.credential();
         let others = tokens.rejection().is_some().then(|| Box::new(others));
-        Self { peer, tokens, others, ignored: Vec::new() }
+        Self { others, ..Self::assertion(peer, tokens) }
     }
 
     /// A copy of an assumed subject.
     pub fn copy_of_assertion(&self) -> Self {
-        let Self { peer, tokens, others, ignored } = self;
-        let (peer, tokens) = (peer.clone(), tokens.clone());
-        Self { peer, tokens, others: others.clone(), ignored: ignored.clone() }
+        let (others, ignored) = (self.others.clone(), self.ignored.clone());
+        Self { others, ignored, ..Self::assertion(self.peer.clone(), self.tokens.clone()) }
     }
 
     /// An assumed subject as a server would see it at a target where the tokens of the issuers that `counts`

@@ -33,16 +33,19 @@ const REASONS: &str = include_str!("../../docs/runbook.md");
 #[command(after_help = EXAMPLES)]
 pub(super) struct Args {
     /// Files, or folders that are searched for `*.yaml` and `*.yml`.
-    #[arg(required_unless_present_any = ["config", "explain"], value_name = "PATH")]
+    #[arg(required_unless_present_any = ["config", "documents", "explain"], value_name = "PATH")]
     paths: Vec<PathBuf>,
-    /// Settings of a server: checks its documents, and prints what the settings assume about the proxies.
+    /// The same, as other commands have it.
+    #[arg(long, value_name = "PATH")]
+    documents: Vec<PathBuf>,
+    /// The settings of a server: check its documents, and print which proxies the settings trust.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
     /// Explain a code, such as `never-reached`, or the reason of a denial, such as `throttled`: what is wrong, what to do, and an
     /// example.
-    #[arg(long, value_name = "CODE", conflicts_with_all = ["paths", "config"])]
+    #[arg(long, value_name = "CODE", conflicts_with_all = ["paths", "documents", "config"])]
     explain: Option<String>,
-    /// End with exit code 4 also where there are warnings alone.
+    /// Treat warnings as errors: exit with code 4.
     #[arg(long)]
     deny_warnings: bool,
     /// Output format.
@@ -52,7 +55,7 @@ pub(super) struct Args {
 
 /// Output format.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
-enum CheckOutput {
+pub(super) enum CheckOutput {
     /// Text on standard error: the line, a caret, and what to do.
     #[default]
     Human,
@@ -66,7 +69,8 @@ pub(super) fn run(args: &Args) -> Result<Exit, CommandError> {
     if let Some(code) = &args.explain {
         return explain(code);
     }
-    let (mut paths, mut deadline) = (args.paths.clone(), DEFAULT_DEADLINE);
+    let (mut paths, mut deadline) =
+        ([args.paths.as_slice(), &args.documents].concat(), DEFAULT_DEADLINE);
     let load_config = |file| Config::load(Some(file), &Overrides::default());
     let config = args.config.as_deref().map(load_config).transpose()?;
     if let Some(config) = &config {
@@ -94,16 +98,16 @@ pub(super) fn run(args: &Args) -> Result<Exit, CommandError> {
             report(problems, files, args.output, false, &mut io::stdout())
         }
     };
-    // Errors in documents count, also where they cannot be written down (P257).
-    let unwritten = written.map_err(|error| CommandError::from(error).print()).err();
     if let (Some(config), Some(snapshot)) = (&config, &load.snapshot) {
         judge_assertions(config, snapshot)?;
     }
     let refused = any_error(problems) || (args.deny_warnings && !problems.is_empty());
-    Ok(match refused {
-        true => Exit::Documents,
-        false => unwritten.unwrap_or(Exit::Ok),
-    })
+    match (refused, written) {
+        (false, written) => Ok(written.map(|()| Exit::Ok)?),
+        (true, Ok(())) => Ok(Exit::Documents),
+        // Errors in documents count, also where they cannot be written down (P257).
+        (true, Err(error)) => Err(CommandError::Unreported(error)),
+    }
 }
 
 /// Prints the section of the page about `code`.
@@ -121,7 +125,7 @@ fn explain(code: &str) -> Result<Exit, CommandError> {
         let near = closest(code, &known).map(|near| format!("; did you mean `{near}`?"));
         let near = near.unwrap_or_default();
         let message = format!(
-            "no problem has the code, and no denial the reason, `{}`{near}",
+            "`{}` is neither the code of a problem nor the reason of a denial{near}",
             style::visible(code)
         );
         return Err(CommandError::Usage(message));
@@ -145,7 +149,7 @@ fn hint_at_peer_sources(sources: &PeerSources) {
 }
 
 /// Writes `problems`, found in so many `files`.
-fn report(
+pub(super) fn report(
     problems: &[Diagnostic],
     files: usize,
     output: CheckOutput,

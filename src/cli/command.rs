@@ -4,9 +4,10 @@ use std::ffi::OsString;
 
 use clap::{ArgMatches, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
+use super::error::ProgramOutput;
 use super::{
-    CommandError, Exit, check, completions, decisions, demo, diff, explain, inspect, keys, replay,
-    revocations, revoke, schema, serve, style, test, who_can,
+    CommandError, Exit, check, completions, decisions, demo, diff, explain, inspect, keys,
+    lint_mesh, replay, revocations, revoke, schema, serve, style, test, who_can,
 };
 
 /// External authorization for Envoy and Istio: who is on the wire, countersigned by what it carries.
@@ -35,6 +36,8 @@ enum Command {
     WhoCan(who_can::Args),
     /// Show what a certificate, an XFCC header or a recorded check proves, and to which trust domain.
     Inspect(inspect::Args),
+    /// Find what makes authorization weaker than it looks in the settings of Envoy, Istio and gateways.
+    LintMesh(lint_mesh::Args),
     /// List every issuer's keys, or explain how a token is verified.
     Keys(keys::Args),
     /// Revoke a token, a user's sessions, a client, a key, a certificate or a workload, now and on every replica.
@@ -70,20 +73,20 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Exit {
     };
     install_crypto();
     cli.command.run().unwrap_or_else(|error| {
-        error.write(output.as_deref());
+        error.write(output);
         error.print()
     })
 }
 
-/// The value of `--output` of the command that is run.
-fn output(matches: &ArgMatches) -> Option<String> {
+/// The `--output` of the command that is run, where it is one for programs.
+fn output(matches: &ArgMatches) -> Option<ProgramOutput> {
     if let Some((_, matches)) = matches.subcommand()
         && let Some(output) = output(matches)
     {
         return Some(output);
     }
     let mut raw = matches.try_get_raw("output").ok()??;
-    raw.next_back().and_then(|value| value.to_str()).map(str::to_owned)
+    raw.next_back().and_then(|value| value.to_str()).and_then(ProgramOutput::named)
 }
 
 /// Selects one cryptography library for every dependency.
@@ -104,6 +107,7 @@ impl Command {
             Self::Diff(args) => diff::run(&args),
             Self::WhoCan(args) => who_can::run(&args),
             Self::Inspect(args) => inspect::run(&args),
+            Self::LintMesh(args) => lint_mesh::run(&args),
             Self::Keys(args) => keys::run(args),
             Self::Revoke(args) => revoke::run(&args),
             Self::Revocations(args) => revocations::run(&args),

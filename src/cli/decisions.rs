@@ -34,18 +34,18 @@ pub(super) struct Args {
     /// The settings of a server that writes its audit log to a file.
     #[arg(long, value_name = "FILE", env = "COUNTERSIGN_CONFIG")]
     config: Option<PathBuf>,
-    /// The audit log: JSON lines; `-` for standard input. Without it, that of `--config`, with the files that were put aside before it.
+    /// The audit log: JSON lines; `-` for standard input. Without it, that of `--config`, with its rotated files.
     #[arg(long, value_name = "FILE", required_unless_present = "config")]
     audit: Option<PathBuf>,
     #[command(flatten)]
     filters: Filters,
-    /// The newest so many; 0 for all.
+    /// How many decisions to list, the newest; 0 for all.
     #[arg(long, value_name = "COUNT", default_value_t = 50)]
     limit: usize,
     /// Count the decisions instead of listing them.
     #[arg(long, value_enum, value_name = "WHAT", conflicts_with = "tail")]
     by: Option<By>,
-    /// Go on with the decisions that come, until Ctrl-C.
+    /// Wait for new decisions and list them, until Ctrl-C.
     #[arg(long)]
     tail: bool,
     /// Output format; JSON has a record in each line, as it is in the log.

@@ -1,15 +1,28 @@
 //! Loads documents as a server does, with what they need from other servers.
 
 use std::io::{self, IsTerminal as _, Write as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use tokio::runtime::Runtime;
 
 use super::{CommandError, style};
-use crate::config::standard_proxies;
+use crate::config::{Config, Overrides, standard_proxies};
 use crate::document::{RemoteContents, any_error};
 use crate::pdp::{FetchRequest, Fetcher as _, HttpsFetcher, Load, Snapshot};
+
+/// The documents that are `given`, else those of the settings in the file `config`.
+pub(super) fn named(
+    given: &[PathBuf],
+    config: Option<&Path>,
+) -> Result<Vec<PathBuf>, CommandError> {
+    match config {
+        Some(file) if given.is_empty() => {
+            Ok(Config::load(Some(file), &Overrides::default())?.documents)
+        }
+        Some(_) | None => Ok(given.to_vec()),
+    }
+}
 
 /// Reads the documents in `paths`.
 pub(super) fn read(paths: &[PathBuf]) -> Result<Snapshot, CommandError> {
@@ -39,7 +52,7 @@ pub(super) fn runtime() -> Result<Runtime, CommandError> {
 fn checked(load: Load) -> Result<Snapshot, CommandError> {
     match load.snapshot.filter(|_| !any_error(&load.problems)) {
         Some(snapshot) => Ok(snapshot),
-        None => Err(CommandError::Documents(load.problems, "nothing was judged")),
+        None => Err(CommandError::Documents(load.problems, "nothing was evaluated")),
     }
 }
 

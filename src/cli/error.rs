@@ -9,6 +9,23 @@ use super::{Exit, sarif, style};
 use crate::config::ConfigError;
 use crate::document::Diagnostic;
 
+/// The values of `--output` that programs read.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum ProgramOutput {
+    Json,
+    Sarif,
+}
+
+impl ProgramOutput {
+    pub(super) fn named(word: &str) -> Option<Self> {
+        match word {
+            "json" => Some(Self::Json),
+            "sarif" => Some(Self::Sarif),
+            _ => None,
+        }
+    }
+}
+
 /// Why a command fails.
 #[derive(Debug)]
 pub(super) enum CommandError {
@@ -22,6 +39,8 @@ pub(super) enum CommandError {
     Question(Vec<Diagnostic>, String),
     /// The documents have errors. The text says what was not done.
     Documents(Vec<Diagnostic>, &'static str),
+    /// The documents have errors, and the report of them cannot be written.
+    Unreported(io::Error),
     /// A document cannot be changed.
     Document(String),
     /// The address cannot be listened on.
@@ -45,7 +64,7 @@ impl CommandError {
         match self {
             Self::Usage(_) | Self::Question(..) => Exit::Usage,
             Self::Settings(_) | Self::SettingsFile(_) => Exit::Settings,
-            Self::Documents(..) | Self::Document(_) => Exit::Documents,
+            Self::Documents(..) | Self::Document(_) | Self::Unreported(_) => Exit::Documents,
             Self::Listen(_) => Exit::Listen,
             Self::Failure(_) | Self::Output => Exit::Failure,
         }
@@ -53,17 +72,17 @@ impl CommandError {
 
     /// Writes it to standard output for programs that asked for `output`: the problems, as `check` does, or the message in their
     /// place. Nothing where standard output is what failed.
-    pub(super) fn write(&self, output: Option<&str>) {
+    pub(super) fn write(&self, output: Option<ProgramOutput>) {
         let problems = match self {
             Self::Documents(problems, _) | Self::Question(problems, _) => problems.as_slice(),
             Self::SettingsFile(problem) => std::slice::from_ref(&**problem),
             Self::Usage(_) | Self::Settings(_) | Self::Document(_) | Self::Listen(_) => &[],
-            Self::Failure(_) | Self::Output => return,
+            Self::Failure(_) | Self::Output | Self::Unreported(_) => return,
         };
         let value = match (output, self) {
-            (Some("sarif"), _) => sarif::log(problems),
+            (Some(ProgramOutput::Sarif), _) => sarif::log(problems),
             (
-                Some("json"),
+                Some(ProgramOutput::Json),
                 Self::Usage(message)
                 | Self::Settings(message)
                 | Self::Document(message)
@@ -71,8 +90,10 @@ impl CommandError {
             ) => {
                 json!([{ "severity": "error", "message": message }])
             }
-            (Some("json"), _) => json!(problems.iter().map(Diagnostic::json).collect::<Vec<_>>()),
-            (Some(_) | None, _) => return,
+            (Some(ProgramOutput::Json), _) => {
+                json!(problems.iter().map(Diagnostic::json).collect::<Vec<_>>())
+            }
+            (None, _) => return,
         };
         // The exit code and standard error say the same.
         let _ = style::json(&value, &mut io::stdout());
@@ -97,7 +118,10 @@ impl CommandError {
                 style::diagnostics(problems);
                 style::error(format_args!("{consequence}: the documents have errors"));
             }
-            Self::Output => {}
+            Self::Unreported(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+                style::error(unwritten(error));
+            }
+            Self::Unreported(_) | Self::Output => {}
         }
         self.exit()
     }
@@ -119,6 +143,10 @@ impl From<io::Error> for CommandError {
         if error.kind() == io::ErrorKind::BrokenPipe {
             return Self::Output;
         }
-        Self::failure(format_args!("cannot write to standard output: {}", error.kind()))
+        Self::Failure(unwritten(&error))
     }
+}
+
+fn unwritten(error: &io::Error) -> String {
+    format!("cannot write to standard output: {}", error.kind())
 }

@@ -14,6 +14,7 @@ mod explain;
 mod files;
 mod inspect;
 mod keys;
+mod lint_mesh;
 mod records;
 mod replay;
 mod revocations;

@@ -33,6 +33,9 @@ pub(super) struct Args {
     /// Read documents instead of asking a running server, which alone knows how old lists are; may be given more than once.
     #[arg(long, value_name = "PATH", conflicts_with_all = ["admin", "token_file"])]
     documents: Vec<PathBuf>,
+    /// Read the documents of these settings instead.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["admin", "token_file", "documents"])]
+    config: Option<PathBuf>,
     #[command(flatten)]
     admin: AdminArgs,
     /// Only entries of this list; `running` for what was revoked on running servers.
@@ -66,29 +69,13 @@ pub(super) fn run(args: &Args) -> Result<Exit, CommandError> {
 
 impl Args {
     fn find(&self) -> Result<RevocationPage, CommandError> {
-        if !self.documents.is_empty() {
-            return self.read_documents();
+        let paths = documents::named(&self.documents, self.config.as_deref())?;
+        if !paths.is_empty() || self.config.is_some() {
+            return read_documents(&paths);
         }
         let admin = Admin::new(&self.admin).map_err(CommandError::Usage)?;
         let asking = admin.ask(http::Method::GET, "/revocations", Vec::new());
         documents::runtime()?.block_on(asking).map_err(CommandError::Failure)
-    }
-
-    fn read_documents(&self) -> Result<RevocationPage, CommandError> {
-        let snapshot = documents::read(&self.documents)?;
-        let lists = snapshot.trust().revocation_lists().iter();
-        let entries: Vec<_> = lists
-            .flat_map(|list| list.entries.iter().map(move |entry| (&list.name, entry)))
-            .map(|(list, entry)| ListedRevocation {
-                entry: entry.clone(),
-                list: list.to_owned(),
-                id: None,
-            })
-            .collect();
-        let now = SystemClock.now();
-        let in_force = |listed: &&ListedRevocation| listed.entry.check_not_over(now).is_ok();
-        let total = entries.iter().filter(in_force).count();
-        Ok(RevocationPage { entries, lists: Vec::new(), sharing: None, total })
     }
 
     fn wants(&self, listed: &ListedRevocation) -> bool {
@@ -109,6 +96,23 @@ impl Args {
             && is(&self.list, Some(list))
             && is(&self.author, note.author.as_deref())
     }
+}
+
+fn read_documents(paths: &[PathBuf]) -> Result<RevocationPage, CommandError> {
+    let snapshot = documents::read(paths)?;
+    let lists = snapshot.trust().revocation_lists().iter();
+    let entries: Vec<_> = lists
+        .flat_map(|list| list.entries.iter().map(move |entry| (&list.name, entry)))
+        .map(|(list, entry)| ListedRevocation {
+            entry: entry.clone(),
+            list: list.to_owned(),
+            id: None,
+        })
+        .collect();
+    let now = SystemClock.now();
+    let in_force = |listed: &&ListedRevocation| listed.entry.check_not_over(now).is_ok();
+    let total = entries.iter().filter(in_force).count();
+    Ok(RevocationPage { entries, lists: Vec::new(), sharing: None, total })
 }
 
 fn write(found: &RevocationPage, out: &mut dyn Write) -> io::Result<()> {

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use super::{CommandError, Exit, style, watch};
+use super::{CommandError, Exit, documents, style, watch};
 use crate::document::{Diagnostic, any_error};
 use crate::json::is_shown;
 use crate::pdp::{Load, Snapshot};
@@ -20,13 +20,23 @@ Examples:
   countersign test policies
   countersign test policies --full-coverage --output junit > report.xml
   countersign test policies --watch
+  countersign test --config countersign.yaml --filter orders/
 
 Exit codes: 0 every case passes; 1 one fails, or something is not tested that has to be; 2 wrong arguments;
 4 the documents have errors")]
 pub(super) struct Args {
     /// Files, or folders that are searched for `*.yaml` and `*.yml`: policies and their suites.
-    #[arg(required = true, value_name = "PATH")]
+    #[arg(required_unless_present_any = ["documents", "config"], value_name = "PATH")]
     paths: Vec<PathBuf>,
+    /// The same, as other commands have it.
+    #[arg(long, value_name = "PATH")]
+    documents: Vec<PathBuf>,
+    /// Settings of a server: its documents, where none are given.
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Only cases with this text in `SUITE/CASE`.
+    #[arg(long, value_name = "TEXT", conflicts_with = "full_coverage")]
+    filter: Option<String>,
     /// Output format.
     #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
     output: TestOutput,
@@ -63,11 +73,13 @@ struct JsonCase<'a> {
 }
 
 pub(super) fn run(args: &Args) -> Result<Exit, CommandError> {
+    let paths = [args.paths.as_slice(), &args.documents].concat();
+    let paths = documents::named(&paths, args.config.as_deref())?;
     if !args.watch {
-        return Tested::run(Load::from_paths(&args.paths))?.print(args);
+        return Tested::run(Load::from_paths(&paths))?.print(args);
     }
-    Err(watch::run(&args.paths, || {
-        let load = Load::from_paths(&args.paths);
+    Err(watch::run(&paths, || {
+        let load = Load::from_paths(&paths);
         let files = load.snapshot.iter().flat_map(Snapshot::files).map(Path::to_owned).collect();
         if let Err(error) = Tested::run(load).and_then(|tested| tested.print(args)) {
             error.print();
@@ -93,12 +105,31 @@ impl Tested {
         Ok(Self { reports, snapshot, warnings })
     }
 
-    fn print(&self, args: &Args) -> Result<Exit, CommandError> {
-        let (policies, reports) = (self.snapshot.policies(), self.reports.as_slice());
+    /// Keeps the cases with `text` in `SUITE/CASE`.
+    fn keep(&mut self, text: &str) -> Result<(), CommandError> {
+        for report in &mut self.reports {
+            let suite = report.suite.clone();
+            report.cases.retain(|case| format!("{suite}/{}", title(case)).contains(text));
+        }
+        self.reports.retain(|report| !report.cases.is_empty());
+        match self.reports.is_empty() {
+            true => Err(CommandError::Usage(format!(
+                "no case has `{}` in `SUITE/CASE`",
+                style::visible(text)
+            ))),
+            false => Ok(()),
+        }
+    }
+
+    fn print(mut self, args: &Args) -> Result<Exit, CommandError> {
         style::diagnostics(&self.warnings);
-        if reports.is_empty() {
+        if self.reports.is_empty() {
             return Err(CommandError::failure("no `kind: PolicySuite` document among the files"));
         }
+        if let Some(text) = &args.filter {
+            self.keep(text)?;
+        }
+        let (policies, reports) = (self.snapshot.policies(), self.reports.as_slice());
         let mut out = style::out();
         match args.output {
             TestOutput::Human => human(reports, policies, &mut out),
@@ -167,7 +198,9 @@ fn summary(reports: &[SuiteReport], policies: &PolicySet) -> String {
     if parts > 0 {
         let tried = parts.saturating_sub(untried.len());
         let noun = if parts == 1 { "part" } else { "parts" };
-        text.push_str(&format!("\n{parts} {noun} of conditions: {tried} seen both true and false"));
+        text.push_str(&format!(
+            "\n{parts} {noun} of conditions: {tried} evaluated to both true and false"
+        ));
     }
     for UntriedPart { rule, text: part, was_true, was_false } in &untried {
         let never = match (was_true, was_false) {

@@ -11,7 +11,7 @@ use crate::document::HumanDuration;
 use crate::envoy::ListenerOptions;
 use crate::limits::DEFAULT_DEADLINE;
 use crate::pdp::{
-    BeforeFirstSync, FetchOptions, MemoryOptions, RevocationOptions, ThrottleOptions,
+    BeforeFirstSync, FetchOptions, RevocationOptions, ThrottleOptions, VerificationCacheOptions,
 };
 use crate::reload::ReloadOptions;
 use crate::signer::AssertionOptions;
@@ -22,7 +22,7 @@ use crate::telemetry::{AnomalyOptions, LogOptions, OtlpOptions};
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub(super) struct RawConfig {
-    /// How Envoy reaches us, and which of its words are believed.
+    /// The address that Envoy calls, and the evidence that is accepted from it.
     pub(super) listener: ListenerOptions,
     /// Files and folders of documents: policies, trust domains, issuers. At least one.
     pub(super) documents: Vec<PathBuf>,
@@ -45,7 +45,7 @@ pub(super) struct RawConfig {
     /// How servers are asked for keys, lists and files.
     pub(super) fetch: FetchOptions,
     /// The cache of verified certificates and tokens.
-    pub(super) memory: MemoryOptions,
+    pub(super) memory: VerificationCacheOptions,
     /// The store that replicas share. Default: the `memory` of each.
     pub(super) store: StoreOptions,
     /// How revocation while servers run works.
@@ -72,7 +72,7 @@ impl Default for RawConfig {
             deadline: HumanDuration::new(DEFAULT_DEADLINE),
             state_folder: None,
             fetch: FetchOptions::default(),
-            memory: MemoryOptions::default(),
+            memory: VerificationCacheOptions::default(),
             store: StoreOptions::default(),
             revocations: RevocationOptions::default(),
             throttle: ThrottleOptions::default(),

@@ -8,6 +8,9 @@ use serde_json::Value;
 use tokio::fs::File;
 use tokio::io::{AsyncReadExt as _, AsyncSeekExt as _};
 
+use countersign::policy::Effect;
+use countersign::reason::Reason;
+
 /// Longest wait for the record of a decision that was just made.
 const RECORD_WITHIN: Duration = Duration::from_secs(3);
 const PAUSE: Duration = Duration::from_millis(2);
@@ -59,6 +62,14 @@ impl AuditTail {
 impl AuditRecord {
     pub(crate) fn text(&self, pointer: &str) -> Option<&str> {
         self.0.pointer(pointer)?.as_str()
+    }
+
+    pub(crate) fn decision(&self) -> Option<Effect> {
+        Effect::named(self.text("/decision")?)
+    }
+
+    pub(crate) fn reason(&self) -> Option<Reason> {
+        Reason::named(self.text("/reason")?)
     }
 
     /// How long deciding took, in microseconds.

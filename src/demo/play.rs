@@ -10,6 +10,8 @@ use super::pki::FRONTEND;
 use super::stage::Stage;
 use super::tour::{Expected, Step};
 use super::upstream::Received;
+use countersign::policy::Effect;
+use countersign::reason::Reason;
 
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct Row {
@@ -17,10 +19,10 @@ pub(crate) struct Row {
     pub(crate) title: &'static str,
     /// The certificate and the token that were sent.
     pub(crate) credentials: String,
-    /// `allow` or `deny`, from the audit record.
-    pub(crate) decision: Option<String>,
+    /// From the audit record.
+    pub(crate) decision: Option<Effect>,
     /// The reason of a denial, from the audit record.
-    pub(crate) reason: Option<String>,
+    pub(crate) reason: Option<Reason>,
     /// The rule that decided, or that came closest, from the audit record.
     pub(crate) rule: Option<String>,
     pub(crate) status: Option<u16>,
@@ -55,8 +57,8 @@ impl Row {
         Self {
             title: step.title,
             credentials: step.credentials(),
-            decision: text("/decision"),
-            reason: text("/reason"),
+            decision: record.and_then(AuditRecord::decision),
+            reason: record.and_then(AuditRecord::reason),
             rule: text("/rule"),
             status: None,
             micros: record.and_then(AuditRecord::micros),
@@ -79,7 +81,7 @@ impl Row {
     ) {
         self.status = Some(answer.status);
         self.same("status", Some(answer.status), Some(expected.status()));
-        self.same("decision", self.decision.clone(), Some(expected.decision().to_owned()));
+        self.same("decision", self.decision, Some(expected.decision()));
         match expected {
             Expected::Allow { rule } => {
                 self.same("rule", self.rule.clone(), Some(rule.to_owned()));
@@ -89,7 +91,7 @@ impl Row {
                 self.identity_headers("x-peer", FRONTEND);
             }
             Expected::Deny(reason) => {
-                self.same("reason", self.reason.clone(), Some(reason.as_str().to_owned()));
+                self.same("reason", self.reason, Some(reason));
                 self.same("requests upstream", Some(reached), Some(0));
                 self.decision_id(answer, record);
             }

@@ -9,6 +9,7 @@ use comfy_table::{CellAlignment, ContentArrangement, Table};
 use serde::Serialize;
 
 use super::play::Row;
+use countersign::policy::Effect;
 
 /// Widest table: fits a terminal that is made for logs.
 const WIDTH: u16 = 136;
@@ -33,7 +34,7 @@ impl Report {
     /// Writes a table with colours as ANSI escapes; the writer of a pipe or file takes them out.
     pub(crate) fn write_table(&self, out: &mut dyn Write) -> io::Result<()> {
         for line in self.table().lines() {
-            writeln!(out, "{}", coloured(&line))?;
+            writeln!(out, "{}", self.coloured(&line))?;
         }
         writeln!(out)?;
         for (step, row) in self.numbered() {
@@ -56,6 +57,22 @@ impl Report {
         (1..).zip(&self.rows)
     }
 
+    /// One line of the table with its answer in colour. The table is laid out without colours, since their escapes would
+    /// count as width.
+    fn coloured(&self, line: &str) -> String {
+        let mut cells: Vec<String> = line.split('┆').map(str::to_owned).collect();
+        let step = cells
+            .first()
+            .map(|own| own.trim_matches(['│', ' ']))
+            .and_then(|own| own.parse::<usize>().ok());
+        let row = step.and_then(|step: usize| self.numbered().find(|(own, _)| *own == step));
+        if let (Some((_, row)), Some(answer)) = (row, cells.get_mut(2)) {
+            let style = row.style();
+            *answer = format!("{style}{answer}{style:#}");
+        }
+        cells.join("┆")
+    }
+
     fn table(&self) -> Table {
         let mut table = Table::new();
         table
@@ -73,17 +90,31 @@ impl Report {
     }
 }
 
+impl Row {
+    fn style(&self) -> Style {
+        match self.decision {
+            _ if !self.as_expected() => BAD,
+            Some(Effect::Allow) => GOOD,
+            Some(Effect::Deny) => REFUSED,
+            None => Style::new(),
+        }
+    }
+}
+
 fn cells(step: usize, row: &Row) -> [String; 6] {
     let dash = || "-".to_owned();
-    let why = if row.decision.as_deref() == Some("allow") { &row.rule } else { &row.reason };
-    let decision = row.decision.as_deref().unwrap_or("none");
+    let why = match row.decision {
+        Some(Effect::Allow) => row.rule.clone(),
+        Some(Effect::Deny) | None => row.reason.map(|reason| reason.to_string()),
+    };
+    let decision = row.decision.map_or("none", Effect::as_str);
     let status = row.status.map_or_else(dash, |status| status.to_string());
     let mark = if row.as_expected() { "" } else { " ✗" };
     [
         step.to_string(),
         format!("{}\n  {}", row.title, row.credentials),
         format!("{decision} {status}{mark}"),
-        why.clone().unwrap_or_else(dash),
+        why.unwrap_or_else(dash),
         row.micros.map_or_else(dash, |micros| format!("{micros:.0}")),
         seen(row),
     ]
@@ -97,29 +128,14 @@ fn seen(row: &Row) -> String {
     headers.map(|(name, value)| format!("{name}: {value}")).collect::<Vec<_>>().join("\n")
 }
 
-/// One line of the table with its answer in colour. The table is laid out without colours, since their escapes would
-/// count as width.
-fn coloured(line: &str) -> String {
-    let mut cells: Vec<String> = line.split('┆').map(str::to_owned).collect();
-    if let Some(answer) = cells.get_mut(2) {
-        let style = match answer.trim() {
-            wrong if wrong.ends_with('✗') => BAD,
-            allowed if allowed.starts_with("allow ") => GOOD,
-            denied if denied.starts_with("deny ") => REFUSED,
-            _ => return line.to_owned(),
-        };
-        *answer = format!("{style}{answer}{style:#}");
-    }
-    cells.join("┆")
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::upstream::Received;
     use super::*;
+    use countersign::reason::Reason;
 
-    fn row(decision: &str, problems: &[&str]) -> Row {
-        let allowed = decision == "allow";
+    fn row(decision: Effect, problems: &[&str]) -> Row {
+        let allowed = decision == Effect::Allow;
         let headers = vec![
             ("host".to_owned(), "orders.example.com".to_owned()),
             ("x-subject".to_owned(), "alice".to_owned()),
@@ -128,8 +144,8 @@ mod tests {
         Row {
             title: "a title",
             credentials: "frontend, no token".to_owned(),
-            decision: Some(decision.to_owned()),
-            reason: (!allowed).then(|| "token_missing".to_owned()),
+            decision: Some(decision),
+            reason: (!allowed).then_some(Reason::TokenMissing),
             rule: allowed.then(|| "web-lists-orders".to_owned()),
             status: Some(if allowed { 200 } else { 401 }),
             micros: Some(41.6),
@@ -151,7 +167,7 @@ mod tests {
 
     #[test]
     fn a_row_says_what_was_decided_and_why_and_what_the_service_saw() {
-        let text = text(vec![row("allow", &[]), row("deny", &[])]);
+        let text = text(vec![row(Effect::Allow, &[]), row(Effect::Deny, &[])]);
         for part in [
             "allow",
             "web-lists-orders",
@@ -170,7 +186,7 @@ mod tests {
 
     #[test]
     fn a_row_that_is_not_as_expected_stands_out_and_says_why() {
-        let text = text(vec![row("allow", &["status is `200`, expected `403`"])]);
+        let text = text(vec![row(Effect::Allow, &["status is `200`, expected `403`"])]);
         assert!(text.contains("allow 200 ✗"), "{text}");
         assert!(
             text.contains("step 1, a title: status is `200`, expected `403`\n0 of 1"),
@@ -180,7 +196,7 @@ mod tests {
 
     #[test]
     fn colours_do_not_move_the_table() {
-        let report = report(vec![row("allow", &[]), row("deny", &["x"])]);
+        let report = report(vec![row(Effect::Allow, &[]), row(Effect::Deny, &["x"])]);
         let mut out = Vec::new();
         report.write_table(&mut out).unwrap();
         let coloured = String::from_utf8(out).unwrap();

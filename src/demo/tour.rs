@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use super::http1::Request;
 use super::mint::{ISSUER, SUBJECT, Tokens};
 use super::pki::{FRONTEND, HOST, Identity, Pki};
+use countersign::policy::Effect;
 use countersign::reason::Reason;
 
 /// One request of the tour.
@@ -153,11 +154,10 @@ impl<'a> Step<'a> {
 }
 
 impl Expected {
-    /// `allow` or `deny`.
-    pub(crate) const fn decision(self) -> &'static str {
+    pub(crate) const fn decision(self) -> Effect {
         match self {
-            Self::Allow { .. } => "allow",
-            Self::Deny(_) => "deny",
+            Self::Allow { .. } => Effect::Allow,
+            Self::Deny(_) => Effect::Deny,
         }
     }
 

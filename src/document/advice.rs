@@ -46,6 +46,19 @@ pub(super) fn mapping(key: &str) -> Option<String> {
         "introspection" => {
             "write `introspection: { url: ADDRESS, client: { id: NAME, basic: { file: PATH } } }`"
         }
+        "withoutAudience" => {
+            "name the clients whose tokens count: `withoutAudience: { clients: [web] }`"
+        }
+        "peer" => {
+            "name the peers: `peer: { spiffe: [..] }`, `peer: { trustDomain: NAME }` or `peer: { any: true }`"
+        }
+        "token" => "name the issuer: `token: { issuer: NAME }`",
+        "target" => "name the hosts: `target: { hosts: [api.example.com] }`",
+        "on" => "write `on: { methods: [GET], paths: [/v1/orders] }`",
+        "inject" => "write `inject: { headers: { x-subject: \"{token.sub}\" } }`",
+        "remove" => "write `remove: { headers: [x-internal] }`",
+        "metadata" => "write `metadata: { name: NAME }`",
+        "remote" => "write `remote: { url: ADDRESS }`",
         key if WITH_DEFAULTS.contains(&key) => {
             return Some(format!("write `{key}: {{}}` for its defaults"));
         }

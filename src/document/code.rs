@@ -246,8 +246,36 @@ codes! {
         MissingOnStale "missing-on-stale" Error "`from` is without `onStale`" "write `onStale: deny`, `onStale: { grace: 1h }` or `onStale: allow`";
         OddValue "odd-value" Warning "a value begins or ends with white space, which is compared too" "remove the white space unless the token has it";
         UnknownKey "unknown-key" Warning "no key of the issuer has this `kid`" "correct the `kid`, or keep the entry for a key to come";
+        OneTenant "one-tenant" Warning "an entry revokes a key that several tenants share for one of them alone" "write the `issuer` of the document, with `{tenant}`, to revoke it for every tenant";
         UnknownCertificateIssuer "unknown-certificate-issuer" Warning "no authority of a `TrustDomain` document has this name" "correct the name; `countersign inspect` prints the issuer of a certificate";
         UnknownWorkload "unknown-workload" Warning "no document vouches for the SPIFFE trust domain of the entry" "correct the SPIFFE ID";
+    }
+    "Envoy, Istio and gateways" {
+        FailsOpen "fails-open" Error "the proxy lets requests pass when countersign does not answer" "switch it off: no answer is a refusal";
+        CheckSwitchedOff "check-switched-off" Error "the proxy does not check these requests" "remove the exception, and write a `public: true` rule for what may be open";
+        ListenerWithoutCheck "listener-without-check" Warning "a listener accepts requests and has no `ext_authz` filter" "add the filter, unless nothing behind the listener needs it";
+        UpgradeWithoutCheck "upgrade-without-check" Error "upgraded requests have filters of their own, and countersign is not among them" "remove the filters of the upgrade, or add `ext_authz` to them";
+        CheckInPart "check-in-part" Warning "only some of the requests are checked" "check every request, and leave methods and paths to policies";
+        PolicyReplaced "policy-replaced" Error "a more specific policy replaces the one that asks countersign" "write `mergeType: StrategicMerge`, or repeat `extAuth`";
+        UnknownProvider "unknown-provider" Error "no provider of the mesh has this name" "correct the name, or add the provider to `extensionProviders`";
+        UnknownTargetRef "unknown-target-ref" Error "a policy is for an object that the files do not have, but they have one of another kind with this name" "name the object that is there, or select it by labels";
+        WrongProtocol "wrong-protocol" Error "the proxy asks over HTTP, and countersign answers gRPC" "use the gRPC form of the setting";
+        InvalidMeshConfig "invalid-mesh-config" Error "a setting has a form that the control plane refuses" "write it as the message says";
+        StatusAllows "status-allows" Error "the status for errors is one that callers take for success" "write 403 or 503";
+        ActsBeforeCheck "acts-before-check" Warning "a filter in front of the check answers, or acts on headers that nothing has verified" "put it behind `ext_authz`";
+        CallersXfcc "callers-xfcc" Error "the proxy keeps the `x-forwarded-client-cert` header that a caller writes" "let the proxy write it: `SANITIZE_SET`, in Envoy Gateway `SanitizeSet`";
+        IdentityOverwritten "identity-overwritten" Warning "a header that says who the caller is is written after the check" "remove the modification, or use another name";
+        NoCertificateShown "no-certificate-shown" Warning "countersign sees no client certificate" "write `include_peer_certificate: true`, or forward the certificate by `x-forwarded-client-cert`";
+        UntrustedCertificates "untrusted-certificates" Warning "the proxy accepts certificates that it did not verify, and countersign does not see them" "write `include_peer_certificate: true`, or let the proxy verify";
+        PlaintextCallers "plaintext-callers" Warning "callers may connect in plaintext" "require mutual TLS";
+        PlaintextCheck "plaintext-check" Warning "the proxy asks countersign over the network in plaintext" "use mutual TLS between the two";
+        RawHeadersOff "raw-headers-off" Warning "repeated headers are joined, and bytes that are not UTF-8 are replaced, before countersign sees them" "write `encode_raw_headers: true`";
+        HeadersHidden "headers-hidden" Warning "countersign does not see every header" "remove the list: deny rules see what is sent";
+        RemovalForbidden "removal-forbidden" Error "the proxy does not remove or set headers as countersign says" "remove the restriction";
+        RouteChosenAgain "route-chosen-again" Warning "the route is chosen again after the decision" "remove the setting, so that the route that was decided about is the one taken";
+        LongWait "long-wait" Warning "the proxy waits for an answer for very long" "wait for 250 ms, a little longer than the `deadline` of countersign";
+        PathRewritten "path-rewritten" Warning "the proxy decodes escaped slashes before the check" "leave them as they are (`KEEP_UNCHANGED`, in Istio `BASE`), or refuse them";
+        LocksItselfOut "locks-itself-out" Error "the check covers countersign itself, so that every check needs another check" "exclude the ports of countersign by `notPorts`, or select workloads by labels";
     }
 }
 

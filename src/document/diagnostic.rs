@@ -5,7 +5,7 @@ use std::fmt;
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 use serde::Serialize;
 
-use super::{Code, Severity, Span, masking};
+use super::{Code, Kind, Severity, Span, masking};
 use crate::json::visible;
 
 /// One problem. The message says what was found and what was expected; `help` says what to do.
@@ -21,6 +21,17 @@ pub struct Diagnostic {
     pub span: Span,
     /// How to fix it.
     pub help: Option<String>,
+    /// The document that is missing, where that is the problem.
+    pub missing: Option<Box<MissingDocument>>,
+}
+
+/// A document that another one refers to and that is not there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MissingDocument {
+    /// Its kind.
+    pub kind: Kind,
+    /// Its name; none where the other document refers to something in it.
+    pub name: Option<String>,
 }
 
 /// A [`Diagnostic`] as `check --output json` prints it.
@@ -39,7 +50,8 @@ pub struct JsonDiagnostic {
 impl Diagnostic {
     /// An error.
     pub fn error(code: Code, span: Span, message: impl Into<String>) -> Self {
-        Self { severity: Severity::Error, code, message: message.into(), span, help: None }
+        let (severity, message) = (Severity::Error, message.into());
+        Self { severity, code, message, span, help: None, missing: None }
     }
 
     /// A warning.
@@ -51,6 +63,13 @@ impl Diagnostic {
     #[must_use]
     pub fn help(mut self, help: impl Into<String>) -> Self {
         self.help = Some(help.into());
+        self
+    }
+
+    /// This problem, which is that a document of a `kind` is missing, with its name where one is referred to.
+    #[must_use]
+    pub fn missing(mut self, kind: Kind, name: Option<&str>) -> Self {
+        self.missing = Some(Box::new(MissingDocument { kind, name: name.map(str::to_owned) }));
         self
     }
 
@@ -70,9 +89,14 @@ impl Diagnostic {
             Snippet::source(&*text).path(path.clone()).annotation(place)
         };
         // A file that cannot be read has no line to show.
-        let mut report: Vec<Group<'_>> = vec![match self.span.file().text().is_empty() {
-            true => title.element(annotate_snippets::Origin::path(path.clone())),
-            false => title.element(snippet()),
+        let (line, column) = self.span.line_column();
+        let origin = annotate_snippets::Origin::path(path.clone());
+        let mut report: Vec<Group<'_>> = vec![if file.text().is_empty() {
+            title.element(origin)
+        } else if file.is_foreign() {
+            title.element(origin.line(line).char_column(column))
+        } else {
+            title.element(snippet())
         }];
         if let Some(help) = &self.help {
             report.push(Group::with_title(Level::HELP.secondary_title(visible(&self.quiet(help)))));

@@ -15,9 +15,21 @@ pub struct IssuerName {
     tenants: Option<Tenants>,
 }
 
+/// The tenant in an `iss` that begins as those of a template do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BegunIssuer<'i> {
+    /// The tenant.
+    pub tenant: &'i str,
+    /// True if it is one of the template's.
+    pub is_allowed: bool,
+    /// The `iss` of the tenant's tokens.
+    pub meant: String,
+}
+
 /// The tenants that may stand in a template, and the text around them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Tenants {
+    template: String,
     before: String,
     after: String,
     /// Names, or with one `*` patterns of names.
@@ -31,7 +43,8 @@ impl IssuerName {
         let tenants = spec.tenants.as_ref().and_then(|tenants| {
             let (before, after) = text.split_once(TENANT)?;
             let allowed = tenants.value.iter().map(|own| own.value.clone()).collect();
-            Some(Tenants { before: before.to_owned(), after: after.to_owned(), allowed })
+            let (template, before) = (text.clone(), before.to_owned());
+            Some(Tenants { template, before, after: after.to_owned(), allowed })
         });
         Self { text, tenants }
     }
@@ -46,6 +59,29 @@ impl IssuerName {
         self.tenants.is_some()
     }
 
+    /// The text of the document with `{tenant}` in it, of an issuer with tenants: also of one of them.
+    pub fn template(&self) -> Option<&str> {
+        self.tenants.as_ref().map(|own| own.template.as_str())
+    }
+
+    /// True if an entry about `text` is about tokens of this issuer: about one tenant, or by the template about every one.
+    pub fn is_meant_by(&self, text: &str) -> bool {
+        self.is(text) || self.template() == Some(text)
+    }
+
+    /// True if `iss` differs from one of this issuer by white space, case or a final `/` alone.
+    pub fn is_near(&self, iss: &str) -> bool {
+        let trimmed = |text: &str| text.trim_end_matches('/').to_ascii_lowercase();
+        let iss = trimmed(iss.trim());
+        let Some(Tenants { before, after, allowed, .. }) = &self.tenants else {
+            return iss == trimmed(self.text.trim());
+        };
+        let tenant = iss.strip_prefix(&before.to_ascii_lowercase());
+        let tenant = tenant.and_then(|rest| rest.strip_suffix(&trimmed(after)));
+        let fits = |own: &String| tenant.is_some_and(|name| fits(&own.to_ascii_lowercase(), name));
+        tenant.is_some_and(is_tenant) && allowed.iter().any(fits)
+    }
+
     /// True if tokens with this `iss` are of this issuer.
     pub fn is(&self, iss: &str) -> bool {
         match &self.tenants {
@@ -56,10 +92,24 @@ impl IssuerName {
 
     /// The tenant in an `iss` of this issuer: exactly one segment of the path, and one that is allowed.
     pub fn tenant<'i>(&self, iss: &'i str) -> Option<&'i str> {
-        let Tenants { before, after, allowed } = self.tenants.as_ref()?;
+        let Tenants { before, after, allowed, .. } = self.tenants.as_ref()?;
         let tenant = iss.strip_prefix(before.as_str())?.strip_suffix(after.as_str())?;
         let is_allowed = is_tenant(tenant) && allowed.iter().any(|own| fits(own, tenant));
         is_allowed.then_some(tenant)
+    }
+
+    /// The tenant in an `iss` that begins as those of this template, however it goes on.
+    pub fn begun_by<'i>(&self, iss: &'i str) -> Option<BegunIssuer<'i>> {
+        let Tenants { before, after, allowed, .. } = self.tenants.as_ref()?;
+        let tenant = iss.strip_prefix(before.as_str())?.split('/').next()?;
+        let is_allowed = allowed.iter().any(|own| fits(own, tenant));
+        let meant = format!("{before}{tenant}{after}");
+        is_tenant(tenant).then_some(BegunIssuer { tenant, is_allowed, meant })
+    }
+
+    /// Its tenants, as a document names them.
+    pub fn tenants(&self) -> &[String] {
+        self.tenants.as_ref().map(|own| own.allowed.as_slice()).unwrap_or_default()
     }
 
     /// Its tenants, where each is named.
@@ -117,7 +167,8 @@ mod tests {
     fn name(text: &str, allowed: &[&str]) -> IssuerName {
         let (before, after) = text.split_once("{tenant}").unwrap();
         let allowed = allowed.iter().map(ToString::to_string).collect();
-        let tenants = Tenants { before: before.into(), after: after.into(), allowed };
+        let (template, before) = (text.into(), before.into());
+        let tenants = Tenants { template, before, after: after.into(), allowed };
         IssuerName { text: text.into(), tenants: Some(tenants) }
     }
 
@@ -153,6 +204,31 @@ mod tests {
         }
         let long = format!("https://l.example/{}", "a".repeat(129));
         assert_eq!(any.tenant(&long), None);
+    }
+
+    /// P501: a near-miss of a template is one of an `iss` that it stands for, as of a plain one.
+    #[test]
+    fn near_misses_of_a_template_are_near() {
+        let inner = name("https://l.example/{tenant}/v2.0", &["acme", "eu-*"]);
+        let last = name("https://l.example/{tenant}", &["Acme"]);
+        let slash = name("https://l.example/{tenant}/", &["acme"]);
+        for (name, iss, near) in [
+            (&inner, "https://l.example/acme/v2.0", true),
+            (&inner, "https://l.example/acme/v2.0/", true),
+            (&inner, "https://L.example/ACME/V2.0", true),
+            (&inner, " https://l.example/EU-1/v2.0", true),
+            (&inner, "https://l.example/globex/v2.0", false),
+            (&inner, "https://l.example/acme/x/v2.0", false),
+            (&inner, "https://l.example/eu-/v2.0", false),
+            (&inner, "https://l.example/{tenant}/v2.0", false),
+            (&last, "https://l.example/acme/", true),
+            (&last, "https://l.example/acme//", true),
+            (&last, "https://l.example/acme/x", false),
+            (&slash, "https://l.example/acme", true),
+            (&slash, "https://l.example/ACME/", true),
+        ] {
+            assert_eq!(name.is_near(iss), near, "{iss}");
+        }
     }
 
     /// P53: what two documents may both be about is found when they are loaded.

@@ -42,6 +42,8 @@ pub struct ProfileDefaults {
     pub types: &'static [&'static str],
     /// `requiredClaims`.
     pub required_claims: &'static [&'static str],
+    /// `clientClaim`.
+    pub client_claim: Option<&'static str>,
     /// `maxLifetime`.
     pub max_lifetime: Option<Duration>,
     /// True if `keys` are `{ discovery: {} }`.
@@ -55,6 +57,7 @@ const JWT: ProfileDefaults = ProfileDefaults {
     algorithms: &[],
     types: &["JWT", "at+jwt"],
     required_claims: &[],
+    client_claim: None,
     max_lifetime: None,
     discovery: false,
 };
@@ -73,11 +76,18 @@ impl IssuerProfile {
             Self::Kubernetes => ProfileDefaults { types: &["JWT"], ..PROVIDER },
             // Each token says its kind: `Bearer`, `ID`, `Refresh`, `Offline`, `Logout`.
             Self::Keycloak => ProfileDefaults { required_claims: &["/typ"], ..PROVIDER },
-            Self::Entra => {
-                ProfileDefaults { types: &["JWT"], required_claims: &["/tid"], ..PROVIDER }
-            }
+            Self::Entra => ProfileDefaults {
+                types: &["JWT"],
+                required_claims: &["/tid"],
+                client_claim: Some("appid"),
+                ..PROVIDER
+            },
             // ID tokens have no `cid`.
-            Self::Okta => ProfileDefaults { required_claims: &["/cid"], ..PROVIDER },
+            Self::Okta => ProfileDefaults {
+                required_claims: &["/cid"],
+                client_claim: Some("cid"),
+                ..PROVIDER
+            },
             Self::Auth0 => PROVIDER,
             Self::Cognito => ProfileDefaults {
                 types: &["JWT"],

@@ -7,71 +7,18 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
+use self::words::{
+    PLAIN_BELOW, PLAIN_WORDS, SENSITIVE, is_among, is_file, is_harmless, is_known, is_prose,
+    is_time, is_word,
+};
 use crate::json::{is_shown, visible};
+
+pub(crate) use self::words::holds_credentials;
+
+mod words;
 
 /// Replaces a secret; always of the same length, so that it does not tell the length of the secret.
 const HIDDEN: &str = "<hidden>";
-
-/// Keys whose values are secrets, or lead to them: below them no value is shown.
-const SECRETS: [&str; 2] = ["introspection", "keys"];
-
-/// Parts of the names of such keys, in lower case without `-` and `_`.
-const LIKE_SECRETS: [&str; 11] = [
-    "apikey",
-    "authorization",
-    "credential",
-    "hmac",
-    "passphrase",
-    "password",
-    "passwd",
-    "privatekey",
-    "pwd",
-    "secret",
-    "signingkey",
-];
-
-/// Keys whose values are no secrets. A key that is not here may be one that no document has, such as `pass`.
-const HARMLESS: &str = "accessMarks acr address admin after algorithm algorithms all allowAbsent allowAny allowPlaintext anomalies any \
-    anyAuthorityPort anyHost anyScope apiVersion appendedByEnvoy assertion at audience audiences audit author authorities \
-    beforeFirstSync bind binding blockFor bundle ca cacheTtl cases certificate certificateBytes certificateIssuer claim \
-    clearCookie client clientAddress clientAuthorities clientCert clientCertWithoutTls clients clockSkew cluster \
-    concurrentChecks conditions connections contains crls days deadline decision delay denyKids depth destination \
-    discovery dns documents domain dpop drain during effect emails emptySegments encodedSlashes encoding endpoint entries \
-    equals evidence exists expect expires extendedKeyUsage failures fetch file files firstUses folder for foreign \
-    forgetful form format forwarders from generated grace group grpc header host hostIsSni hosts id identities in \
-    inactiveStatuses insecureAllowPlaintext intermediates interval ips ipv4Prefix ipv6Prefix issuedBefore issuer issuers \
-    keep keepAlive keyId kid kind kinds lastKnown leaf leastEvidence level lifetime listener log map max maxAge \
-    maxAgeGrace maxBytes maxConcurrent maxLifetime maxStale memory method methods metricsInterval minRemaining minRsaBits \
-    mode moreKeys mutualTls name none now on onFull onLoss onMissing onStale origins others otherTrustDomains otlp parameters path \
-    paths peer peers peerSources per pins pointer ports prefix prefixed principal privateKeyJwt profile proxies public \
-    publish query queue queueBytes readiness reason redirect refresh rejected rejectedCookies reload remote removals \
-    remove removed request requests requestsPerHost require requiredClaims revocation revocations rotation rule rules \
-    sample sampleAllows scheme scopeForm scopes sentinel serial service serviceName settle shared sharedWith shownHeaders \
-    since sni socket source sourceCertificate spec spiffe spiffeId spki stateFolder status stdout store sub subject subjects suffix \
-    target tenants text throttle timeout tls to tokenBytes tokenFile trustDomain trustedHops types until uris use wait \
-    webSocketProtocol weekly when withoutAudience xEnvoyExternalAddress xfcc xfccWithoutTls xForwardedFor zone";
-
-/// Keys whose values are hidden, and whose names are shown below the keys of secrets. The harmless ones are, too.
-const SENSITIVE: [&str; 9] =
-    ["basic", "bearer", "headers", "inline", "key", "post", "secrets", "token", "url"];
-
-/// Keys below those of secrets whose values are shown where they are plain: a length of time, or a word that is no secret.
-const PLAIN_BELOW: [&str; 10] = [
-    "allowPlaintext",
-    "cacheTtl",
-    "client",
-    "discovery",
-    "maxConcurrent",
-    "maxStale",
-    "metadata",
-    "none",
-    "refresh",
-    "timeout",
-];
-
-/// Words that are no secrets.
-const PLAIN_WORDS: &str =
-    "false no none null oauth oauth2 off oidc on openid openid-configuration rfc8414 true yes";
 
 /// Characters that structure YAML. At the ends of a hidden text they are shown.
 const STRUCTURE: [char; 13] = [' ', '\t', '\r', '{', '}', '[', ']', ',', '-', '|', '>', '?', ':'];
@@ -90,6 +37,8 @@ struct Value {
     indent: usize,
     brackets: usize,
     quote: Option<char>,
+    /// True once a text of several lines may have begun in it.
+    in_text: bool,
 }
 
 /// A word before a colon.
@@ -121,13 +70,16 @@ pub(super) fn masks(text: &str) -> Masks {
         in_pem = (in_pem || begin.is_some()) && !line.contains("-----END");
         let from = secret.unwrap_or(line.len());
         let mut to = line.len();
+        let mut names = false;
         if secret.is_some() && begin.is_none() && !in_pem {
             let value = value.get_or_insert_with(|| Value::below(line));
+            names = !value.in_text && value.quote.is_none();
+            value.in_text |= line.contains(['|', '>']);
             let length = value.read(line.get(from..).unwrap_or_default());
             to = length.map_or(to, |length| from.saturating_add(length));
         }
         let part = |part: Range<usize>| line.get(part).unwrap_or_default();
-        let mut own = open_part(part(0..from), &mut harmless);
+        let mut own = open_part(part(0..from), &mut harmless, shown.is_none());
         let shown = shown.get_or_insert_with(|| Value::below(line));
         let ends_outside = |key: &MaskedKey<'_>| !is_quoted(part(0..key.end.saturating_sub(1)));
         if let Some(key) = keys_in_place(line).filter(ends_outside).last() {
@@ -136,13 +88,12 @@ pub(super) fn masks(text: &str) -> Masks {
         } else {
             shown.read(line);
         }
-        own.extend(secret_part(part(from..to)).map(|own| moved(&own, from)));
+        own.extend(secret_part(part(from..to), names).map(|own| moved(&own, from)));
         if secret.is_some() {
             harmless = false;
             masks.secret.push(moved(&(from..to), start));
-            own.extend(
-                open_part(part(to..line.len()), &mut harmless).iter().map(|own| moved(own, to)),
-            );
+            let rest = open_part(part(to..line.len()), &mut harmless, true);
+            own.extend(rest.iter().map(|own| moved(own, to)));
         }
         masks.hidden.extend(own.iter().map(|part| moved(part, start)));
         start = start.saturating_add(whole.len());
@@ -212,21 +163,6 @@ fn part_at(parts: &[Range<usize>], at: usize) -> Option<&Range<usize>> {
     before.find(|part| part.contains(&at))
 }
 
-/// True if it is a name of the schema.
-fn is_known(name: &str) -> bool {
-    is_harmless(name) || SENSITIVE.contains(&name) || SECRETS.contains(&name)
-}
-
-fn is_harmless(key: &str) -> bool {
-    HARMLESS.split(' ').any(|own| own == key)
-}
-
-/// True if values of this key may be secrets, or lead to some.
-pub(crate) fn holds_credentials(key: &str) -> bool {
-    let bare = key.to_ascii_lowercase().replace(['-', '_'], "");
-    SECRETS.contains(&key) || LIKE_SECRETS.iter().any(|part| bare.contains(part))
-}
-
 /// The new place of `from`, which earlier replacements `moved`, once `shown` stands for a part; `edge` is the edge of that.
 fn follow(from: usize, moved: usize, (part, shown): (&Range<usize>, &str), edge: usize) -> usize {
     if from >= part.end {
@@ -293,8 +229,9 @@ fn is_quoted(line: &str) -> bool {
 }
 
 /// The hidden parts of a line that is not below a secret: the values of keys that are not harmless, and the users of URLs and the
-/// values of parameters that hold credentials anywhere.
-fn open_part(line: &str, harmless: &mut bool) -> Vec<Range<usize>> {
+/// values of parameters that hold credentials anywhere. `is_free` is true where a comment cannot be a part of a value.
+fn open_part(line: &str, harmless: &mut bool, is_free: bool) -> Vec<Range<usize>> {
+    let (line, comment) = line.split_at(comment_at(line));
     let hidden = users_of_urls(line).chain(queries_of_urls(line)).chain(parameters(line));
     let mut hidden: Vec<_> = hidden.collect();
     let mut from = 0;
@@ -302,20 +239,30 @@ fn open_part(line: &str, harmless: &mut bool) -> Vec<Range<usize>> {
         if !*harmless {
             hidden.extend(trimmed(line, from..start));
         }
-        let listed = name == "headers"
-            && line.get(end..).is_some_and(|rest| {
-                // Names alone: a pair may be a credential.
-                rest.trim_start().strip_prefix('[').is_some_and(|list| !has_pair(list))
-            });
+        let value = line.get(end..).unwrap_or_default().trim_start();
+        // Names alone: a pair may be a credential.
+        let lists = |rest: &str| rest.is_empty() || rest.starts_with('[') && !has_pair(rest);
+        let listed = name == "headers" && lists(value);
         *harmless = is_harmless(name) || name == "url" || listed;
-        from = end;
+        from = if *harmless { end } else { end_of_server(line, end) };
     }
     if !*harmless {
         hidden.extend(trimmed(line, from..line.len()));
-    } else if let Some(comment) = line.find(" #").or_else(|| line.starts_with('#').then_some(0)) {
-        hidden.extend(trimmed(line, comment.saturating_add(2)..line.len()));
+    }
+    let is_alone = is_free && line.trim_end_matches([' ', ',', '}', ']']).is_empty();
+    let is_comment = *harmless || is_alone;
+    if !is_comment || !is_prose(comment) {
+        let text = comment.trim_start_matches([' ', '#']).len();
+        let part = comment.len().saturating_sub(text)..comment.len();
+        hidden.extend(trimmed(comment, part).map(|part| moved(&part, line.len())));
     }
     hidden
+}
+
+/// The beginning of a comment, or of what could be one.
+fn comment_at(line: &str) -> usize {
+    let whole = || line.trim_start().starts_with('#').then(|| indent(line));
+    whole().or_else(|| line.find(" #")).unwrap_or(line.len())
 }
 
 /// True if an entry of the list that `rest` begins with has a colon within, as `name: value` has, and not as `:path`.
@@ -330,12 +277,13 @@ fn has_pair(rest: &str) -> bool {
 /// `"pass word": x`, `pass:x`, `password=x`.
 fn has_odd_key(line: &str) -> bool {
     let text = line.trim_start_matches([' ', '-', '\t']);
-    if keys_in_place(line).next().is_some() || text.starts_with(['[', '{', '}', ']']) {
+    if keys_in_place(line).next().is_some() || text.starts_with(['[', '{', '}', ']', '#']) {
         return false;
     }
     // An entry of a list may be a host with its port.
     let is_entry = line.trim_start().starts_with('-');
-    text.contains(": ") || text.trim_end().ends_with(':') || (!is_entry && is_pair(text))
+    let pair = if is_entry { text.split_once(':').map_or(text, |(name, _)| name) } else { text };
+    text.contains(": ") || text.trim_end().ends_with(':') || is_pair(pair)
 }
 
 /// Of `name:value` and `name=value`.
@@ -348,16 +296,19 @@ fn is_pair(text: &str) -> bool {
         && value.is_some_and(|value| !value.is_empty() && !value.starts_with('='))
 }
 
-/// The hidden parts of a line below a secret: everything but known keys.
-fn secret_part(line: &str) -> impl Iterator<Item = Range<usize>> {
-    let known = keys(line).filter(|key| {
-        let name = key.name;
-        is_harmless(name) || SENSITIVE.contains(&name) || PLAIN_BELOW.contains(&name)
+/// The hidden parts of a line below a secret: everything but keys, and known ones alone unless `names` is true.
+fn secret_part(line: &str, names: bool) -> impl Iterator<Item = Range<usize>> {
+    let placed: Vec<_> = keys_in_place(line).map(|key| key.start).collect();
+    let shown = keys(line).filter(move |key| {
+        let is_quoted = is_quoted(line.get(..key.start).unwrap_or_default());
+        let is_key = names && placed.contains(&key.start) && is_word(key.name) && !is_quoted;
+        let is_ours = is_harmless(key.name) || SENSITIVE.contains(&key.name);
+        is_key || is_ours || is_among(key.name, PLAIN_BELOW)
     });
-    let known = known.map(|key| (key.start, plain_end(line, &key)));
-    let known = known.chain([(line.len(), line.len())]);
+    let shown = shown.map(|key| (key.start, plain_end(line, &key)));
+    let shown = shown.chain([(line.len(), line.len())]);
     let mut from = 0;
-    known.filter_map(move |(start, end)| {
+    shown.filter_map(move |(start, end)| {
         let gap = trimmed(line, from..start);
         from = end;
         gap
@@ -366,36 +317,59 @@ fn secret_part(line: &str) -> impl Iterator<Item = Range<usize>> {
 
 /// The end of what is shown of a key below a secret: of its value, where that is plain.
 fn plain_end(line: &str, key: &MaskedKey<'_>) -> usize {
-    let rest = line.get(key.end..).unwrap_or_default();
-    let value = rest.trim_start();
-    let word = value.split([' ', ',', '}', ']']).next().unwrap_or_default();
-    let is_time = word.len() <= 8
-        && word.starts_with(|c: char| c.is_ascii_digit())
-        && word.chars().all(|c| c.is_ascii_digit() || "mshd".contains(c));
-    let is_plain = is_time || PLAIN_WORDS.split_whitespace().any(|own| own == word);
-    if !is_plain || !PLAIN_BELOW.contains(&key.name) {
+    if !is_among(key.name, PLAIN_BELOW) {
         return key.end;
     }
-    let blank = rest.len().saturating_sub(value.len());
-    key.end.saturating_add(blank).saturating_add(word.len())
+    let word = first_word(line, key.end);
+    let text = line.get(word.clone()).unwrap_or_default();
+    let is_file = matches!(key.name, "file" | "ca") && is_file(text);
+    match is_file || is_time(text) || is_among(text, PLAIN_WORDS) {
+        true => word.end,
+        false => end_of_server(line, key.end),
+    }
+}
+
+/// The first word of the value that is behind `from`.
+fn first_word(line: &str, from: usize) -> Range<usize> {
+    let value = line.get(from..).unwrap_or_default().trim_start_matches([' ', '[', '"', '\'']);
+    let len = value.find([' ', ',', '}', ']', '"', '\'']).unwrap_or(value.len());
+    let start = line.len().saturating_sub(value.len());
+    start..start.saturating_add(len)
+}
+
+/// The end of the server in an address that is behind `from`, else `from`: the path may be a credential.
+fn end_of_server(line: &str, from: usize) -> usize {
+    let word = first_word(line, from);
+    let text = line.get(word.clone()).unwrap_or_default();
+    let of_a_server = |b: u8| b.is_ascii_alphanumeric() || b".-:[]*/".contains(&b);
+    let server = text.split_once("://").filter(|(_, rest)| !rest.contains('@'));
+    let server = server.and_then(|(scheme, rest)| {
+        let server = rest.split_inclusive('/').next()?;
+        let is_one = matches!(scheme, "http" | "https" | "spiffe");
+        (is_one && server.bytes().all(of_a_server)).then(|| rest.len().saturating_sub(server.len()))
+    });
+    server.map_or(from, |rest| word.end.saturating_sub(rest))
 }
 
 /// `part` of a line without what only structures it, if there is more.
 fn trimmed(line: &str, part: Range<usize>) -> Option<Range<usize>> {
     let text = line.get(part.clone())?;
-    let bare = text.trim_matches([' ', '\t', ',', '"', '\'', '}']).strip_prefix('{');
+    let bare = text.trim_matches([' ', '\t', ',', '"', '\'', '}', '$']).strip_prefix('{');
     if bare.is_some_and(|name| name.contains('.') && name.bytes().all(is_of_a_variable)) {
         return None;
     }
     let front = text.len().saturating_sub(text.trim_start_matches(STRUCTURE).len());
     let inner = text.trim_matches(STRUCTURE);
+    // The rest of an address, whose quotation began before its server.
+    let is_rest = line.get(..part.start).is_some_and(|before| before.ends_with('/'));
+    let inner = if is_rest { inner.trim_end_matches(['"', '\'']) } else { inner };
     let start = part.start.saturating_add(front);
     (!inner.trim_matches(['"', '\'']).is_empty()).then(|| start..start.saturating_add(inner.len()))
 }
 
 /// Of `token.sub`, which stands for a value.
 const fn is_of_a_variable(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'/' | b'_' | b'-' | b'|')
+    byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'/' | b'_' | b'-' | b'|' | b' ')
 }
 
 /// `user:password` of each URL.
@@ -439,7 +413,7 @@ fn parameters(line: &str) -> impl Iterator<Item = Range<usize>> {
 impl Value {
     /// The value of a key in this line.
     fn below(line: &str) -> Self {
-        Self { indent: indent(line), brackets: 0, quote: None }
+        Self { indent: indent(line), brackets: 0, quote: None, in_text: false }
     }
 
     /// Reads a part of the value: open brackets and quotes continue it, whatever the indentation. Gives the length of a value in

@@ -14,6 +14,7 @@ mod duration;
 pub mod during;
 mod entries;
 mod fragments;
+mod habits;
 mod introspection;
 mod issuer_name;
 mod issuer_profile;
@@ -28,24 +29,26 @@ mod read;
 mod relative;
 mod revocation_list;
 pub mod schema;
+mod slips;
 mod source;
 mod span;
 mod spanned;
 mod spec;
 mod suggest;
 mod token_issuer;
+mod tree;
 mod trust_domain;
 mod yaml;
 
 pub use attachments::{Attachments, NOT_FETCHED, RemoteContents, remote_name, resolve};
 pub use bind::BindSpec;
 pub use code::{Code, Severity};
-pub use diagnostic::{Diagnostic, JsonDiagnostic, any_error, sort};
+pub use diagnostic::{Diagnostic, JsonDiagnostic, MissingDocument, any_error, sort};
 pub use duration::HumanDuration;
 pub use entries::{Entries, Texts};
 pub use fragments::FragmentsSpec;
 pub use introspection::{IntrospectionClientSpec, IntrospectionSpec, PrivateKeyJwtSpec};
-pub use issuer_name::{IssuerName, TENANT, is_tenant};
+pub use issuer_name::{BegunIssuer, IssuerName, TENANT, is_tenant};
 pub use issuer_profile::{IssuerProfile, ProfileDefaults};
 pub use kind::Kind;
 pub(crate) use masking::holds_credentials;
@@ -69,6 +72,7 @@ pub use token_issuer::{
     ProtocolEncoding, ProtocolPlaceSpec, SharedSecretSpec, TELL_KINDS_APART, TokenIssuerSpec,
     TokenKind, TokenPlaceSpec, TokenUse, WithoutAudienceSpec,
 };
+pub use tree::{Node, Tree};
 pub use trust_domain::{
     ExtendedKeyUsageSpec, LeafSpec, OnMissing, OnStale, Pin, RevocationDepth, RevocationSpec,
     TrustDomainSpec,

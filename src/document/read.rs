@@ -9,7 +9,7 @@ use serde::Deserialize;
 use super::suggest::did_you_mean;
 use super::{
     API_VERSION, Code, Diagnostic, Document, Kind, Metadata, Origin, QuestionSpec, SourceFile,
-    Span, Spanned, Spec, TokenIssuerSpec, is_name, yaml,
+    Span, Spanned, Spec, TokenIssuerSpec, is_name, slips, yaml,
 };
 use crate::secret::Fingerprint;
 
@@ -52,7 +52,7 @@ pub fn find(file: &Arc<SourceFile>, problems: &mut Vec<Diagnostic>) -> Vec<RawDo
             "was it emptied, or is it being written? a file that is not needed any more is removed",
         ));
     }
-    let unread = |(base, text): (usize, &str)| {
+    let raw = |(base, text): (usize, &str)| {
         let origin = Origin { file: Arc::clone(file), base };
         let kind = match plain_head(text) {
             Some(kind) => Ok(kind),
@@ -61,7 +61,7 @@ pub fn find(file: &Arc<SourceFile>, problems: &mut Vec<Diagnostic>) -> Vec<RawDo
         let kind = kind.map_err(|problem| problems.push(problem)).ok()?;
         Some(RawDocument { kind, origin, len: text.len() })
     };
-    texts.into_iter().filter_map(unread).collect()
+    texts.into_iter().filter_map(raw).collect()
 }
 
 /// Reads every document in `file`. One that cannot be read becomes a diagnostic in `problems`.
@@ -78,7 +78,12 @@ pub fn parse(file: &Arc<SourceFile>, problems: &mut Vec<Diagnostic>) -> Vec<Docu
 pub fn read_settings<'de, T: Deserialize<'de>>(
     file: &'de Arc<SourceFile>,
 ) -> Result<T, Diagnostic> {
-    yaml::read_typed(file.text(), &Origin::of(file))
+    yaml::read_typed(file.text(), &Origin::of(file)).map_err(|problem: Diagnostic| {
+        match slips::no_settings(file.text()) {
+            Some(help) => problem.help(help),
+            None => problem,
+        }
+    })
 }
 
 /// Reads the request to explain in `file`, and where it starts.
@@ -182,7 +187,13 @@ fn plain_head(text: &str) -> Option<Kind> {
 
 /// The kind of any document; the rest of it is ignored.
 fn head(text: &str, origin: &Origin) -> Result<Kind, Diagnostic> {
-    let head: Head = yaml::read(text, origin)?;
+    let head: Head = yaml::read(text, origin).map_err(|problem: Diagnostic| {
+        let is_list = text.trim_start().starts_with("- ");
+        match problem.code == Code::MissingField || problem.code == Code::InvalidValue && is_list {
+            true => problem.help(slips::no_document(text)),
+            false => problem,
+        }
+    })?;
     if head.api_version.value != API_VERSION {
         let message =
             format!("unknown apiVersion `{}`, expected `{API_VERSION}`", head.api_version.value);

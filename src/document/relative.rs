@@ -15,7 +15,7 @@ pub struct RelativeDiagnostic {
 impl RelativeDiagnostic {
     /// `problem`, which is one of the document at `origin` and does not speak of other places.
     pub fn new(problem: Diagnostic, origin: &Origin) -> Self {
-        let Diagnostic { severity, code, message, span, help } = problem;
+        let Diagnostic { severity, code, message, span, help, missing: _ } = problem;
         let (message, help) = (message.into(), help.map(Into::into));
         Self { severity, code, message, help, place: origin.place(&span) }
     }
@@ -42,6 +42,7 @@ impl RelativeDiagnostic {
             message: message.to_string(),
             span: origin.at(*place),
             help,
+            missing: None,
         }
     }
 }

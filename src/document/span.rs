@@ -12,6 +12,8 @@ use super::masking::{self, Masks};
 pub struct SourceFile {
     path: PathBuf,
     text: String,
+    /// True if another program's secrets may be in it, which nothing here knows: no line of it is shown.
+    is_foreign: bool,
     /// The parts of the text that may be secret, found when the first problem is shown.
     masks: OnceLock<Masks>,
 }
@@ -34,7 +36,16 @@ pub struct Span {
 impl SourceFile {
     /// A file's name and text.
     pub fn new(path: impl Into<PathBuf>, text: impl Into<String>) -> Arc<Self> {
-        Arc::new(Self { path: path.into(), text: text.into(), masks: OnceLock::new() })
+        Self::with(path.into(), text.into(), false)
+    }
+
+    /// A file of another program: problems in it are shown by their place alone.
+    pub fn foreign(path: impl Into<PathBuf>, text: impl Into<String>) -> Arc<Self> {
+        Self::with(path.into(), text.into(), true)
+    }
+
+    fn with(path: PathBuf, text: String, is_foreign: bool) -> Arc<Self> {
+        Arc::new(Self { path, text, is_foreign, masks: OnceLock::new() })
     }
 
     /// Its name as the operator wrote it.
@@ -47,8 +58,17 @@ impl SourceFile {
         &self.text
     }
 
+    /// True if no line of it is shown.
+    pub(super) const fn is_foreign(&self) -> bool {
+        self.is_foreign
+    }
+
     pub(super) fn masks(&self) -> &Masks {
-        self.masks.get_or_init(|| masking::masks(&self.text))
+        self.masks.get_or_init(|| match self.is_foreign {
+            // Messages about it name settings, which are no secrets, and no line is shown.
+            true => Masks::default(),
+            false => masking::masks(&self.text),
+        })
     }
 }
 
@@ -92,14 +112,6 @@ impl Span {
     /// True if the text here may be a secret, which no message repeats.
     pub(super) fn may_be_secret(&self) -> bool {
         masking::may_be_secret(self.file.masks(), self.bytes.start)
-    }
-
-    /// True if there is a tab before the first character of its line that is no blank.
-    pub(super) fn is_indented_with_tabs(&self) -> bool {
-        let before = self.file.text.get(..self.bytes.start).unwrap_or_default();
-        let start = before.rfind('\n').map_or(0, |end| end.saturating_add(1));
-        let line = self.file.text.get(start..).unwrap_or_default();
-        line.chars().take_while(|c| matches!(c, ' ' | '\t')).any(|c| c == '\t')
     }
 
     pub(super) fn bytes(&self) -> Range<usize> {

@@ -25,6 +25,9 @@ pub struct TokenIssuerSpec {
     pub audiences: Vec<Spanned<String>>,
     /// For tokens without an audience: the clients from which they are accepted all the same. `check` warns of it.
     pub without_audience: Option<Spanned<WithoutAudienceSpec>>,
+    /// The claim that names the client of a token with neither `client_id` nor `azp`. Default: `cid` with `profile: okta`, `appid` with
+    /// `profile: entra`, none with others.
+    pub client_claim: Option<Spanned<String>>,
     /// The source of its public keys.
     pub keys: Option<Spanned<KeysSpec>>,
     /// Further sources of keys, of an `iss` that several systems share, such as two clusters: a token counts with a key of any of them.
@@ -65,7 +68,7 @@ pub struct TokenIssuerSpec {
     pub token_use: TokenUse,
     /// Requirements for proofs of possession (RFC 9449).
     pub dpop: Option<Spanned<DpopSpec>>,
-    /// Claims that every token has, by JSON pointer (RFC 6901). Default: those of the profile, if it has any.
+    /// Claims that every token has, by JSON pointer (RFC 6901), beside those of the profile.
     pub required_claims: Option<Vec<Spanned<String>>>,
     /// Key ids that are never used, whatever the issuer publishes: for emergencies.
     #[serde(default)]
@@ -76,7 +79,7 @@ pub struct TokenIssuerSpec {
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct WithoutAudienceSpec {
-    /// The clients (`client_id`, else `azp`, `cid`, `appid`) whose tokens count without an `aud`.
+    /// The clients (`client_id`, else `azp`, else `clientClaim`) whose tokens count without an `aud`.
     pub clients: Spanned<Vec<Spanned<String>>>,
 }
 
@@ -302,14 +305,22 @@ impl TokenIssuerSpec {
         if self.algorithms.is_empty() {
             self.algorithms = defaults.algorithms.iter().map(spanned).collect();
         }
-        if self.required_claims.is_none() {
-            self.required_claims = Some(defaults.required_claims.iter().map(spanned).collect());
-        }
+        let own = self.required_claims.get_or_insert_default();
+        let missing = |claim: &&&str| own.iter().all(|given| given.value != **claim);
+        let missing: Vec<_> =
+            defaults.required_claims.iter().filter(missing).map(spanned).collect();
+        own.extend(missing);
         if let (None, Some(most)) = (&self.max_lifetime, defaults.max_lifetime) {
             let value = HumanDuration::new(most);
             self.max_lifetime = Some(Spanned { value, place: place.place });
         }
         self
+    }
+
+    /// The claim that names the client of a token with neither `client_id` nor `azp`.
+    pub fn client_claim(&self) -> Option<&str> {
+        let given = self.client_claim.as_ref().map(|own| own.value.as_str());
+        given.or(self.profile.defaults().client_claim)
     }
 
     /// True if something in the document tells access tokens from ID tokens, or says that both are meant.

@@ -20,7 +20,7 @@ pub struct TrustDomainSpec {
     /// PEM certificates that may help to find a path; not trusted for themselves.
     #[serde(default)]
     pub intermediates: Vec<Source>,
-    /// Names of other documents that believe some of the same authorities, where that is meant. Without it `check` warns.
+    /// Names of other documents that have some of the same authorities on purpose. Without it, `check` warns.
     #[serde(default)]
     pub shared_with: Vec<Spanned<String>>,
     /// Which of its workloads speak for the caller they were called by: SPIFFE patterns.

@@ -5,7 +5,7 @@ use serde_saphyr::{DuplicateKeyPolicy, Error, MergeKeyPolicy};
 
 use super::advice::{self, SECRETS_ARE_IN_FILES};
 use super::suggest::did_you_mean;
-use super::{Code, Diagnostic, Origin, Span, masking};
+use super::{Code, Diagnostic, Origin, Span, habits, masking, slips};
 
 /// Cuts a stream into its documents with the byte each starts at. Documents without content are skipped.
 ///
@@ -73,6 +73,21 @@ fn read_as<'de, T: Deserialize<'de>>(
     serde_saphyr::from_str_with_options(text, options).map_err(|error| diagnostic(&error, origin))
 }
 
+/// Reads a document of another program, which may use anchors and merge keys.
+pub(super) fn read_foreign<'de, T: Deserialize<'de>>(
+    text: &'de str,
+    origin: &Origin,
+) -> Result<T, Diagnostic> {
+    let budget =
+        serde_saphyr::budget! { max_depth: 128, max_nodes: 8_000_000, max_events: 32_000_000 };
+    let options = serde_saphyr::options! {
+        budget: budget,
+        duplicate_keys: DuplicateKeyPolicy::Error,
+        merge_keys: MergeKeyPolicy::Merge,
+    };
+    serde_saphyr::from_str_with_options(text, options).map_err(|error| diagnostic(&error, origin))
+}
+
 /// The words that are possible.
 fn one_of(words: &[&str]) -> String {
     match words {
@@ -88,7 +103,7 @@ pub(super) fn quoted(words: &[&str]) -> String {
 
 /// True if it looks like the name of a field, and not like a value that stands where one is expected.
 fn is_word(text: &str) -> bool {
-    text.len() <= 24 && text.bytes().all(|b| b.is_ascii_alphabetic())
+    text.len() <= 24 && text.bytes().all(|b| b.is_ascii_alphabetic() || b == b'_')
 }
 
 fn diagnostic(error: &Error, origin: &Origin) -> Diagnostic {
@@ -107,11 +122,11 @@ fn diagnostic(error: &Error, origin: &Origin) -> Diagnostic {
     match error {
         Error::SerdeUnknownField { field, expected, .. } => {
             let message = format!("unknown field `{field}`, {}", one_of(expected));
-            did_you_mean(problem(Code::UnknownField, message), field, expected)
+            unknown_field(problem(Code::UnknownField, message), field, expected)
         }
         Error::SerdeUnknownVariant { variant, expected, .. } => {
-            let message = format!("unknown value `{variant}`, {}", one_of(expected));
-            did_you_mean(problem(Code::UnknownValue, message), variant, expected)
+            let message = format!("{}, {}", got(variant), one_of(expected));
+            unknown_value(problem(Code::UnknownValue, message), variant, expected)
         }
         Error::SerdeMissingField { field, .. } => {
             let message = format!("missing field `{field}` in the mapping that has this");
@@ -120,17 +135,15 @@ fn diagnostic(error: &Error, origin: &Origin) -> Diagnostic {
         Error::DuplicateMappingKey { key, .. } => {
             let key = key.as_deref().unwrap_or("?");
             problem(Code::DuplicateKey, format!("`{key}` is given twice"))
-                .help("keep one of the two")
+                .help(slips::given_twice(key, &place))
         }
         Error::SerdeInvalidType { unexpected, expected, .. }
         | Error::SerdeInvalidValue { unexpected, expected, .. } => {
             problem(Code::InvalidValue, format!("got {unexpected}, {}", expected_scalar(expected)))
         }
-        Error::Unexpected { expected: expected @ "mapping start", .. } => {
-            let help = advice::mapping(advice::key_at(&place));
-            helped(problem(Code::InvalidValue, expected_shape(expected)), help)
+        Error::Unexpected { expected, .. } => {
+            helped(problem(Code::InvalidValue, expected_shape(expected)), shape(expected, &place))
         }
-        Error::Unexpected { expected, .. } => problem(Code::InvalidValue, expected_shape(expected)),
         Error::InvalidBooleanStrict { .. } => {
             problem(Code::InvalidValue, String::from("expected `true` or `false`"))
         }
@@ -141,14 +154,57 @@ fn diagnostic(error: &Error, origin: &Origin) -> Diagnostic {
         }
         Error::Message { msg, .. } => problem(Code::InvalidValue, plain_words(msg).to_owned()),
         Error::ExternalMessage { msg, .. } => {
-            problem(Code::InvalidYaml, msg.clone()).help(how_to_find(&place))
+            problem(Code::InvalidYaml, msg.clone()).help(slips::syntax(&place))
         }
         Error::Budget { .. } => problem(
             Code::YamlBudget,
             String::from("document uses anchors or aliases, or is too large or too deep"),
         )
-        .help("write values out instead of using anchors; split a large file"),
-        other => problem(Code::InvalidYaml, plain_message(other)),
+        .help("write values out instead of using anchors, and put a text that begins with `&` or `*` in quotes; split a large file"),
+        other => {
+            helped(problem(Code::InvalidYaml, plain_message(other)), slips::reference(&place))
+        }
+    }
+}
+
+/// The advice where another shape is `expected`.
+fn shape(expected: &str, place: &Span) -> Option<String> {
+    match expected {
+        "mapping start" => advice::mapping(advice::key_at(place)),
+        "sequence start" => slips::no_list(place, advice::key_at(place)),
+        "string scalar" | "scalar" if advice::key_at(place) == "inline" => Some(String::from(
+            "write the text itself: `inline: |`, and the text indented on the lines below",
+        )),
+        "string scalar" | "scalar" => slips::mapping_for_text(place),
+        _ => None,
+    }
+}
+
+/// The word that is none of those that are expected.
+fn got(word: &str) -> String {
+    match word {
+        "" | "~" => String::from("got nothing"),
+        word => format!("unknown value `{word}`"),
+    }
+}
+
+fn unknown_field(problem: Diagnostic, field: &str, expected: &[&str]) -> Diagnostic {
+    match habits::field(field, expected) {
+        Some(help) => problem.help(help),
+        None => did_you_mean(problem, field, expected),
+    }
+}
+
+fn unknown_value(problem: Diagnostic, word: &str, expected: &[&str]) -> Diagnostic {
+    let is_source = expected.contains(&"file") && expected.contains(&"remote");
+    match habits::value(word, expected) {
+        Some(ours) => problem.help(format!("did you mean `{ours}`?")),
+        None if is_source && word == "url" => {
+            problem.help("a file on a server is `remote: { url: ADDRESS }`")
+        }
+        None if is_source => problem
+            .help("a file is `{ file: PATH }`, one on a server `{ remote: { url: ADDRESS } }`"),
+        None => did_you_mean(problem, word, expected),
     }
 }
 
@@ -177,7 +233,7 @@ fn quiet_diagnostic(error: &Error, place: &Span) -> Option<Diagnostic> {
         Error::SerdeUnknownField { field, expected, .. } => {
             let name = if is_word(field) { format!(" `{field}`") } else { String::new() };
             let message = format!("unknown field{name}, {}", one_of(expected));
-            let problem = did_you_mean(problem(Code::UnknownField, message), field, expected);
+            let problem = unknown_field(problem(Code::UnknownField, message), field, expected);
             let help = match masking::holds_credentials(field) {
                 false if expected.contains(&"discovery") => Some(advice::source_of_keys(field)),
                 is_secret => {
@@ -190,7 +246,7 @@ fn quiet_diagnostic(error: &Error, place: &Span) -> Option<Diagnostic> {
             }
         }
         Error::SerdeUnknownVariant { expected, .. } => {
-            problem(Code::UnknownValue, one_of(expected))
+            unknown_value(problem(Code::UnknownValue, one_of(expected)), "", expected)
         }
         Error::SerdeInvalidType { expected, .. } | Error::SerdeInvalidValue { expected, .. } => {
             problem(Code::InvalidValue, expected_scalar(expected))
@@ -218,14 +274,6 @@ fn expected_shape(expected: &str) -> String {
         "mapping start" => String::from("expected a mapping, as in `{ key: value }`"),
         "string scalar" | "scalar" => String::from("expected a single value"),
         other => format!("unexpected {other}"),
-    }
-}
-
-/// A hint at how to find the mistake that YAML's parser stops at.
-fn how_to_find(place: &Span) -> &'static str {
-    match place.is_indented_with_tabs() {
-        true => "indent with spaces: YAML allows no tabs there",
-        false => "look for a bracket, a quote or an indentation that does not fit",
     }
 }
 

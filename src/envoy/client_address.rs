@@ -25,7 +25,7 @@ pub enum ClientAddress {
     XEnvoyExternalAddress(ExternalAddress),
 }
 
-/// Which entries of `x-forwarded-for` are believed.
+/// The entries of `x-forwarded-for` that are trusted.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ForwardedFor {
@@ -41,7 +41,7 @@ pub struct ForwardedFor {
     pub appended_by_envoy: bool,
 }
 
-/// From which connections `x-envoy-external-address` is believed.
+/// The connections whose `x-envoy-external-address` is trusted.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ExternalAddress {
@@ -64,13 +64,13 @@ impl ClientAddress {
         let proxies = match self {
             Self::Connection => return Ok(()),
             Self::XForwardedFor(ForwardedFor { trusted_hops: 0, .. }) => {
-                return Err("`listener.clientAddress.xForwardedFor.trustedHops` is 0: with no proxy in front, leave `clientAddress` out".into());
+                return Err("`listener.clientAddress.xForwardedFor.trustedHops` is 0: without a proxy in front, remove `clientAddress`".into());
             }
             Self::XForwardedFor(own) => &own.proxies,
             Self::XEnvoyExternalAddress(own) => &own.proxies,
         };
         if proxies.is_empty() {
-            return Err("`listener.clientAddress` names no `proxies`, so that nothing would be believed: list the networks of the proxies in front".into());
+            return Err("`listener.clientAddress` names no `proxies`, so that no header would be read: list the networks of the proxies in front".into());
         }
         Ok(())
     }

@@ -52,13 +52,17 @@ pub fn decode(
     let AttributeContext { source, destination, request, context_extensions, tls_session } =
         attributes.unwrap_or_default();
     let Request { time, http } = request.unwrap_or_default();
+    let is_request = http.is_some();
     let (source, destination) = (peer(source)?, peer(destination)?);
     let (mut view, headers, parameters) = http_request(http.unwrap_or_default(), sealed)?;
 
     let (open, credentials) =
         CredentialHeaders::split(headers, sealed, source.certificate, source.principal);
     let credentials = credentials.with_parameters(parameters);
-    view.target = view.target.and_then(|target| check_encoding(&open).map(|()| target));
+    view.target = match is_request {
+        true => view.target.and_then(|target| check_encoding(&open).map(|()| target)),
+        false => Err(connection()),
+    };
     view.headers = open;
     view.source.address = source.address;
     view.destination = Endpoint { address: destination.address, principal: destination.principal };
@@ -70,6 +74,13 @@ pub fn decode(
 
 fn unreadable() -> Rejection {
     Reason::EncodingInvalid.because("the message is not a CheckRequest")
+}
+
+/// P520: Envoy's network filter asks about each new connection, and sends no request.
+fn connection() -> Rejection {
+    Reason::TcpConnection.because(
+        "the check has no request: an ext_authz filter of a TCP port asks; name the port in `notPorts` of the CUSTOM policy",
+    )
 }
 
 /// A field that is text in Envoy's protocol.

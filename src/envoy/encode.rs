@@ -11,7 +11,7 @@ use self::writer::Writer;
 use crate::json::is_exact_double;
 use crate::pdp::{Outcome, SealedHeader};
 use crate::policy::{
-    Annotations, Answer, Decision, DecisionId, Denial, HeaderMutation, Permit, RuleName,
+    Annotations, Answer, Decision, DecisionId, Denial, Effect, HeaderMutation, Permit, RuleName,
 };
 use crate::reason::Reason;
 use crate::request::{RequestView, TokenPlace};
@@ -90,7 +90,7 @@ fn allow(permit: &Permit, outcome: &Outcome, answer: &mut Writer<'_>) {
     });
     let named = Some((permit.rule(), permit.annotations()));
     answer.message(field::METADATA, |fields| {
-        metadata(*id, "allow", named, None, fields);
+        metadata(*id, Effect::Allow, named, None, fields);
         let is_ours = |name: &str| match name {
             "decision_id" | "decision" | "policy" | "rule" => true,
             "annotations" => !permit.annotations().is_empty(),
@@ -137,7 +137,7 @@ fn deny(denial: &Denial, request: &RequestView, id: DecisionId, answer: &mut Wri
         denied.text(field::denied::BODY, &body);
     });
     answer.message(field::METADATA, |fields| {
-        metadata(id, "deny", named, Some(reason), fields);
+        metadata(id, Effect::Deny, named, Some(reason), fields);
     });
 }
 
@@ -155,13 +155,13 @@ fn http(status: u16, denied: &mut Writer<'_>) {
 /// For Envoy's own access log: `%DYNAMIC_METADATA(envoy.filters.http.ext_authz:decision_id)%`.
 fn metadata(
     id: DecisionId,
-    decision: &str,
+    effect: Effect,
     named: Option<(&RuleName, &Annotations)>,
     reason: Option<Reason>,
     fields: &mut Writer<'_>,
 ) {
     fields.text_entry("decision_id", id.hex().as_str());
-    fields.text_entry("decision", decision);
+    fields.text_entry("decision", effect.as_str());
     if let Some((RuleName { policy, rule }, annotations)) = named {
         fields.text_entry("policy", policy);
         fields.text_entry("rule", rule);

@@ -8,9 +8,9 @@ use crate::clock::Seldom;
 /// Counts and levels of one listener.
 #[derive(Debug, Default)]
 pub struct ListenerStatus {
-    /// Connections that are open and may ask.
+    /// Connections that are open and whose client may send checks.
     pub connections: AtomicU64,
-    /// Connections whose client has not said anything yet or is shaking hands.
+    /// Connections that wait for the first byte or the end of the TLS handshake.
     pub greeting: AtomicU64,
     /// Connections that were taken so far.
     pub accepted: AtomicU64,

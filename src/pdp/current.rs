@@ -7,7 +7,7 @@ use tokio::task::spawn_blocking;
 use tokio::time::sleep;
 
 use super::snapshot::Snapshot;
-use super::verification_cache::{MemoryOptions, VerificationCache};
+use super::verification_cache::{VerificationCache, VerificationCacheOptions};
 
 /// A snapshot with what was verified under it. A new snapshot starts with an empty cache, so that no verification outlives the
 /// trust that it was made with (invariant 7).
@@ -27,7 +27,7 @@ const PAUSE: Duration = Duration::from_millis(5);
 const LOOKS: usize = 200;
 
 impl CurrentSnapshot {
-    pub(super) fn new(snapshot: Snapshot, memory: &MemoryOptions) -> Self {
+    pub(super) fn new(snapshot: Snapshot, memory: &VerificationCacheOptions) -> Self {
         Self { snapshot, verified: VerificationCache::new(memory) }
     }
 }

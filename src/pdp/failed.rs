@@ -2,10 +2,8 @@
 
 use std::iter;
 
-use super::collected::Collected;
 use super::pinned::Pinned;
-use crate::authn::{self, KnownOnly, Subject};
-use crate::evidence::PresentedToken;
+use crate::authn::Subject;
 use crate::policy::Denial;
 use crate::reason::{ClientAnswer, Reason, Rejection};
 use crate::request::RequestView;
@@ -46,39 +44,6 @@ impl Pinned<'_> {
         if let Some(source) = throttle.source(view, subject.peer().verified()) {
             let _ = throttle.failed(source, failed.rejection.reason());
         }
-    }
-
-    /// The refusal of credentials that were not verified before, where more of their source fail than are verified.
-    pub(super) fn unaffordable(
-        &self,
-        view: &RequestView,
-        collected: &Collected<'_>,
-    ) -> Option<Denial> {
-        let throttle = self.pdp.throttle.as_ref().filter(|throttle| throttle.is_any_spent())?;
-        let Collected { evidence, cached, .. } = collected;
-        let trust = self.current.snapshot.trust();
-        let is_known = |token: &PresentedToken| {
-            authn::is_cached(token, cached) || self.pdp.introspector.knows(token, trust)
-        };
-        let has_new_token = !evidence.presented().iter().all(is_known);
-        let nameless = throttle.source(view, None);
-        let spent = nameless.filter(|source| throttle.is_spent(source));
-        if !has_new_token && spent.is_none() {
-            return None;
-        }
-        let now = self.pdp.clock.now();
-        let known = KnownOnly(cached.memory().certificates);
-        let peer = authn::verify_peer(&evidence.peer, trust, &known, now);
-        let is_new = peer.rejection().is_some_and(|why| why.reason() == Reason::Throttled);
-        let source = match (peer.verified(), is_new || has_new_token) {
-            (_, false) => return None,
-            (Some(peer), true) => throttle.source(view, Some(peer)),
-            (None, true) => spent,
-        };
-        let source = source.filter(|source| throttle.is_spent(source))?;
-        let detail = "its credentials are new, and too many others of the source fail";
-        let denial = Denial::new(Reason::Throttled.because(detail));
-        Some(denial.throttled(throttle.unverified(source)))
     }
 }
 

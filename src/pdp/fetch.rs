@@ -3,6 +3,7 @@
 use std::fmt;
 use std::io::Read as _;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU32;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -45,8 +46,8 @@ pub struct FetchRequest<'a> {
     pub known: Option<&'a Validators>,
     /// The most bytes that are read.
     pub limit: usize,
-    /// True if a request waits for it: then it goes before the others that wait for the same host.
-    pub urgent: bool,
+    /// How much it is wanted: what is wanted more goes before the others that wait for the same host.
+    pub wanted: Option<&'a Arc<AtomicU32>>,
 }
 
 /// An answer.
@@ -72,7 +73,7 @@ pub struct Validators {
 impl<'a> FetchRequest<'a> {
     /// Asks for keys, for which requests may wait.
     pub const fn keys(url: &'a KeyUrl, access: &'a Access) -> Self {
-        Self { url, access, known: None, limit: MAX_KEY_SET_BYTES, urgent: false }
+        Self { url, access, known: None, limit: MAX_KEY_SET_BYTES, wanted: None }
     }
 
     /// Asks for a file of a document, for which no request waits.

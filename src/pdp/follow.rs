@@ -13,7 +13,7 @@ pub use schedule::refresh_after;
 pub(super) use schedule::{FetchFailure, FetchSchedule};
 
 use std::pin::pin;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
@@ -26,13 +26,14 @@ use crate::sync::lock;
 
 /// A remote thing: how it is asked for, judged, put in force and saved.
 pub(super) trait RemoteResource: Send + 'static {
-    /// Asks once, urgently where a request waits for it. Gives for how long the server says that the answer may be kept.
+    /// Asks once; `wanted` says how much it is wanted, also while it waits for its turn. Gives for how long the server says that the
+    /// answer may be kept.
     ///
     /// # Errors
     /// Nothing new is in force.
     fn look(
         &mut self,
-        urgent: bool,
+        wanted: &Arc<AtomicU32>,
     ) -> impl Future<Output = Result<Option<Duration>, FetchFailure>> + Send;
 }
 
@@ -44,6 +45,7 @@ pub(super) struct RefreshState {
     ended: watch::Sender<u64>,
     wake: Notify,
     waiting: AtomicUsize,
+    wanted: Arc<AtomicU32>,
 }
 
 /// A task that follows. It ends when this is dropped.
@@ -76,9 +78,8 @@ impl Drop for RefreshTask {
 async fn run(refresh_state: Arc<RefreshState>, mut followed: impl RemoteResource) {
     loop {
         refresh_state.until_due().await;
-        let urgent = refresh_state.waiting.load(Ordering::Relaxed) > 0;
         refresh_state.schedule().begin(refresh_state.clock.now());
-        let looked = followed.look(urgent).await;
+        let looked = followed.look(&refresh_state.wanted).await;
         if refresh_state.note(looked) {
             tokio::time::sleep(QUICK_RETRY.mul_f64(0.5 + 0.5 * jitter())).await;
         }
@@ -90,7 +91,7 @@ impl RefreshState {
     pub(super) fn new(refresh: Duration, clock: Arc<dyn Clock>) -> Arc<Self> {
         let schedule = Mutex::new(FetchSchedule::new(refresh, clock.now()));
         let (ended, wake, waiting) = (watch::Sender::new(0), Notify::new(), AtomicUsize::new(0));
-        Arc::new(Self { clock, schedule, ended, wake, waiting })
+        Arc::new(Self { clock, schedule, ended, wake, waiting, wanted: Arc::default() })
     }
 
     /// The schedule, locked.
@@ -107,15 +108,14 @@ impl RefreshState {
     pub(super) fn note(&self, looked: Result<Option<Duration>, FetchFailure>) -> bool {
         let now = self.clock.now();
         let mut schedule = self.schedule();
+        let waiting = self.waiting.load(Ordering::Relaxed) > 0;
+        self.wanted.store(waiting.into(), Ordering::Relaxed);
         let at_once = match looked {
             Ok(said) => {
                 schedule.succeed(said, now, jitter());
                 false
             }
-            Err(failure) => {
-                let waiting = self.waiting.load(Ordering::Relaxed) > 0;
-                schedule.fail(failure, waiting, now, jitter())
-            }
+            Err(failure) => schedule.fail(failure, waiting, now, jitter()),
         };
         let ended = schedule.ended();
         drop(schedule);
@@ -133,10 +133,15 @@ impl RefreshState {
         self.wake.notify_one();
     }
 
+    /// The next look is wanted this much, or more.
+    pub(super) fn want(&self, times: u32) {
+        self.wanted.fetch_max(times, Ordering::Relaxed);
+    }
+
     /// A place among the requests that wait, if one is free.
     pub(super) fn wait(&self) -> Option<Waiting<'_>> {
         let place = Waiting(self);
-        // Dropping the place gives it back, also where there was none to be had.
+        // Dropping the place gives it back, also where none was free.
         let before = self.waiting.fetch_add(1, Ordering::Relaxed);
         (before < MAX_KEY_WAITERS).then_some(place)
     }

@@ -11,11 +11,14 @@ use super::outcome::{AuditSink, Decided, Outcome, Recording};
 use super::pinned::Pinned;
 use super::sealed::SealedHeader;
 use super::single_use::Unusable;
-use crate::authn::{self, DpopChallenge, Subject};
+use crate::authn::Subject;
 use crate::clock::{Deadline, UnixTime};
+use crate::document::BindingFloor;
+use crate::evidence::{Evidence, Presented, TokenScheme};
 use crate::policy::{Decision, Denial, HeaderMutation, Permit, ProofNeed};
 use crate::reason::{ClientAnswer, Reason, Rejection};
 use crate::request::RequestView;
+use crate::trust::{DpopRules, Issuer};
 
 /// The headers that come of an allow, beside those that its rule sets.
 #[derive(Default)]
@@ -28,6 +31,7 @@ impl Pinned<'_> {
     /// Does what `decided` obliges to.
     pub(super) async fn fulfil(&self, view: &RequestView, decided: Decided<'_>) -> Outcome {
         let Decided { decision, subject, collected, at, phases } = decided;
+        let shown = subject.as_ref().zip(collected);
         let (decision, extra) = match decision {
             Decision::Allow(permit) => {
                 match self.oblige(&permit, subject.as_ref(), collected, at).await {
@@ -39,14 +43,14 @@ impl Pinned<'_> {
                         let mut denial = permit.refused(rejection);
                         denial.cookies.extend(cookie);
                         let denial = self.throttled(view, subject.as_ref(), denial);
-                        let denial = self.challenged(denial, proof, collected, at);
+                        let denial = self.challenged(denial, proof, shown, at);
                         (Decision::Deny(denial), Extra::default())
                     }
                 }
             }
             Decision::Deny(denial) => {
                 let denial = self.throttled(view, subject.as_ref(), denial);
-                let denial = self.challenged(denial, false, collected, at);
+                let denial = self.challenged(denial, false, shown, at);
                 (Decision::Deny(denial), Extra::default())
             }
         };
@@ -88,9 +92,8 @@ impl Pinned<'_> {
             // Boxed because it is rare: every check has to make room for what is inline.
             Box::pin(self.enforce_single_use(subject)).await?;
         }
-        let trust = self.current.snapshot.trust();
-        let nonce = authn::next_dpop_nonce(&collected.evidence, subject, trust, now);
-        Ok(Extra { sealed, response_headers: nonce.map(next_nonce).unwrap_or_default() })
+        let response_headers = subject.next_nonce().map(next_nonce).unwrap_or_default();
+        Ok(Extra { sealed, response_headers })
     }
 
     /// The upstream's headers that are credentials themselves.
@@ -119,10 +122,10 @@ impl Pinned<'_> {
         &self,
         mut denial: Denial,
         faulty: bool,
-        collected: Option<&Collected<'_>>,
+        shown: Option<(&Subject, &Collected<'_>)>,
         now: UnixTime,
     ) -> Denial {
-        let Some(collected) = collected else { return denial };
+        let Some((subject, collected)) = shown else { return denial };
         let rejection = &denial.rejection;
         // No other credential helps where the trouble is ours or the issuer's.
         if matches!(rejection.client_answer(), ClientAnswer::Unavailable | ClientAnswer::Throttled)
@@ -132,12 +135,42 @@ impl Pinned<'_> {
         let lacks_proof = faulty
             || matches!(rejection.reason(), Reason::DpopInvalid | Reason::DpopNonce)
             || denial.needs.proof.is_some();
-        let trust = self.current.snapshot.trust();
-        let challenge = authn::dpop_challenge(&collected.evidence, trust, lacks_proof, now);
-        if let Some(DpopChallenge { algorithms, nonce }) = challenge {
+        if let Some(rules) = self.proof_rules(subject, &collected.evidence, lacks_proof) {
+            let algorithms = rules.algorithms.iter().map(|algorithm| algorithm.as_str()).collect();
+            let nonce = rules.new_nonce(now);
             denial.needs.proof = Some(ProofNeed { algorithms, nonce, faulty });
         }
         denial
+    }
+
+    /// The rules for the proof that a denied caller has to bring, or `None` if a proof is not what is missing.
+    ///
+    /// There are some if the caller used the scheme `DPoP`, if it is denied because it `lacks_proof`, if the issuer of its token
+    /// wants proofs, or if it has no token and some issuer wants proofs.
+    fn proof_rules(
+        &self,
+        subject: &Subject,
+        evidence: &Evidence,
+        lacks_proof: bool,
+    ) -> Option<&DpopRules> {
+        let (issuers, presented) = (self.current.snapshot.trust().issuers(), evidence.presented());
+        let named = presented.first().and_then(|first| subject.issuer_to_prove_to(&first.place));
+        let named = issuers.iter().find(|issuer| named == Some(issuer.name.as_str()));
+        let wants_proofs = |issuer: &&Issuer| issuer.binding == BindingFloor::Dpop;
+        let with_scheme = presented.iter().any(|token| token.scheme == TokenScheme::Dpop);
+        // Two tokens in one place have no scheme; the proof shows what the caller means.
+        let without_scheme =
+            evidence.tokens.is_err() && !matches!(evidence.proof, Presented::Absent);
+        let by_scheme = with_scheme || without_scheme || lacks_proof;
+        let by_issuer = || issuers.iter().find(wants_proofs);
+        let issuer = match (named, by_scheme) {
+            (Some(issuer), true) => Some(issuer),
+            (Some(issuer), false) => Some(issuer).filter(wants_proofs),
+            (None, true) => by_issuer().or_else(|| issuers.first()),
+            (None, false) if presented.is_empty() && evidence.tokens.is_ok() => by_issuer(),
+            (None, false) => None,
+        };
+        issuer.map(|issuer| &*issuer.dpop)
     }
 
     /// Has `outcome` recorded. An allow that cannot be recorded and has to be is a denial instead.
@@ -161,7 +194,7 @@ impl Pinned<'_> {
 }
 
 /// The headers that give the caller the nonce for its next proof (RFC 9449 section 8.2). No cache may keep such an answer.
-fn next_nonce(nonce: String) -> Vec<HeaderMutation> {
+fn next_nonce(nonce: &str) -> Vec<HeaderMutation> {
     let header = |name: &str, value| HeaderMutation { name: name.into(), value };
-    vec![header("dpop-nonce", nonce), header("cache-control", "no-store".into())]
+    vec![header("dpop-nonce", nonce.into()), header("cache-control", "no-store".into())]
 }

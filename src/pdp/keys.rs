@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 
-use crate::authn::TokenCache;
+use crate::authn::{SignedToken, TokenCache};
 use crate::clock::{Clock, Deadline};
 use crate::evidence::PresentedToken;
 use crate::pdp::fetch::Fetcher;
@@ -120,34 +120,34 @@ impl KeyCache {
         let mut deadline = None;
         for token in tokens {
             let known = memory.lookup(&token.fingerprint).filter(|known| known.is(token));
-            let key_id = match &known {
-                Some(known) => known.key_id(),
-                None => token.jws().ok().and_then(|jws| jws.header.key_id.as_deref()),
-            };
-            let verified = known.as_ref().and_then(|known| trust.issuer(known.issuer_id()));
-            let claimed = if known.is_none() { issuers_of(token, trust) } else { Vec::new() };
-            let asked = || verified.into_iter().chain(claimed.iter().copied()).filter_map(remote);
-            // A key of one source is not looked for at the others of its issuer.
-            let mut found: Option<&str> = None;
-            for (issuer, source) in asked() {
-                let keys = self.find(source).and_then(|shared| shared.keys());
-                if let Some(keys) = keys.filter(|keys| has(keys, key_id)) {
-                    material.insert(&issuer.id, keys);
-                    found = Some(&issuer.name);
-                }
+            if known.is_some_and(|known| self.add_remembered(&known, trust, &mut material)) {
+                continue;
             }
-            let missing = asked().filter(|(own, _)| found != Some(&*own.name));
-            let waits = missing.filter_map(|(issuer, source)| {
-                let shared = self.find(source)?;
-                let left = deadline.get_or_insert_with(|| Deadline::within(patience)).left();
-                Some(async move {
-                    let pending = shared.wait(Need::Key(key_id), left).await;
+            let key_id = token.jws().ok().and_then(|jws| jws.header.key_id.as_deref());
+            let issuers = issuers_of(token, trust);
+            // A key of one source is not looked for at the others of its issuer, and one that is denied at none.
+            let is_settled = |issuer: &Issuer| {
+                let mut parts = issuers.iter().filter(|part| part.name == issuer.name);
+                key_id.is_some_and(|id| issuer.denies_key(id))
+                    || parts.any(|part| self.keys_of(part).is_some_and(|keys| has(&keys, key_id)))
+            };
+            let asked = issuers.iter().copied().filter_map(remote);
+            let asked = asked.filter_map(|(own, source)| Some((own, self.find(source)?)));
+            let waits = asked.map(|(issuer, shared)| {
+                let left = (!is_settled(issuer))
+                    .then(|| deadline.get_or_insert_with(|| Deadline::within(patience)).left());
+                async move {
+                    let pending = match left {
+                        Some(left) => shared.wait(Need::Key(key_id), left).await,
+                        None => false,
+                    };
                     (issuer, shared, pending)
-                })
+                }
             });
             for (issuer, shared, pending) in join_all(waits.collect::<Vec<_>>()).await {
                 take(&mut material, issuer, &shared, key_id, pending);
             }
+            issuers.iter().for_each(|issuer| self.add_others(issuer, trust, &mut material));
         }
         material
     }
@@ -206,6 +206,47 @@ impl KeyCache {
         lock(&self.entries).iter().for_each(|entry| entry.shared.refresh_state.recheck());
     }
 
+    /// Adds the keys that verified a remembered token, where they are in force: else it is read as if it were new, since its key may be
+    /// at another source by now (P494).
+    fn add_remembered(
+        &self,
+        known: &SignedToken,
+        trust: &TrustStore,
+        material: &mut Material,
+    ) -> bool {
+        let Some(issuer) = trust.issuer(known.issuer_id()) else { return false };
+        let keys = self.keys_of(issuer).filter(|keys| known.is_by(keys));
+        let Some(keys) = keys else { return false };
+        if remote(issuer).is_some() {
+            material.insert(&issuer.id, keys);
+        }
+        self.add_others(issuer, trust, material);
+        true
+    }
+
+    /// Adds the other key sets of the document of `issuer` by whose names a key may be revoked or denied, as they are now (P493).
+    fn add_others(&self, issuer: &Issuer, trust: &TrustStore, material: &mut Material) {
+        let counts = |own: &&Issuer| own.iss == issuer.iss || issuer.denies_keys();
+        let parts = trust.issuers().iter().filter(|own| own.name == issuer.name);
+        let others = parts.filter(|own| own.id != issuer.id).filter(counts);
+        for other in others.filter(|own| remote(own).is_some()) {
+            if material.keys(&other.id).is_none()
+                && let Some(keys) = self.keys_of(other)
+            {
+                material.insert(&other.id, keys);
+            }
+        }
+    }
+
+    /// The keys of `issuer` as they are now.
+    fn keys_of(&self, issuer: &Issuer) -> Option<Arc<KeySet>> {
+        match &issuer.keys {
+            KeySource::Local(keys) => Some(Arc::clone(keys)),
+            KeySource::Remote(source) => self.find(source)?.keys(),
+            KeySource::Introspected(_) => None,
+        }
+    }
+
     fn find(&self, source: &Arc<RemoteKeys>) -> Option<Arc<Shared>> {
         let entries = lock(&self.entries);
         let entry = entries.iter().find(|entry| entry.shared.serves(source))?;
@@ -230,6 +271,9 @@ fn take(
     let Some(keys) = shared.keys() else {
         if !shared.was_fetched() {
             material.note_outdated(&issuer.id, Outdated::Missing);
+        }
+        if let Some(why) = shared.refresh_state.schedule().error() {
+            material.note_failure(&issuer.id, why);
         }
         return;
     };

@@ -4,6 +4,7 @@
 //! the wait: a token that expires while its key is fetched is expired. *Fulfil* may wait for the store and the audit log.
 
 mod assertion;
+mod authenticate;
 mod collected;
 mod connect;
 mod current;
@@ -13,6 +14,7 @@ mod fetch;
 mod fetch_error;
 mod follow;
 mod fulfil;
+mod gather;
 mod introspect;
 mod kept_files;
 mod keys;
@@ -56,4 +58,4 @@ pub use snapshot::{
 };
 pub use throttle::{Throttle, ThrottleMode, ThrottleOptions, ThrottleStatus};
 pub use trace::{NoRequestTrace, RequestTrace};
-pub use verification_cache::{MemoryOptions, VerificationCache};
+pub use verification_cache::{VerificationCache, VerificationCacheOptions};

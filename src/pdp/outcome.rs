@@ -77,6 +77,17 @@ pub enum Recording {
     Refused(Rejection),
 }
 
+/// The caller of one check.
+pub(super) struct Authenticated<'a> {
+    pub(super) subject: Subject,
+    pub(super) collected: &'a Collected<'a>,
+    pub(super) at: UnixTime,
+    /// When keys and answers of issuers were there, since the arrival of the check.
+    pub(super) gathered: Duration,
+    /// When peer and tokens were verified.
+    pub(super) done: Duration,
+}
+
 /// A decision with everything that its fulfilment needs.
 pub(super) struct Decided<'a> {
     pub(super) decision: Decision,
@@ -124,7 +135,7 @@ impl Phases {
 impl DecisionIds {
     pub(super) fn new() -> Self {
         let mut secret = [0; 32];
-        // Random numbers that cannot be had leave ids that can be guessed: worse to find by, no less safe.
+        // Without random numbers there are ids that can be guessed: worse to find by, no less safe.
         let _ = rand::fill(&mut secret);
         Self { secret: Secret::new(secret), count: AtomicU64::new(0) }
     }

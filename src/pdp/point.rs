@@ -17,7 +17,7 @@ use super::remote::RemoteFiles;
 use super::revocation::RevocationRegister;
 use super::snapshot::{Revision, Snapshot};
 use super::throttle::{Throttle, ThrottleOptions};
-use super::verification_cache::MemoryOptions;
+use super::verification_cache::VerificationCacheOptions;
 use crate::authn;
 use crate::clock::Clock;
 use crate::evidence::{PeerSources, Presented, Xfcc};
@@ -53,7 +53,7 @@ pub struct PdpOptions {
     /// How long a check may take. A check that waits longer for keys is denied.
     pub deadline: Duration,
     /// The sizes of the verification cache.
-    pub memory: MemoryOptions,
+    pub memory: VerificationCacheOptions,
 }
 
 impl Pdp {

@@ -9,6 +9,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
+use std::sync::atomic::AtomicU32;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -346,11 +347,11 @@ impl SharedFile {
 }
 
 impl RemoteResource for FollowedFile {
-    async fn look(&mut self, urgent: bool) -> Result<Option<Duration>, FetchFailure> {
+    async fn look(&mut self, wanted: &Arc<AtomicU32>) -> Result<Option<Duration>, FetchFailure> {
         let Self { shared, fetcher, changed, known } = self;
         let (url, access) = (&shared.source.url, shared.access());
-        let ask =
-            FetchRequest { known: known.if_any(), urgent, ..FetchRequest::file(url, &access) };
+        let (known_as, wanted) = (known.if_any(), Some(wanted));
+        let ask = FetchRequest { known: known_as, wanted, ..FetchRequest::file(url, &access) };
         match fetcher.fetch(ask).await {
             Ok(Fetched { body, max_age, validators }) => {
                 *known = validators;

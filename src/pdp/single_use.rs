@@ -37,8 +37,10 @@ impl Pinned<'_> {
                     return Err(Unusable { rejection, proof: once.is_proof(), cookie });
                 }
                 Err(error) => {
-                    let detail =
-                        format!("cannot tell whether the {} was used before: {error}", once.kind());
+                    let detail = format!(
+                        "the store cannot say whether the {} was used before: {error}",
+                        once.kind()
+                    );
                     return Err(Reason::StoreUnavailable.because(detail).into());
                 }
             }

@@ -15,7 +15,7 @@ use crate::secret::Fingerprint;
 /// The sizes of the verification cache.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
-pub struct MemoryOptions {
+pub struct VerificationCacheOptions {
     /// Most bytes of verified certificates to keep.
     pub certificate_bytes: u64,
     /// Most bytes of verified tokens to keep.
@@ -51,7 +51,7 @@ const TOKEN_ENTRY_OVERHEAD: usize = 96;
 /// The size of a small token, which bounds how many there are.
 const SMALL_TOKEN_BYTES: u64 = 1024;
 
-impl Default for MemoryOptions {
+impl Default for VerificationCacheOptions {
     fn default() -> Self {
         Self { certificate_bytes: 64 * 1024 * 1024, token_bytes: 64 * 1024 * 1024 }
     }
@@ -59,7 +59,7 @@ impl Default for MemoryOptions {
 
 impl VerificationCache {
     /// An empty cache.
-    pub fn new(options: &MemoryOptions) -> Self {
+    pub fn new(options: &VerificationCacheOptions) -> Self {
         let certificates = Cache::builder()
             .max_capacity(options.certificate_bytes)
             .weigher(|key: &CertificateKey, _| weight(key.size(), ENTRY_OVERHEAD))
@@ -126,7 +126,10 @@ mod tests {
     #[test]
     fn tokens_are_kept_within_their_bytes() {
         for (room, holds_some) in [(1024 * 1024, true), (100, false), (0, false)] {
-            let options = MemoryOptions { token_bytes: room, ..MemoryOptions::default() };
+            let options = VerificationCacheOptions {
+                token_bytes: room,
+                ..VerificationCacheOptions::default()
+            };
             let cache = VerificationCache::new(&options);
             let memory = cache.memory().tokens;
             for number in 0..10_000 {
@@ -145,7 +148,10 @@ mod tests {
     /// A token that is used again and again stays, however many others come once.
     #[test]
     fn tokens_in_use_are_not_displaced_by_strangers() {
-        let options = MemoryOptions { token_bytes: 1024 * 1024, ..MemoryOptions::default() };
+        let options = VerificationCacheOptions {
+            token_bytes: 1024 * 1024,
+            ..VerificationCacheOptions::default()
+        };
         let cache = VerificationCache::new(&options);
         let memory = cache.memory().tokens;
         let used = Arc::new(SignedToken::for_test(u32::MAX));

@@ -17,7 +17,6 @@ mod suite;
 mod tests;
 
 pub use crate::document::policy::{Effect, Mode};
-pub use evaluate::index::Counting;
 pub use evaluate::policy_set::{PolicySet, PolicySources};
 pub use evaluate::rule_match::{HostFit, Mismatch, RuleMatch};
 pub use evaluate::trace::{EvaluatedCheck, NoPolicyTrace, PolicyTrace};

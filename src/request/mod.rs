@@ -26,7 +26,7 @@ pub use sealed::{PROTOCOLS, ProtocolElement, SealedNames, TokenPlace};
 pub use spelling::{
     HeaderNames, header_spellings, is_spelling_of_header, is_spelling_of_parameter,
 };
-pub use target::{Host, HostForm, Target};
+pub use target::{Host, HostForm, Target, parent_of};
 pub use text::Text;
 pub use trace_parent::TraceParent;
 pub use url::{NormalUrl, RequestLine, UrlOrigin};

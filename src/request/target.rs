@@ -1,7 +1,7 @@
 //! The target of a request: host, port, path and query in the one form that rules are compared in.
 
 use std::fmt;
-use std::net::Ipv6Addr;
+use std::net::{Ipv4Addr, Ipv6Addr};
 
 use crate::limits::{MAX_HOST_BYTES, MAX_PATH_BYTES};
 use crate::reason::{Reason, Rejection};
@@ -32,6 +32,13 @@ pub struct Target {
     pub path: CanonicalPath,
     /// The query as sent, but for the values of sealed parameters, without `?`; `None` where there is no `?`.
     pub query: Option<Text>,
+}
+
+/// The name without its first label; none for an address, which has no labels.
+pub fn parent_of(name: &str) -> Option<&str> {
+    let (label, parent) = name.split_once('.')?;
+    let is_address = name.starts_with('[') || name.parse::<Ipv4Addr>().is_ok();
+    (!label.is_empty() && !is_address).then_some(parent)
 }
 
 impl Target {

@@ -53,7 +53,7 @@ impl Callers {
                     "trust_domain": caller.trust_domain,
                     "name": caller.name,
                     "fingerprint": fingerprint.to_hex(),
-                    "not_after": expiry.as_secs(),
+                    "not_after": expiry.to_rfc3339(),
                 }));
             }
         });

@@ -73,12 +73,12 @@ instruments! {
     ANOMALIES Counter "countersign.anomalies" "" ["signal"]
         "Signals that something is odd, by kind; zero without `anomalies`";
     ANOMALIES_DROPPED Counter "countersign.anomalies.dropped" "" []
-        "Decisions that were not looked at for signals: too many were waiting";
+        "Decisions that were not examined for signals because too many were waiting";
 
     CONNECTIONS Gauge "countersign.connections" "" []
-        "Connections that are open and may ask";
+        "Connections that are open and whose client may send checks";
     CONNECTIONS_GREETING Gauge "countersign.connections.greeting" "" []
-        "Connections whose client has not said anything yet or is shaking hands";
+        "Connections that wait for the first byte or the end of the TLS handshake";
     CONNECTIONS_ACCEPTED Counter "countersign.connections.accepted" "" []
         "Connections accepted";
     CONNECTIONS_REFUSED Counter "countersign.connections.refused" "" []
@@ -93,8 +93,10 @@ instruments! {
         "Connections cut because the client's certificate was revoked";
     CHECKS_IN_FLIGHT Gauge "countersign.checks.in_flight" "" []
         "Checks that are being decided";
+    BUILD_INFO Gauge "countersign.build.info" "" ["version"]
+        "1 for the version that runs: during an upgrade there are two";
     DRAINING Gauge "countersign.draining" "" []
-        "1 while serving is about to end";
+        "1 while the server drains before it stops";
 
     DOCUMENTS_INFO Gauge "countersign.documents.info" "" ["revision"]
         "1 for the revision of the documents in force: replicas with the same files have the same";
@@ -116,15 +118,15 @@ instruments! {
     AUTHORITY_EXPIRY Gauge "countersign.authority.expiry.timestamp" "s" ["trust_domain"]
         "When the first authority of a trust domain expires";
     AUTHORITY_ENDING Gauge "countersign.authority.ending" "" ["trust_domain"]
-        "1 while an authority of a trust domain is in the last tenth of its lifetime (30 days at most), is over, or has not begun";
+        "1 while an authority of a trust domain is in the last tenth of its lifetime (30 days at most), has expired, or is not valid yet";
     CRL_NEXT_UPDATE Gauge "countersign.crl.next.update.timestamp" "s" ["trust_domain"]
         "When the first revocation list of a trust domain is due to be replaced";
     CRL_PROBLEMS Gauge "countersign.crl.problems" "" ["trust_domain"]
-        "Revocation lists of a trust domain that are configured and do not count: foreign, unreadable, or older than the one in force";
+        "Revocation lists of a trust domain that are configured and not in use: signed by another authority, unreadable, or older than the one in use";
     CERTIFICATE_EXPIRY Gauge "countersign.certificate.expiry.timestamp" "s" ["certificate"]
         "When a certificate of this server expires";
     CERTIFICATE_ENDING Gauge "countersign.certificate.ending" "" ["certificate"]
-        "1 while a certificate of this server is in the last tenth of its lifetime (30 days at most), or is over";
+        "1 while a certificate of this server is in the last tenth of its lifetime (30 days at most), or has expired";
     CALLER_EXPIRY Gauge "countersign.caller.expiry.timestamp" "s" ["trust_domain"]
         "When the first of the certificates expires that callers showed in the last ten minutes; /status names them";
     CLOCK_OFFSET Fraction "countersign.clock.offset" "s" ["bound"]

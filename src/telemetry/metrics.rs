@@ -120,9 +120,10 @@ impl Metrics {
     }
 
     fn count(&self, outcome: &Outcome) {
-        let (decision, reason) = match &outcome.decision {
-            Decision::Allow(_) => ("allow", ""),
-            Decision::Deny(denial) => ("deny", denial.rejection.reason().as_str()),
+        let decision = outcome.decision.effect().as_str();
+        let reason = match &outcome.decision {
+            Decision::Allow(_) => "",
+            Decision::Deny(denial) => denial.rejection.reason().as_str(),
         };
         let policy =
             outcome.decision.rule().map(|rule| Arc::clone(&rule.policy)).unwrap_or_default();

@@ -3,6 +3,7 @@
 mod anomalies;
 mod callers;
 mod clock_offset;
+mod decisions;
 mod exports;
 pub mod instruments;
 mod log;
@@ -16,6 +17,7 @@ mod trace;
 pub use anomalies::{Anomalies, Anomaly, AnomalyCounts, AnomalyOptions, Signal};
 pub use callers::Callers;
 pub use clock_offset::ClockOffset;
+pub use decisions::DecisionLines;
 pub use exports::{Export, Exports};
 pub use log::{LogFormat, LogLevel, LogOptions, init};
 pub use logs::{LogEntry, LogSender};

@@ -99,13 +99,11 @@ fn attributes(view: &RequestView, outcome: &Outcome) -> Vec<KeyValue> {
         KeyValue::new("countersign.revision", outcome.revision.to_string()),
         KeyValue::new("http.request.method", method(&view.method)),
     ];
-    match &outcome.decision {
-        Decision::Allow(_) => attributes.push(KeyValue::new("countersign.decision", "allow")),
-        Decision::Deny(denial) => {
-            let reason = denial.rejection.reason().as_str();
-            attributes.push(KeyValue::new("countersign.decision", "deny"));
-            attributes.push(KeyValue::new("countersign.reason", reason));
-        }
+    let decision = outcome.decision.effect().as_str();
+    attributes.push(KeyValue::new("countersign.decision", decision));
+    if let Decision::Deny(denial) = &outcome.decision {
+        let reason = denial.rejection.reason().as_str();
+        attributes.push(KeyValue::new("countersign.reason", reason));
     }
     if let Some(rule) = outcome.decision.rule() {
         attributes.push(KeyValue::new("countersign.policy", rule.policy.to_string()));

@@ -25,6 +25,7 @@ use crate::trust::Algorithm;
 #[derive(Clone)]
 pub struct VerificationKey {
     id: Option<String>,
+    issuer: Option<String>,
     thumbprint: String,
     verifiers: Vec<(Algorithm, KeyVerifier)>,
 }
@@ -141,8 +142,11 @@ impl VerificationKey {
             "EC" => ec_key(members, &algorithms)?,
             _ => ed25519_key(members, &algorithms)?,
         };
+        let issuer =
+            given(members, "issuer").map(|own| own.as_str().unwrap_or_default().to_owned());
         Ok(Self {
             id: id.map(str::to_owned),
+            issuer,
             thumbprint: thumbprint(kty, members, &numbers),
             verifiers,
         })
@@ -169,6 +173,11 @@ impl VerificationKey {
     /// Its `kid`.
     pub fn id(&self) -> Option<&str> {
         self.id.as_deref()
+    }
+
+    /// Its member `issuer`, which Entra ID writes; empty where it is no text.
+    pub fn issuer(&self) -> Option<&str> {
+        self.issuer.as_deref()
     }
 
     /// Its thumbprint (RFC 7638) with SHA-256; of a secret another value that distinguishes it from other keys.

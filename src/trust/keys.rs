@@ -141,13 +141,6 @@ impl KeySet {
         &self.keys
     }
 
-    /// The ids under which the key `id` is in the set: a set may have it under several.
-    pub fn names_of<'a>(&'a self, id: &str) -> impl Iterator<Item = &'a str> + Clone {
-        let of = self.keys.iter().find(|key| key.id() == Some(id)).map(VerificationKey::thumbprint);
-        let named = self.named().filter(move |(_, key)| Some(*key) == of);
-        named.map(|(name, _)| name)
-    }
-
     /// Every name in the set with the thumbprint of its key, also of keys that are not used.
     pub fn named(&self) -> impl Iterator<Item = (&str, &str)> + Clone {
         let used = self.keys.iter().filter_map(|key| Some((key.id()?, key.thumbprint())));
@@ -226,6 +219,7 @@ fn revision(keys: &[VerificationKey]) -> Fingerprint {
                 Value::from(key.id()),
                 Value::from(key.thumbprint()),
                 Value::from(algorithms),
+                Value::from(key.issuer()),
             ])
             .to_string()
         })

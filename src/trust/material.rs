@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::introspection::IntrospectionAnswer;
+use super::issuer::{Issuer, KeySource};
 use super::keys::KeySet;
 use super::revocation::RevocationView;
 use super::store::TrustStore;
@@ -20,6 +21,8 @@ pub struct Material {
     revocations: Option<Arc<RevocationView>>,
     /// Issuers that may have other keys by now.
     outdated: BTreeMap<String, Outdated>,
+    /// Why the last fetch of an issuer's keys failed.
+    failures: BTreeMap<String, String>,
 }
 
 /// Why an issuer may have other keys than those at hand.
@@ -42,6 +45,16 @@ impl Material {
     /// Notes that the issuer of the document called `issuer` may have a key that is not among those at hand.
     pub fn note_outdated(&mut self, issuer: &str, why: Outdated) {
         self.outdated.insert(issuer.to_owned(), why);
+    }
+
+    /// Notes why the last fetch of the keys of the issuer document called `issuer` failed.
+    pub fn note_failure(&mut self, issuer: &str, why: &str) {
+        self.failures.insert(issuer.to_owned(), why.to_owned());
+    }
+
+    /// Why the last fetch of the keys of the issuer document called `issuer` failed, if they are too old or absent.
+    pub fn failure(&self, issuer: &str) -> Option<&str> {
+        self.failures.get(issuer).map(String::as_str)
     }
 
     /// The reason why the issuer of the document called `issuer` may have other keys than those at hand, if it may.
@@ -77,6 +90,20 @@ impl Material {
         token: Fingerprint,
     ) -> Option<&Result<Arc<IntrospectionAnswer>, Rejection>> {
         self.answers.get(&(issuer.to_owned(), token))
+    }
+
+    /// The key sets at hand of the document that `of` is a part of, each with its part: a key may have another name in another.
+    pub fn key_sets<'a>(
+        &'a self,
+        trust: &'a TrustStore,
+        of: &'a Issuer,
+    ) -> impl Iterator<Item = (&'a Issuer, &'a KeySet)> + Clone {
+        let parts = trust.issuers().iter().filter(|part| part.name == of.name);
+        parts.filter_map(|part| match &part.keys {
+            KeySource::Local(keys) => Some((part, &**keys)),
+            KeySource::Remote(_) => Some((part, &**self.keys(&part.id)?)),
+            KeySource::Introspected(_) => None,
+        })
     }
 
     /// The key set of the issuer document called `issuer`, if one was at hand.

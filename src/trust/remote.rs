@@ -104,10 +104,21 @@ fn endpoint(
         let help = "add `ca`, a file with the first bundle of its trust domain: `spire-server bundle show -format spiffe`";
         return Err(wrong(message, help));
     }
-    id.value.parse().map_err(|why: SpiffeError| {
-        let message = format!("`{}` is no SPIFFE ID: {why}", id.value);
-        wrong(message, "expected an ID such as `spiffe://partner.example/spire/server`")
-    })
+    let text = &id.value;
+    let parsed: SpiffeId = text.parse().map_err(|why: SpiffeError| {
+        let message = format!("`{text}` is no SPIFFE ID: {why}");
+        let help = match text.contains("://") {
+            true => String::from("expected an ID such as `spiffe://partner.example/spire/server`"),
+            false => format!("did you mean `spiffe://{text}`?"),
+        };
+        wrong(message, &help)
+    })?;
+    // SPIFFE X509-SVID section 2: the ID of a leaf certificate has a path.
+    if parsed.path().is_empty() {
+        let message = format!("`{text}` is a trust domain, and no certificate of a server has it");
+        return Err(wrong(message, &format!("add the path of the server: `{text}/spire/server`")));
+    }
+    Ok(parsed)
 }
 
 impl RemoteFile {

@@ -306,6 +306,26 @@ fn codes_are_explained_and_warnings_can_be_denied() {
     assert_eq!(run(&["serve", "--documents", "gone", "--check"]).0, 4);
 }
 
+/// P513: cases by their names, of the documents that settings name.
+#[test]
+fn cases_are_chosen_by_their_names() {
+    let suite = "---\napiVersion: countersign.dev/v1alpha1\nkind: PolicySuite\nmetadata: { name: s }\nspec:\n  cases:\n    - { name: one, request: { host: orders.example.com, path: /healthz }, expect: { decision: allow } }\n    - { name: two, request: { host: orders.example.com, path: /x }, expect: { decision: allow } }\n";
+    let settings = "listener: { address: 127.0.0.1:9001 }\ndocuments: [p]\n";
+    let folder =
+        folder(&[("p/policy.yaml", &[POLICY, suite].concat()), ("countersign.yaml", settings)]);
+    let run = |more: &[&str]| {
+        let arguments = [&["test", "--config", "countersign.yaml"], more].concat();
+        countersign(folder.path(), &arguments).status.code()
+    };
+    assert_eq!(run(&[]), Some(1));
+    assert_eq!(run(&["--filter", "s/one"]), Some(0));
+    assert_eq!(run(&["--filter", "two"]), Some(1));
+    assert_eq!(run(&["--filter", "three"]), Some(2));
+    let all = ["test", "--documents", "p", "--filter", "one"];
+    assert_eq!(countersign(folder.path(), &all).status.code(), Some(0));
+    assert_eq!(countersign(folder.path(), &["check", "--documents", "p"]).status.code(), Some(0));
+}
+
 /// P257: a reader that has gone ends a command quietly, and a full disk with a message.
 #[test]
 fn output_that_cannot_be_written_is_no_panic() {

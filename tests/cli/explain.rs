@@ -70,7 +70,7 @@ const CASES: [(&str, &str); 9] = [
         "denied-by-rule",
         "request: { method: DELETE, host: orders.example.com, path: /v1/orders/42, source: 192.0.2.7 }\npeer: { trustDomain: prod, spiffe: spiffe://prod.example/ns/web/sa/frontend }\n",
     ),
-    ("nobody", "request: { host: orders.example.com, path: /v1/orders/42 }\n"),
+    ("no-caller", "request: { host: orders.example.com, path: /v1/orders/42 }\n"),
     ("no-such-path", "request: { host: orders.example.com, path: /v2/orders }\n"),
     ("no-such-host", "request: { host: oders.example.com, path: /v1/orders }\n"),
     ("path-not-canonical", "request: { host: orders.example.com, path: /v1//orders }\n"),
@@ -303,12 +303,12 @@ fn a_decision_from_the_audit_log_is_put_again() {
         (format!("explain {documents} --decision 99999999"), "no decision in `audit.jsonl`"),
         (format!("explain {documents} --decision 5c"), "at least four characters"),
         (format!("explain {documents} --decision f02a41d09c"), "no decision"),
-        (String::from("explain --documents policies --decision 5c3a9be1"), "which audit log?"),
+        (String::from("explain --documents policies --decision 5c3a9be1"), "no audit log is given"),
         (
             String::from("explain --documents policies --audit absent --decision 5c3a9be1"),
             "cannot read `absent`",
         ),
-        (String::from("explain --documents policies"), "which request?"),
+        (String::from("explain --documents policies"), "no request is given"),
         (String::from("explain --documents policies --case absent"), "no case of a suite"),
     ] {
         let run = props.run(&arguments, "");

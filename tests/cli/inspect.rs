@@ -404,7 +404,7 @@ fn what_cannot_be_read_is_named() {
         (
             "inspect clients/frontend.pem --documents absent",
             4,
-            ["cannot read `absent`", "nothing was judged"],
+            ["cannot read `absent`", "nothing was evaluated"],
         ),
     ] {
         let run = props.run(arguments, "");

@@ -365,3 +365,22 @@ fn what_cannot_be_judged_is_said() {
     mint.verify("", &mint.token(&json!({})))
         .shows(1, &["issuer there is no TokenIssuer among the documents"]);
 }
+
+/// P513: settings name the documents, a file has the token, and its values are shown where that is wanted.
+#[test]
+fn settings_and_a_file_with_a_token_will_do() {
+    let mint = Mint::new(CORP);
+    mint.props.write(
+        "countersign.yaml",
+        "listener: { address: 127.0.0.1:9001 }\ndocuments: [policies]\n",
+    );
+    mint.props.write("token.jwt", mint.token(&json!({})));
+    let verify = "keys verify --config countersign.yaml --at 1800000000 token.jwt";
+    let run = mint.props.run(verify, "");
+    assert!(run.stdout.contains("verified") && !run.stdout.contains(SUBJECT), "{}", run.stdout);
+    let run = mint.props.run(&format!("{verify} --show-values"), "");
+    assert!(run.stdout.contains(&format!("sub  \"{SUBJECT}\"")), "{}", run.stdout);
+    let json = mint.props.run(&format!("{verify} --show-values --output json"), "").json();
+    assert_eq!(json["values"]["sub"], SUBJECT);
+    assert_eq!(mint.props.run("keys --config countersign.yaml", "").code, 0);
+}

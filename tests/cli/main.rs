@@ -15,6 +15,8 @@ mod inspect;
 #[cfg(test)]
 mod keys;
 #[cfg(test)]
+mod pages;
+#[cfg(test)]
 mod program;
 #[cfg(test)]
 mod replay;

@@ -9,7 +9,7 @@ use countersign::clock::{FixedClock, UnixTime};
 use countersign::evidence::PeerSources;
 use countersign::evidence_level::EvidenceLevel;
 use countersign::pdp::{
-    HttpsFetcher, KeyCache, Load, MemoryOptions, NoRequestTrace, Pdp, PdpOptions,
+    HttpsFetcher, KeyCache, Load, NoRequestTrace, Pdp, PdpOptions, VerificationCacheOptions,
 };
 use countersign::reason::Reason;
 use countersign::request::{RequestView, Target};
@@ -196,7 +196,7 @@ fn pdp(props: &Props, folder: &str) -> Pdp {
     let options = PdpOptions {
         peer_sources: PeerSources::default(),
         deadline: Duration::from_secs(1),
-        memory: MemoryOptions::default(),
+        memory: VerificationCacheOptions::default(),
     };
     Pdp::new(snapshot, keys, clock, options)
 }

@@ -9,13 +9,23 @@
 #[cfg(test)]
 mod chart;
 #[cfg(test)]
+mod cluster;
+#[cfg(test)]
 mod foreign;
 #[cfg(test)]
+mod gateway;
+#[cfg(test)]
 mod image;
+#[cfg(test)]
+mod kustomize;
+#[cfg(test)]
+mod mesh;
 #[cfg(test)]
 mod monitoring;
 #[cfg(test)]
 mod release;
+#[cfg(test)]
+mod site;
 #[cfg(test)]
 #[expect(dead_code, reason = "the demo is more than these tests use of it")]
 #[path = "../../src/demo/mod.rs"]

@@ -30,7 +30,7 @@ pub(crate) fn run(program: &str, args: &[&str]) -> Option<Said> {
 }
 
 /// The program on the PATH or in the folder of `.ci/tools`.
-fn find(program: &str) -> Option<PathBuf> {
+pub(crate) fn find(program: &str) -> Option<PathBuf> {
     let path = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     let cache = path("XDG_CACHE_HOME").or_else(|| Some(std::env::home_dir()?.join(".cache")));
     let kept = cache.map(|cache| cache.join("countersign/deploy-tools/bin").join(program));

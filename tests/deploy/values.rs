@@ -56,6 +56,31 @@ fn the_chart_knows_every_setting_of_the_server() {
     );
 }
 
+/// P524: a variable for a setting that the chart sets would win over it, and leave ports and probes behind.
+#[test]
+fn the_environment_does_not_set_what_the_chart_sets() {
+    let schema: Value = serde_json::from_str(&tools::read(SCHEMA)).unwrap();
+    let name = &schema["properties"]["env"]["items"]["properties"]["name"];
+    let validator = jsonschema::validator_for(name).unwrap();
+    let page = tools::read("docs/settings.md");
+    let mut refused = 0;
+    for row in page.lines().filter(|line| line.contains("`COUNTERSIGN_")) {
+        let setting = row.split('`').nth(1).unwrap();
+        let variable = row.rsplit('`').nth(1).unwrap();
+        let first = setting.split('.').next().unwrap();
+        let of_listener = setting.strip_prefix("listener.").and_then(|rest| rest.split('.').next());
+        let chart = OWNED.contains(&first)
+            || of_listener.is_some_and(|key| OWNED_OF_LISTENER.contains(&key) || key == "drain")
+            || setting == "assertion.publish";
+        assert_eq!(validator.is_valid(&json!(variable)), !chart, "{variable}");
+        refused += usize::from(chart);
+    }
+    assert!(refused >= 20, "{refused}");
+    for free in ["SSL_CERT_FILE", "HTTPS_PROXY", "no_proxy", "OTEL_RESOURCE_ATTRIBUTES", "TZ"] {
+        assert!(validator.is_valid(&json!(free)), "{free}");
+    }
+}
+
 /// The examples of settings in docs/operations.md are read by the server, and known to the schema that editors use.
 #[test]
 fn the_settings_in_the_docs_are_settings() {

@@ -176,7 +176,7 @@ async fn an_allow_tells_the_upstream_the_caller_and_the_log() {
     let hidden = Request::get(HOST, "/plain?b=2;tenant=root");
     let hidden = hidden.header("x-request-id", "chosen-by-a-caller");
     let (answer, record) = envoy::ask(&mut stage, Some(&pki.frontend), &hidden).await;
-    assert_eq!((answer.status, record.reason()), (403, Some("eval_error")));
+    assert_eq!((answer.status, record.reason_text()), (403, Some("eval_error")));
 
     let lines = access_log(&stage, 5).await;
     let about = |line: &Value, name: &str| line[name].clone();
@@ -276,7 +276,7 @@ async fn a_denied_caller_is_told_in_the_form_that_it_asks_for() {
     // RFC 9470: the challenge says how to step up, and a token of a fresh authentication passes.
     let request = Request::get(HOST, "/admin").bearer(&tokens.bearer);
     let (answer, record) = envoy::ask(&mut stage, Some(&pki.frontend), &request).await;
-    assert_eq!((answer.status, record.reason()), (401, Some("acr_insufficient")));
+    assert_eq!((answer.status, record.reason_text()), (401, Some("acr_insufficient")));
     let challenge = "Bearer realm=\"countersign\", error=\"insufficient_user_authentication\", \
                      acr_values=\"phr\", max_age=\"300\"";
     assert_eq!(answer.header("www-authenticate"), Some(challenge));

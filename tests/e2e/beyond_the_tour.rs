@@ -28,12 +28,12 @@ impl Stage<'_> {
 
 impl AuditRecord {
     /// `allow` or `deny`.
-    pub(crate) fn decision(&self) -> Option<&str> {
+    pub(crate) fn decision_text(&self) -> Option<&str> {
         self.text("/decision")
     }
 
     /// The reason code of a denial.
-    pub(crate) fn reason(&self) -> Option<&str> {
+    pub(crate) fn reason_text(&self) -> Option<&str> {
         self.text("/reason")
     }
 

@@ -117,6 +117,8 @@ impl Sinks {
 
 /// P66, P80, invariant 3: no token, claim, cookie, proof, secret or address with a secret is in any log at any level, in any
 /// audit record, metric, trace, page, answer, or header that we add, nor in what a collector is sent.
+///
+/// P558: the log has a line for each decision all the same, with its reason and rule, and lines for the steps that led to it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_secret_reaches_any_sink() {
     let Some(mut props) = envoy::props() else { return };
@@ -207,6 +209,7 @@ async fn nothing_secret_reaches_any_sink() {
     refused.push(base(format!("/elsewhere?access_token={good}")));
 
     let mut sinks = Sinks(Vec::new());
+    let mut decided = Vec::new();
     for request in &allowed {
         let (answer, record) = envoy::ask(&mut stage, Some(&pki.frontend), request).await;
         assert_eq!(answer.status, 200, "{}", record.as_json());
@@ -222,6 +225,8 @@ async fn nothing_secret_reaches_any_sink() {
             let (answer, record) = envoy::ask(&mut stage, identity, request).await;
             assert!(answer.status >= 400, "{}", record.as_json());
             sinks.0.push((String::from("a denial"), shown(&answer)));
+            let text = |pointer| record.text(pointer).unwrap().to_owned();
+            decided.push((text("/decision_id"), text("/reason")));
             sinks.0.push((String::from("audit of a denial"), record.as_json().to_string()));
         }
     }
@@ -238,6 +243,14 @@ async fn nothing_secret_reaches_any_sink() {
     }
     let log = std::fs::read_to_string(folder.join("countersign.log")).unwrap();
     assert!(log.contains("INFO"), "something was logged");
+    for (id, reason) in &decided {
+        let about: Vec<_> = log.lines().filter(|line| line.contains(id.as_str())).collect();
+        let says = |line: &&&str| line.contains("DEBUG deny") && line.contains(reason.as_str());
+        assert_eq!(about.iter().filter(says).count(), 1, "{id} {reason}: {about:#?}");
+    }
+    for step in ["peer verified", "peer absent", "token refused", "phase=\"evaluate\""] {
+        assert!(log.contains(step), "no line says `{step}`");
+    }
     sinks.0.push((String::from("standard output and error"), log));
 
     for canary in CANARIES {

@@ -98,7 +98,12 @@ async fn no_refusal_becomes_an_allow() {
     let pki = Arc::clone(&stage.pki);
     let good = Request::get(HOST, "/v1/orders").bearer(&stage.tokens.bearer);
     let (answer, record) = envoy::ask(&mut stage, Some(&pki.frontend), &good).await;
-    assert_eq!((answer.status, record.decision()), (200, Some("allow")), "{}", record.as_json());
+    assert_eq!(
+        (answer.status, record.decision_text()),
+        (200, Some("allow")),
+        "{}",
+        record.as_json()
+    );
     let served = stage.upstream.requests();
     for (name, request) in refused() {
         let client = stage.client(None).unwrap();

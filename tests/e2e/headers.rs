@@ -100,7 +100,11 @@ async fn a_header_that_was_sent_twice_passes_no_deny_rule() {
                 request.header("x-stage", *value)
             });
             let (answer, record) = envoy::ask(&mut stage, None, &request).await;
-            assert_eq!((answer.status, record.reason()), (status, reason), "{lines:?} {changes:?}");
+            assert_eq!(
+                (answer.status, record.reason_text()),
+                (status, reason),
+                "{lines:?} {changes:?}"
+            );
         }
         stage.strike().await.unwrap();
     }
@@ -250,7 +254,7 @@ async fn overrides_do_not_go_upstream() {
         }
         let hidden = Request::get(HOST, "/open?a=1;_method=DELETE");
         let (answer, record) = envoy::ask(&mut stage, None, &hidden).await;
-        assert_eq!((answer.status, record.reason()), (403, Some("eval_error")));
+        assert_eq!((answer.status, record.reason_text()), (403, Some("eval_error")));
         stage.strike().await.unwrap();
     }
 }
@@ -283,7 +287,7 @@ async fn odd_values_of_a_parameter_are_encoded_or_denied() {
             false => (403, Some("eval_error")),
         };
         let (answer, record) = envoy::ask(&mut stage, None, &ask("/plain?odd=root")).await;
-        assert_eq!((answer.status, record.reason()), expected, "`{odd}`");
+        assert_eq!((answer.status, record.reason_text()), expected, "`{odd}`");
     }
     stage.strike().await.unwrap();
 }

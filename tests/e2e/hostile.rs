@@ -48,7 +48,7 @@ async fn bytes_that_are_not_utf8_do_not_get_around_the_check() {
         ] {
             let (status, reason) = if raw { (403, "encoding_invalid") } else { (status, reason) };
             let (answer, record) = envoy::ask(&mut stage, identity, &request).await;
-            assert_eq!((answer.status, record.reason()), (status, Some(reason)));
+            assert_eq!((answer.status, record.reason_text()), (status, Some(reason)));
         }
         assert_eq!(stage.upstream.requests(), 0);
         let good = obs_text().bearer(&tokens.bearer);
@@ -71,7 +71,7 @@ async fn two_authorization_headers_are_refused_in_both_encodings() {
         {
             let request = Request::get(HOST, "/v1/orders").bearer(one).bearer(other);
             let (answer, record) = envoy::ask(&mut stage, Some(&pki.frontend), &request).await;
-            assert_eq!((answer.status, record.reason()), (401, Some("token_multiple")));
+            assert_eq!((answer.status, record.reason_text()), (401, Some("token_multiple")));
         }
         assert_eq!(stage.upstream.requests(), 0);
         stage.strike().await.unwrap();
@@ -95,7 +95,7 @@ async fn a_forged_first_element_is_not_the_caller() {
                 .bearer(token)
                 .header("x-forwarded-client-cert", tour::forged_xfcc(&pki.frontend));
             let (answer, record) = envoy::ask(&mut stage, Some(&pki.reports), &request).await;
-            let got = (answer.status, record.decision(), record.reason());
+            let got = (answer.status, record.decision_text(), record.reason_text());
             assert_eq!(got, (status, Some("deny"), Some(reason)), "{}", record.as_json());
             assert_eq!(record.text("/peer/spiffe"), Some(REPORTS), "{}", record.as_json());
         }
@@ -144,7 +144,7 @@ async fn a_subject_alone_is_compared_as_envoy_writes_it() {
         let (_, record) = envoy::ask(&mut stage, Some(&caller), &request).await;
         // Known, and not one of those that the rule lets in.
         assert_eq!(record.text("/peer/trust_domain"), Some("plain"), "{}", record.as_json());
-        assert_ne!(record.reason(), Some("xfcc_untrusted_hop"), "{}", record.as_json());
+        assert_ne!(record.reason_text(), Some("xfcc_untrusted_hop"), "{}", record.as_json());
     }
     stage.strike().await.unwrap();
 }
@@ -162,8 +162,8 @@ async fn an_open_quote_makes_the_whole_header_malformed() {
                 .bearer(&tokens.bearer)
                 .header("x-forwarded-client-cert", open);
             let (_, record) = envoy::ask(&mut stage, Some(&pki.reports), &request).await;
-            assert_eq!(record.decision(), Some("deny"), "{}", record.as_json());
-            assert_eq!(record.reason(), Some("xfcc_malformed"), "{}", record.as_json());
+            assert_eq!(record.decision_text(), Some("deny"), "{}", record.as_json());
+            assert_eq!(record.reason_text(), Some("xfcc_malformed"), "{}", record.as_json());
         }
         assert_eq!(stage.upstream.requests(), 0);
         stage.strike().await.unwrap();
@@ -191,8 +191,8 @@ async fn a_name_that_spells_another_element_is_no_peer() {
             {
                 let request = Request::get(HOST, path).bearer(token);
                 let (_, record) = envoy::ask(&mut stage, Some(&hostile), &request).await;
-                assert_eq!(record.decision(), Some("deny"), "{name}: {}", record.as_json());
-                let because = record.reason().unwrap_or_default();
+                assert_eq!(record.decision_text(), Some("deny"), "{name}: {}", record.as_json());
+                let because = record.reason_text().unwrap_or_default();
                 let of_the_name =
                     ["spiffe_invalid", "xfcc_malformed", "xfcc_untrusted_hop", "xfcc_inconsistent"];
                 assert!(of_the_name.contains(&because), "{name}: {}", record.as_json());

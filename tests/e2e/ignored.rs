@@ -63,7 +63,7 @@ async fn an_expired_session_leads_to_the_login_page_and_no_further() {
     assert_eq!((answer.status, answer.header("location")), (303, Some("/login")));
     let cleared = answer.header("set-cookie").unwrap();
     assert_eq!(cleared, "session=; Max-Age=0; Path=/; Secure; HttpOnly; SameSite=Lax");
-    assert_eq!(record.reason(), Some("token_expired"));
+    assert_eq!(record.reason_text(), Some("token_expired"));
     // A browser that keeps it gets the page all the same, as a caller without it.
     let login = page("/login").header("cookie", expired.as_str());
     let (answer, record) = envoy::ask(&mut stage, frontend, &login).await;
@@ -95,7 +95,7 @@ async fn an_expired_session_leads_to_the_login_page_and_no_further() {
     ] {
         let (answer, record) = envoy::ask(&mut stage, frontend, &request).await;
         assert!([401, 303].contains(&answer.status), "{request:?} got {}", answer.status);
-        assert_eq!(record.reason(), Some(reason), "{request:?}");
+        assert_eq!(record.reason_text(), Some(reason), "{request:?}");
     }
     assert_eq!(stage.upstream.requests(), reached);
     stage.strike().await.unwrap();
@@ -125,13 +125,13 @@ async fn a_token_of_an_issuer_that_does_not_count_is_no_token() {
                     assert_eq!(got.values("authorization").collect::<Vec<_>>(), [sent]);
                     assert_eq!(record.text("/ignored_tokens/0/reason"), Some("issuer_unknown"));
                 } else {
-                    assert_eq!((answer.status, record.reason()), (401, Some(reason)));
+                    assert_eq!((answer.status, record.reason_text()), (401, Some(reason)));
                 }
             }
             let request = Request::get(HOST, "/app").bearer(token);
             let (answer, record) = envoy::ask(&mut stage, frontend, &request).await;
             let reason = if ignored { "token_missing" } else { reason };
-            assert_eq!((answer.status, record.reason()), (401, Some(reason)));
+            assert_eq!((answer.status, record.reason_text()), (401, Some(reason)));
         }
         let reached = stage.upstream.requests();
         let cut = tokens.bearer.rsplit_once('.').unwrap().0.to_owned();
@@ -143,7 +143,7 @@ async fn a_token_of_an_issuer_that_does_not_count_is_no_token() {
         ] {
             let request = Request::get(HOST, "/public").bearer(token);
             let (answer, record) = envoy::ask(&mut stage, frontend, &request).await;
-            assert_eq!((answer.status, record.reason()), (401, Some(reason)), "{reason}");
+            assert_eq!((answer.status, record.reason_text()), (401, Some(reason)), "{reason}");
         }
         assert_eq!(stage.upstream.requests(), reached);
         let good = Request::get(HOST, "/app").bearer(&tokens.bearer);

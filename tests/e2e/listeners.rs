@@ -22,9 +22,19 @@ async fn plays(props: &Props) {
     let pki = Arc::clone(&stage.pki);
     let request = Request::get(HOST, "/v1/orders").bearer(&stage.tokens.bearer);
     let (answer, record) = envoy::ask(&mut stage, Some(&pki.frontend), &request).await;
-    assert_eq!((answer.status, record.decision()), (200, Some("allow")), "{}", record.as_json());
+    assert_eq!(
+        (answer.status, record.decision_text()),
+        (200, Some("allow")),
+        "{}",
+        record.as_json()
+    );
     let (answer, record) = envoy::ask(&mut stage, Some(&pki.reports), &request).await;
-    assert_eq!((answer.status, record.decision()), (403, Some("deny")), "{}", record.as_json());
+    assert_eq!(
+        (answer.status, record.decision_text()),
+        (403, Some("deny")),
+        "{}",
+        record.as_json()
+    );
     stage.strike().await.unwrap();
 }
 

@@ -58,6 +58,8 @@ mod operations;
 #[cfg(test)]
 mod otlp;
 #[cfg(test)]
+mod own_sidecar;
+#[cfg(test)]
 mod pitfalls;
 #[cfg(test)]
 mod provider;

@@ -1,6 +1,7 @@
 //! The shipped set-ups of Istio and Envoy Gateway, driven through a real Envoy; and every shipped Envoy
 //! configuration loaded by it.
 
+use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
@@ -16,11 +17,13 @@ use crate::testbed::upstream::{Received, Upstream};
 use crate::testbed::{Folder, Pki};
 use countersign::clock::{Clock as _, SystemClock};
 use rcgen::SanType;
+use tokio::net::TcpSocket;
 
 use crate::envoy;
 use crate::listeners::settings;
 
 pub(crate) const SIDECAR: &str = include_str!("../../envoy/istio/generated/sidecar.yaml");
+const SIDECAR_TCP: &str = include_str!("../../envoy/istio/generated/sidecar-tcp.yaml");
 pub(crate) const INGRESS_GATEWAY: &str =
     include_str!("../../envoy/istio/generated/ingress-gateway.yaml");
 const WAYPOINT: &str = include_str!("../../envoy/istio/generated/waypoint.yaml");
@@ -99,10 +102,17 @@ impl Mesh {
         identity: &Identity,
         request: &Request,
     ) -> (Response, AuditRecord) {
-        let client =
-            Client::new(self.envoy.listener(), self.pki.ca().der(), Some(identity)).unwrap();
-        let answer = client.send(request).await.unwrap();
+        let answer = self.client(identity).send(request).await.unwrap();
         (answer, self.audit.next().await.expect("every decision is recorded"))
+    }
+
+    pub(crate) fn client(&self, identity: &Identity) -> Client {
+        Client::new(self.envoy.listener(), self.pki.ca().der(), Some(identity)).unwrap()
+    }
+
+    pub(crate) async fn stop(self) {
+        self.envoy.stop().await.unwrap();
+        self.server.stop().await.unwrap();
     }
 
     fn list(&self) -> Request {
@@ -124,7 +134,7 @@ impl Mesh {
             let before = self.upstream.requests();
             let (answer, record) = self.ask(&pki.reports, &request).await;
             assert_eq!(
-                (answer.status, record.decision()),
+                (answer.status, record.decision_text()),
                 (403, Some("deny")),
                 "{}",
                 record.as_json()
@@ -138,7 +148,7 @@ impl Mesh {
         let request = Request::get(HOST, "/v1/orders/42").bearer(&self.tokens.bound);
         let pki = Arc::clone(&self.pki);
         let (answer, record) = self.ask(&pki.frontend, &request).await;
-        (answer.status, record.reason().map(str::to_owned))
+        (answer.status, record.reason_text().map(str::to_owned))
     }
 
     /// Without countersign nothing passes.
@@ -152,6 +162,15 @@ impl Mesh {
         assert_eq!((answer.status, upstream.requests()), (status, before), "{}", answer.text());
         envoy.stop().await.unwrap();
     }
+}
+
+/// A port for an Envoy whose configuration names it, which no other process gets as long as the socket is kept.
+pub(crate) fn held_port() -> (TcpSocket, u16) {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.set_reuseport(true).unwrap();
+    socket.bind((Ipv4Addr::LOCALHOST, 0).into()).unwrap();
+    let port = socket.local_addr().unwrap().port();
+    (socket, port)
 }
 
 /// `template` with what it names of these: a folder's certificates, this machine, free ports.
@@ -185,6 +204,53 @@ async fn behind_an_istio_sidecar() {
     };
     mesh.plays("hash").await;
     assert_eq!(mesh.bound().await, (200, None), "the hash is enough for a bound token");
+    mesh.closes(503).await;
+}
+
+/// P520: a CUSTOM policy is about TCP ports too, and closes them; with `notPorts` Envoy does not ask about them.
+#[tokio::test]
+async fn a_tcp_port_behind_an_istio_sidecar() {
+    const ANY: &str = "rules: [{ any: true }]";
+    let (_held, port) = held_port();
+    let listen: &'static str = format!("port_value: {port} }}").leak();
+    let at = ("port_value: ${LISTEN_PORT} }", listen);
+    let not_rule =
+        format!("{{ not_rule: {{ or_rules: {{ rules: [{{ destination_port: {port} }}] }} }} }}");
+    let not_ports: &'static str = format!("rules: [{not_rule}]").leak();
+    for (changes, open) in [(&[at][..], false), (&[at, (ANY, not_ports)], true)] {
+        let sources = "{ xfcc: true }";
+        let Some(mut mesh) = Mesh::vary(SIDECAR_TCP, changes, sources, "hash", false).await else {
+            return;
+        };
+        let (pki, before) = (Arc::clone(&mesh.pki), mesh.upstream.requests());
+        let answer = mesh.client(&pki.frontend).send(&Request::get("database", "/")).await;
+        assert_eq!(answer.is_ok(), open, "{answer:?}");
+        assert_eq!(mesh.upstream.requests() - before, u64::from(open));
+        if !open {
+            let record = mesh.audit.next().await.expect("every decision is recorded");
+            assert_eq!(record.reason_text(), Some("tcp_connection"), "{}", record.as_json());
+            let destination = record.text("/request/destination").unwrap_or_default();
+            assert!(destination.ends_with(&format!(":{port}")), "{}", record.as_json());
+        }
+        mesh.stop().await;
+    }
+}
+
+/// The shipped `EnvoyFilter` in what istiod generates, as it merges it: the certificate of the connection.
+#[tokio::test]
+async fn behind_an_istio_sidecar_that_shows_the_certificate() {
+    const EXT_AUTHZ: &str = "http.ext_authz.v3.ExtAuthz\n";
+    let filter = include_str!("../../envoy/istio/peer-certificate.yaml");
+    let (_, patch) = filter.split_once(EXT_AUTHZ).unwrap();
+    let keys = patch.lines().take_while(|line| line.starts_with("            "));
+    let merged = keys.map(|key| format!("          {key}\n")).collect::<String>();
+    let merged: &'static str = format!("{EXT_AUTHZ}{merged}").leak();
+    let (changes, sources) = ([(EXT_AUTHZ, merged)], "{ sourceCertificate: true }");
+    let Some(mut mesh) = Mesh::vary(SIDECAR, &changes, sources, "leaf", false).await else {
+        return;
+    };
+    mesh.plays("leaf").await;
+    assert_eq!(mesh.bound().await, (200, None));
     mesh.closes(503).await;
 }
 
@@ -236,27 +302,66 @@ async fn behind_envoy_gateway() {
         line.contains("\"by_filter_name\":null") && !line.contains("\"decision_id\":null"),
         "{log}"
     );
-    mesh.closes(403).await;
+    mesh.closes(503).await;
+}
+
+/// The shipped `EnvoyPatchPolicy` in what Envoy Gateway generates, as it patches it.
+#[tokio::test]
+async fn behind_envoy_gateway_that_shows_the_certificate() {
+    const FILTER: &str = "filters.http.ext_authz.v3.ExtAuthz\n";
+    const MANAGER: &str = "                stat_prefix: https-8443\n";
+    let patches = include_str!("../../envoy/gateway/peer-certificate.yaml");
+    let mut filter = FILTER.to_owned();
+    let mut manager = MANAGER.to_owned();
+    for patch in patches.split("        jsonPath: ").skip(1) {
+        let (place, rest) = patch.split_once("        path: ").unwrap();
+        let key = rest.lines().next().unwrap();
+        match place.contains("http_filters") {
+            true => filter.push_str(&format!("                      {key}: true\n")),
+            false => manager.push_str(&format!("                {key}: true\n")),
+        }
+    }
+    let changes = [(FILTER, &*filter.leak()), (MANAGER, &*manager.leak())];
+    let sources = "{ sourceCertificate: true }";
+    let Some(mut mesh) = Mesh::vary(GATEWAY, &changes, sources, "leaf", false).await else {
+        return;
+    };
+    mesh.plays("leaf").await;
+    assert_eq!(mesh.bound().await, (200, None));
+    mesh.closes(503).await;
+}
+
+/// P161: a gRPC health check of Envoy Gateway has the name of its cluster as `:authority`. Without an answer no host is
+/// healthy, and every check fails.
+#[tokio::test]
+async fn behind_envoy_gateway_that_checks_health() {
+    const CLUSTER: &str = "      # EDS there.\n";
+    const CHECKED: &str = "      common_lb_config: { healthy_panic_threshold: { value: 0 } }
+      health_checks: [{ timeout: 5s, interval: 1s, unhealthy_threshold: 1, healthy_threshold: 1, grpc_health_check: {} }]\n";
+    let changes = [(CLUSTER, CHECKED)];
+    let Some(mut mesh) = Mesh::vary(GATEWAY, &changes, "{ xfcc: true }", "full", false).await
+    else {
+        return;
+    };
+    mesh.plays("full").await;
+    mesh.closes(503).await;
 }
 
 /// P120: Envoy Gateway ignores the port of a host where it routes, and not the dots at its end: those are of another team's route.
 #[tokio::test]
 async fn behind_envoy_gateway_no_other_team_is_asked_in_the_name_of_a_host() {
-    let route = GATEWAY
-        .find("                    - name: service\n                      domains:")
-        .unwrap();
+    let route = GATEWAY.find("                    - name: shop/edge/https/orders").unwrap();
     let (start, rest) = GATEWAY.split_at(route);
     let end = rest.find("\n  clusters:").unwrap();
-    let (host, after) = rest.split_at(end);
-    let one = host.replace("[\"*\"]", &format!("[{HOST}]"));
-    let other = host.replace("- name: service", "- name: other-team").replace(
-        "route: { cluster: service }",
+    let (one, after) = rest.split_at(end);
+    let other = one.replace("/orders_example_com", "/other-team").replace(
+        "route: { cluster: service, upgrade_configs: [{ upgrade_type: websocket }] }",
         "direct_response: { status: 418, body: { inline_string: other } }",
     );
+    let other = other.replace("[orders.example.com]", "[\"*\"]");
     let template = format!("{start}{one}\n{other}{after}");
     let Some(mut mesh) = Mesh::raise(&template, "{ xfcc: true }", "full").await else { return };
-    let client =
-        Client::new(mesh.envoy.listener(), mesh.pki.ca().der(), Some(&mesh.pki.frontend)).unwrap();
+    let client = mesh.client(&mesh.pki.frontend);
     for host in [
         "orders.example.com.",
         "orders.example.com..",
@@ -276,8 +381,10 @@ async fn behind_envoy_gateway_no_other_team_is_asked_in_the_name_of_a_host() {
     assert_eq!(mesh.upstream.requests(), 0);
     let request = Request::get("Orders.Example.Com", "/v1/orders").bearer(&mesh.tokens.bearer);
     assert_eq!(client.send(&request).await.unwrap().status, 200);
-    while mesh.audit.next().await.expect("the last one is recorded").decision() != Some("allow") {}
-    mesh.closes(403).await;
+    while mesh.audit.next().await.expect("the last one is recorded").decision_text()
+        != Some("allow")
+    {}
+    mesh.closes(503).await;
 }
 
 fn yaml_files(folder: &Path, found: &mut Vec<PathBuf>) {

@@ -59,7 +59,7 @@ async fn every_value_of_a_header_counts() {
                 request.header("x-role", *role)
             });
             let (answer, record) = envoy::ask(&mut stage, Some(&pki.frontend), &request).await;
-            assert_eq!(record.reason(), reason, "{roles:?}, joined: {joined}");
+            assert_eq!(record.reason_text(), reason, "{roles:?}, joined: {joined}");
             assert_eq!(answer.status, if reason.is_none() { 200 } else { 403 }, "{roles:?}");
         }
         stage.strike().await.unwrap();
@@ -144,7 +144,7 @@ async fn headers_of_proxies_prove_nothing() {
     ] {
         let request = Request::get(HOST, "/users/a").header("x-role", "user").header(name, value);
         let (answer, record) = envoy::ask(&mut stage, None, &request).await;
-        assert_eq!((answer.status, record.reason()), (403, Some("peer_missing")), "{name}");
+        assert_eq!((answer.status, record.reason_text()), (403, Some("peer_missing")), "{name}");
         assert_eq!(record.text("/request/path"), Some("/users/a"), "{name}");
     }
     assert_eq!(stage.upstream.requests(), 0);
@@ -167,7 +167,7 @@ async fn a_truncated_body_changes_no_decision() {
         let request = Request::new("POST", HOST, target).header("x-role", "user");
         let request = request.body("{\"id\": 1234}");
         let (answer, record) = envoy::ask(&mut stage, Some(&pki.frontend), &request).await;
-        assert_eq!((answer.status, record.reason()), (status, reason), "{target}");
+        assert_eq!((answer.status, record.reason_text()), (status, reason), "{target}");
     }
     stage.strike().await.unwrap();
 }

@@ -15,7 +15,7 @@ use countersign::clock::{Clock as _, FixedClock, SystemClock};
 use countersign::envoy::{CheckService, Listener, ListenerOptions, Server};
 use countersign::evidence::PeerSources;
 use countersign::pdp::{
-    HttpsFetcher, KeyCache, Load, MemoryOptions, Observer, Outcome, Pdp, PdpOptions,
+    HttpsFetcher, KeyCache, Load, Observer, Outcome, Pdp, PdpOptions, VerificationCacheOptions,
 };
 use countersign::policy::Decision;
 use countersign::reason::Reason;
@@ -89,7 +89,7 @@ impl Drill {
         let options = PdpOptions {
             peer_sources: PeerSources { source_certificate: true, ..PeerSources::default() },
             deadline: Duration::from_secs(5),
-            memory: MemoryOptions::default(),
+            memory: VerificationCacheOptions::default(),
         };
         let pdp = Pdp::new(snapshot, Arc::clone(&keys), Arc::new(clock.clone()), options);
         keys.settled().await;

@@ -243,7 +243,12 @@ async fn a_handshake_that_envoy_does_not_tell_of_is_not_made_up() {
     let pki = Arc::clone(&stage.pki);
     let request = Request::get(HOST, "/v1/orders").bearer(&stage.tokens.bearer);
     let (answer, record) = envoy::ask(&mut stage, Some(&pki.frontend), &request).await;
-    assert_eq!((answer.status, record.reason()), (403, Some("eval_error")), "{}", record.as_json());
+    assert_eq!(
+        (answer.status, record.reason_text()),
+        (403, Some("eval_error")),
+        "{}",
+        record.as_json()
+    );
     stage.strike().await.unwrap();
 }
 
@@ -268,7 +273,7 @@ async fn a_host_behind_the_front_of_another_is_refused() {
         let request = Request::get(host, "/v1/orders").bearer(&bearer);
         let (answer, record) = envoy::ask(&mut stage, Some(&pki.frontend), &request).await;
         assert_eq!(
-            (answer.status, record.reason()),
+            (answer.status, record.reason_text()),
             (status, reason),
             "{host}: {}",
             record.as_json()
@@ -316,7 +321,7 @@ async fn the_client_is_who_the_trusted_proxy_names() {
             });
             let (answer, record) = envoy::ask(&mut stage, Some(&pki.frontend), &request).await;
             assert_eq!(
-                (answer.status, record.reason()),
+                (answer.status, record.reason_text()),
                 outcome,
                 "{appended} {lines:?}: {}",
                 record.as_json()

@@ -247,7 +247,7 @@ async fn tries(
         }
         let (answer, record) = mesh.ask(identity, &request).await;
         let told = format!("{title}: {before:?} {}", record.as_json());
-        assert_eq!((record.decision(), answer.status == 200), (Some("deny"), false), "{told}");
+        assert_eq!((record.decision_text(), answer.status == 200), (Some("deny"), false), "{told}");
         if record.as_json().pointer("/peer").is_some() {
             let spiffe = record.text("/peer/spiffe").unwrap_or_default();
             assert!(spiffe.is_empty() || uris == &[spiffe], "{told}");
@@ -345,7 +345,7 @@ async fn a_hash_is_worth_what_the_proxy_verified() {
             let request = Request::get(HOST, "/v1/orders").bearer(&stage.tokens.bearer);
             let (answer, record) = envoy::ask(&mut stage, Some(&pki.frontend), &request).await;
             let expected = if stated { (200, None) } else { (403, Some("evidence_insufficient")) };
-            assert_eq!((answer.status, record.reason()), expected, "{}", record.as_json());
+            assert_eq!((answer.status, record.reason_text()), expected, "{}", record.as_json());
             // The same SPIFFE ID from an authority that is not pinned.
             if verifies {
                 let refused = stage.client(Some(&pki.impostor)).unwrap().send(&request).await;
@@ -353,7 +353,7 @@ async fn a_hash_is_worth_what_the_proxy_verified() {
             } else {
                 // If the statement is false, the impostor is the workload: this is what it states.
                 let (answer, record) = envoy::ask(&mut stage, Some(&pki.impostor), &request).await;
-                assert_eq!((answer.status, record.reason()), expected, "{}", record.as_json());
+                assert_eq!((answer.status, record.reason_text()), expected, "{}", record.as_json());
             }
             stage.strike().await.unwrap();
         }

@@ -58,7 +58,7 @@ async fn both(
     for (path, token) in [("/v1/orders", by_identity), ("/v1/orders/7", by_certificate)] {
         let request = Request::get(HOST, path).bearer(&token);
         let (response, record) = envoy::ask(stage, Some(identity), &request).await;
-        found.push((response.status, record.reason().map(str::to_owned)));
+        found.push((response.status, record.reason_text().map(str::to_owned)));
     }
     found.try_into().unwrap()
 }

@@ -50,7 +50,7 @@ async fn a_flood_is_throttled_and_a_bystander_at_its_address_is_not() {
         assert!(answer.header("www-authenticate").is_none());
     }
     let missing = stage.client(None).unwrap().send(&list).await.unwrap();
-    assert_eq!(missing.status, 403, "a caller without credentials is told as ever");
+    assert_eq!(missing.status, 403, "a caller without credentials gets its usual answer");
 
     let admin = TcpStream::connect(stage.addresses().admin).await.unwrap();
     let status = Connection::new(admin).send(&Request::get("admin", "/status")).await.unwrap();

@@ -7,6 +7,7 @@ use crate::testbed::pki::{FRONTEND, HOST};
 use crate::testbed::tour::Expected;
 use crate::testbed::upstream::Received;
 use crate::testbed::{Folder, mint, tour};
+use countersign::policy::Effect;
 use countersign::reason::Reason;
 
 use crate::envoy;
@@ -47,10 +48,15 @@ async fn a_bound_token_is_enforced_where_only_the_hash_is_shown() {
     let pki = Arc::clone(&stage.pki);
     let request = Request::get(HOST, "/v1/orders/42").bearer(&stage.tokens.bound);
     let (answer, record) = envoy::ask(&mut stage, Some(&pki.frontend), &request).await;
-    assert_eq!((answer.status, record.decision()), (200, Some("allow")), "{}", record.as_json());
+    assert_eq!(
+        (answer.status, record.decision_text()),
+        (200, Some("allow")),
+        "{}",
+        record.as_json()
+    );
     assert_eq!(record.text("/peer/evidence"), Some("hash"));
     let (answer, record) = envoy::ask(&mut stage, Some(&pki.reports), &request).await;
-    assert_eq!((answer.status, record.reason()), (401, Some("binding_mismatch")));
+    assert_eq!((answer.status, record.reason_text()), (401, Some("binding_mismatch")));
     stage.strike().await.unwrap();
 }
 
@@ -71,7 +77,7 @@ async fn a_spoofed_identity_header_never_reaches_the_service() {
     ];
     for request in &spoofed {
         let (answer, record) = envoy::ask(&mut stage, Some(&pki.frontend), request).await;
-        assert_eq!((answer.status, record.decision()), (200, Some("allow")), "{request:?}");
+        assert_eq!((answer.status, record.decision_text()), (200, Some("allow")), "{request:?}");
         let seen: Received = serde_json::from_slice(&answer.body).unwrap();
         assert_eq!(seen.values("x-subject").collect::<Vec<_>>(), [mint::SUBJECT], "{request:?}");
         assert_eq!(seen.values("x-peer").collect::<Vec<_>>(), [FRONTEND], "{request:?}");

@@ -18,7 +18,9 @@ use countersign::clock::{FixedClock, UnixTime};
 use countersign::document::{self, Attachments, SourceFile};
 use countersign::evidence::{self, PeerSources};
 use countersign::evidence_level::EvidenceLevel;
-use countersign::pdp::{HttpsFetcher, KeyCache, Load, MemoryOptions, Outcome, Pdp, PdpOptions};
+use countersign::pdp::{
+    HttpsFetcher, KeyCache, Load, Outcome, Pdp, PdpOptions, VerificationCacheOptions,
+};
 use countersign::policy::{Answer, Decision};
 use countersign::reason::Reason;
 use countersign::request::{
@@ -96,7 +98,7 @@ impl House {
                 ..PeerSources::default()
             },
             deadline: Duration::from_secs(10),
-            memory: MemoryOptions::default(),
+            memory: VerificationCacheOptions::default(),
         };
         let store = Store::start(store, Arc::new(clock.clone())).unwrap();
         let pdp = Pdp::new(snapshot, keys, Arc::new(clock.clone()), options);

@@ -14,10 +14,10 @@ use countersign::document::{Code, Severity};
 const HEAD: &str = "\
 # Diagnostics
 
-`countersign check`, and a server that loads documents, report problems with these codes. An error keeps the documents from
+`countersign check`, `countersign lint-mesh`, and a server that loads documents, report problems with these codes. An error keeps the documents from
 being used; a warning does not. `countersign check --output json` and `--output sarif` have the same codes.
 
-This page is made of the table in `src/document/code.rs` and of the golden files in `tests/policy-errors`; a test keeps it so.
+This page is made of the table in `src/document/code.rs` and of the golden files in `tests/policy-errors` and `tests/mesh-errors`; a test keeps it so.
 ";
 
 fn root() -> PathBuf {
@@ -41,7 +41,8 @@ fn files(folder: &Path, extension: &str) -> Vec<PathBuf> {
 /// The shortest golden diagnostic of each code, and the severities that it has.
 fn golden() -> BTreeMap<String, (String, BTreeSet<Severity>)> {
     let mut golden: BTreeMap<String, (String, BTreeSet<Severity>)> = BTreeMap::new();
-    for path in files(&root().join("tests/policy-errors"), "stderr") {
+    let folders = ["tests/policy-errors", "tests/mesh-errors"];
+    for path in folders.iter().flat_map(|folder| files(&root().join(folder), "stderr")) {
         let text = fs::read_to_string(path).unwrap();
         for problem in text.split("\n\n").filter(|problem| !problem.trim().is_empty()) {
             let (head, _) = problem.split_once("]: ").unwrap();

@@ -21,14 +21,32 @@ fn page(name: &str) -> String {
     fs::read_to_string(root().join(name)).unwrap()
 }
 
+/// The pages outside of `docs/`.
+const BESIDE: [&str; 6] = [
+    "README.md",
+    "ARCHITECTURE.md",
+    "CHANGELOG.md",
+    "CONTRIBUTING.md",
+    "SECURITY.md",
+    "deploy/chart/README.md",
+];
+
 /// The pages, by their paths from the root.
-fn pages() -> BTreeMap<PathBuf, String> {
-    let folder = fs::read_dir(root().join("docs")).unwrap();
-    let paths = folder.map(|entry| Path::new("docs").join(entry.unwrap().file_name()));
-    let pages = paths.filter(|path| path.extension().is_some_and(|extension| extension == "md"));
-    let more =
-        ["README.md", "CHANGELOG.md", "SECURITY.md", "deploy/chart/README.md"].map(PathBuf::from);
-    pages.chain(more).map(|path| (path.clone(), page(path.to_str().unwrap()))).collect()
+pub(crate) fn pages() -> BTreeMap<PathBuf, String> {
+    let mut found = BESIDE.map(PathBuf::from).to_vec();
+    pages_below(Path::new("docs"), &mut found);
+    found.into_iter().map(|path| (path.clone(), page(path.to_str().unwrap()))).collect()
+}
+
+fn pages_below(folder: &Path, found: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(root().join(folder)).unwrap() {
+        let path = folder.join(entry.unwrap().file_name());
+        if root().join(&path).is_dir() {
+            pages_below(&path, found);
+        } else if path.extension().is_some_and(|extension| extension == "md") {
+            found.push(path);
+        }
+    }
 }
 
 /// `text` without its fenced blocks.
@@ -97,6 +115,64 @@ fn every_link_leads_somewhere() {
     }
     assert_eq!(wrong, [""; 0]);
     assert!(seen > 150, "{seen} links");
+}
+
+/// P550: the site has every page once, under the heading where a reader looks for it.
+#[test]
+fn the_table_of_contents_has_every_page_once() {
+    let summary = page("docs/SUMMARY.md");
+    let linked = summary.split("](").skip(1).filter_map(|rest| rest.split(')').next());
+    let mut linked: Vec<_> = linked
+        .map(|link| match link.strip_prefix("../") {
+            Some(outside) => PathBuf::from(outside),
+            None => Path::new("docs").join(link),
+        })
+        .collect();
+    linked.sort();
+    let pages: Vec<_> =
+        pages().into_keys().filter(|path| path != Path::new("docs/SUMMARY.md")).collect();
+    assert_eq!(linked, pages);
+}
+
+/// P551: every page that someone needs is found from one page, by task or by role.
+#[test]
+fn the_index_leads_to_every_page() {
+    let index = page("docs/README.md");
+    let linked: BTreeSet<_> = index
+        .split("](")
+        .skip(1)
+        .filter_map(|rest| rest.split([')', '#']).next())
+        .map(|link| link.strip_prefix("../").map_or_else(|| format!("docs/{link}"), str::to_owned))
+        .collect();
+    let own = ["docs/README.md", "docs/SUMMARY.md", "CHANGELOG.md", "docs/adding-a-rule-key.md"];
+    let missing: Vec<_> = pages()
+        .into_keys()
+        .map(|path| path.to_str().unwrap().to_owned())
+        .filter(|path| !own.contains(&path.as_str()) && !linked.contains(path))
+        .collect();
+    assert_eq!(missing, [""; 0], "docs/README.md");
+}
+
+/// P552: a symptom leads to its meaning, its impact, commands to look with, and causes with their remedies.
+#[test]
+fn every_symptom_says_what_it_means_and_what_to_do() {
+    let runbook = page("docs/runbook.md");
+    let (_, symptoms) = runbook.split_once("\n## By symptom\n").unwrap();
+    let symptoms = symptoms.split("\n## ").next().unwrap();
+    let mut whole = 0;
+    for section in symptoms.split("\n### ").skip(1) {
+        let (name, text) = section.split_once('\n').unwrap();
+        assert!(symptoms.contains(&format!("[{name}](#")), "{name} is not in the list above them");
+        // The short ones lead on to a section, or are one paragraph.
+        if text.trim().lines().count() <= 2 {
+            continue;
+        }
+        for part in ["**Meaning**: ", "\n**Impact**: ", "\n```sh\n", "| fix |\n"] {
+            assert!(text.contains(part), "{name}: {part:?}");
+        }
+        whole += 1;
+    }
+    assert!(whole >= 10, "{whole}");
 }
 
 /// P207: the runbook says what a caller sees as the program answers it.

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use countersign::clock::{FixedClock, UnixTime};
 use countersign::evidence::PeerSources;
-use countersign::pdp::{HttpsFetcher, KeyCache, Load, MemoryOptions, Pdp, PdpOptions};
+use countersign::pdp::{HttpsFetcher, KeyCache, Load, Pdp, PdpOptions, VerificationCacheOptions};
 use countersign::policy::Decision;
 use countersign::reason::Reason;
 use countersign::request::{
@@ -116,7 +116,7 @@ impl House {
         let options = PdpOptions {
             peer_sources: PeerSources::default(),
             deadline: Duration::from_secs(10),
-            memory: MemoryOptions::default(),
+            memory: VerificationCacheOptions::default(),
         };
         let pdp = Pdp::new(snapshot, keys, Arc::new(clock.clone()), options);
         Self { pdp, clock, server }

@@ -10,7 +10,7 @@ use countersign::authn::{self, Caches, NoCache};
 use countersign::clock::{Clock as _, FixedClock, UnixTime};
 use countersign::document::{self, Attachments, SourceFile};
 use countersign::evidence::{self, PeerSources};
-use countersign::pdp::{HttpsFetcher, KeyCache, Load, MemoryOptions, Pdp, PdpOptions};
+use countersign::pdp::{HttpsFetcher, KeyCache, Load, Pdp, PdpOptions, VerificationCacheOptions};
 use countersign::policy::Decision;
 use countersign::reason::Reason;
 use countersign::request::{CredentialHeaders, HeaderValue, Headers, SealedNames};
@@ -170,7 +170,7 @@ async fn a_replaced_key_is_noticed_and_a_late_one_is_pending() {
     let options = PdpOptions {
         peer_sources: PeerSources::default(),
         deadline: Duration::from_secs(1),
-        memory: MemoryOptions::default(),
+        memory: VerificationCacheOptions::default(),
     };
     let pdp = Pdp::new(snapshot, Arc::clone(&keys), Arc::new(clock.clone()), options);
     keys.settled().await;

@@ -32,6 +32,8 @@ mod key_rotation;
 #[cfg(test)]
 mod limbo;
 #[cfg(test)]
+mod mesh;
+#[cfg(test)]
 mod pkits;
 #[cfg(test)]
 mod policies;
@@ -43,6 +45,8 @@ mod providers;
 mod revocation_lists;
 #[cfg(test)]
 mod schema;
+#[cfg(test)]
+mod snippets;
 #[cfg(test)]
 mod throttle;
 #[cfg(test)]

@@ -246,7 +246,7 @@ fn untried_parts_of_conditions_are_named_and_can_be_asked_for() {
     let text = String::from_utf8(output.stdout).unwrap();
     for part in [
         "2 cases: 2 passed, 0 failed",
-        "4 parts of conditions: 1 seen both true and false",
+        "4 parts of conditions: 1 evaluated to both true and false",
         "never true: `request.method == 'HEAD'` in p/r",
         "never true: `has(context.zone)` in p/r",
         "never false: `request.scheme == 'https'` in p/r",

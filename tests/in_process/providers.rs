@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::fs;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use aws_lc_rs::rand::SystemRandom;
@@ -12,12 +12,13 @@ use aws_lc_rs::rsa::KeySize;
 use aws_lc_rs::signature::{KeyPair as _, RSA_PKCS1_SHA256, RsaKeyPair};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use countersign::authn::{self, Caches, NoCache, TokenIdentity};
+use countersign::authn::{self, Caches, NoCache, SignedToken, TokenCache, TokenIdentity};
 use countersign::clock::{Clock as _, FixedClock, UnixTime};
 use countersign::document::{self, Attachments, SourceFile, any_error};
 use countersign::evidence::{self, PeerSources};
 use countersign::pdp::{FetchError, FetchRequest, Fetched, Fetcher, KeyCache};
 use countersign::request::{CredentialHeaders, HeaderValue, Headers, SealedNames};
+use countersign::secret::Fingerprint;
 use countersign::trust::TrustStore;
 use futures_util::future::BoxFuture;
 use serde_json::{Map, Value, json};
@@ -30,12 +31,26 @@ const NOW: i64 = 1_800_000_000;
 const TIMES: [&str; 4] = ["iat", "nbf", "exp", "auth_time"];
 
 /// A provider's servers: bodies by address.
-#[derive(Debug)]
-struct Servers(BTreeMap<String, String>);
+#[derive(Debug, Default)]
+struct Servers(Mutex<BTreeMap<String, String>>);
+
+/// Remembers every token.
+#[derive(Debug, Default)]
+struct Memory(Mutex<BTreeMap<Fingerprint, Arc<SignedToken>>>);
+
+impl TokenCache for Memory {
+    fn lookup(&self, token: &Fingerprint) -> Option<Arc<SignedToken>> {
+        self.0.lock().unwrap().get(token).cloned()
+    }
+
+    fn keep(&self, token: &Arc<SignedToken>) {
+        self.0.lock().unwrap().insert(*token.fingerprint(), Arc::clone(token));
+    }
+}
 
 impl Fetcher for Servers {
     fn fetch<'a>(&'a self, ask: FetchRequest<'a>) -> BoxFuture<'a, Result<Fetched, FetchError>> {
-        let body = self.0.get(&ask.url.uri().to_string()).cloned();
+        let body = self.0.lock().unwrap().get(&ask.url.uri().to_string()).cloned();
         Box::pin(async move {
             let body = body.ok_or(FetchError::Timeout)?;
             Ok(Fetched { body: Some(body.into()), ..Fetched::default() })
@@ -80,10 +95,22 @@ struct Provider {
     trust: TrustStore,
     cache: KeyCache,
     clock: FixedClock,
+    memory: Memory,
 }
 
 impl Provider {
     async fn new(document: &str, case: &Value, keys: &Keys) -> Self {
+        let mut bodies = BTreeMap::new();
+        for (url, metadata) in case["metadata"].as_object().unwrap() {
+            bodies.insert(url.clone(), metadata.to_string());
+        }
+        for (url, set) in case["keys"].as_object().unwrap() {
+            bodies.insert(url.clone(), keys.set(set));
+        }
+        Self::at(document, Arc::new(Servers(Mutex::new(bodies)))).await
+    }
+
+    async fn at(document: &str, servers: Arc<Servers>) -> Self {
         let mut files = Attachments::default();
         let authority = rcgen::generate_simple_self_signed(["kubernetes".to_owned()]).unwrap();
         files.insert("ca.crt".into(), Ok(authority.cert.pem().into_bytes()));
@@ -92,18 +119,11 @@ impl Provider {
         let documents = document::parse(&SourceFile::new("page.yaml", document), &mut problems);
         let trust = TrustStore::compile(&documents, &files, &mut problems);
         assert!(!any_error(&problems), "{document}\n{problems:?}");
-        let mut bodies = BTreeMap::new();
-        for (url, metadata) in case["metadata"].as_object().unwrap() {
-            bodies.insert(url.clone(), metadata.to_string());
-        }
-        for (url, set) in case["keys"].as_object().unwrap() {
-            bodies.insert(url.clone(), keys.set(set));
-        }
         let clock = FixedClock::at(UnixTime::from_secs(NOW));
-        let cache = KeyCache::new(Arc::new(clock.clone()), Arc::new(Servers(bodies)));
+        let cache = KeyCache::new(Arc::new(clock.clone()), servers);
         cache.follow(&trust, None);
         cache.settled().await;
-        Self { trust, cache, clock }
+        Self { trust, cache, clock, memory: Memory::default() }
     }
 
     /// The token as it is verified, or the reason why it is not.
@@ -116,8 +136,8 @@ impl Provider {
         let evidence = evidence::collect(&credentials, None, &PeerSources::default(), &places);
         let tokens = evidence.tokens.as_ref().unwrap();
         let patience = Duration::from_secs(10);
-        let material = self.cache.gather(tokens, &self.trust, &NoCache, patience).await;
-        let memory = Caches { certificates: &NoCache, tokens: &NoCache };
+        let material = self.cache.gather(tokens, &self.trust, &self.memory, patience).await;
+        let memory = Caches { certificates: &NoCache, tokens: &self.memory };
         let subject =
             authn::authenticate(&evidence, &self.trust, &material, memory, self.clock.now());
         match subject.tokens().rejection() {
@@ -220,6 +240,83 @@ async fn each_recipe_accepts_its_providers_tokens_and_no_others() {
     assert_eq!(tested, documents.keys().cloned().collect());
 }
 
+/// Two sources of one issuer, and a token by the key `first`, which it calls `k`.
+async fn two_sources(more: &str, east: &Value, west: Option<&Value>) -> (Provider, Arc<Servers>) {
+    let keys = "keys: { url: 'https://east.example/keys' }, moreKeys: [{ url: 'https://west.example/keys' }]";
+    let document = format!(
+        "apiVersion: countersign.dev/v1alpha1\nkind: TokenIssuer\nmetadata: {{ name: corp }}\nspec: {{ issuer: 'https://a.example', audiences: [orders], algorithms: [RS256], {keys}{more} }}\n"
+    );
+    let servers = Arc::new(Servers::default());
+    publish(&servers, east, west);
+    (Provider::at(&document, Arc::clone(&servers)).await, servers)
+}
+
+/// One pair of keys for all tests of two sources, since RSA keys take long to make.
+fn pairs() -> &'static Keys {
+    static KEYS: std::sync::OnceLock<Keys> = std::sync::OnceLock::new();
+    KEYS.get_or_init(Keys::new)
+}
+
+fn publish(servers: &Servers, east: &Value, west: Option<&Value>) {
+    let mut bodies = servers.0.lock().unwrap();
+    let both = [("https://east.example/keys", Some(east)), ("https://west.example/keys", west)];
+    let sets = both.into_iter().filter_map(|(url, set)| Some((url.into(), pairs().set(set?))));
+    *bodies = sets.collect();
+}
+
+fn by_first(kid: &str) -> String {
+    let claims = json!({ "iss": "https://a.example", "sub": "alice", "aud": "orders", "client_id": "web", "iat": NOW - 60, "exp": NOW + 3600 });
+    pairs().token("first", &json!({ "alg": "RS256", "kid": kid }), &claims)
+}
+
+fn key(pair: &str, kid: &str) -> Value {
+    json!({ "kty": "RSA", "kid": kid, "n": pair, "e": "AQAB" })
+}
+
+/// P494: a remembered token whose key has moved to another source of its issuer is verified with it.
+#[tokio::test]
+async fn a_key_that_moves_between_sources_stays_good() {
+    let (first, second) = (json!([key("first", "k")]), json!([key("second", "x")]));
+    let (provider, servers) = two_sources("", &first, Some(&second)).await;
+    let token = by_first("k");
+    assert!(provider.judge("corp", &token).await.is_ok());
+    publish(&servers, &second, Some(&first));
+    provider.clock.advance(Duration::from_secs(301));
+    provider.cache.recheck();
+    while provider.cache.status().iter().any(|own| own.next_fetch <= provider.clock.now()) {
+        tokio::task::yield_now().await;
+    }
+    for _ in 0..2 {
+        assert_eq!(provider.judge("corp", &token).await.map(drop), Ok(()));
+    }
+}
+
+/// P493, P495: a key that is denied is denied under the name that another source has for it, also where that one is asked after the
+/// token was remembered; a token that names it is refused while a source is away.
+#[tokio::test]
+async fn a_key_is_denied_by_the_name_of_another_source() {
+    let (first, second) = (json!([key("first", "k")]), json!([key("second", "x")]));
+    let alias = json!([key("first", "stolen")]);
+    let deny = ", denyKids: [stolen]";
+    let refused = || Err(String::from("key_unknown"));
+    let (provider, servers) = two_sources(deny, &first, Some(&second)).await;
+    assert!(provider.judge("corp", &by_first("k")).await.is_ok());
+    publish(&servers, &first, Some(&alias));
+    provider.clock.advance(Duration::from_secs(301));
+    provider.cache.recheck();
+    while provider.cache.status().iter().any(|own| own.next_fetch <= provider.clock.now()) {
+        tokio::task::yield_now().await;
+    }
+    for kid in ["k", "stolen"] {
+        assert_eq!(provider.judge("corp", &by_first(kid)).await.map(drop), refused(), "{kid}");
+    }
+    let (provider, _) = two_sources(deny, &first, None).await;
+    assert!(provider.judge("corp", &by_first("k")).await.is_ok());
+    assert_eq!(provider.judge("corp", &by_first("stolen")).await.map(drop), refused());
+    let unknown = provider.judge("corp", &by_first("z")).await.map(drop);
+    assert_eq!(unknown, Err(String::from("keys_stale")));
+}
+
 /// The table of the page is that of the program.
 #[test]
 fn the_table_of_profiles_is_what_profiles_set() {
@@ -238,7 +335,8 @@ fn the_table_of_profiles_is_what_profiles_set() {
         if !defaults.required_claims.is_empty() {
             assert_eq!(cells[5], list(defaults.required_claims), "{word}");
         }
+        assert_eq!(cells[6], list(defaults.client_claim.as_slice()), "{word}");
         let hours = defaults.max_lifetime.map_or(24, |most| most.as_secs() / 3600);
-        assert_eq!(cells[6], format!("`{hours}h`"), "{word}");
+        assert_eq!(cells[7], format!("`{hours}h`"), "{word}");
     }
 }

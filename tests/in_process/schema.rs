@@ -172,7 +172,13 @@ fn the_schema_knows_every_key_and_word_that_the_loader_knows() {
         let told = fs::read_to_string(path.with_extension("stderr")).unwrap();
         if codes.iter().any(|code| told.contains(&format!("error[{code}]"))) {
             let documents = data(&fs::read_to_string(&path).unwrap());
-            assert!(!documents.iter().all(|d| validator.is_valid(d)), "{}", path.display());
+            // Settings among documents have no kind, by which an editor chooses the schema.
+            let is_settings = documents.is_empty();
+            assert!(
+                is_settings || !documents.iter().all(|d| validator.is_valid(d)),
+                "{}",
+                path.display()
+            );
             seen += 1;
         }
     }

@@ -14,7 +14,8 @@ use countersign::evidence::PeerSources;
 use countersign::evidence_level::EvidenceLevel;
 use countersign::limits::THROTTLED_VERIFICATIONS;
 use countersign::pdp::{
-    HttpsFetcher, KeyCache, Load, MemoryOptions, Pdp, PdpOptions, ThrottleMode, ThrottleOptions,
+    HttpsFetcher, KeyCache, Load, Pdp, PdpOptions, ThrottleMode, ThrottleOptions,
+    VerificationCacheOptions,
 };
 use countersign::policy::{Answer, Decision, Denial};
 use countersign::reason::{ClientAnswer, Reason};
@@ -111,7 +112,8 @@ impl House {
             ..PeerSources::default()
         };
         let deadline = Duration::from_secs(10);
-        let own = PdpOptions { peer_sources, deadline, memory: MemoryOptions::default() };
+        let own =
+            PdpOptions { peer_sources, deadline, memory: VerificationCacheOptions::default() };
         let pdp = Pdp::new(snapshot, Arc::new(keys), Arc::new(clock.clone()), own);
         Self { pki, issuer, stranger, clock, pdp: pdp.throttling(options) }
     }

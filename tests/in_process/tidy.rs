@@ -1,7 +1,7 @@
 //! The house rules that a compiler does not know: ranks, places for dangerous words, file sizes, and tables that must
 //! agree with the code.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
@@ -22,7 +22,7 @@ const RANKS: [&[&str]; 12] = [
     &["json", "limits", "words"],
     &["clock", "evidence_level", "reason", "replace_file", "secret", "sync"],
     &["document", "identity_map", "request", "slots", "spiffe"],
-    &["evidence", "signer", "store", "trust"],
+    &["evidence", "mesh", "signer", "store", "trust"],
     &["authn"],
     &["policy"],
     &["pdp"],
@@ -186,6 +186,77 @@ fn no_file_imports_itself_through_others() {
             wrong.push(format!("  {} uses {}", relative(file), uses.join(", ")));
         }
     }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// `docs/adding-a-rule-key.md`: a plain key is named where it is required, listed and read, and nowhere else.
+#[test]
+fn a_plain_rule_key_is_named_in_three_files() {
+    for (key, family, reads) in [
+        ("ServerNames", "requirement/server_name.rs", "compile/rule.rs"),
+        ("ContextExtension", "requirement/values.rs", "compile/request.rs"),
+        ("PeerUris", "requirement/peer.rs", "compile/identity.rs"),
+        ("PeerEmails", "requirement/peer.rs", "compile/identity.rs"),
+        ("PeerSubjects", "requirement/peer.rs", "compile/identity.rs"),
+        ("TokenSubjects", "requirement/token.rs", "compile/identity.rs"),
+        ("TokenAnyScope", "requirement/token.rs", "compile/identity.rs"),
+    ] {
+        let family = root().join("src/policy").join(family);
+        let names_it = |uses: &BTreeMap<PathBuf, BTreeSet<String>>| {
+            uses.get(&family).is_some_and(|names| names.contains(key))
+        };
+        let files = EDGES.iter().filter(|(_, uses)| names_it(uses));
+        let files: BTreeSet<String> = files.map(|(file, _)| relative(file)).collect();
+        let expected = [format!("src/policy/{reads}"), "src/policy/requirement/list.rs".into()];
+        assert_eq!(files, BTreeSet::from(expected), "{key}");
+    }
+}
+
+/// The steps of a check in `src/pdp`, in order, and the rooms whose functions each one calls. Methods of what a room returned
+/// are data: a later step may read them.
+const WALK: [(&str, &[&str]); 6] = [
+    ("gather", &["evidence", "authn"]),
+    ("authenticate", &["authn"]),
+    ("pinned", &[]),
+    ("single_use", &[]),
+    ("failed", &[]),
+    ("fulfil", &[]),
+];
+
+/// `ARCHITECTURE.md` ("The walk of a check"): evidence, authentication, evaluation, fulfilment, and never back.
+#[test]
+fn a_check_never_returns_to_a_room_that_it_has_left() {
+    let (mut right, mut wrong) = (BTreeSet::new(), Vec::new());
+    for (step, may_call) in WALK {
+        let file = root().join(format!("src/pdp/{step}.rs"));
+        for (used, names) in &EDGES[&file] {
+            let to = room(used);
+            if !["evidence", "authn", "policy"].contains(&&*to) {
+                continue;
+            }
+            let text = fs::read_to_string(used).unwrap();
+            let is_function = |name: &&String| {
+                ["(", "<"].iter().any(|end| text.contains(&format!("\npub fn {name}{end}")))
+            };
+            for name in names.iter().filter(is_function) {
+                let call = format!("{step} calls {to}::{name}");
+                if may_call.contains(&&*to) {
+                    right.insert(call);
+                } else {
+                    wrong.push(call);
+                }
+            }
+        }
+    }
+    for call in ["gather calls evidence::collect", "authenticate calls authn::authenticate_traced"]
+    {
+        assert!(right.contains(call), "{call}: {right:?}");
+    }
+    let pdp = sources().into_iter().filter(|own| own.room == "pdp" && !is_test(&own.path));
+    let evaluating: Vec<_> = pdp
+        .flat_map(|own| vec![relative(&own.path); own.text.matches(".evaluate_traced(").count()])
+        .collect();
+    assert_eq!(evaluating, ["src/pdp/pinned.rs"], "rules are evaluated in one place");
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::admin::{ComponentHealth, HealthState};
-use crate::app::component::{Component, ago, seconds};
+use crate::app::component::{Component, ago, shown_at};
 use crate::clock::UnixTime;
 use crate::pdp::{KeyCache, KeyStatus};
 use crate::telemetry::{Measurement, instruments};
@@ -34,6 +34,9 @@ fn keys(status: &KeyStatus, now: UnixTime) -> ComponentHealth {
         0 => String::new(),
         failures => format!("; {failures} fetches have failed since"),
     };
+    let error = status.error.as_ref().filter(|_| status.failures > 0);
+    let failures =
+        failures + &error.map(|why| format!(", the last one: {why}")).unwrap_or_default();
     let (condition, detail) = match (&status.keys, status.fetched_at) {
         (Some(_), Some(at)) if status.failures == 0 => {
             (HealthState::Good, format!("fresh, fetched {}", ago(at, now)))
@@ -59,7 +62,7 @@ fn shown(status: &KeyStatus) -> Value {
         json!({
             "kid": key.id(),
             "thumbprint": key.thumbprint(),
-            "first_seen": seconds(status.first_seen.get(key.thumbprint()).copied()),
+            "first_seen": shown_at(status.first_seen.get(key.thumbprint()).copied()),
         })
     });
     json!({
@@ -67,8 +70,8 @@ fn shown(status: &KeyStatus) -> Value {
         "keys": keys.collect::<Vec<_>>(),
         "origin": status.origin,
         "usable": status.keys.is_some(),
-        "fetched_at": seconds(status.fetched_at),
-        "next_fetch": status.next_fetch.as_secs(),
+        "fetched_at": shown_at(status.fetched_at),
+        "next_fetch": status.next_fetch.to_rfc3339(),
         "failures": status.failures,
         "error": status.error,
     })
@@ -84,6 +87,7 @@ mod tests {
 
     const NOW: UnixTime = UnixTime::from_secs(1_800_000_000);
 
+    /// P509: and why the last fetch failed.
     #[test]
     fn keys_are_fresh_last_good_or_missing() {
         let before = |secs| Some(NOW.minus(Duration::from_secs(secs)));
@@ -98,14 +102,14 @@ mod tests {
                 true,
                 before(7200),
                 3,
-                "[~] keys of `corp` from https://a.test: last good, fetched 2h ago; 3 fetches have failed since",
+                "[~] keys of `corp` from https://a.test: last good, fetched 2h ago; 3 fetches have failed since, the last one: took too long",
             ),
             (true, None, 0, "[~] keys of `corp` from https://a.test: last good, kept from before"),
             (
                 false,
                 before(86_400),
                 9,
-                "[-] keys of `corp` from https://a.test: too old to be used, fetched 1d ago; 9 fetches have failed since",
+                "[-] keys of `corp` from https://a.test: too old to be used, fetched 1d ago; 9 fetches have failed since, the last one: took too long",
             ),
             (false, None, 0, "[-] keys of `corp` from https://a.test: never fetched"),
         ] {
@@ -119,7 +123,7 @@ mod tests {
                 next_fetch: NOW,
                 failures,
                 issuer: "corp".into(),
-                error: None,
+                error: (failures > 0).then(|| "took too long".into()),
             };
             assert_eq!(keys(&status, NOW).to_string(), expected);
         }

@@ -37,7 +37,7 @@ impl Component for ListenerPart {
             "address": address.as_ref().map(ToString::to_string),
             "tls": tls.as_ref().map(|tls| {
                 let status = tls.status();
-                json!({ "not_after": status.validity.not_after.as_secs(), "problem": status.problem })
+                json!({ "not_after": status.validity.not_after.to_rfc3339(), "problem": status.problem })
             }),
             "draining": status.draining.load(Ordering::Relaxed),
             "connections": count(&status.connections),

@@ -1,5 +1,6 @@
 //! The parts of a running server, one file each, and the pages that they make together.
 
+mod anomalies;
 mod audit;
 mod callers;
 mod documents;
@@ -8,7 +9,6 @@ mod listener;
 mod process;
 mod remote_files;
 mod revocations;
-mod signals;
 mod state_folder;
 mod store;
 mod throttle;
@@ -18,13 +18,13 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
+pub(super) use self::anomalies::AnomalyComponent;
 pub(super) use self::audit::Audit;
 pub(super) use self::callers::CallerClocks;
 pub(super) use self::documents::DocumentsComponent;
 pub(super) use self::listener::{ListenerCertificate, ListenerPart};
 pub(super) use self::process::ProcessComponent;
 pub(super) use self::revocations::RevocationsComponent;
-pub(super) use self::signals::AnomalyComponent;
 pub(super) use self::state_folder::StateFolderComponent;
 pub(super) use self::store::SharedStore;
 pub(super) use self::throttle::ThrottleComponent;

@@ -26,7 +26,7 @@ impl Component for ProcessComponent {
     fn status(&self, now: UnixTime) -> Value {
         json!({
             "version": env!("CARGO_PKG_VERSION"),
-            "started_at": self.started.as_secs(),
+            "started_at": self.started.to_rfc3339(),
             "uptime_seconds": now.since(self.started).as_secs(),
             "log_level": self.log_level.get(),
             "panics": panics::so_far().count,
@@ -38,7 +38,9 @@ impl Component for ProcessComponent {
             self.signer.iter().map(|own| instruments::ASSERTIONS_SIGNED.shows(own.signed()));
         let failed = instruments::EXPORTS_FAILED.shows_each(self.exports.failed());
         let panics = instruments::PANICS.shows(panics::so_far().count);
-        signed.chain([panics, failed]).collect()
+        let build = (env!("CARGO_PKG_VERSION").to_owned(), 1_i64);
+        let build = instruments::BUILD_INFO.shows_each([build]);
+        signed.chain([build, panics, failed]).collect()
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use crate::admin::{ComponentHealth, HealthState};
-use crate::app::component::{Component, ago, seconds};
+use crate::app::component::{Component, ago, shown_at};
 use crate::clock::UnixTime;
 use crate::pdp::{RemoteFiles, RemoteStatus};
 use crate::telemetry::{Measurement, instruments};
@@ -21,8 +21,8 @@ impl Component for Arc<RemoteFiles> {
                 "trust_domain": status.trust_domain,
                 "file": status.file,
                 "origin": status.origin,
-                "fetched_at": seconds(status.fetched_at),
-                "next_fetch": status.next_fetch.as_secs(),
+                "fetched_at": shown_at(status.fetched_at),
+                "next_fetch": status.next_fetch.to_rfc3339(),
                 "failures": status.failures,
                 "error": status.error,
                 "unusable": status.unusable,

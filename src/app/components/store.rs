@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::revocations::before_sync;
 use crate::admin::{ComponentHealth, HealthState};
-use crate::app::component::{Component, ago, seconds};
+use crate::app::component::{Component, ago, shown_at};
 use crate::clock::UnixTime;
 use crate::pdp::Pdp;
 use crate::store::{Store, StoreHealth};
@@ -55,7 +55,7 @@ impl Component for SharedStore {
         json!({ "store": {
             "kind": health.kind,
             "up": health.up,
-            "since": seconds(health.since),
+            "since": shown_at(health.since),
             "losses": health.losses,
             "why": health.why,
             "forgetful": health.forgetful,

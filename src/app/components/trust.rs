@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use crate::admin::{ComponentHealth, HealthState};
-use crate::app::component::{Component, ago, seconds, until};
+use crate::app::component::{Component, ago, shown_at, until};
 use crate::clock::UnixTime;
 use crate::pdp::{KeptLists, KeptListsStatus, KeyCache, KeyStatus, Pdp};
 use crate::telemetry::{Measurement, instruments};
@@ -152,11 +152,11 @@ fn domain(domain: &TrustDomain) -> Value {
     json!({
         "name": &domain.name,
         "spiffe": domain.spiffe.as_ref().map(ToString::to_string),
-        "authorities_not_after": authorities.map(UnixTime::as_secs).collect::<Vec<_>>(),
+        "authorities_not_after": authorities.map(UnixTime::to_rfc3339).collect::<Vec<_>>(),
         "revocation_lists": lists.map(|list| json!({
             "number": list.number(),
-            "this_update": list.validity.not_before.as_secs(),
-            "next_update": list.validity.not_after.as_secs(),
+            "this_update": list.validity.not_before.to_rfc3339(),
+            "next_update": list.validity.not_after.to_rfc3339(),
             "revoked": list.len(),
         })).collect::<Vec<_>>(),
         "revocation_list_problems": &domain.list_problems,
@@ -174,7 +174,7 @@ fn issuer(issuer: &Issuer, fetched: Option<&KeyStatus>) -> Value {
             KeySource::Remote(_) => json!({
                 "source": "remote",
                 "usable": fetched.is_some_and(|own| own.keys.is_some()),
-                "fetched_at": seconds(fetched.and_then(|own| own.fetched_at)),
+                "fetched_at": shown_at(fetched.and_then(|own| own.fetched_at)),
             }),
             KeySource::Introspected(_) => json!({ "source": "introspection" }),
         },

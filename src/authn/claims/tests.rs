@@ -36,7 +36,7 @@ fn check(trust: &TrustStore, changes: &Value, now: i64) -> Result<(), Reason> {
             claims.insert(name.clone(), value.clone());
         }
     }
-    RegisteredClaims::read(&claims)
+    RegisteredClaims::read(&claims, trust.issuers()[0].client_claim.as_deref())
         .and_then(|read| {
             read.check(&claims, &trust.issuers()[0], UnixTime::from_secs(now), &mut |_| {})
         })
@@ -144,11 +144,12 @@ fn an_audience_is_one_of_ours_exactly() {
 /// P415: a token without an audience is tied to its client, where the document says so, and one with another audience is not.
 #[test]
 fn a_token_without_an_audience_needs_a_client_that_is_named() {
-    let trust = issuer("  withoutAudience: { clients: [web, cli] }");
+    let trust = issuer("  clientClaim: cid\n  withoutAudience: { clients: [web, cli] }");
     for (changes, expected) in [
         (json!({ "aud": "absent", "client_id": "web" }), Ok(())),
         (json!({ "aud": [], "azp": "cli" }), Ok(())),
         (json!({ "aud": null, "cid": "cli" }), Ok(())),
+        (json!({ "aud": null, "appid": "cli" }), Err(Reason::Audience)),
         (json!({ "aud": "orders", "client_id": "other" }), Ok(())),
         (json!({ "aud": "account", "client_id": "web" }), Err(Reason::Audience)),
         (json!({ "aud": "absent", "client_id": "web2" }), Err(Reason::Audience)),
@@ -161,6 +162,22 @@ fn a_token_without_an_audience_needs_a_client_that_is_named() {
     }
 }
 
+/// With `withoutAudience` alone there is no audience to name.
+#[test]
+fn a_token_with_an_audience_where_none_counts_is_told_so() {
+    let trust = issuer("");
+    let mut own = trust.issuers()[0].clone();
+    own.audiences.clear();
+    let claims = json!({ "aud": "orders", "iat": NOW, "exp": NOW + 600 });
+    let claims = claims.as_object().unwrap();
+    let read = RegisteredClaims::read(claims, None).unwrap();
+    let refused = read.check(claims, &own, UnixTime::from_secs(NOW), &mut |_| {}).unwrap_err();
+    assert!(
+        refused.detail().ends_with("its issuer has no `audiences`: only tokens without one count"),
+        "{refused:?}"
+    );
+}
+
 /// Messages name what the token says, what was expected, and the setting.
 #[test]
 fn a_refusal_says_what_the_token_says() {
@@ -170,7 +187,7 @@ fn a_refusal_says_what_the_token_says() {
         let mut claims = claims.as_object().unwrap().clone();
         claims.extend(changes.as_object().unwrap().clone());
         let now = UnixTime::from_secs(now);
-        let read = RegisteredClaims::read(&claims).unwrap();
+        let read = RegisteredClaims::read(&claims, None).unwrap();
         let refused = read.check(&claims, &trust.issuers()[0], now, &mut |_| {}).unwrap_err();
         refused.detail().to_owned()
     };
@@ -196,7 +213,7 @@ fn a_refusal_says_what_the_token_says() {
 #[test]
 fn scopes_are_whole_words() {
     let scopes = |claims: Value| {
-        RegisteredClaims::read(claims.as_object().unwrap())
+        RegisteredClaims::read(claims.as_object().unwrap(), None)
             .map(|read| read.scopes)
             .map_err(|rejection| rejection.reason())
     };
@@ -237,22 +254,23 @@ fn registered_claims_of_the_wrong_type_are_refused() {
     }
 }
 
-/// Each issuer has its own name for the client.
+/// P499: each issuer has its own name for the client, which is a claim like any other elsewhere.
 #[test]
 fn the_client_has_several_names() {
-    let client = |claims: Value| {
-        RegisteredClaims::read(claims.as_object().unwrap()).unwrap().client.map(String::from)
-    };
-    for (claims, expected) in [
-        (json!({ "client_id": "a", "azp": "b", "cid": "c" }), Some("a")),
-        (json!({ "client_id": null, "azp": "b", "appid": "c" }), Some("b")),
-        (json!({ "cid": "c", "appid": "d" }), Some("c")),
-        (json!({ "appid": "d" }), Some("d")),
-        (json!({ "cid": 7, "appid": ["d"] }), None),
-        (json!({}), None),
+    for (own, claims, expected) in [
+        (Some("cid"), json!({ "client_id": "a", "azp": "b", "cid": "c" }), Some("a")),
+        (Some("appid"), json!({ "client_id": null, "azp": "b", "appid": "c" }), Some("b")),
+        (Some("cid"), json!({ "cid": "c", "appid": "d" }), Some("c")),
+        (Some("appid"), json!({ "cid": "c", "appid": "d" }), Some("d")),
+        (Some("cid"), json!({ "appid": "d" }), None),
+        (Some("cid"), json!({ "cid": 7 }), None),
+        (Some("appid"), json!({ "appid": ["d"] }), None),
+        (None, json!({ "azp": "b", "cid": "c" }), Some("b")),
+        (None, json!({ "cid": "c", "appid": "d" }), None),
+        (None, json!({}), None),
     ] {
-        let shown = claims.to_string();
-        assert_eq!(client(claims).as_deref(), expected, "{shown}");
+        let read = RegisteredClaims::read(claims.as_object().unwrap(), own).unwrap();
+        assert_eq!(read.client.as_deref(), expected, "{own:?} {claims}");
     }
 }
 
@@ -275,7 +293,7 @@ fn a_refusal_does_not_echo_claims() {
         json!({ "aud": { "canary": 1 } }),
         json!({ "exp": "canary" }),
     ] {
-        let refused = RegisteredClaims::read(claims.as_object().unwrap()).unwrap_err();
+        let refused = RegisteredClaims::read(claims.as_object().unwrap(), None).unwrap_err();
         assert!(!refused.detail().contains("canary"), "{refused}");
     }
 }
@@ -311,7 +329,7 @@ proptest! {
         let claims: Map<_, _> = names.map(str::to_owned).into_iter().zip(values).collect();
         let _ = claim_at(&claims, &pointer);
         let now = UnixTime::from_secs(NOW);
-        if let Ok(read) = RegisteredClaims::read(&claims)
+        if let Ok(read) = RegisteredClaims::read(&claims, None)
             && let Ok(until) = read.check(&claims, &trust.issuers()[0], now, &mut |_| {})
         {
             prop_assert!(read.audiences.iter().any(|audience| audience == "orders"));

@@ -1,25 +1,10 @@
-//! Nonces for proofs (RFC 9449 section 9) that no replica has to remember: a time, sealed with a secret that they share.
+//! The nonces of proofs (RFC 9449 section 9), judged by the rules of the token's issuer.
 
-use aws_lc_rs::hmac;
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Map, Value};
-use subtle::ConstantTimeEq as _;
 
 use crate::clock::UnixTime;
 use crate::reason::{Reason, Rejection};
 use crate::trust::DpopRules;
-
-/// How many bytes of the seal are kept: 128 bits.
-const SEAL_BYTES: usize = 16;
-
-/// A nonce for now; none where none is needed.
-pub(super) fn make(rules: &DpopRules, now: UnixTime) -> Option<String> {
-    let secret = rules.nonce.as_ref()?.secrets.first()?;
-    let time = now.as_secs().to_be_bytes();
-    let seal = seal(secret.expose(), time);
-    Some(URL_SAFE_NO_PAD.encode([&time[..], &seal].concat()))
-}
 
 /// Checks that the proof with these `claims` holds a current nonce, where one is needed: the moment when that ends, by which the
 /// proof is judged instead of by the client's clock (RFC 9449 section 11.1). A nonce where none is needed says nothing.
@@ -33,17 +18,9 @@ pub(super) fn check(
     let Some(nonce) = claims.get("nonce").and_then(Value::as_str) else {
         return refuse("proof has no nonce");
     };
-    let bytes = URL_SAFE_NO_PAD.decode(nonce).unwrap_or_default();
-    let Some((time, sealed)) = bytes.split_first_chunk::<8>() else {
+    let Some((made, _)) = needed.open(nonce) else {
         return refuse("proof has a nonce that we did not make");
     };
-    // Every secret is tried, also those on their way out, so that all replicas need not change at the same moment.
-    let ours =
-        needed.secrets.iter().any(|secret| bool::from(seal(secret.expose(), *time).ct_eq(sealed)));
-    if !ours {
-        return refuse("proof has a nonce that we did not make");
-    }
-    let made = UnixTime::from_secs(i64::from_be_bytes(*time));
     // Another replica's clock may be ahead of ours by a little.
     if now >= made.plus(needed.lifetime) || made > now.plus(needed.lifetime) {
         return refuse("proof has a nonce that is not current any more");
@@ -59,19 +36,9 @@ pub(super) fn renew(
     now: UnixTime,
 ) -> Option<String> {
     let needed = rules.nonce.as_ref()?;
-    let bytes = URL_SAFE_NO_PAD.decode(claims.get("nonce")?.as_str()?).ok()?;
-    let (time, sealed) = bytes.split_first_chunk::<8>()?;
-    let made = UnixTime::from_secs(i64::from_be_bytes(*time));
-    let newest = needed.secrets.first()?;
-    let lasts = bool::from(seal(newest.expose(), *time).ct_eq(sealed));
+    let (made, lasts) = needed.open(claims.get("nonce")?.as_str()?)?;
     let young = now < made.plus(needed.lifetime.checked_div(2).unwrap_or_default());
-    if lasts && young { None } else { make(rules, now) }
-}
-
-fn seal(secret: &[u8], time: [u8; 8]) -> Vec<u8> {
-    let key = hmac::Key::new(hmac::HMAC_SHA256, secret);
-    let tag = hmac::sign(&key, &[&b"countersign DPoP nonce\0"[..], &time].concat());
-    tag.as_ref().get(..SEAL_BYTES).unwrap_or_default().to_vec()
+    if lasts && young { None } else { rules.new_nonce(now) }
 }
 
 #[cfg(test)]
@@ -95,7 +62,7 @@ mod tests {
         };
         let ours = rules(&[7; 32]);
         let at = |secs: i64| UnixTime::from_secs(1_800_000_000 + secs);
-        let nonce = make(&ours, at(0)).unwrap();
+        let nonce = ours.new_nonce(at(0)).unwrap();
         let claims = json!({ "nonce": nonce, "iat": 5 }).as_object().unwrap().clone();
         let judged =
             |rules: &DpopRules, now| check(&claims, rules, now).map_err(|why| why.reason());

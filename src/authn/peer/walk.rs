@@ -188,8 +188,9 @@ impl<F: FnMut(Hop<'_>)> Walk<'_, '_, F> {
             return Ok(WalkStep::Ends(None));
         };
         let found = self.nearest(xfcc, element, farther);
-        let (spoken, beginning) = found.map_err(|why| self.refused_at(xfcc.elements.len(), why))?;
-        self.stepped(spoken, beginning, farther.len())
+        let (asserted, beginning) =
+            found.map_err(|why| self.refused_at(xfcc.elements.len(), why))?;
+        self.stepped(asserted, beginning, farther.len())
     }
 
     fn nearest(
@@ -203,9 +204,9 @@ impl<F: FnMut(Hop<'_>)> Walk<'_, '_, F> {
             return Err(without_tls_peer());
         }
         let beginning = Own::of(self.evidence).check_last(xfcc, element, farther)?;
-        let spoken = self.verifier.element(element)?;
+        let asserted = self.verifier.element(element)?;
         match principal {
-            Some(principal) if spoken.is_called(principal) => {}
+            Some(principal) if asserted.is_called(principal) => {}
             // P30, P92: a caller behind a proxy that forwards without appending wrote it, or one whose names spell an element.
             // Of a forwarder that passed it on, a principal is no proof: a DNS name can spell the forwarder's ID.
             Some(_) => return Err(Reason::XfccUntrustedHop.because(
@@ -213,13 +214,13 @@ impl<F: FnMut(Hop<'_>)> Walk<'_, '_, F> {
             )),
             None => check_uri_ends(element)?,
         }
-        let forwarder = is_forwarder(&spoken.facts, self.verifier.trust);
+        let forwarder = is_forwarder(&asserted.facts, self.verifier.trust);
         if beginning == Beginning::Open && !(forwarder && principal.is_some()) {
             return Err(Reason::XfccUntrustedHop.because(
                 "the proxy writes no `By` (its certificate has no URI name, or its name is not configured), so which of several XFCC elements is its own cannot be determined",
             ));
         }
-        Ok((spoken, beginning))
+        Ok((asserted, beginning))
     }
 
     /// The first element from the right of the first `left` that is no forwarder's; nothing where all of them are.
@@ -228,9 +229,9 @@ impl<F: FnMut(Hop<'_>)> Walk<'_, '_, F> {
         while let Some((element, farther)) =
             xfcc.elements.get(..left).and_then(<[XfccElement]>::split_last)
         {
-            let spoken = self.behind_forwarder(xfcc, element, farther);
-            let spoken = spoken.map_err(|why| self.refused_at(left, why))?;
-            match self.stepped(spoken, Beginning::Certain, farther.len())? {
+            let asserted = self.behind_forwarder(xfcc, element, farther);
+            let asserted = asserted.map_err(|why| self.refused_at(left, why))?;
+            match self.stepped(asserted, Beginning::Certain, farther.len())? {
                 WalkStep::Ends(peer) => return Ok(peer),
                 WalkStep::Goes(fewer) => left = fewer,
             }
@@ -254,24 +255,24 @@ impl<F: FnMut(Hop<'_>)> Walk<'_, '_, F> {
     /// The step for an element that counts, with `farther` more elements before it.
     fn stepped(
         &mut self,
-        spoken: AssertedIdentity,
+        asserted: AssertedIdentity,
         beginning: Beginning,
         farther: usize,
     ) -> Result<WalkStep, Rejection> {
         let place = HopPlace::Element(farther);
         // If another element may be the proxy's own, `Hash` and `Cert` prove nothing. The name is the principal's.
         let level = match beginning {
-            Beginning::Certain => spoken.level,
+            Beginning::Certain => asserted.level,
             Beginning::Open => EvidenceLevel::Asserted,
         };
         self.enough(level, place)?;
-        if is_forwarder(&spoken.facts, self.verifier.trust) {
-            self.tell(place, HopFinding::Forwarder(&spoken.facts, level));
-            self.passed(&spoken.facts);
+        if is_forwarder(&asserted.facts, self.verifier.trust) {
+            self.tell(place, HopFinding::Forwarder(&asserted.facts, level));
+            self.passed(&asserted.facts);
             return Ok(WalkStep::Goes(farther));
         }
-        self.tell(place, HopFinding::Caller(&spoken.facts, level));
-        Ok(WalkStep::Ends(Some(self.identity(spoken.facts, level, PeerSource::Xfcc))))
+        self.tell(place, HopFinding::Caller(&asserted.facts, level));
+        Ok(WalkStep::Ends(Some(self.identity(asserted.facts, level, PeerSource::Xfcc))))
     }
 
     /// The proxy's word alone. A forwarder's is not the caller's.

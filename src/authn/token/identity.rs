@@ -40,22 +40,22 @@ impl TokenIdentity {
         claims: Map<String, Value>,
         binding: Binding,
     ) -> Result<Self, Rejection> {
-        Self::assertion_of_tenant((issuer_name, None), claims, binding)
+        Self::assertion_of_tenant((issuer_name, None, None), claims, binding)
     }
 
-    /// The same of a tenant.
+    /// The same of a tenant, and of an issuer with a `clientClaim`.
     ///
     /// # Errors
     /// Those of [`TokenIdentity::assertion`].
     pub fn assertion_of_tenant(
-        issuer: (&str, Option<&str>),
+        (issuer, tenant, client_claim): (&str, Option<&str>, Option<&str>),
         claims: Map<String, Value>,
         binding: Binding,
     ) -> Result<Self, Rejection> {
-        let registered = RegisteredClaims::read(&claims)?;
+        let registered = RegisteredClaims::read(&claims, client_claim)?;
         Ok(Self {
             expires_at: registered.expires_at.unwrap_or(UnixTime::from_millis(i64::MAX)),
-            content: Arc::new(Content::new(issuer, registered, Arc::new(claims))),
+            content: Arc::new(Content::new((issuer, tenant), registered, Arc::new(claims))),
             binding,
             place: TokenPlace::Authorization,
             copies: Vec::new(),
@@ -89,7 +89,7 @@ impl TokenIdentity {
         self.content.registered.subject.as_deref()
     }
 
-    /// The client it was issued to: `client_id` (RFC 9068), else `azp` (OpenID Connect Core section 2).
+    /// The client it was issued to: `client_id` (RFC 9068), else `azp` (OpenID Connect Core section 2), else the issuer's `clientClaim`.
     pub fn client(&self) -> Option<&str> {
         self.content.registered.client.as_deref()
     }

@@ -9,14 +9,17 @@ use crate::authn::claims::RegisteredClaims;
 use crate::authn::dpop::Possession;
 use crate::authn::once::OneTimeUse;
 use crate::authn::rejected_cookie::RejectedCookie;
-use crate::authn::shown::{near, shown};
+use crate::authn::shown::{near, of_header, shown};
+use crate::authn::signature::KeySets;
 use crate::authn::signed::{Content, SignedToken};
 use crate::authn::token_check::TokenCheck;
 use crate::authn::{binding, identity, introspected, kind, profile, revoked, signature};
 use crate::clock::UnixTime;
+use crate::document::closest;
 use crate::evidence::{Evidence, IgnoredToken, PresentedToken, UnreadableToken};
 use crate::identity_map::claim_at;
-use crate::limits::MAX_PROOF_ID_BYTES;
+
+use crate::limits::{MAX_PROOF_ID_BYTES, MAX_TENANTS_WITH_KEYS};
 use crate::reason::{Reason, Rejection};
 use crate::request::TokenPlace;
 use crate::trust::{Issuer, KeySet, KeySource, Material, Outdated, TrustStore};
@@ -156,43 +159,86 @@ impl<'a> TokenVerifier<'a> {
                 .because(format!("several tokens of the issuer `{}` were sent", &issuer.name)));
         }
         passed(TokenCheck::Issuer);
-        let (identity, keys) = match self.verify_with(token, issuer, known, passed) {
+        let identity = match self.verify_with(token, issuer, known, passed) {
             Err(why) => self.verify_with_others(token, issuer, why, passed)?,
             Ok(verified) => verified,
         };
-        let said = (&*identity.content.claims.0, &identity.content.registered);
+        let Content { claims, registered, key, .. } = &*identity.content;
         let revocations = material.revocations(trust);
-        let key = (identity.key_id(), keys.map(|keys| &**keys));
-        revoked::check_token(said, issuer, key, revocations, now)?;
+        // Its issuer may publish the key under further ids (P433), and in several sources (P493).
+        let sources = material.key_sets(trust, issuer).filter(|(part, _)| part.iss == issuer.iss);
+        let named = sources.filter(|_| key.is_some()).flat_map(|(_, keys)| keys.named());
+        let names = named.filter(|(_, own)| Some(*own) == key.as_deref()).map(|(name, _)| name);
+        let said = (&*claims.0, registered);
+        revoked::check_token(said, issuer, (identity.key_id(), names), revocations, now)?;
         passed(TokenCheck::Revocation);
         verified.push(identity);
         Ok(())
     }
 
-    /// Verifies `token` as one of `issuer`, and gives the keys that did.
+    /// Verifies `token` as one of `issuer`.
     fn verify_with(
         &self,
         token: &PresentedToken,
-        issuer: &'a Issuer,
+        issuer: &Issuer,
         known: Option<Arc<SignedToken>>,
         passed: &mut impl FnMut(TokenCheck),
-    ) -> Result<(TokenIdentity, Option<&'a Arc<KeySet>>), Rejection> {
-        let Self { by, material, memory, now, .. } = *self;
+    ) -> Result<TokenIdentity, Rejection> {
+        let Self { by, material, now, .. } = *self;
         match &issuer.keys {
-            KeySource::Local(keys) => {
-                let verified = verify(token, (issuer, keys), known, by, memory, now, passed);
-                Ok((verified?, Some(keys)))
-            }
+            KeySource::Local(keys) => self.verify(token, (issuer, keys), known, passed),
             KeySource::Remote(_) => {
                 let keys = material.keys(&issuer.id).ok_or_else(|| stale(issuer, material))?;
-                let verified = verify(token, (issuer, keys), known, by, memory, now, passed);
-                Ok((verified.map_err(|why| unasked(why, issuer, material))?, Some(keys)))
+                let verified = self.verify(token, (issuer, keys), known, passed);
+                verified.map_err(|why| unasked(why, issuer, material))
             }
             KeySource::Introspected(_) => {
-                let verified = ask(token, issuer, material, by, now, passed);
-                Ok((verified.map_err(unreadable_answer)?, None))
+                ask(token, issuer, material, by, now, passed).map_err(unreadable_answer)
             }
         }
+    }
+
+    /// Verifies a JWT. `known` is what is remembered of it.
+    fn verify(
+        &self,
+        token: &PresentedToken,
+        (issuer, keys): (&Issuer, &KeySet),
+        known: Option<Arc<SignedToken>>,
+        passed: &mut impl FnMut(TokenCheck),
+    ) -> Result<TokenIdentity, Rejection> {
+        let Self { by, memory, now, .. } = *self;
+        passed(TokenCheck::Keys);
+        let known = known.filter(|known| known.is_by(keys) && !self.denies(issuer, known));
+        let is_known = known.is_some();
+        let signed = match known {
+            Some(known) => {
+                TokenCheck::SIGNED.into_iter().for_each(&mut *passed);
+                known
+            }
+            None => {
+                let all: Vec<_> = self.key_sets(issuer).collect();
+                Arc::new(verify_signature(token, issuer, keys, &all, passed)?)
+            }
+        };
+        let content = &signed.content;
+        content.registered.check(&content.claims.0, issuer, now, passed)?;
+        if !is_known {
+            memory.keep(&signed);
+        }
+        TokenIdentity::new(token, issuer, content, (by, now), passed)
+    }
+
+    /// The key sets at hand of the document that `issuer` is a part of.
+    fn key_sets(&self, issuer: &'a Issuer) -> impl Iterator<Item = &'a KeySet> {
+        self.material.key_sets(self.trust, issuer).map(|(_, keys)| keys)
+    }
+
+    /// True if the key of a remembered token is denied by now, under a name that another source has for it (P493).
+    fn denies(&self, issuer: &Issuer, known: &SignedToken) -> bool {
+        let is_own = |(name, key): (&str, &str)| {
+            Some(key) == known.content.key.as_deref() && issuer.denies_key(name)
+        };
+        issuer.denies_keys() && self.key_sets(issuer).flat_map(KeySet::named).any(is_own)
     }
 
     /// The same with the other sources of the issuer's keys, where those of the first are why it was refused (P470). The reason that says
@@ -203,7 +249,7 @@ impl<'a> TokenVerifier<'a> {
         issuer: &Issuer,
         mut why: Rejection,
         passed: &mut impl FnMut(TokenCheck),
-    ) -> Result<(TokenIdentity, Option<&'a Arc<KeySet>>), Rejection> {
+    ) -> Result<TokenIdentity, Rejection> {
         if by_keys(&why).is_none() {
             return Err(why);
         }
@@ -221,7 +267,9 @@ impl<'a> TokenVerifier<'a> {
                 Ok(verified) => return Ok(verified),
             }
         }
-        Err(why)
+        let all: Vec<_> = self.key_sets(issuer).collect();
+        let denial = token.jws().ok().and_then(|jws| signature::denial(jws, issuer, &all));
+        Err(denial.filter(|_| by_keys(&why).is_some()).unwrap_or(why))
     }
 }
 
@@ -296,49 +344,44 @@ pub(in crate::authn) fn issuer_of<'a>(
 }
 
 /// The fault in the `iss` of a token that no document names.
-fn unknown(iss: Option<&str>, trust: &TrustStore) -> String {
+pub(super) fn unknown(iss: Option<&str>, trust: &TrustStore) -> String {
     let Some(iss) = iss else {
         return String::from("token has no `iss` that is a text, so it names no issuer");
     };
     let ours: Vec<&str> = trust.issuers().iter().map(|issuer| issuer.iss.as_str()).collect();
-    let near = near(iss, &ours).map(|near| format!("; {near}")).unwrap_or_default();
+    let near = tenant_of(iss, trust).or_else(|| near(iss, &ours));
+    let near = near.map(|near| format!("; {near}")).unwrap_or_default();
     format!("token's issuer {} is not configured{near}", shown(iss))
 }
 
-fn stale(issuer: &Issuer, material: &Material) -> Rejection {
-    let name = &issuer.name;
-    Reason::KeysStale.because(match material.outdated(&issuer.id) {
-        Some(Outdated::Missing) => format!("the keys of the issuer `{name}` were never fetched"),
-        _ => format!("no current keys of the issuer `{name}`: the last ones are too old"),
-    })
+/// The tenant that the `iss` of a token names, where it begins as those of an issuer with tenants, and what comes near (P511).
+fn tenant_of(iss: &str, trust: &TrustStore) -> Option<String> {
+    let begun = || trust.issuers().iter().filter_map(|own| Some((own, own.iss.begun_by(iss)?)));
+    if let Some((_, begun)) = begun().find(|(_, begun)| begun.is_allowed) {
+        return near(iss, &[&begun.meant]);
+    }
+    let (issuer, begun) = begun().next()?;
+    let names: Vec<_> = trust.issuers().iter().filter(|own| own.name == issuer.name).collect();
+    let names = names.iter().flat_map(|own| own.iss.tenants()).take(MAX_TENANTS_WITH_KEYS);
+    let names: Vec<&str> = names.map(String::as_str).collect();
+    let near = closest(begun.tenant, &names).map(|near| format!("; `{near}` comes near"));
+    Some(format!(
+        "the tenant {} is not among the `tenants` of `{}`{}",
+        of_header(begun.tenant),
+        issuer.name,
+        near.unwrap_or_default()
+    ))
 }
 
-/// Verifies a JWT. `known` is what is remembered of it.
-fn verify(
-    token: &PresentedToken,
-    (issuer, keys): (&Issuer, &KeySet),
-    known: Option<Arc<SignedToken>>,
-    by: Presenter<'_>,
-    memory: &dyn TokenCache,
-    now: UnixTime,
-    passed: &mut impl FnMut(TokenCheck),
-) -> Result<TokenIdentity, Rejection> {
-    passed(TokenCheck::Keys);
-    let known = known.filter(|known| known.is_by(keys));
-    let is_known = known.is_some();
-    let signed = match known {
-        Some(known) => {
-            TokenCheck::SIGNED.into_iter().for_each(&mut *passed);
-            known
-        }
-        None => Arc::new(verify_signature(token, issuer, keys, passed)?),
+fn stale(issuer: &Issuer, material: &Material) -> Rejection {
+    // The id says which source of keys it is, where the issuer has several.
+    let id = &issuer.id;
+    let why = material.failure(id).map(|why| format!("; the last fetch failed: {why}"));
+    let what = match material.outdated(id) {
+        Some(Outdated::Missing) => format!("the keys of the issuer `{id}` were never fetched"),
+        _ => format!("no current keys of the issuer `{id}`: the last ones are too old"),
     };
-    let content = &signed.content;
-    content.registered.check(&content.claims.0, issuer, now, passed)?;
-    if !is_known {
-        memory.keep(&signed);
-    }
-    TokenIdentity::new(token, issuer, content, (by, now), passed)
+    Reason::KeysStale.because(what + &why.unwrap_or_default())
 }
 
 /// The part that is done once for a token and a key set.
@@ -346,15 +389,16 @@ fn verify_signature(
     token: &PresentedToken,
     issuer: &Issuer,
     keys: &KeySet,
+    all: &KeySets<'_>,
     passed: &mut impl FnMut(TokenCheck),
 ) -> Result<SignedToken, Rejection> {
     let jws = token.jws().map_err(Clone::clone)?;
-    let key = signature::verify(jws, issuer, keys, passed)?;
-    let registered = RegisteredClaims::read(&jws.claims)?;
+    let key = signature::verify(jws, issuer, keys, all, passed)?;
+    let registered = RegisteredClaims::read(&jws.claims, issuer.client_claim.as_deref())?;
     passed(TokenCheck::Claims);
     kind::check(&jws.claims, jws.header.token_type.as_deref(), issuer)?;
     passed(TokenCheck::Kind);
-    Ok(SignedToken::new(token, issuer, keys, (key.id(), registered, &jws.claims)))
+    Ok(SignedToken::new(token, issuer, keys, (key, registered, &jws.claims)))
 }
 
 /// Verifies an opaque token by the answer of its issuer.

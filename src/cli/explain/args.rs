@@ -22,7 +22,7 @@ pub(in crate::cli) struct Args {
     /// standard input.
     #[arg(value_name = "FILE", conflicts_with_all = ["host", "decision", "case"])]
     pub(super) file: Option<PathBuf>,
-    /// The settings of a server: its documents, its audit log, and which evidence it believes.
+    /// The settings of a server, for its documents, its audit log and its sources of evidence.
     #[arg(long, value_name = "FILE", env = "COUNTERSIGN_CONFIG")]
     pub(super) config: Option<PathBuf>,
     /// A file or folder of documents; may be given more than once.
@@ -41,16 +41,16 @@ pub(in crate::cli) struct Args {
     pub(super) request: RequestArgs,
     #[command(flatten)]
     pub(super) caller: CallerArgs,
-    /// Decide at this moment instead of now: RFC 3339, or seconds since 1970.
+    /// Use this time instead of now: RFC 3339, or seconds since 1970.
     #[arg(long, value_name = "TIME", value_parser = time::parse, allow_hyphen_values = true)]
     pub(super) at: Option<UnixTime>,
     /// The folder where a server keeps the last good keys. Without it, that of `--config`.
     #[arg(long, value_name = "FOLDER")]
     pub(super) kept: Option<PathBuf>,
-    /// Fetch nothing; use what is in the documents and in `--kept`.
+    /// Fetch nothing: use only what is in files.
     #[arg(long)]
     pub(super) offline: bool,
-    /// Show what callers put into headers, queries and claims, and what is injected. It may be about people, or secret.
+    /// Show the values of headers, queries and claims, and those that a rule injects. They may be personal or secret.
     #[arg(long)]
     pub(super) show_values: bool,
     /// Output format.
@@ -98,16 +98,16 @@ pub(super) struct RequestArgs {
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Caller")]
 pub(super) struct CallerArgs {
-    /// The peer, taken at its word: its SPIFFE ID.
+    /// The SPIFFE ID of the peer, assumed without a certificate.
     #[arg(long, value_name = "ID", requires = "host", conflicts_with_all = ["certificate", "xfcc"])]
     pub(super) peer_spiffe: Option<String>,
-    /// How much of that peer's certificate is shown.
+    /// The evidence level of that peer.
     #[arg(long, value_name = "LEVEL", default_value = "full", value_parser = level, requires = "peer_spiffe")]
     pub(super) evidence: EvidenceLevel,
-    /// The peer's certificate or chain (PEM), which is verified.
+    /// The peer's certificate or chain (PEM). It is verified.
     #[arg(long, value_name = "FILE", requires = "host")]
     pub(super) certificate: Option<PathBuf>,
-    /// An XFCC value, which is verified.
+    /// An XFCC value. It is verified.
     #[arg(long, value_name = "VALUE", requires = "host")]
     pub(super) xfcc: Option<String>,
     /// The TLS peer as the proxy names it (`source.principal`).
@@ -116,7 +116,7 @@ pub(super) struct CallerArgs {
     /// The proxy's own identity (`destination.principal`), which XFCC `By` is compared with.
     #[arg(long, value_name = "NAME", requires = "host")]
     pub(super) destination: Option<String>,
-    /// A file with a token, which is verified; `-` for standard input.
+    /// A file with a token; `-` for standard input. It is verified.
     #[arg(long, value_name = "FILE", requires = "host")]
     pub(super) token: Option<PathBuf>,
 }

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
+use serde_json::{Map, Value};
 
 use super::args::Args;
 use super::question::{ExplainInput, ExplainedCaller};
@@ -18,8 +19,8 @@ use crate::evidence::{PeerSources, PrincipalSource};
 use crate::evidence_level::EvidenceLevel;
 use crate::limits::KEY_FETCH_TIMEOUT;
 use crate::pdp::{
-    FetchError, FetchRequest, Fetched, Fetcher, HttpsFetcher, KeyCache, MemoryOptions, Outcome,
-    Pdp, PdpOptions, Pinned, Snapshot,
+    FetchError, FetchRequest, Fetched, Fetcher, HttpsFetcher, KeyCache, Outcome, Pdp, PdpOptions,
+    Pinned, Snapshot, VerificationCacheOptions,
 };
 use crate::policy::Suite;
 use crate::request::RequestView;
@@ -64,11 +65,27 @@ pub(super) fn ask(
     let pdp = setup.pdp(now, may_wait, context.names_tls_peer);
     let pinned = pdp.pin();
     let mut watch = ExplainWatch::new(missing);
+    watch.claims = if show_values { claims(&pinned, &view, &caller) } else { Vec::new() };
     let progress = may_wait.then(|| Progress::begin("the issuers")).flatten();
     let outcome = runtime.block_on(decide(&pinned, &view, caller, now, &mut watch));
     drop(progress);
     let policies = pinned.snapshot().policies();
     Ok(ExplainReport::new(&view, &outcome, &watch, policies, context, show_values))
+}
+
+/// The claims of the tokens that the caller shows, verified or not.
+fn claims(
+    pinned: &Pinned<'_>,
+    view: &RequestView,
+    caller: &ExplainedCaller,
+) -> Vec<Map<String, Value>> {
+    let (ExplainedCaller::Shown(credentials) | ExplainedCaller::Peer(_, credentials)) = caller
+    else {
+        return Vec::new();
+    };
+    let collected = pinned.collect(view, credentials);
+    let tokens = collected.evidence.presented().iter();
+    tokens.filter_map(|token| Some((*token.jws().ok()?.claims).clone())).collect()
 }
 
 async fn decide(
@@ -124,7 +141,7 @@ impl ExplainSetup<'_> {
         let options = PdpOptions {
             peer_sources: peer_sources.unwrap_or_else(|| every_source(names_tls_peer)),
             deadline: KEY_FETCH_TIMEOUT,
-            memory: MemoryOptions::default(),
+            memory: VerificationCacheOptions::default(),
         };
         let signer = self.signer(&clock);
         let pdp = Pdp::new(self.snapshot, Arc::new(keys), clock, options);
@@ -164,6 +181,7 @@ const fn every_source(names_tls_peer: bool) -> PeerSources {
 
 impl Fetcher for Offline {
     fn fetch<'a>(&'a self, _: FetchRequest<'a>) -> BoxFuture<'a, Result<Fetched, FetchError>> {
-        Box::pin(async { Err(FetchError::Timeout) })
+        let why = String::from("`--offline` was given");
+        Box::pin(async { Err(FetchError::Credentials(why)) })
     }
 }

@@ -24,7 +24,7 @@ pub(super) fn input(
 ) -> Result<ExplainInput, String> {
     let configured = config.and_then(|config| config.audit.as_ref()?.file());
     let path = log.or(configured).ok_or_else(|| {
-        String::from("which audit log? give `--audit`, or settings that write one to a file")
+        String::from("no audit log is given: pass `--audit`, or settings (`--config`) that write one to a file")
     })?;
     let recorded = config.and_then(|config| config.audit.as_ref()).map(|audit| &audit.claims);
     put_again(find(id, path)?, recorded)

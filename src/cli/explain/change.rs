@@ -4,10 +4,11 @@ use std::cmp::Reverse;
 
 use serde::Serialize;
 
+use super::remedy::{ASK_AGAIN, remedy};
 use super::rules::{NonMatchingRuleReport, PolicyReport, RuleCheckReport, RuleReport, RulesReport};
 use crate::document::closest;
 use crate::policy::{Decision, Effect, Mode, PolicySet, Truth};
-use crate::reason::{ClientAnswer, Reason, Rejection};
+use crate::reason::{Reason, Rejection};
 use crate::request::RequestView;
 
 /// A change that would allow the request.
@@ -45,7 +46,7 @@ pub(super) fn all(
     near.sort_by_key(|(named, change)| (!named, change.needs.len()));
     changes.extend(near.into_iter().map(|(_, change)| change));
     if changes.is_empty() {
-        changes = other_rules(&rules.elsewhere, view);
+        changes = other_rules(&rules.non_matching_rules, view);
     }
     if changes.is_empty() {
         changes.extend(no_rule_about(view, policies));
@@ -53,18 +54,13 @@ pub(super) fn all(
     changes
 }
 
-/// The advice where no other request helps, or what is wrong with this one.
+/// The next thing to do about a refusal.
 fn instead_of(rejection: &Rejection) -> String {
     let reason = rejection.reason();
-    let answer = rejection.client_answer();
-    let what = if answer == ClientAnswer::Throttled {
-        "wait as `retry-after` says, and find out why its earlier attempts failed"
-    } else if answer == ClientAnswer::Unavailable {
-        "ask again in a moment; where that does not help, the trouble is here or at the issuer, and not in the request"
-    } else {
-        return rejection.detail().to_owned();
-    };
-    format!("{what}: `countersign check --explain {reason}` says more")
+    // The issuer may be at fault where the reason alone would blame the credential.
+    let is_own = rejection.client_answer() == reason.client_answer();
+    let advice = if is_own { remedy(reason) } else { ASK_AGAIN };
+    format!("{advice}; `countersign check --explain {reason}` says more")
 }
 
 fn named(policy: &PolicyReport, rule: &RuleReport) -> Option<String> {
@@ -116,9 +112,13 @@ fn must_allow(policy: &PolicyReport, rule: &RuleReport) -> Option<(bool, Suggest
 }
 
 /// Rules about other requests: those that differ in the fewest respects first, and then those whose paths begin alike.
-fn other_rules(elsewhere: &[NonMatchingRuleReport], view: &RequestView) -> Vec<SuggestedChange> {
+fn other_rules(
+    non_matching_rules: &[NonMatchingRuleReport],
+    view: &RequestView,
+) -> Vec<SuggestedChange> {
     let path = view.raw_path.split(['?', '#']).next().unwrap_or_default();
-    let mut near: Vec<_> = elsewhere.iter().filter(|rule| rule.effect == Effect::Allow).collect();
+    let mut near: Vec<_> =
+        non_matching_rules.iter().filter(|rule| rule.effect == Effect::Allow).collect();
     near.sort_by_key(|rule| (rule.differs.len(), Reverse(alike(rule, path))));
     let change = |rule: &NonMatchingRuleReport| SuggestedChange {
         rule: Some(rule.rule.clone()),

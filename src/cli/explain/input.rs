@@ -24,6 +24,7 @@ use crate::request::{
     Target, Text,
 };
 use crate::spiffe::SpiffeId;
+use crate::trust::Issuer;
 
 impl ExplainInput {
     pub(super) fn read(
@@ -39,7 +40,7 @@ impl ExplainInput {
             (None, None, Some(_), _) => by_flags(args, snapshot).map_err(usage),
             (None, None, None, Some(file)) => in_file(file, config, snapshot),
             (None, None, None, None) => Err(usage(String::from(
-                "which request? give FILE, `--decision`, `--case`, or `--host` and `--path`",
+                "no request is given: pass FILE, `--decision`, `--case`, or `--host` and `--path`",
             ))),
         }
     }
@@ -107,9 +108,11 @@ fn in_file(
     let mut problems = Vec::new();
     let file: Arc<SourceFile> = SourceFile::new(path, text);
     let trust = snapshot.trust();
-    let issuers = trust.issuers().iter();
-    let issuers: Vec<_> =
-        issuers.map(|own| KnownIssuer::of(&own.name, own.profile, own.iss.clone())).collect();
+    let known = |own| {
+        let Issuer { name, profile, iss, client_claim, .. }: &Issuer = own;
+        KnownIssuer::of(name, *profile, iss.clone(), client_claim.as_deref())
+    };
+    let issuers: Vec<_> = trust.issuers().iter().map(known).collect();
     let domains: Vec<_> = trust.domains().iter().map(|domain| domain.name.as_str()).collect();
     let question = Question::read(&file, &issuers, &domains, snapshot.sealed(), &mut problems);
     let Some(question) = question.filter(|_| !any_error(&problems)) else {

@@ -6,6 +6,7 @@ mod audit;
 mod change;
 mod input;
 mod question;
+mod remedy;
 mod report;
 mod rules;
 mod tree;

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use serde::Serialize;
+use serde_json::{Map, Value};
 
 use super::change::{self, SuggestedChange};
 use super::question::{QuestionContext, QuestionSource, RecordedDecision};
@@ -36,7 +37,7 @@ pub(super) struct ExplainReport {
     /// The policies with a rule about the request.
     pub(super) policies: Vec<PolicyReport>,
     /// Rules of the host that are about other requests.
-    pub(super) elsewhere: Vec<NonMatchingRuleReport>,
+    pub(super) non_matching_rules: Vec<NonMatchingRuleReport>,
 }
 
 #[derive(Debug, Serialize)]
@@ -129,6 +130,9 @@ pub(super) struct TokensReport {
     /// Tokens that were ignored, as the documents say; absent if there are none.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) ignored: Vec<IgnoredReport>,
+    /// The claims of each token, verified or not: only with `--show-values`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) claims: Vec<Map<String, Value>>,
 }
 
 /// A token that was passed over.
@@ -140,7 +144,8 @@ pub(super) struct IgnoredReport {
     pub(super) detail: String,
 }
 
-/// A verified token, as an audit record has it.
+/// A verified token. The members that an audit record has too are called as there; this has no hash of a `jti` and no claims,
+/// so that it is a type of its own.
 #[derive(Debug, Serialize)]
 pub(super) struct TokenReport {
     pub(super) issuer: String,
@@ -174,14 +179,15 @@ impl ExplainReport {
         let rules = RulesReport::new(view, outcome, &watch.rules, policies, show_values);
         let answer = AnswerReport::new(view, outcome, show_values);
         let changes = change::all(&outcome.decision, &rules, policies, view);
-        let RulesReport { policies, elsewhere } = rules;
+        let RulesReport { policies, non_matching_rules } = rules;
         let missing = crate::policy::PolicyTrace::missing(&watch.rules);
         let recorded = context.recorded.map(|recorded| RecordedReport {
             same_documents: recorded.revision == outcome.revision.as_str(),
             same_answer: recorded.decision == answer.decision
-                && recorded.reason == answer.reason.map_or("", Reason::as_str),
+                && Reason::named(&recorded.reason) == answer.reason,
             recorded,
         });
+        let tokens = subject.map(|s| TokensReport::new(s, &watch.steps.passed)).unwrap_or_default();
         Self {
             changes,
             question: QuestionReport {
@@ -198,9 +204,9 @@ impl ExplainReport {
             recorded,
             peer: subject.map(|s| peer(s.peer(), context.vouched)).unwrap_or_default(),
             walk: watch.steps.walk.clone(),
-            tokens: subject.map(|s| TokensReport::new(s, &watch.steps.passed)).unwrap_or_default(),
+            tokens: TokensReport { claims: watch.claims.clone(), ..tokens },
             policies,
-            elsewhere,
+            non_matching_rules,
             answer,
         }
     }
@@ -382,6 +388,7 @@ impl TokensReport {
         });
         Self {
             ignored: ignored.collect(),
+            claims: Vec::new(),
             verdict,
             rejection,
             tokens: verified.map(TokenReport::new).collect(),

@@ -14,7 +14,7 @@ use crate::request::RequestView;
 /// All rules of the request's host.
 pub(super) struct RulesReport {
     pub(super) policies: Vec<PolicyReport>,
-    pub(super) elsewhere: Vec<NonMatchingRuleReport>,
+    pub(super) non_matching_rules: Vec<NonMatchingRuleReport>,
 }
 
 /// A policy with rules about the request.
@@ -135,12 +135,12 @@ impl RulesReport {
         for policy in &mut all {
             policy.rules.sort_by(|a, b| a.rule.cmp(&b.rule));
         }
-        let elsewhere = policies
+        let non_matching_rules = policies
             .non_matching_rules(view)
             .into_iter()
             .map(NonMatchingRuleReport::from)
             .collect();
-        Self { policies: all, elsewhere }
+        Self { policies: all, non_matching_rules }
     }
 }
 
@@ -188,12 +188,12 @@ impl ObservationReport {
 }
 
 impl From<NonMatchingRule> for NonMatchingRuleReport {
-    fn from(elsewhere: NonMatchingRule) -> Self {
+    fn from(own: NonMatchingRule) -> Self {
         let difference = |(what, about)| DifferenceReport { what, about };
         Self {
-            rule: elsewhere.rule.to_string(),
-            effect: elsewhere.effect,
-            differs: elsewhere.differs.into_iter().map(difference).collect(),
+            rule: own.rule.to_string(),
+            effect: own.effect,
+            differs: own.differs.into_iter().map(difference).collect(),
         }
     }
 }

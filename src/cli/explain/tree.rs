@@ -106,10 +106,10 @@ fn write_recorded(
     let answer = &report.answer;
     let missing = report.question.not_recorded.join(", ");
     match (same_documents, same_answer) {
-        (true, true) => writeln!(out, "the facts of the record give the same answer today")?,
+        (true, true) => writeln!(out, "the record gives the same answer today")?,
         (false, true) => writeln!(
             out,
-            "the documents have changed since ({} then); the facts of the record give the same answer today",
+            "the documents have changed since ({} then); the record gives the same answer today",
             visible(&recorded.revision)
         )?,
         (true, false) => writeln!(
@@ -212,6 +212,12 @@ fn write_tokens(tokens: &TokensReport, out: &mut dyn Write) -> io::Result<()> {
     for IgnoredReport { place, reason, detail } in &tokens.ignored {
         let (place, detail) = (visible(place), visible(detail));
         writeln!(out, "  {QUIET}ignored{QUIET:#} {place}  {QUIET}{reason}: {detail}{QUIET:#}")?;
+    }
+    for claims in &tokens.claims {
+        for (name, value) in claims {
+            let (name, value) = (visible(name), visible(&value.to_string()));
+            writeln!(out, "  {QUIET}claim{QUIET:#} {name}  {value}")?;
+        }
     }
     for check in tokens.checks.iter().flatten() {
         let style = match check.result {
@@ -317,18 +323,18 @@ fn seen(fact: &ObservationReport) -> String {
 }
 
 fn write_non_matching(report: &ExplainReport, out: &mut dyn Write) -> io::Result<()> {
-    if report.elsewhere.is_empty() {
+    if report.non_matching_rules.is_empty() {
         return Ok(());
     }
     writeln!(out, "\n{HEADING}rules{HEADING:#} about other requests to this host")?;
-    for rule in report.elsewhere.iter().take(MOST_NON_MATCHING) {
+    for rule in report.non_matching_rules.iter().take(MOST_NON_MATCHING) {
         let differs =
             rule.differs.iter().map(|own| format!("{} {}", own.what.as_str(), own.about.join(" ")));
         let differs = visible(&differs.collect::<Vec<_>>().join(", "));
         let (name, effect) = (visible(&rule.rule), rule.effect);
         writeln!(out, "  {name} {QUIET}{effect}:{QUIET:#} {differs}")?;
     }
-    let more = report.elsewhere.len().saturating_sub(MOST_NON_MATCHING);
+    let more = report.non_matching_rules.len().saturating_sub(MOST_NON_MATCHING);
     if more > 0 {
         writeln!(out, "  {QUIET}and {more} more: `--output json` has them all{QUIET:#}")?;
     }

@@ -1,5 +1,7 @@
 //! Watching a decision: the walk to the peer, the checks of the tokens, and the rules.
 
+use serde_json::{Map, Value};
+
 use crate::authn::{self, Hop, TokenCheck};
 use crate::cli::inspect::HopReport;
 use crate::pdp;
@@ -10,6 +12,8 @@ use crate::policy::{MissingData, TraceRecorder};
 pub(super) struct ExplainWatch {
     pub(super) steps: Steps,
     pub(super) rules: TraceRecorder,
+    /// The claims of each token, where values are shown.
+    pub(super) claims: Vec<Map<String, Value>>,
 }
 
 /// How the caller was authenticated.
@@ -22,7 +26,8 @@ pub(super) struct Steps {
 
 impl ExplainWatch {
     pub(super) fn new(missing: MissingData) -> Self {
-        Self { steps: Steps::default(), rules: TraceRecorder::with_missing(missing) }
+        let rules = TraceRecorder::with_missing(missing);
+        Self { steps: Steps::default(), rules, claims: Vec::new() }
     }
 }
 

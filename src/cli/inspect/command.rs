@@ -34,10 +34,13 @@ pub(in crate::cli) struct Args {
     /// The kind of the file, if it is not recognized.
     #[arg(long = "as", value_enum, value_name = "KIND")]
     kind: Option<InputKind>,
+    /// Settings of a server: its documents, where none are given.
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
     /// A file or folder of documents to verify with; may be given more than once.
     #[arg(long, value_name = "PATH")]
     documents: Vec<PathBuf>,
-    /// Fetch nothing: files that documents get from servers are missing.
+    /// Fetch nothing: use only what is in files.
     #[arg(long)]
     offline: bool,
     /// The evidence that counts, as in `listener.peerSources`.
@@ -53,7 +56,7 @@ pub(in crate::cli) struct Args {
     /// The proxy's own identity (`destination.principal`), which XFCC `By` is compared with.
     #[arg(long, value_name = "NAME")]
     destination: Option<String>,
-    /// Verify at this time instead of now: RFC 3339, or seconds since 1970.
+    /// Use this time instead of now: RFC 3339, or seconds since 1970.
     #[arg(long, value_name = "TIME", value_parser = time::parse, allow_hyphen_values = true)]
     at: Option<UnixTime>,
     /// Output format.
@@ -76,8 +79,9 @@ enum EvidenceSource {
 pub(in crate::cli) fn run(args: &Args) -> Result<Exit, CommandError> {
     let input = args.input().map_err(CommandError::Usage)?;
     let input = input.with(args.principal.as_deref(), args.destination.as_deref());
-    let read = || documents::fetch(&args.documents, args.offline);
-    let read = (!args.documents.is_empty()).then(read).transpose()?;
+    let paths = documents::named(&args.documents, args.config.as_deref())?;
+    let read = || documents::fetch(&paths, args.offline);
+    let read = (!paths.is_empty()).then(read).transpose()?;
     let (snapshot, missing) = read.unzip();
     missing.iter().flatten().for_each(style::error);
     let nothing = TrustStore::default();

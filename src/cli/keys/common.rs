@@ -7,21 +7,26 @@ use tokio::runtime::Runtime;
 use crate::cli::style::Output;
 use crate::cli::{CommandError, documents, time};
 use crate::clock::{Clock as _, SystemClock, UnixTime};
+use crate::config::{Config, Overrides};
 use crate::pdp::Snapshot;
 
 /// Arguments of both commands.
 #[derive(Clone, Debug, clap::Args)]
 pub(super) struct Common {
+    /// The settings of a server: its documents, and the folder where it keeps the last good keys.
+    #[arg(long, value_name = "FILE", env = "COUNTERSIGN_CONFIG")]
+    config: Option<PathBuf>,
     /// A file or folder of documents; may be given more than once.
-    #[arg(long, required = true, value_name = "PATH")]
-    pub(super) documents: Vec<PathBuf>,
-    /// The folder where a server keeps the last good keys: shows what changed since, and is used where fetching fails.
+    #[arg(long, required_unless_present = "config", value_name = "PATH")]
+    documents: Vec<PathBuf>,
+    /// The folder where a server keeps the last good keys: shows what changed since, and is used where fetching fails. Without it,
+    /// that of `--config`.
     #[arg(long, value_name = "FOLDER")]
     pub(super) kept: Option<PathBuf>,
-    /// Ask no issuer; use what is in the documents and in `--kept`.
+    /// Fetch nothing: use only what is in files.
     #[arg(long)]
     pub(super) offline: bool,
-    /// Judge at this moment instead of now: RFC 3339, or seconds since 1970.
+    /// Use this time instead of now: RFC 3339, or seconds since 1970.
     #[arg(long, value_name = "TIME", value_parser = time::parse, allow_hyphen_values = true)]
     pub(super) at: Option<UnixTime>,
     /// Output format.
@@ -32,6 +37,18 @@ pub(super) struct Common {
 impl Common {
     pub(super) fn now(&self) -> UnixTime {
         self.at.unwrap_or_else(|| SystemClock.now())
+    }
+
+    /// With what the settings say, where no argument does.
+    pub(super) fn filled(&self) -> Result<Self, CommandError> {
+        let Some(file) = &self.config else { return Ok(self.clone()) };
+        let overrides = Overrides { documents: self.documents.clone(), ..Overrides::default() };
+        let config = Config::load(Some(file), &overrides)?;
+        let given =
+            |own: &[PathBuf]| if own.is_empty() { config.documents.clone() } else { own.to_vec() };
+        let documents = given(&self.documents);
+        let kept = self.kept.clone().or(config.state_folder);
+        Ok(Self { documents, kept, ..self.clone() })
     }
 
     /// The documents, and a runtime for network calls.

@@ -4,7 +4,7 @@
 use std::io::{self, Write};
 
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::authn::{TokenCheck, TokenIdentity};
 use crate::cli::inspect::Verdict;
@@ -31,6 +31,9 @@ pub(super) struct VerifyReport {
     pub(super) key: Option<KeyReport>,
     pub(super) header: Option<TokenHeader>,
     pub(super) claims: Vec<String>,
+    /// With their values: only with `--show-values`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) values: Option<Map<String, Value>>,
     pub(super) times: Vec<Time>,
     pub(super) checks: Vec<KeyCheck>,
 }
@@ -88,9 +91,18 @@ impl VerifyReport {
         passed: &[TokenCheck],
         now: UnixTime,
     ) -> Self {
+        Self::of(verified, CheckResult::Passed, passed, now)
+    }
+
+    fn of(
+        verified: Result<&[TokenIdentity], &Rejection>,
+        format: CheckResult,
+        passed: &[TokenCheck],
+        now: UnixTime,
+    ) -> Self {
         let rejection = verified.err();
-        let mut failed = rejection.is_none();
-        let mut checks = vec![KeyCheck { check: FORMAT, result: CheckResult::Passed }];
+        let mut failed = rejection.is_none() || format == CheckResult::Failed;
+        let mut checks = vec![KeyCheck { check: FORMAT, result: format }];
         checks.extend(TokenCheck::ALL.iter().map(|check| {
             let result = match (passed.contains(check), failed) {
                 (true, _) => CheckResult::Passed,
@@ -111,20 +123,14 @@ impl VerifyReport {
             key: None,
             header: None,
             claims: Vec::new(),
+            values: None,
             times: Vec::new(),
             checks,
         }
     }
 
     pub(super) fn unreadable(rejection: &Rejection, now: UnixTime) -> Self {
-        let mut report = Self::new(Err(rejection), &[], now);
-        for check in &mut report.checks {
-            check.result = match check.check {
-                FORMAT => CheckResult::Failed,
-                _ => CheckResult::NotReached,
-            };
-        }
-        report
+        Self::of(Err(rejection), CheckResult::Failed, &[], now)
     }
 
     /// Adds the header, the names of the claims, and the times.
@@ -200,6 +206,9 @@ fn write_token(report: &VerifyReport, out: &mut dyn Write) -> io::Result<()> {
     line(out, "header", &format!("alg {alg}, typ {typ}, kid {kid}"))?;
     let claims: Vec<_> = report.claims.iter().map(|name| visible(name)).collect();
     line(out, "claims", &claims.join(" "))?;
+    for (name, value) in report.values.iter().flatten() {
+        writeln!(out, "    {}  {}", visible(name), visible(&value.to_string()))?;
+    }
     for time in &report.times {
         line(out, time.claim, &format!("{} ({})", time.at, time.relative))?;
     }

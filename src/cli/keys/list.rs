@@ -73,6 +73,7 @@ struct KeptReport {
 }
 
 pub(super) fn run(common: &Common) -> Result<Exit, CommandError> {
+    let common = &common.filled()?;
     let (snapshot, runtime) = common.prepare()?;
     let now = common.now();
     let mut issuers: Vec<&Issuer> = snapshot.trust().issuers().iter().collect();

@@ -16,6 +16,7 @@ use super::{CommandError, Exit};
 #[command(after_help = "\
 Examples:
   countersign keys --documents policies
+  countersign keys --config countersign.yaml
   countersign keys verify --documents policies < token.jwt
 
 Exit codes: 0 every issuer has keys that can be used; 1 one has none; 2 wrong arguments; 4 the documents have errors")]
@@ -38,7 +39,7 @@ pub(super) fn run(args: Args) -> Result<Exit, CommandError> {
     match (args.command, args.list) {
         (Some(KeysCommand::Verify(args)), _) => verify::run(&args),
         (None, Some(common)) => list::run(&common),
-        // The parser requires `--documents` first.
+        // The parser requires documents first.
         (None, None) => Ok(Exit::Usage),
     }
 }

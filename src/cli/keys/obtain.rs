@@ -60,7 +60,7 @@ async fn remote(source: &RemoteKeys, common: &Common, now: UnixTime) -> Obtained
         let progress = Progress::begin(&address);
         let stopwatch = Stopwatch::start();
         let fetcher = HttpsFetcher::through(&Arc::new(standard_proxies()));
-        let loaded = load_keys(source, &fetcher, &mut KnownVersions::default(), true).await;
+        let loaded = load_keys(source, &fetcher, &mut KnownVersions::default(), None).await;
         drop(progress);
         loaded.map(|loaded| (loaded, stopwatch.elapsed())).map_err(|error| error.to_string())
     };

@@ -2,7 +2,7 @@
 
 use std::convert::Infallible;
 use std::io::{self, IsTerminal as _, Read as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use base64::Engine as _;
@@ -27,37 +27,48 @@ use crate::request::{
     CredentialHeaders, HeaderValue, Headers, PROTOCOLS, ProtocolElement, SealedNames, TokenPlace,
 };
 use crate::secret::{Fingerprint, Secret};
-use crate::trust::{Algorithm, Issuer, KeySource, Material, TrustStore, VerificationKey};
+use crate::trust::{Algorithm, Issuer, KeySource, Material, Outdated, TrustStore, VerificationKey};
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
   countersign keys verify --documents policies < token.jwt
+  countersign keys verify --config countersign.yaml token.jwt
   countersign keys verify --documents policies --at 2026-11-22T03:00:00Z --output json < token.jwt
 
 Exit codes: 0 it verifies; 1 it does not; 2 wrong arguments; 4 the documents have errors")]
 pub(super) struct Args {
     #[command(flatten)]
     common: Common,
-    /// The token. Unset or `-` reads standard input: other users can see an argument, and it stays in the history.
-    #[arg(value_name = "TOKEN", value_parser = secret)]
+    /// A file with the token, or the token. Unset or `-` reads standard input: other users can see an argument, and it stays in the
+    /// history.
+    #[arg(value_name = "FILE|TOKEN", value_parser = secret)]
     token: Option<Secret<String>>,
     /// The certificate of the caller that presents the token (PEM): a token may be bound to it.
     #[arg(long, value_name = "FILE")]
     certificate: Option<PathBuf>,
+    /// Show the values of the claims. They may be about people.
+    #[arg(long)]
+    show_values: bool,
 }
 
 pub(super) fn run(args: &Args) -> Result<Exit, CommandError> {
     let text = args.token()?;
     let peer = args.peer()?;
-    let (snapshot, runtime) = args.common.prepare()?;
-    let now = args.common.now();
+    let common = &args.common.filled()?;
+    let (snapshot, runtime) = common.prepare()?;
+    let now = common.now();
     let trust = snapshot.trust();
     let report = match present(text.expose(), trust) {
         Err(rejection) => VerifyReport::unreadable(&rejection, now),
-        Ok(tokens) => runtime.block_on(verify(&tokens, trust, &peer, &args.common, now)),
+        Ok(tokens) => {
+            let mut report = runtime.block_on(verify(&tokens, trust, &peer, common, now));
+            let jws = tokens.first().and_then(|token| token.jws().ok());
+            report.values = jws.filter(|_| args.show_values).map(|jws| (*jws.claims).clone());
+            report
+        }
     };
-    args.common.output.write(&report, write)?;
+    common.output.write(&report, write)?;
     Ok(Exit::ok_if(report.verdict == Verdict::Verified))
 }
 
@@ -70,6 +81,8 @@ impl Args {
     fn token(&self) -> Result<Secret<String>, CommandError> {
         let given = self.token.as_ref().filter(|token| token.expose() != "-");
         let text = match given {
+            // A token is no name of a file: it is longer than one may be, or there is none.
+            Some(token) if Path::new(token.expose()).is_file() => in_file(token.expose())?,
             Some(token) => token.clone(),
             None => from_stdin()?,
         };
@@ -104,6 +117,15 @@ fn usage(message: impl std::fmt::Display) -> CommandError {
 fn without_scheme(text: &str) -> &str {
     let (scheme, rest) = text.split_once(' ').unwrap_or((text, ""));
     if scheme.eq_ignore_ascii_case("bearer") { rest.trim() } else { text }
+}
+
+fn in_file(path: &str) -> Result<Secret<String>, CommandError> {
+    let path = Path::new(path);
+    let wrong = |why: &dyn std::fmt::Display| {
+        usage(format_args!("cannot read a token from `{}`: {why}", files::shown(path)))
+    };
+    let bytes = files::read(path).map_err(|error| wrong(&error))?;
+    String::from_utf8(bytes).map(Secret::new).map_err(|_| wrong(&"it is not text"))
 }
 
 fn from_stdin() -> Result<Secret<String>, CommandError> {
@@ -200,6 +222,12 @@ async fn verify(
         let got = obtain(part, common, now).await;
         if let Some(keys) = &got.keys {
             material.insert(&part.id, Arc::clone(keys));
+        }
+        if let (KeyPlace::NotFetched { why, .. }, None) = (&got.origin, &got.keys) {
+            if got.kept.is_none() {
+                material.note_outdated(&part.id, Outdated::Missing);
+            }
+            material.note_failure(&part.id, why);
         }
         if let KeyPlace::Introspected { address } = &got.origin
             && !common.offline

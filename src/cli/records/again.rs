@@ -77,7 +77,7 @@ pub(in crate::cli) fn is_path_hidden(path: &str) -> bool {
 
 /// Why the request was refused, where no rule had a part in it.
 fn refused_before_any_rule(record: &DecisionRecord) -> Option<Rejection> {
-    let reason = Reason::ALL.iter().find(|known| known.as_str() == record.reason)?;
+    let reason = Reason::named(&record.reason)?;
     record.rule.is_empty().then(|| reason.because(record.detail.clone()))
 }
 
@@ -181,7 +181,7 @@ fn token_identity(token: &RecordedToken) -> Result<TokenIdentity, String> {
     claim("exp", expires.map(|at| json!(at.as_secs())));
     let binding = Binding::named(&token.binding).ok_or_else(|| unreadable("tokens.binding"))?;
     let tenant = non_empty(&token.tenant);
-    let issuer = (token.issuer_name.as_str(), tenant.as_deref());
+    let issuer = (token.issuer_name.as_str(), tenant.as_deref(), None);
     TokenIdentity::assertion_of_tenant(issuer, claims, binding).map_err(|_| unreadable("tokens"))
 }
 

@@ -13,10 +13,10 @@ use crate::reason::Reason;
 #[derive(Debug, Default, clap::Args)]
 #[command(next_help_heading = "Filters")]
 pub(in crate::cli) struct Filters {
-    /// Only decisions since then: a time (RFC 3339), or so long ago, such as `10m`.
+    /// Only decisions at or after this time: RFC 3339, or how long ago, such as `10m`.
     #[arg(long, value_name = "WHEN", value_parser = when)]
     since: Option<UnixTime>,
-    /// Only decisions before then.
+    /// Only decisions before this time.
     #[arg(long, value_name = "WHEN", value_parser = when)]
     until: Option<UnixTime>,
     /// Only denials.
@@ -27,8 +27,8 @@ pub(in crate::cli) struct Filters {
     allowed: bool,
     /// Only denials for this reason.
     #[arg(long, value_name = "REASON", value_parser = reason)]
-    reason: Option<String>,
-    /// Only decisions of this rule: `NAME`, or `POLICY/NAME`.
+    reason: Option<Reason>,
+    /// Only decisions by this rule: `NAME`, or `POLICY/NAME`.
     #[arg(long, value_name = "RULE")]
     rule: Option<String>,
     /// Only peers with this text in their SPIFFE ID, subject or fingerprint.
@@ -40,7 +40,7 @@ pub(in crate::cli) struct Filters {
     /// Only requests for this host.
     #[arg(long, value_name = "HOST")]
     host: Option<String>,
-    /// Only requests whose path begins like this.
+    /// Only requests whose path begins with this text.
     #[arg(long, value_name = "PATH")]
     path: Option<String>,
 }
@@ -76,7 +76,7 @@ impl Filters {
         let is_rule = is(&self.rule, &record.rule) || is(&self.rule, &rule(record));
         (!self.denied || is_denied)
             && (!self.allowed || !is_denied)
-            && is(&self.reason, &record.reason)
+            && self.reason.is_none_or(|own| Reason::named(&record.reason) == Some(own))
             && is_rule
             && is_peer
             && is_subject
@@ -113,22 +113,19 @@ fn when(text: &str) -> Result<UnixTime, String> {
         Ok(ago) => Ok(SystemClock.now().minus(ago.get())),
         Err(_) => time::parse(text).map_err(|_| {
             String::from(
-                "expected how long ago, such as `10m`, or a time such as `2026-11-22T03:00:00Z`",
+                "expected a time such as `2026-11-22T03:00:00Z`, or how long ago, such as `10m`",
             )
         }),
     }
 }
 
-fn reason(text: &str) -> Result<String, String> {
-    match Reason::ALL.iter().any(|own| own.as_str() == text) {
-        true => Ok(text.to_owned()),
-        false => {
-            let known: Vec<_> = Reason::ALL.iter().map(|own| own.as_str()).collect();
-            let near = crate::document::closest(text, &known);
-            let hint = near.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
-            Err(format!("no reason is called so{hint}; `docs/runbook.md` has all of them"))
-        }
-    }
+fn reason(text: &str) -> Result<Reason, String> {
+    Reason::named(text).ok_or_else(|| {
+        let known: Vec<_> = Reason::ALL.iter().map(|own| own.as_str()).collect();
+        let near = crate::document::closest(text, &known);
+        let hint = near.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
+        format!("no reason has this code{hint}; `docs/runbook.md` lists them all")
+    })
 }
 
 #[cfg(test)]

@@ -165,7 +165,7 @@ impl Before {
 }
 
 fn recorded_reason(record: &DecisionRecord) -> Option<Reason> {
-    Reason::ALL.iter().copied().find(|own| own.as_str() == record.reason)
+    Reason::named(&record.reason)
 }
 
 /// The reason of a decision that no rules make: our own failures, throttling, and credentials that were used before.

@@ -3,12 +3,12 @@
 use std::path::PathBuf;
 
 use crate::audit::DecisionRecord;
-use crate::authn::Subject;
+use crate::authn::{Counting, Subject};
 use crate::cli::records::RecordedRequest;
 use crate::cli::{CommandError, documents};
 use crate::pdp::Snapshot;
 use crate::policy::{
-    Counting, DecisionId, DecisionRequest, Effect, Gap, MissingData, PossibleDecision, RecordField,
+    DecisionId, DecisionRequest, Effect, Gap, MissingData, PossibleDecision, RecordField,
     RulePrints,
 };
 
@@ -98,7 +98,7 @@ impl ReplayedSet {
     ) -> SideDecision<'_> {
         let RecordedRequest { view, at, missing, .. } = request;
         let policies = self.snapshot.policies();
-        let counting = policies.counting(view);
+        let counting = policies.scope().of(view);
         let counted = counting
             .map(|counting| subject.copy_of_assertion().where_count(|issuer| counting.has(issuer)));
         let subject = counted.as_ref().unwrap_or(subject);

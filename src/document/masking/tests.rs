@@ -20,7 +20,11 @@ fn shown(text: &str) -> (String, String) {
 fn nothing_below_a_secrets_key_is_shown_but_known_keys() {
     for (text, line, pointed) in [
         ("keys:\n  secrets: [{ ^inline: hunter2 }]", "secrets: [{ inline: <hidden> }]", "inline"),
-        ("keys: { hmac: ^hunter2, file: a.key }", "keys: { <hidden>, file: <hidden> }", "<hidden>"),
+        (
+            "keys: { hmac: ^hunter2, file: a.key }",
+            "keys: { hmac: <hidden>, file: a.key }",
+            "<hidden>",
+        ),
         ("keys:\n  secrets:\n    - ^inline: |\n        hunter2", "- inline: |", "inline"),
         ("keys:\n  secrets:\n    - inline: |\n        ^hunter2", "<hidden>", "<hidden>"),
         ("keys:\n  secrets:\n  - \"^hunter2\"", "- <hidden>", "<hidden>"),
@@ -91,9 +95,9 @@ fn what_follows_a_harmless_value_is_no_part_of_it() {
 
 #[test]
 fn every_line_of_a_span_is_looked_at() {
-    let text = "keys:\n  a: hunter2\n  b: hunter3\nname: d\n";
+    let text = "keys:\n  ab: hunter2\n  b: hunter3\nname: d\n";
     let (hidden, span) = hide(text, &masks(text), 6..text.len());
-    assert_eq!(hidden, "keys:\n  <hidden>\n  <hidden>\nname: d\n");
+    assert_eq!(hidden, "keys:\n  ab: <hidden>\n  <hidden>\nname: d\n");
     assert_eq!(span, 6..hidden.len());
 }
 
@@ -166,13 +170,27 @@ fn a_value_is_shown_only_under_a_key_that_is_known_to_be_harmless() {
     }
 }
 
-/// P454: what is no secret below the key of one is shown, and a credential in a list of headers is not.
+/// P454, P508: what is no secret below the key of one is shown, and a credential in a list of headers or in a comment is not.
 #[test]
 fn plain_values_are_shown_and_headers_with_values_are_not() {
     for text in [
         "keys: { discovery: oauth }",
         "keys: { discovery: { metadata: oidc }, refresh: 5, maxStale: 1h30m }",
         "introspection: { client: none }",
+        // P508: nor lengths of time that are none, servers, names of files and of keys.
+        "keys: { discovery: {}, refresh: 5min, maxStale: 5, timeout: P1D }",
+        "keys: { url: \"https://a.example:8443\", ca: { file: ca.pem } }",
+        "keys: { file: /var/run/keys/jwks.json } # those of production",
+        "keys: { client: { hosts: [\"https://10.0.0.1:6443\"] } }",
+        "keys: { jwks: {}, some_words: {} }",
+        "moreKeys: [{ file: b.json }] # and of the other cluster",
+        "if: token.sub != \"\"",
+        "inject: { headers: { x-user: \"${token.sub}\", x-name: \"{token.sub | percent}\" } }",
+        "name: a # See issue 17, it is needed.",
+        "# about these documents\nname: a",
+        "hosts:\n  # of the east (and the west)\n  - a.example",
+        "remove: { headers: [host, \":path\"] }",
+        "remove:\n  headers:\n    - host\n    - \":path\"\n",
     ] {
         assert_eq!(hide(text, &masks(text), 0..0).0, text);
     }
@@ -184,9 +202,52 @@ fn plain_values_are_shown_and_headers_with_values_are_not() {
         "keys: { refresh: hunter2 }",
         "keys: { discovery: hunter2 }",
         "introspection: { client: { basic: none, post: hunter2 } }",
+        "keys: { file: hunter2 }",
+        "keys: { file: aGVsbG8/d29ybGQhaHVudGVyMghunter2 }",
+        "keys: { url: https://u:hunter2@a.example/jwks }",
+        "keys: { url: https://a.example/jwks?key=hunter2 }",
+        "keys: { url: https://a.example/hunter2 }",
+        "hook: https://a.example/services/hunter2",
+        "keys: { url: ftp://hunter2 }",
+        "keys: { refresh: 4hunter2 }",
+        "keys: { \"a, hunter\": x, inline: \"b, hunter: hunter2\" }",
+        "keys:\n  inline: |2 # text\n    hunter: hunter2",
+        "keys: { client: { hosts: [hunter2] } }",
+        "keys:\n  inline: |\n    some: hunter2\n    hunter2: some",
+        "jwksUri: https://a.example/jwks?key=hunter2",
+        "name: a # my token: hunter2",
+        "name: a # TOKEN=hunter2",
+        "name: a # it was hunter2 once",
+        "name: a # Bearer hunter",
+        "name: a # hunter2",
+        "pass: \"a #correct hunter2",
+        "pass: |\n  # a hunter2 here\n  a hunter2",
+        "# about\n  hunter2",
+        "headers:\n  - x-api=hunter2",
+        "  # pass: hunter2",
+        "name: a\n  # pass: hunter2",
     ] {
         let (shown, _) = hide(text, &masks(text), 0..0);
         assert!(!shown.contains("hunter2"), "{shown}");
+    }
+    // P508: words of a comment that may be a part of the secret.
+    for text in [
+        "pass: a #correct horse battery",
+        "pass: |\n  # correct horse\n",
+        "pass: \"a\n  # correct horse\"",
+    ] {
+        let (shown, _) = hide(text, &masks(text), 0..0);
+        assert!(!shown.contains("horse"), "{shown}");
+    }
+    for (text, expected) in [
+        (
+            "keys: { discovery: https://a.example/x/y }",
+            "keys: { discovery: https://a.example/<hidden> }",
+        ),
+        ("jwksUri: https://a.example/jwks", "jwksUri: https://a.example/<hidden>"),
+        ("issuerUrl: https://u:p@a.example", "issuerUrl: <hidden>"),
+    ] {
+        assert_eq!(hide(text, &masks(text), 0..0).0, expected);
     }
     let text = "remove: { headers: [x-a, x-b] }";
     assert_eq!(hide(text, &masks(text), 0..0).0, text);
@@ -239,6 +300,7 @@ fn every_key_is_shown_or_hidden_on_purpose() {
     };
     let unknown: Vec<_> = all.iter().filter(|name| !is_known(name)).collect();
     assert!(unknown.is_empty(), "in none of the lists, or in two: {unknown:?}");
-    let gone: Vec<_> = HARMLESS.split(' ').filter(|name| !all.contains(*name)).collect();
+    let gone: Vec<_> =
+        words::HARMLESS.split_whitespace().filter(|name| !all.contains(*name)).collect();
     assert!(gone.is_empty(), "keys of no schema: {gone:?}");
 }

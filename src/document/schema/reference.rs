@@ -18,7 +18,7 @@ Made from the types that read documents by `countersign schema --output markdown
 the keys of policies mean together is in [policies](policy.md), what trust and tokens are in [peer evidence](peer-evidence.md) and [tokens](tokens.md).
 
 Every document has `apiVersion: countersign.dev/v1alpha1`, a `kind`, `metadata` and a `spec`. Keys that are not listed here are errors. The examples are parts of
-whole documents in [examples](examples), which are compiled by a test.
+whole documents in [examples](examples/README.md), which are compiled by a test.
 
 For completion and checks while typing, an editor with a YAML language server takes the schema from the first line of a file:
 

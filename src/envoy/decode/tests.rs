@@ -166,13 +166,30 @@ fn original_path_headers_do_not_change_the_target() {
 /// P8: requests without a path or host are described, and refused.
 #[test]
 fn a_request_without_target_is_refused() {
-    let (view, _) = decode(CheckRequest::default(), &SealedNames::default());
+    let (view, _) = decoded(HttpRequest::default());
     assert_eq!(view.target.unwrap_err().reason(), Reason::HostInvalid);
     let (view, _) =
         decoded(HttpRequest { method: "CONNECT".into(), path: String::new(), ..http() });
     assert_eq!(view.target.unwrap_err().reason(), Reason::PathNotCanonical);
     let (view, _) = decoded(HttpRequest { fragment: "x".into(), ..http() });
     assert_eq!(view.target.unwrap_err().reason(), Reason::PathNotCanonical);
+}
+
+/// P520: a check about a connection has no request, whatever else it has.
+#[test]
+fn a_check_without_a_request_is_about_a_connection() {
+    let source = Some(Peer { principal: "spiffe://a/b".into(), ..Default::default() });
+    let attributes = [
+        None,
+        Some(AttributeContext { source, ..Default::default() }),
+        Some(AttributeContext { request: Some(Request::default()), ..Default::default() }),
+    ];
+    for attributes in attributes {
+        let (view, _) = decode(CheckRequest { attributes }, &SealedNames::default());
+        let refused = view.target.unwrap_err();
+        assert_eq!(refused.reason(), Reason::TcpConnection);
+        assert!(refused.detail().contains("`notPorts`"), "{}", refused.detail());
+    }
 }
 
 /// Invariant 9: what is looked at is bounded.

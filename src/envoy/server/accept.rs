@@ -84,17 +84,17 @@ impl Accepted {
     pub(super) async fn greet(self, tls: Option<&Arc<Tls>>) -> io::Result<(AcceptedStream, Ended)> {
         let late = |what| move |_| io::Error::other(what);
         let greeting = async {
-            let spoken = timeout(FIRST_BYTE_TIMEOUT, self.spoken()).await;
-            spoken.map_err(late("the client says nothing"))??;
+            let begun = timeout(FIRST_BYTE_TIMEOUT, self.first_byte()).await;
+            begun.map_err(late("the client sent no byte in time"))??;
             self.shake_hands(tls).await
         };
         let greeted = timeout(HANDSHAKE_TIMEOUT, greeting).await;
         greeted.map_err(late("the handshake took too long"))?
     }
 
-    /// Waits until the client says something; an error of the kind `NotConnected` where it goes without a word, as probes of load
-    /// balancers do.
-    async fn spoken(&self) -> io::Result<()> {
+    /// Waits for the first byte of the client; an error of the kind `NotConnected` where it closes the connection without one, as
+    /// probes of load balancers do.
+    async fn first_byte(&self) -> io::Result<()> {
         match self {
             Self::Tcp(stream) if stream.peek(&mut [0]).await? == 0 => {
                 Err(io::ErrorKind::NotConnected.into())

@@ -11,7 +11,7 @@ use crate::envoy::{ClientAddress, ListenAddress, SocketOptions};
 use crate::evidence::PeerSources;
 use crate::request::Shown;
 
-/// How Envoy reaches us, and which of its words are believed.
+/// The address that Envoy calls, and the evidence that is accepted from it.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct ListenerOptions {
@@ -21,7 +21,7 @@ pub struct ListenerOptions {
     pub socket: SocketOptions,
     /// Mutual TLS; none on loopback and Unix sockets.
     pub tls: Option<TlsOptions>,
-    /// Which places of peer evidence are believed here.
+    /// The places in which evidence of the peer is read.
     pub peer_sources: PeerSources,
     /// Which of a request's headers Envoy sends with a check.
     pub shown_headers: ShownHeaders,

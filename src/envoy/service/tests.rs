@@ -20,8 +20,8 @@ use crate::clock::{Clock, FixedClock, UnixTime};
 use crate::evidence::PeerSources;
 use crate::evidence_level::EvidenceLevel;
 use crate::pdp::{
-    FetchError, FetchRequest, Fetched, Fetcher, HttpsFetcher, KeyCache, Load, MemoryOptions,
-    PdpOptions, Recording,
+    FetchError, FetchRequest, Fetched, Fetcher, HttpsFetcher, KeyCache, Load, PdpOptions,
+    Recording, VerificationCacheOptions,
 };
 
 pub(in crate::envoy) const OPEN: &str = "\
@@ -88,7 +88,7 @@ pub(in crate::envoy) fn service_by(
             ..PeerSources::default()
         },
         deadline: Duration::from_secs(1),
-        memory: MemoryOptions::default(),
+        memory: VerificationCacheOptions::default(),
     };
     CheckService::new(Arc::new(Pdp::new(snapshot, keys, clock, options)), observers)
 }
@@ -306,6 +306,6 @@ async fn an_empty_check_is_a_denial() {
     let service = service(Arc::new(FixedClock::at(NOW)), Vec::new());
     assert_eq!(
         summary(answer(&service, CheckRequest::default()).await),
-        (7, 403, "host_invalid".into())
+        (7, 403, "tcp_connection".into())
     );
 }

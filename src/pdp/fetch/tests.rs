@@ -353,7 +353,7 @@ async fn credentials_stay_at_their_host() {
         for token in ["first", "second"] {
             std::fs::write(&secret, format!("{token}\n")).unwrap();
             let (mut known, fetcher) = (KnownVersions::default(), HttpsFetcher::default());
-            load_keys(&source, &fetcher, &mut known, false).await.unwrap();
+            load_keys(&source, &fetcher, &mut known, None).await.unwrap();
             let of_issuer = asked.lock().unwrap().pop().unwrap();
             let header = format!("authorization: bearer {token}\r\n");
             assert!(of_issuer.contains(&header) && of_issuer.contains("x-tenant: acme"));
@@ -362,8 +362,7 @@ async fn credentials_stay_at_their_host() {
         }
         std::fs::remove_file(&secret).unwrap();
         let refused =
-            load_keys(&source, &HttpsFetcher::default(), &mut KnownVersions::default(), false)
-                .await;
+            load_keys(&source, &HttpsFetcher::default(), &mut KnownVersions::default(), None).await;
         assert!(refused.unwrap_err().to_string().contains("/token` cannot be read"));
         std::fs::write(&secret, "first").unwrap();
     }

@@ -1,14 +1,15 @@
 //! The cap of requests for each host, shared by everything that is followed: an identity provider counts all of them together.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::num::NonZeroU32;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer};
-use tokio::sync::Mutex as AsyncMutex;
+use tokio::sync::{Mutex as AsyncMutex, oneshot};
 use tokio::time::{Interval, MissedTickBehavior, interval};
 
 use crate::limits::{DEFAULT_REQUESTS_PER_HOST, MAX_FOLLOWED_HOSTS};
@@ -33,7 +34,8 @@ pub struct FetchOptions {
     pub no_proxy: Vec<String>,
 }
 
-/// A fetcher that keeps to the cap. Requests that go over it wait for their turn, those that a check waits for first.
+/// A fetcher that keeps to the cap. Requests that go over it wait for their turn: in turns the one that is wanted most, and the one that
+/// waits longest.
 #[derive(Debug)]
 pub struct PacedFetcher {
     inner: Arc<dyn Fetcher>,
@@ -41,11 +43,24 @@ pub struct PacedFetcher {
     queues: Mutex<BTreeMap<String, Arc<HostQueue>>>,
 }
 
-/// The line at one host. Of the requests that nothing waits for only the first stands in it.
+/// The line at one host. One of those that wait keeps the time, and calls one of them at each tick.
 #[derive(Debug)]
 struct HostQueue {
-    background: AsyncMutex<()>,
+    line: Mutex<HostLine>,
     next: AsyncMutex<Interval>,
+}
+
+#[derive(Debug, Default)]
+struct HostLine {
+    waiting: VecDeque<HostPlace>,
+    by_want: bool,
+}
+
+/// A request that waits, the first to come at the front.
+#[derive(Debug)]
+struct HostPlace {
+    wanted: Option<Arc<AtomicU32>>,
+    call: oneshot::Sender<()>,
 }
 
 /// A second and some, for timers that fire late.
@@ -96,8 +111,18 @@ impl PacedFetcher {
 
     async fn pace(&self, ask: &FetchRequest<'_>) {
         let queue = self.queue(ask.url.uri().authority().map_or("", |host| host.as_str()));
-        let _first = if ask.urgent { None } else { Some(queue.background.lock().await) };
-        queue.next.lock().await.tick().await;
+        let (call, mut called) = oneshot::channel();
+        lock(&queue.line).waiting.push_back(HostPlace { wanted: ask.wanted.cloned(), call });
+        loop {
+            tokio::select! {
+                biased;
+                _ = &mut called => return,
+                mut next = queue.next.lock() => {
+                    next.tick().await;
+                    lock(&queue.line).call_next();
+                }
+            }
+        }
     }
 
     fn queue(&self, host: &str) -> Arc<HostQueue> {
@@ -108,9 +133,31 @@ impl PacedFetcher {
         let new = || {
             let mut next = interval(self.gap);
             next.set_missed_tick_behavior(MissedTickBehavior::Delay);
-            Arc::new(HostQueue { background: AsyncMutex::new(()), next: AsyncMutex::new(next) })
+            Arc::new(HostQueue { line: Mutex::default(), next: AsyncMutex::new(next) })
         };
         Arc::clone(queues.entry(host.to_ascii_lowercase()).or_insert_with(new))
+    }
+}
+
+impl HostLine {
+    /// Calls the request whose turn it is. One that many tokens want does not wait for the many that few want, which get every other turn
+    /// (P496).
+    fn call_next(&mut self) {
+        self.waiting.retain(|place| !place.call.is_closed());
+        self.by_want = !self.by_want;
+        let wanted = |at: &usize| self.waiting.get(*at).map(HostPlace::wanted);
+        let most = (0..self.waiting.len()).rev().max_by_key(wanted);
+        let next = most.filter(|_| self.by_want).unwrap_or(0);
+        if let Some(place) = self.waiting.remove(next) {
+            // A request that has ended needs no turn.
+            let _ = place.call.send(());
+        }
+    }
+}
+
+impl HostPlace {
+    fn wanted(&self) -> u32 {
+        self.wanted.as_ref().map_or(0, |wanted| wanted.load(Ordering::Relaxed))
     }
 }
 

@@ -21,6 +21,8 @@ pub(super) struct Asks {
     /// Those, the first to be named at the front: it makes room for another.
     order: VecDeque<(UnixTime, Fingerprint)>,
     single_waits: u32,
+    /// How often each key id was named since the last fetch.
+    named: BTreeMap<Fingerprint, u32>,
 }
 
 /// A key id that a token names and that is not in the set.
@@ -56,7 +58,19 @@ impl Asks {
             absent: BTreeMap::new(),
             order: VecDeque::new(),
             single_waits: 0,
+            named: BTreeMap::new(),
         }
+    }
+
+    /// How often tokens have named the key `id` since the last fetch: those of an issuer name its new key again and again, and made-up
+    /// ones seldom (P496).
+    pub(super) fn name(&mut self, id: &str) -> u32 {
+        if self.named.len() >= MAX_ABSENT_KEYS {
+            self.named.clear();
+        }
+        let times = self.named.entry(Fingerprint::of(id.as_bytes())).or_default();
+        *times = times.saturating_add(1);
+        *times
     }
 
     /// A token names the key `id`, which is not in the set. A flood of made-up key ids uses up its own budget alone (P61): each is
@@ -99,6 +113,7 @@ impl Asks {
     /// again.
     pub(super) fn end(&mut self, forget: bool) {
         self.single_waits = 0;
+        self.named.clear();
         if forget {
             self.absent.clear();
             self.order.clear();

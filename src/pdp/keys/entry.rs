@@ -1,5 +1,6 @@
 //! One source of keys: what is known of it, how requests wait for it, and how it is followed.
 
+use std::sync::atomic::AtomicU32;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -55,6 +56,14 @@ pub(super) enum Need<'a> {
     Change,
 }
 
+impl<'a> Need<'a> {
+    /// The id of the key, or a text that stands for any.
+    fn key_id(self) -> &'a str {
+        let Self::Key(Some(id)) = self else { return "" };
+        id
+    }
+}
+
 /// The next step of a request that needs other keys.
 enum WaitStep {
     Done,
@@ -106,6 +115,7 @@ impl Shared {
     pub(super) async fn wait(&self, need: Need<'_>, patience: Duration) -> bool {
         let is_pending = || self.refresh_state.schedule().is_moving(self.refresh_state.now());
         let Some(_place) = self.refresh_state.wait() else { return is_pending() };
+        self.refresh_state.want(lock(&self.state).asks.name(need.key_id()));
         let mut ended = self.refresh_state.ended();
         let arrived = self.refresh_state.schedule().begun();
         let waiting = async {
@@ -149,7 +159,7 @@ impl Shared {
             return if unasked { WaitStep::Unasked } else { WaitStep::Done };
         }
         let permission = match need {
-            Need::Key(id) => state.asks.unknown_key(id.unwrap_or_default(), now),
+            Need::Key(_) => state.asks.unknown_key(need.key_id(), now),
             Need::Change => state.asks.changed_key(now),
         };
         match permission {
@@ -158,6 +168,7 @@ impl Shared {
             Permission::SecondToken => WaitStep::SecondToken,
             Permission::Fetch => {
                 schedule.hurry(now);
+                self.refresh_state.want(1);
                 drop(schedule);
                 self.refresh_state.recheck();
                 WaitStep::Wait
@@ -231,9 +242,9 @@ impl Shared {
 }
 
 impl RemoteResource for FollowedKeys {
-    async fn look(&mut self, urgent: bool) -> Result<Option<Duration>, FetchFailure> {
+    async fn look(&mut self, wanted: &Arc<AtomicU32>) -> Result<Option<Duration>, FetchFailure> {
         let Self { shared, fetcher, known } = self;
-        match load(&shared.source, fetcher.as_ref(), known, urgent).await {
+        match load(&shared.source, fetcher.as_ref(), known, Some(wanted)).await {
             Ok(loaded) => {
                 let max_age = loaded.max_age;
                 shared.put_in_force(loaded);

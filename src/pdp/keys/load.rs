@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU32;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -13,8 +14,11 @@ use crate::limits::MAX_JSON_DEPTH;
 use crate::pdp::fetch::{FetchError, FetchRequest, Fetched, Fetcher, Validators};
 use crate::pdp::follow::{FetchFailure, Saved};
 use crate::trust::{
-    KeyPurpose, KeySet, KeySetError, KeyUrl, KeyUrlError, RemoteKeys, refresh_hint,
+    KeyPurpose, KeySet, KeySetError, KeyUrl, KeyUrlError, RemoteKeys, SkippedKey, refresh_hint,
 };
+
+/// How many keys that cannot be used are named.
+const MOST_TOLD: usize = 3;
 
 /// When each key of a set was fetched for the first time since it was absent, by its thumbprint.
 pub type FirstSeen = BTreeMap<String, UnixTime>;
@@ -61,8 +65,8 @@ pub enum LoadError {
     #[error("the answer {0}")]
     Keys(#[from] KeySetError),
     /// No key that can be used: the last good ones stay in force, as they do for a file.
-    #[error("the answer has no key that can be used, and {0} that cannot")]
-    NoKeys(usize),
+    #[error("the answer has no key that can be used: {0}")]
+    NoKeys(String),
     /// Something else than metadata.
     #[error("the metadata is not a JSON object")]
     Metadata,
@@ -90,10 +94,10 @@ pub async fn load(
     source: &RemoteKeys,
     fetcher: &dyn Fetcher,
     known: &mut KnownVersions,
-    urgent: bool,
+    wanted: Option<&Arc<AtomicU32>>,
 ) -> Result<Loaded, LoadError> {
     let ask =
-        |url, access, known| FetchRequest { known, urgent, ..FetchRequest::keys(url, access) };
+        |url, access, known| FetchRequest { known, wanted, ..FetchRequest::keys(url, access) };
     let (url, metadata) = match &source.discovery {
         None => (source.url.clone(), Validators::default()),
         Some(issuer) => {
@@ -123,9 +127,20 @@ pub async fn load(
 fn read(text: Bytes, source: &RemoteKeys) -> Result<(KeySet, Bytes), LoadError> {
     let keys = KeySet::parse(&text, source.purpose)?;
     if keys.keys().is_empty() {
-        return Err(LoadError::NoKeys(keys.skipped().len()));
+        return Err(LoadError::NoKeys(why_unused(keys.skipped())));
     }
     Ok((keys, text))
+}
+
+/// The first keys that cannot be used, with the reason for each (P510).
+fn why_unused(skipped: &[SkippedKey]) -> String {
+    let mut told: Vec<_> = skipped.iter().take(MOST_TOLD).map(ToString::to_string).collect();
+    match skipped.len().saturating_sub(MOST_TOLD) {
+        0 if told.is_empty() => return String::from("the set is empty"),
+        0 => {}
+        more => told.push(format!("and {more} more")),
+    }
+    told.join("; ")
 }
 
 /// The last good keys of `source` in the folder of a server: none where there is no file, or one that is not ours.
@@ -225,6 +240,21 @@ mod tests {
         ] {
             assert_eq!(judged(text), Err(String::from(error)), "{text}");
         }
+    }
+
+    /// P510: keys of which none can be used are told with the reason.
+    #[test]
+    fn keys_that_cannot_be_used_are_named() {
+        let key = r#"{"kty":"EC","crv":"P-999","kid":"a"}"#;
+        let told = |keys: &str| {
+            let text = format!("{{\"keys\":[{keys}]}}");
+            why_unused(KeySet::parse(text.as_bytes(), KeyPurpose::Jwt).unwrap().skipped())
+        };
+        assert_eq!(told(""), "the set is empty");
+        let two = told(&[key, r#"{"kty":"oct","kid":"b","k":"aHVudGVyMg"}"#].join(","));
+        assert!(two.contains("`a`") && two.contains("; ") && two.contains("`b`"), "{two}");
+        assert!(!two.contains("aHVudGVyMg"), "{two}");
+        assert!(told(&[key; 5].join(",")).ends_with("; and 2 more"));
     }
 
     /// P272: keys with one address and another issuer, or another purpose, are saved apart.

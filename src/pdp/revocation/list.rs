@@ -45,12 +45,12 @@ pub struct ListStatus {
     pub name: String,
     /// The path, or the origin of the address.
     pub place: String,
-    /// How many entries are in force; none where it was never had.
+    /// How many entries are in force; none where it was never read.
     pub entries: Option<usize>,
     /// Its number.
     pub sequence: Option<u64>,
-    /// When a server confirmed it last, or when its file was written: seconds since 1970.
-    pub as_of: Option<i64>,
+    /// When a server confirmed it last, or when its file was written: RFC 3339.
+    pub as_of: Option<String>,
     /// How old it is.
     pub age_seconds: Option<u64>,
     /// True if it is past what its document allows, whatever follows from that.
@@ -187,7 +187,7 @@ impl TrackedList {
             place: self.source.place.to_string(),
             entries: in_force.map(|in_force| in_force.table.in_force(now)),
             sequence: in_force.and_then(|in_force| in_force.sequence),
-            as_of: in_force.map(|in_force| in_force.as_of.as_secs()),
+            as_of: in_force.map(|in_force| in_force.as_of.to_rfc3339()),
             age_seconds: in_force.map(|in_force| in_force.age(now).as_secs()),
             stale: in_force.is_none() || self.overdue(now).is_some(),
             refuses: self.refuses(now),

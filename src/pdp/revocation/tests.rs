@@ -109,7 +109,7 @@ async fn what_a_server_breaks_changes_nothing() {
     let clock = Arc::new(FixedClock::at(NOW));
     let register =
         RevocationRegister::kept_in(None, &remote("onStale: deny"), clock, script.clone());
-    assert_eq!(register.current().stale(), Some("far"), "nothing is decided before it was had");
+    assert_eq!(register.current().stale(), Some("far"), "nothing is decided before it was read");
     until(|| revokes(&register, "a")).await;
     assert_eq!(register.current().stale(), None);
     for (asked, failures) in [(2, 1), (3, 2), (4, 3)] {
@@ -145,7 +145,7 @@ async fn a_list_that_is_too_old_does_what_its_document_says() {
     }
 }
 
-/// A list that was never had: what a server starts with is missed at once, what is added later when it cannot be read.
+/// A list that was never read: what a server starts with is missed at once, what is added later when it cannot be read.
 #[tokio::test(start_paused = true)]
 async fn a_list_that_was_never_had_is_missed() {
     let clock = Arc::new(FixedClock::at(NOW));

@@ -1,5 +1,6 @@
 //! How each list is followed: read, checked and put in force. A good list stays until a better one comes.
 
+use std::sync::atomic::AtomicU32;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -66,7 +67,7 @@ struct Before {
 }
 
 impl RemoteResource for FollowedList {
-    async fn look(&mut self, _urgent: bool) -> Result<Option<Duration>, FetchFailure> {
+    async fn look(&mut self, _wanted: &Arc<AtomicU32>) -> Result<Option<Duration>, FetchFailure> {
         let found = self.reader.read().await;
         // The register is gone, and this task ends with it.
         let Some(shared) = self.shared.upgrade() else { return Ok(None) };

@@ -8,6 +8,7 @@ use std::thread;
 use super::files::{DocumentFiles, FileSet};
 use super::inventory::Inventory;
 use super::revision::Revision;
+use crate::authn::TokenScope;
 use crate::clock::{Clock as _, SystemClock};
 use crate::document::{self, Attachments, Diagnostic, Document, Kind, SourceFile};
 use crate::policy::{PolicySet, PolicySources};
@@ -20,6 +21,7 @@ pub struct Snapshot {
     revision: Revision,
     trust: TrustStore,
     policies: Arc<PolicySet>,
+    scope: Arc<TokenScope>,
     places: Vec<TokenPlace>,
     sealed: SealedNames,
     /// Every file that was read, for the watcher.
@@ -49,6 +51,11 @@ impl Snapshot {
     /// The policies.
     pub fn policies(&self) -> &PolicySet {
         &self.policies
+    }
+
+    /// The issuers whose tokens count, host by host.
+    pub fn token_scope(&self) -> &TokenScope {
+        &self.scope
     }
 
     /// The places of tokens.
@@ -109,7 +116,8 @@ impl Snapshot {
         let inventory = Inventory::new(set.name().clone(), sources, others, &policies);
         let files = sources.iter().map(|source| source.path().to_owned());
         let files = files.chain(attached.iter().cloned()).collect();
-        Some(Self { revision: revision.clone(), trust, policies, places, sealed, files, inventory })
+        let (revision, scope) = (revision.clone(), Arc::clone(policies.scope()));
+        Some(Self { revision, trust, policies, scope, places, sealed, files, inventory })
     }
 }
 

@@ -30,36 +30,27 @@ pub(super) struct DocumentFiles {
     pub(super) others: Vec<Document>,
     /// The fingerprint of the `Fragments` documents among those.
     pub(super) fragments: Fingerprint,
-    pub(super) unread: Unread,
+    pub(super) unreadable: UnreadableDocuments,
 }
 
 /// The documents that could not be read: that others name them is no mistake of those.
 #[derive(Debug, Default)]
-pub(super) struct Unread {
+pub(super) struct UnreadableDocuments {
     /// By kind, and name where that can be read.
     named: Vec<(Kind, Option<String>)>,
     /// True if there are some of unknown kinds.
     others: bool,
 }
 
-/// Problems of a document that names another one, with the kind of that.
-const MISSING: [(Code, Kind); 5] = [
-    (Code::UnknownIssuer, Kind::TokenIssuer),
-    (Code::UnknownTrustDomain, Kind::TrustDomain),
-    (Code::UnknownWorkload, Kind::TrustDomain),
-    (Code::UnknownCertificateIssuer, Kind::TrustDomain),
-    (Code::UnknownFragment, Kind::Fragments),
-];
-
-impl Unread {
+impl UnreadableDocuments {
     /// True if `problem` is that a document is missing which could not be read.
     pub(super) fn explains(&self, problem: &Diagnostic) -> bool {
-        let missing = MISSING.iter().find(|(code, _)| *code == problem.code);
-        let Some((_, missing)) = missing else { return false };
-        let is_named = |name: &Option<String>| {
-            name.as_ref().is_none_or(|name| problem.message.contains(&format!("`{name}`")))
+        let Some(missing) = &problem.missing else { return false };
+        let may_be = |(kind, name): &(Kind, Option<String>)| {
+            *kind == missing.kind
+                && (name.is_none() || missing.name.is_none() || *name == missing.name)
         };
-        self.others || self.named.iter().any(|(kind, name)| kind == missing && is_named(name))
+        self.others || self.named.iter().any(may_be)
     }
 }
 
@@ -94,19 +85,20 @@ impl DocumentFiles {
         let fragments = others.iter().filter(|document| document.kind() == Kind::Fragments);
         let fragments = fragments.flat_map(|document| *document.fingerprint().as_bytes());
         let fragments = Fingerprint::of(&fragments.collect::<Vec<_>>());
-        let mut unread = Unread { named: Vec::new(), others: document::any_error(problems) };
+        let mut unreadable =
+            UnreadableDocuments { named: Vec::new(), others: document::any_error(problems) };
         let read = others.iter().filter_map(|document| match document.read() {
             Ok(read) => Some(read),
             Err(problem) => {
                 problems.push(problem);
                 // A fragment has a name of its own.
                 let name = document.name().filter(|_| document.kind() != Kind::Fragments);
-                unread.named.push((document.kind(), name));
+                unreadable.named.push((document.kind(), name));
                 None
             }
         });
         let others = read.collect();
-        Self { policies, others, fragments, unread }
+        Self { policies, others, fragments, unreadable }
     }
 }
 

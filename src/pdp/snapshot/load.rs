@@ -98,7 +98,7 @@ impl Load {
         let snapshot =
             Snapshot::compile(&documents, (&attachments, known), &made_from, before, &mut problems);
         let suites = Suite::compile(others, &mut problems);
-        problems.retain(|problem| !documents.unread.explains(problem));
+        problems.retain(|problem| !documents.unreadable.explains(problem));
         document::sort(&mut problems);
         let snapshot = snapshot.filter(|_| !document::any_error(&problems));
         Self { snapshot, problems, files: sources.len(), suites, set }

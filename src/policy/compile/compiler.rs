@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::fragment_store::{Fragments, Use};
-use crate::document::{Code, Diagnostic, Origin, Spanned, TENANT, closest};
+use crate::document::{Code, Diagnostic, Kind, Origin, Spanned, TENANT, closest};
 use crate::request::SealedNames;
 
 /// The names of the documents that rules may refer to.
@@ -104,10 +104,22 @@ impl PolicyCompiler<'_, '_> {
         self.problems.push(Diagnostic { help, ..problem });
     }
 
+    /// Reports that a document of a `kind` is missing, by its name where that is what `place` says.
+    pub(super) fn missing<T>(
+        &mut self,
+        kind: Kind,
+        code: Code,
+        place: &Spanned<T>,
+        (message, help, name): (String, String, Option<&str>),
+    ) {
+        let problem = Diagnostic::error(code, self.origin.span(place), message).help(help);
+        self.problems.push(problem.missing(kind, name));
+    }
+
     /// Checks a reference to another document.
     pub(super) fn refers(
         &mut self,
-        kind: &str,
+        kind: Kind,
         code: Code,
         name: &Spanned<String>,
         known: &[&str],
@@ -121,6 +133,7 @@ impl PolicyCompiler<'_, '_> {
             None if known.is_empty() => format!("there is no `kind: {kind}` document"),
             None => format!("known are: {}", known.join(", ")),
         };
-        self.error_with(code, name, format!("no {kind} document is called `{text}`"), help);
+        let message = format!("no {kind} document is called `{text}`");
+        self.missing(kind, code, name, (message, help, Some(text)));
     }
 }

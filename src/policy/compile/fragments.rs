@@ -6,7 +6,7 @@ use super::compiler::{IssuerNames, PolicyCompiler};
 use super::condition::located;
 use super::fragment_store::{CONDITION, Fragments, Shelf, Use, fragments_in};
 use crate::document::policy::{Entries, PeerSpec, TokenSpec};
-use crate::document::{Code, Diagnostic, Document, FragmentsSpec, Origin, Spanned, closest};
+use crate::document::{Code, Diagnostic, Document, FragmentsSpec, Kind, Origin, Spanned, closest};
 use crate::policy::requirement::condition::{Condition, ConditionScope};
 use crate::policy::requirement::list::AnyRequirement;
 use crate::request::SealedNames;
@@ -171,7 +171,7 @@ impl PolicyCompiler<'_, '_> {
             None => format!("known are: {}", known.join(", ")),
         };
         let message = format!("no {sort} fragment is called `{text}`");
-        self.error_with(Code::UnknownFragment, name, message, help);
+        self.missing(Kind::Fragments, Code::UnknownFragment, name, (message, help, None));
         None
     }
 }

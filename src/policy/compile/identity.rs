@@ -10,7 +10,7 @@ use super::compiler::{CompileProblem, PolicyCompiler, coded, problem};
 use super::fragment_store::{PEER, TOKEN};
 use super::request::read_network;
 use crate::document::policy::{BindingSpec, ClaimSpec, PeerSpec, ScopeForm, Texts, TokenSpec};
-use crate::document::{BindSpec, Code, HumanDuration, OneOrMore, Spanned, not_plain};
+use crate::document::{BindSpec, Code, HumanDuration, Kind, OneOrMore, Spanned, not_plain};
 use crate::evidence_level::EvidenceLevel;
 use crate::identity_map::IdentityMap;
 use crate::policy::model::claim::{ClaimMatcher, ClaimTest, Scalar};
@@ -55,7 +55,7 @@ impl PolicyCompiler<'_, '_> {
             self.error_with(Code::Contradiction, any, message, "remove `any`");
         }
         if let Some(name) = trust_domain {
-            self.refers("TrustDomain", Code::UnknownTrustDomain, name, self.names.domains);
+            self.refers(Kind::TrustDomain, Code::UnknownTrustDomain, name, self.names.domains);
         }
         let mut own: Vec<AnyRequirement> = Vec::new();
         own.extend(
@@ -117,7 +117,7 @@ impl PolicyCompiler<'_, '_> {
     fn issuers(&mut self, names: &Spanned<OneOrMore>) -> TokenPresent {
         let mut known: Vec<Arc<str>> = Vec::new();
         for name in names.each() {
-            self.refers("TokenIssuer", Code::UnknownIssuer, &name, self.names.issuers);
+            self.refers(Kind::TokenIssuer, Code::UnknownIssuer, &name, self.names.issuers);
             match known.iter().any(|own| **own == *name.value) {
                 true => {
                     let message = format!("issuer `{}` is in the list twice", name.value);

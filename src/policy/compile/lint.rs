@@ -34,7 +34,7 @@ pub(in crate::policy) use repeated::print;
 pub(in crate::policy) use source_rule::SourceRule;
 pub(in crate::policy) use unreachable::unreachable;
 
-/// The facts about trust that lints depend on.
+/// Everything about trust that lints depend on.
 #[derive(Debug)]
 pub(in crate::policy) struct TrustSummary<'a> {
     domains: SpiffeDomains<'a>,
@@ -84,10 +84,7 @@ impl<'a> TrustSummary<'a> {
 fn wide_open(written: &SourceRule<'_>, rule: &Rule) -> Option<Diagnostic> {
     let public = written.spec.public.as_ref().filter(|public| public.value)?;
     let everything = rule.paths.is_empty() || rule.paths.iter().any(|path| path.as_str() == "/**");
-    // When it counts, and where a connection goes, says nothing about the caller.
-    let is_narrow =
-        |own: &AnyRequirement| !matches!(own.key(), "during" | "destination" | "hostIsSni");
-    let is_wide = everything && !rule.requirements.iter().any(is_narrow);
+    let is_wide = everything && !rule.requirements.iter().any(AnyRequirement::is_about_callers);
     is_wide.then(|| {
         let message =
             format!("rule `{}` lets every caller reach every path of its hosts", rule.name.rule);

@@ -11,7 +11,7 @@ use crate::document::policy::{
     EmptySegmentsSpec, EncodedSlashesSpec, Entries, ParametersSpec, PathsSpec, PolicySpec,
     RejectedSpec, TargetSpec, TargetTokensSpec,
 };
-use crate::document::{Code, Span, Spanned, is_name};
+use crate::document::{Code, Kind, Span, Spanned, is_name};
 use crate::policy::model::host::AuthorityPattern;
 use crate::policy::model::target::PolicyTarget;
 use crate::request::PathLeniency;
@@ -101,7 +101,7 @@ impl<'a> PolicyCompiler<'a, '_> {
             self.error_with(Code::EmptyList, spec, message, help);
         }
         for issuer in issuers.iter().flat_map(|issuers| &issuers.value) {
-            self.refers("TokenIssuer", Code::UnknownIssuer, issuer, self.names.issuers);
+            self.refers(Kind::TokenIssuer, Code::UnknownIssuer, issuer, self.names.issuers);
         }
         let read = |name: &String| Ok(Box::from(name.as_str()));
         let issuers = self.each(issuers.as_ref(), "issuers", read);

@@ -30,34 +30,34 @@ pub(in crate::policy) fn compile<'a>(
     threads: NonZeroUsize,
     problems: &mut Vec<Diagnostic>,
 ) -> Vec<LocatedPolicy<'a>> {
-    let known = |unread: &'a RawDocument| {
-        let key = unread.fingerprint();
+    let known = |raw: &'a RawDocument| {
+        let key = raw.fingerprint();
         let policy = before.get(&key).map(|policy| Arc::clone(policy));
-        (unread, key, policy)
+        (raw, key, policy)
     };
     let known: Vec<_> = documents.iter().map(known).collect();
     let missing = known.iter().filter(|(_, _, policy)| policy.is_none());
-    let missing: Vec<&RawDocument> = missing.map(|(unread, ..)| *unread).collect();
-    let mut made = each(&missing, threads, |unread| make(unread, env)).into_iter();
+    let missing: Vec<&RawDocument> = missing.map(|(raw, ..)| *raw).collect();
+    let mut made = each(&missing, threads, |raw| make(raw, env)).into_iter();
     let locate =
-        |(unread, key, policy): (&'a RawDocument, Fingerprint, Option<Arc<CompiledPolicy>>)| {
+        |(raw, key, policy): (&'a RawDocument, Fingerprint, Option<Arc<CompiledPolicy>>)| {
             let policy = policy.or_else(|| {
                 let (policy, found) = made.next()?;
                 problems.extend(found);
                 policy.map(Arc::new)
             })?;
-            Some(LocatedPolicy { key, policy, origin: unread.origin() })
+            Some(LocatedPolicy { key, policy, origin: raw.origin() })
         };
     known.into_iter().filter_map(locate).collect()
 }
 
 /// Reads and compiles one policy. Its document is dropped before the next one is read: it takes many times the memory of the
 /// compiled policy.
-fn make(unread: &RawDocument, env: &CompileEnv<'_>) -> (Option<CompiledPolicy>, Vec<Diagnostic>) {
+fn make(raw: &RawDocument, env: &CompileEnv<'_>) -> (Option<CompiledPolicy>, Vec<Diagnostic>) {
     // Checks that wait for this core go first.
     thread::yield_now();
     let mut problems = Vec::new();
-    let document = unread.read().map_err(|problem| problems.push(problem)).ok();
+    let document = raw.read().map_err(|problem| problems.push(problem)).ok();
     let policy = document.and_then(|document| {
         let Spec::Policy(spec) = &document.spec else { return None };
         Some(env.compile(&document, spec, &mut problems))

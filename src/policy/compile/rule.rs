@@ -16,15 +16,12 @@ use crate::policy::model::schedule::read_day;
 use crate::policy::model::target::PolicyTarget;
 use crate::policy::requirement::condition::When;
 use crate::policy::requirement::injection::ObligationTemplate;
-use crate::policy::requirement::list::{AnyRequirement, Requirements};
+use crate::policy::requirement::list::{AnyRequirement, CheckStage, Requirements};
 use crate::policy::requirement::network::{DestinationNetworks, SourceNetworks};
 use crate::policy::requirement::peer::PeerPresent;
 use crate::policy::requirement::server_name::{ServerNameIsHost, ServerNames};
 use crate::policy::requirement::token::TokenPresent;
 use crate::request::PathLeniency;
-
-/// Keys that a deny rule must not have: it denies callers who *meet* its requirements, so it would deny the wrong ones.
-const NOT_IN_DENY: [&str; 5] = ["evidence", "binding", "bind", "acr", "maxAge"];
 
 impl<'a> PolicyCompiler<'a, '_> {
     /// Compiles the rule of `spec`. `answer` is the response of its policy to denied requests.
@@ -97,7 +94,7 @@ impl<'a> PolicyCompiler<'a, '_> {
         if let Some(token) = &spec.token {
             all.extend(self.fits_the_effect(spec, &token.value.fragment, |own| own.token(token)));
             // Without an issuer, which is an error, no token meets the rule.
-            if !all.iter().any(|own| own.key() == "issuer") {
+            if !all.iter().any(|own| own.stage() == CheckStage::TokenPresent) {
                 all.push(TokenPresent(Arc::default()).into());
             }
         }
@@ -113,11 +110,12 @@ impl<'a> PolicyCompiler<'a, '_> {
     ) -> Vec<AnyRequirement> {
         let found = read(self);
         if spec.effect.value == Effect::Deny {
-            let mut keys: Vec<_> = found.iter().map(AnyRequirement::key).collect();
-            keys.dedup();
-            for key in keys.into_iter().filter(|key| NOT_IN_DENY.contains(key)) {
+            let mut wrong: Vec<_> = found.iter().filter(|own| own.is_met_by_more()).collect();
+            wrong.dedup_by_key(|own| own.key());
+            for own in wrong {
                 let of_fragment = fragment.as_ref().map(Spanned::only_place);
-                self.not_in_deny(&of_fragment.unwrap_or_else(|| place_of(spec, key)), key);
+                let place = of_fragment.unwrap_or_else(|| place_of(spec, own.stage()));
+                self.not_in_deny(&place, own.key());
             }
         }
         found
@@ -206,14 +204,23 @@ impl<'a> PolicyCompiler<'a, '_> {
 }
 
 /// The place of a requirement of the caller in the rule, or of the rule's name where the key has none of its own.
-fn place_of(spec: &RuleSpec, key: &str) -> Spanned<()> {
+fn place_of(spec: &RuleSpec, stage: CheckStage) -> Spanned<()> {
     let (peer, token) = (spec.peer.as_ref(), spec.token.as_ref().map(|own| &own.value));
-    let place = match key {
-        "evidence" => peer.and_then(|own| own.value.evidence.as_ref()).map(Spanned::only_place),
-        "binding" => token.and_then(|own| own.binding.as_ref()).map(Spanned::only_place),
-        "bind" => token.and_then(|own| own.bind.as_ref()).map(Spanned::only_place),
-        "acr" => token.and_then(|own| own.acr.as_ref()).map(Spanned::only_place),
-        "maxAge" => token.and_then(|own| own.max_age.as_ref()).map(Spanned::only_place),
+    #[expect(clippy::wildcard_enum_match_arm, reason = "the others may be in a deny rule")]
+    let place = match stage {
+        CheckStage::PeerEvidenceLevel => {
+            peer.and_then(|own| own.value.evidence.as_ref()).map(Spanned::only_place)
+        }
+        CheckStage::TokenBinding => {
+            token.and_then(|own| own.binding.as_ref()).map(Spanned::only_place)
+        }
+        CheckStage::PresenterKnown | CheckStage::PresenterNamed => {
+            token.and_then(|own| own.bind.as_ref()).map(Spanned::only_place)
+        }
+        CheckStage::TokenAcr => token.and_then(|own| own.acr.as_ref()).map(Spanned::only_place),
+        CheckStage::TokenMaxAge => {
+            token.and_then(|own| own.max_age.as_ref()).map(Spanned::only_place)
+        }
         _ => None,
     };
     place.unwrap_or_else(|| spec.name.only_place())

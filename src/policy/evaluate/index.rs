@@ -7,8 +7,8 @@ use super::rule_match::HostFit;
 use crate::policy::compile::compiled_policy::{CompiledPolicy, HostAnswer};
 use crate::policy::compile::compiled_rule::Rule;
 use crate::policy::model::answer::CustomAnswer;
-use crate::policy::model::host::{HostPattern, parent_of};
-use crate::request::{Host, PathLeniency, RequestView, Target, Text};
+use crate::policy::model::host::HostPattern;
+use crate::request::{Host, PathLeniency, RequestView, Target, Text, parent_of};
 
 /// Every rule, found by host and by the first segment of its paths.
 ///
@@ -21,13 +21,7 @@ pub(in crate::policy) struct Index {
     any: HostRules,
     /// The paths that some rule accepts although they are not canonical.
     leniency: PathLeniency,
-    /// True if some target ignores tokens.
-    ignores: bool,
 }
-
-/// The issuers whose tokens count for a request: those that each policy about its host names.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Counting<'a>([&'a [Box<str>]; 3]);
 
 /// The position of a rule: that of its policy, and its own there.
 type At = (usize, usize);
@@ -41,11 +35,6 @@ struct HostRules {
     open: Vec<At>,
     /// The responses to requests that no rule is about, ordered by the policies' names.
     answers: Vec<HostAnswer>,
-    /// True if there is a policy; `counts_all` if one of them says nothing of tokens.
-    has_policies: bool,
-    counts_all: bool,
-    /// The issuers whose tokens count, where others are ignored.
-    counting: Vec<Box<str>>,
 }
 
 impl Index {
@@ -62,13 +51,6 @@ impl Index {
     /// Adds the rules of a policy, and its response to denied requests.
     fn insert(&mut self, at: usize, policy: &CompiledPolicy) {
         let hosts = &policy.target.hosts;
-        self.ignores |= policy.target.counting.is_some();
-        if hosts.is_empty() {
-            self.any.count(policy.target.counting.as_deref());
-        }
-        for host in hosts {
-            self.bucket(&host.host).count(policy.target.counting.as_deref());
-        }
         if !policy.rules.is_empty() {
             self.leniency = self.leniency.or(policy.target.leniency);
         }
@@ -127,24 +109,6 @@ impl Index {
         hosts
     }
 
-    /// The issuers whose tokens count at `host`, where others are ignored: where every policy about it says so. Ports and paths
-    /// do not matter: what one policy does not ignore, is not ignored.
-    pub(in crate::policy) fn counting(&self, host: &Host) -> Option<Counting<'_>> {
-        if !self.ignores {
-            return None;
-        }
-        let mut counting = Counting([&[]; 3]);
-        let mut some = false;
-        for ((_, bucket), own) in self.buckets(host.as_str()).zip(&mut counting.0) {
-            if bucket.counts_all {
-                return None;
-            }
-            some |= bucket.has_policies;
-            *own = &bucket.counting;
-        }
-        some.then_some(counting)
-    }
-
     fn buckets(&self, host: &str) -> impl Iterator<Item = (HostFit, &HostRules)> {
         let exact = self.exact.get(host).map(|bucket| (HostFit::Exact, bucket));
         let below = parent_of(host).and_then(|parent| self.one_label_below.get(parent));
@@ -201,23 +165,7 @@ impl Index {
     }
 }
 
-impl Counting<'_> {
-    /// True if tokens of the issuer document called `issuer` count.
-    pub fn has(&self, issuer: &str) -> bool {
-        self.0.iter().any(|own| own.iter().any(|own| **own == *issuer))
-    }
-}
-
 impl HostRules {
-    /// Adds what a policy says of tokens.
-    fn count(&mut self, counting: Option<&[Box<str>]>) {
-        self.has_policies = true;
-        match counting {
-            None => self.counts_all = true,
-            Some(own) => self.counting.extend(own.iter().cloned()),
-        }
-    }
-
     fn insert(&mut self, at: At, rule: &Rule) {
         let firsts: Option<Vec<&str>> =
             rule.paths.iter().map(|path| path.first_literal()).collect();

@@ -8,9 +8,10 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use super::decide;
-use super::index::{Counting, Index};
+use super::index::Index;
 use super::strip::Strip;
 use super::trace::{NoPolicyTrace, PolicyTrace};
+use crate::authn::{ScopedHosts, TokenScope};
 use crate::clock::UnixTime;
 use crate::document::policy::{Effect, Mode};
 use crate::document::{self, Diagnostic, Document, Kind, RawDocument, RelativeDiagnostic, Spec};
@@ -24,7 +25,6 @@ use crate::policy::model::decision::Decision;
 use crate::policy::model::decision_request::DecisionRequest;
 use crate::policy::model::rule_name::RuleName;
 use crate::policy::requirement::condition::Condition;
-use crate::request::RequestView;
 use crate::secret::Fingerprint;
 
 /// Every policy at one revision, compiled.
@@ -32,6 +32,7 @@ use crate::secret::Fingerprint;
 pub struct PolicySet {
     pub(in crate::policy) index: Index,
     pub(in crate::policy) strip: Strip,
+    scope: Arc<TokenScope>,
     /// The fingerprints of the policies' texts, in the order of the index.
     pub(in crate::policy) keys: Box<[Fingerprint]>,
     /// The fingerprint of everything else that their meaning depends on; none if there is nothing to keep.
@@ -67,15 +68,36 @@ fn iss_of(document: &Document) -> Option<(&str, &str)> {
     Some((&document.metadata.name.value, &spec.issuer.value))
 }
 
+fn scope_of(policies: &[Arc<CompiledPolicy>]) -> TokenScope {
+    let mut scope = TokenScope::default();
+    let targets = || policies.iter().map(|policy| &policy.target);
+    if targets().all(|target| target.counting.is_none()) {
+        return scope;
+    }
+    for target in targets() {
+        let counting = target.counting.as_deref();
+        target.hosts.iter().for_each(|own| scope.add(own.host.scoped(), counting));
+        if target.hosts.is_empty() {
+            scope.add(ScopedHosts::Any, counting);
+        }
+    }
+    scope
+}
+
 impl PolicySet {
     /// True if a rule asks for a signed assertion.
     pub fn asserts(&self) -> bool {
         self.index.rules().any(|rule| rule.obligations.assertion.is_some())
     }
 
-    /// The issuers whose tokens count for `request`, where the documents say that others are ignored there.
-    pub fn counting(&self, request: &RequestView) -> Option<Counting<'_>> {
-        self.index.counting(&request.target.as_ref().ok()?.host)
+    /// The names of the headers that any rule sets on requests.
+    pub fn injected_headers(&self) -> impl Iterator<Item = &str> {
+        self.index.rules().flat_map(|rule| rule.obligations.request_headers())
+    }
+
+    /// The issuers whose tokens count, where the documents say that others are ignored.
+    pub const fn scope(&self) -> &Arc<TokenScope> {
+        &self.scope
     }
 
     /// Decides. Default deny, deny overrides, order never matters.
@@ -147,6 +169,7 @@ impl PolicySet {
             keys: located.iter().map(|located| located.key).collect(),
             env: Some(env),
             lints: lints.into(),
+            scope: Arc::new(scope_of(&policies)),
             index: Index::of(policies),
             strip,
         }

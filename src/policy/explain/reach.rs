@@ -158,7 +158,7 @@ impl PolicySet {
     }
 
     fn counted(&self, subject: Subject, request: &RequestView) -> Subject {
-        match self.counting(request) {
+        match self.scope().of(request) {
             Some(counting) => subject.where_count(|issuer| counting.has(issuer)),
             None => subject,
         }

@@ -98,6 +98,14 @@ pub struct ShadowOutcome {
 }
 
 impl Decision {
+    /// Its effect, by which records and metrics name it.
+    pub const fn effect(&self) -> Effect {
+        match self {
+            Self::Allow(_) => Effect::Allow,
+            Self::Deny(_) => Effect::Deny,
+        }
+    }
+
     /// The rule that decided, or the allow rule that came closest.
     pub const fn rule(&self) -> Option<&RuleName> {
         match self {

@@ -4,7 +4,8 @@
 use std::fmt;
 use std::net::Ipv6Addr;
 
-use crate::request::{Host, HostForm};
+use crate::authn::ScopedHosts;
+use crate::request::{Host, HostForm, parent_of};
 
 /// A set of host names.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -102,6 +103,14 @@ impl HostPattern {
         }
     }
 
+    /// The same for the scope of tokens.
+    pub(in crate::policy) const fn scoped(&self) -> ScopedHosts<'_> {
+        match self {
+            Self::Exact(name) => ScopedHosts::Exact(name),
+            Self::OneLabelBelow(parent) => ScopedHosts::OneLabelBelow(parent),
+        }
+    }
+
     /// True if every host that `other` matches is matched by this one.
     pub(in crate::policy) fn covers(&self, other: &Self) -> bool {
         match other {
@@ -109,13 +118,6 @@ impl HostPattern {
             Self::OneLabelBelow(_) => self == other,
         }
     }
-}
-
-/// The name without its first label; none for an address, which has no labels.
-pub(in crate::policy) fn parent_of(name: &str) -> Option<&str> {
-    let (label, parent) = name.split_once('.')?;
-    let is_address = name.starts_with('[') || name.parse::<std::net::Ipv4Addr>().is_ok();
-    (!label.is_empty() && !is_address).then_some(parent)
 }
 
 /// True if the last label is a number, as in an IPv4 address and in no name (RFC 1123 section 2.1).

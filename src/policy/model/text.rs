@@ -1,4 +1,4 @@
-//! Comparisons of texts, and of all the values that something has. All are of the whole value or of a stated end of it, and all mind case.
+//! Comparisons of texts, and of all the values that something has. All are of the whole value or of a stated end of it, and all are case-sensitive.
 
 use std::fmt;
 

@@ -134,6 +134,30 @@ pub(in crate::policy) struct Requirements {
     trust_domain: Option<Arc<str>>,
 }
 
+impl AnyRequirement {
+    /// True if a caller who shows more meets it: a deny rule denies callers who *meet* its requirements, so that one with this would
+    /// deny the wrong ones.
+    pub(in crate::policy) const fn is_met_by_more(&self) -> bool {
+        matches!(
+            self.stage(),
+            CheckStage::PeerEvidenceLevel
+                | CheckStage::TokenBinding
+                | CheckStage::PresenterKnown
+                | CheckStage::PresenterNamed
+                | CheckStage::TokenAcr
+                | CheckStage::TokenMaxAge
+        )
+    }
+
+    /// True if it tells callers apart: when a rule holds, and where a connection goes, says nothing about them.
+    pub(in crate::policy) const fn is_about_callers(&self) -> bool {
+        !matches!(
+            self.stage(),
+            CheckStage::Schedule | CheckStage::DestinationNetworks | CheckStage::ServerNameIsHost
+        )
+    }
+}
+
 impl fmt::Debug for AnyRequirement {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.as_requirement().fmt(f)

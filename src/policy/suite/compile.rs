@@ -34,7 +34,8 @@ impl Suite {
 
 fn known_issuer(document: &Document) -> Option<KnownIssuer<'_>> {
     let Spec::TokenIssuer(spec) = &document.spec else { return None };
-    Some(KnownIssuer::of(&document.metadata.name.value, spec.profile, IssuerName::of(spec)))
+    let (name, iss) = (&document.metadata.name.value, IssuerName::of(spec));
+    Some(KnownIssuer::of(name, spec.profile, iss, spec.client_claim()))
 }
 
 impl<'a> SuiteCompiler<'a> {

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use crate::authn::{Credential, PeerIdentity, RejectedCookie, TokenIdentity};
 use crate::clock::UnixTime;
-use crate::document::{Code, Diagnostic, IssuerName, IssuerProfile, Origin, Spanned, closest};
+use crate::document::{
+    Code, Diagnostic, IssuerName, IssuerProfile, Kind, Origin, Spanned, closest,
+};
 use crate::reason::{Reason, Rejection};
 use crate::request::SealedNames;
 
@@ -34,6 +36,8 @@ pub struct KnownIssuer<'a> {
     pub name: &'a str,
     /// The `iss` of its tokens; none where they may have any.
     pub iss: Option<IssuerName>,
+    /// Its `clientClaim`, or that of its profile.
+    pub client_claim: Option<&'a str>,
 }
 
 /// A token of a fixture.
@@ -50,8 +54,14 @@ pub(super) enum Carried {
 
 impl<'a> KnownIssuer<'a> {
     /// Of a document of this `profile`, and with this `issuer`.
-    pub fn of(name: &'a str, profile: IssuerProfile, issuer: IssuerName) -> Self {
-        Self { name, iss: Some(issuer).filter(|_| profile != IssuerProfile::JwtSvid) }
+    pub fn of(
+        name: &'a str,
+        profile: IssuerProfile,
+        issuer: IssuerName,
+        client_claim: Option<&'a str>,
+    ) -> Self {
+        let iss = Some(issuer).filter(|_| profile != IssuerProfile::JwtSvid);
+        Self { name, iss, client_claim }
     }
 }
 
@@ -82,15 +92,30 @@ impl<'a> SuiteCompiler<'a> {
     pub(super) fn reason(&mut self, code: &Spanned<String>) -> Option<Reason> {
         let known: Vec<&str> = Reason::ALL.iter().map(|reason| reason.as_str()).collect();
         self.known("reason code", Code::UnknownReason, code, &known);
-        Reason::ALL.iter().copied().find(|reason| reason.as_str() == code.value)
+        Reason::named(&code.value)
     }
 
     /// The issuer called `name`; a diagnostic where there is none.
     pub(super) fn issuer(&mut self, name: &Spanned<String>) -> Option<KnownIssuer<'a>> {
         let issuers = self.issuers;
         let names: Vec<&str> = issuers.iter().map(|issuer| issuer.name).collect();
-        self.known("TokenIssuer document", Code::UnknownIssuer, name, &names);
+        self.refers(Kind::TokenIssuer, Code::UnknownIssuer, name, &names);
         issuers.iter().find(|issuer| issuer.name == name.value).cloned()
+    }
+
+    /// Checks a reference to another document.
+    pub(super) fn refers(
+        &mut self,
+        kind: Kind,
+        code: Code,
+        name: &Spanned<String>,
+        known: &[&str],
+    ) {
+        let before = self.problems.len();
+        self.known(&format!("{kind} document"), code, name, known);
+        let problems = self.problems.drain(before..).collect::<Vec<_>>();
+        let missing = problems.into_iter().map(|own| own.missing(kind, Some(&name.value)));
+        self.problems.extend(missing);
     }
 
     pub(super) fn known(&mut self, what: &str, code: Code, name: &Spanned<String>, known: &[&str]) {

@@ -6,12 +6,11 @@ use serde_json::Value;
 
 use super::compiler::{Carried, NO_CREDENTIAL, SuiteCompiler};
 use crate::authn::{Binding, Credential, PeerFacts, PeerIdentity, RejectedCookie, TokenIdentity};
-use crate::document::Code;
-use crate::document::Spanned;
 use crate::document::policy::Texts;
 use crate::document::policy_suite::{
     BindingFixture, PeerFixture, PolicySuiteSpec, RequestFixture, TokenFixture,
 };
+use crate::document::{Code, Kind, Spanned};
 use crate::evidence_level::EvidenceLevel;
 use crate::reason::Reason;
 use crate::request::{
@@ -54,9 +53,9 @@ impl<'a> SuiteCompiler<'a> {
         }
         let trust_domain = self.given(trust_domain.as_ref(), place, "trustDomain")?;
         let domains = self.domains;
-        self.known("TrustDomain document", Code::UnknownTrustDomain, trust_domain, domains);
+        self.refers(Kind::TrustDomain, Code::UnknownTrustDomain, trust_domain, domains);
         for other in others.iter().flatten() {
-            self.known("TrustDomain document", Code::UnknownTrustDomain, other, domains);
+            self.refers(Kind::TrustDomain, Code::UnknownTrustDomain, other, domains);
         }
         let spiffe = match &fixture.spiffe {
             None => None,
@@ -143,7 +142,8 @@ impl<'a> SuiteCompiler<'a> {
         }
         let issuer = self.given(issuer.as_ref(), place, "issuer")?;
         let mut claims = claims.clone();
-        let known = self.issuer(issuer).and_then(|known| known.iss);
+        let (known, client_claim) =
+            self.issuer(issuer).map(|known| (known.iss, known.client_claim)).unwrap_or_default();
         let exact = known.as_ref().filter(|name| !name.is_template());
         // As in every token that is verified.
         if let Some(name) = exact {
@@ -157,7 +157,7 @@ impl<'a> SuiteCompiler<'a> {
                 Some(format!("write an `iss` such as `{}` with a tenant filled in", name.as_str()));
             self.error(Code::InvalidClaims, place, message, help);
         }
-        let issuer = (issuer.value.as_str(), tenant);
+        let issuer = (issuer.value.as_str(), tenant, client_claim);
         let token = TokenIdentity::assertion_of_tenant(issuer, claims, (*binding).into());
         token
             .map(|token| Carried::Verified(Box::new(token)))

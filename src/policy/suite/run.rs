@@ -52,7 +52,7 @@ impl Suite {
         let cases = self.cases.iter().map(|case| {
             let mut recorder = TraceRecorder::default();
             let Case { subject, request, .. } = case;
-            let seen = policies.counting(request).map(|counting| {
+            let seen = policies.scope().of(request).map(|counting| {
                 subject.copy_of_assertion().where_count(|issuer| counting.has(issuer))
             });
             let subject = seen.as_ref().unwrap_or(subject);

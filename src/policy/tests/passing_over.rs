@@ -149,7 +149,7 @@ fn a_redirect_ends_however_its_host_is_written() {
 fn counted(set: &PolicySet, subject: &Subject, host: &str) -> String {
     let request = request("GET", host, "/");
     let subject = subject.copy_of_assertion();
-    let seen = match set.counting(&request) {
+    let seen = match set.scope().of(&request) {
         Some(counting) => subject.where_count(|issuer| counting.has(issuer)),
         None => subject,
     };
@@ -198,7 +198,8 @@ fn tokens_of_issuers_that_do_not_count_are_ignored_where_a_target_says_so() {
         assert_eq!(counted(&set, &expired, host), "deny token_expired", "{host}");
     }
     let seen = |host: &str| {
-        set.counting(&request("GET", host, "/"))
+        set.scope()
+            .of(&request("GET", host, "/"))
             .map(|own| ["corp", "partner"].map(|issuer| own.has(issuer)))
     };
     assert_eq!(seen("two.example.com"), Some([true, true]));

@@ -126,9 +126,9 @@ proptest! {
             prop_assert!(!about || distinct.contains(&rule.name), "{} is about {:?}", rule.name, target);
         }
         // Between them, what `explain` tells of is every rule of the host.
-        let elsewhere = all.non_matching_rules(&view).len();
+        let others = all.non_matching_rules(&view).len();
         let about = all.index.candidates(target).filter(|(host, rule)| RuleMatch::new(rule, *host, &view, target).is_ok()).count();
-        prop_assert_eq!(elsewhere + about, all.index.of_host(&target.host).count());
+        prop_assert_eq!(others + about, all.index.of_host(&target.host).count());
     }
 
     /// P74: an allow rests on an allow rule that holds and on every deny rule failing.

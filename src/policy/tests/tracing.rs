@@ -40,8 +40,8 @@ fn each_operand_of_a_condition_has_its_text_its_result_and_its_values() {
             ("[\"a)\", \"b\"].exists(x, x == token.sub)", Truth::Fails),
         ]
     );
-    let facts: Vec<_> = condition.operands.iter().flat_map(|own| &own.observed).collect();
-    let names: Vec<_> = facts.iter().map(|fact| fact.name.as_str()).collect();
+    let observed: Vec<_> = condition.operands.iter().flat_map(|own| &own.observed).collect();
+    let names: Vec<_> = observed.iter().map(|own| own.name.as_str()).collect();
     assert_eq!(
         names,
         [
@@ -52,8 +52,8 @@ fn each_operand_of_a_condition_has_its_text_its_result_and_its_values() {
             "token.sub"
         ]
     );
-    assert!(matches!(&facts[1].value, ObservedValue::Masked { kind: "a text", .. }));
-    assert!(matches!(&facts[3].value, ObservedValue::Absent));
+    assert!(matches!(&observed[1].value, ObservedValue::Masked { kind: "a text", .. }));
+    assert!(matches!(&observed[3].value, ObservedValue::Absent));
 }
 
 /// P80: what a caller put into a header or a claim is in no formatter's output.
@@ -102,13 +102,13 @@ fn rules_that_are_about_something_else_say_what() {
         "{ name: other, effect: allow, public: true, on: { methods: [GET], paths: [/b/c] } }",
         "{ name: this, effect: allow, public: true, on: { methods: [GET], paths: [/a] } }",
     ]);
-    let elsewhere: Vec<_> = set
+    let non_matching_rules: Vec<_> = set
         .non_matching_rules(&get("/a"))
         .into_iter()
         .map(|own| (own.rule.rule.to_string(), own.differs))
         .collect();
     assert_eq!(
-        elsewhere,
+        non_matching_rules,
         [
             (String::from("other"), vec![(Mismatch::Path, vec![String::from("/b/c")])]),
             (

@@ -7,7 +7,7 @@ use tokio::task::JoinHandle;
 
 use super::*;
 use crate::evidence::PeerSources;
-use crate::pdp::{HttpsFetcher, KeyCache, MemoryOptions, PdpOptions};
+use crate::pdp::{HttpsFetcher, KeyCache, PdpOptions, VerificationCacheOptions};
 
 /// A policy that allows every caller, with a rule that denies at its end.
 pub(super) const ORDERS: &str = "apiVersion: countersign.dev/v1alpha1
@@ -68,7 +68,7 @@ fn start_in(folder: TempDir, documents: PathBuf, options: ReloadOptions) -> Runn
     let pdp_options = PdpOptions {
         peer_sources: PeerSources::default(),
         deadline: Duration::from_secs(1),
-        memory: MemoryOptions::default(),
+        memory: VerificationCacheOptions::default(),
     };
     let pdp = Arc::new(Pdp::new(snapshot, keys, clock, pdp_options));
     let reloader = Reloader::new(Arc::clone(&pdp), remote, paths, files, &load.problems, options);

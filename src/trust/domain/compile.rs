@@ -152,7 +152,10 @@ impl DomainCompiler<'_> {
             return None;
         }
         if pattern.covers_everything() {
-            let message = format!("`{}` lets every workload speak for others", text.value);
+            let message = format!(
+                "every workload matches `{}`, so that each of them is a forwarder, which names the callers of others",
+                text.value
+            );
             let place = self.document.origin.span(text);
             let warning = Diagnostic::warning(Code::BroadForwarder, place, message);
             self.problems.push(warning.help("name the gateways only"));
@@ -178,7 +181,7 @@ impl DomainCompiler<'_> {
             let problem = Diagnostic::error(
                 Code::NoAuthorities,
                 self.document.origin.span(&self.document.metadata.name),
-                "trust domain has no authority, so that nothing could ever be believed",
+                "the trust domain has no authority, so that no certificate can be verified",
             );
             self.problems.push(problem.help("add `authorities: [{ file: ca.pem }]`"));
         }
@@ -239,7 +242,7 @@ impl DomainCompiler<'_> {
                 let Some(why) = authorities::path_problem(der, authorities) else { continue };
                 let place = self.document.origin.span(source.place());
                 let message = format!("certificate {at} in {} is on no path: {why}", source.name());
-                let help = "whatever it has issued is not believed";
+                let help = "certificates that it issued are refused";
                 self.problems
                     .push(Diagnostic::warning(Code::OddAuthority, place, message).help(help));
             }
@@ -288,7 +291,7 @@ impl DomainCompiler<'_> {
             Unfit::Odd(why) => {
                 let message = format!("certificate {at} in {name} is ignored: {why}");
                 Diagnostic::warning(Code::OddAuthority, place, message)
-                    .help("whatever it has issued is not believed")
+                    .help("certificates that it issued are refused")
             }
         });
     }

@@ -91,13 +91,13 @@ impl CrlSigner {
     }
 }
 
-/// The error of webpki about a list, in an operator's words.
-fn unreadable(why: &webpki::Error) -> &'static str {
+/// The error of webpki about a list, in an operator's words; none where the list is broken.
+fn unreadable(why: &webpki::Error) -> Option<&'static str> {
     #[expect(
         clippy::wildcard_enum_match_arm,
         reason = "the library's errors are open-ended; the rest is broken DER"
     )]
-    match why {
+    Some(match why {
         webpki::Error::UnsupportedCrlVersion => "it is not of version 2",
         webpki::Error::UnsupportedDeltaCrl => "it is a delta list, and whole lists are needed",
         webpki::Error::UnsupportedIndirectCrl => {
@@ -110,8 +110,8 @@ fn unreadable(why: &webpki::Error) -> &'static str {
         | webpki::Error::UnsupportedRevocationReasonsPartitioning => {
             "it is only about some reasons for revocation, and whole lists are needed"
         }
-        _ => "it is not a well-formed revocation list",
-    }
+        _ => return None,
+    })
 }
 
 impl Crl {
@@ -120,7 +120,7 @@ impl Crl {
         // webpki insists on version 2, `nextUpdate`, known critical extensions, no delta and no indirect lists.
         // It refuses issuing distribution points that are legal, so that it does not get to see any.
         let without_scope = without_scope(der).ok_or_else(|| {
-            CrlProblem::Unusable(faults::found_in(der, "it is not a DER revocation list"))
+            CrlProblem::Unusable(faults::found_in(der, Some("it is not a DER revocation list")))
         })?;
         let list = BorrowedCertRevocationList::from_der(&without_scope)
             .map_err(|why| CrlProblem::Unusable(faults::found_in(der, unreadable(&why))))?;
@@ -134,7 +134,10 @@ impl Crl {
         let mut revoked = HashSet::new();
         for entry in &list {
             let entry = entry.map_err(|why| {
-                CrlProblem::Unusable(format!("of an entry, {}", unreadable(&why)))
+                CrlProblem::Unusable(format!(
+                    "of an entry, {}",
+                    unreadable(&why).unwrap_or(faults::BROKEN)
+                ))
             })?;
             revoked.insert(significant(entry.serial_number).into());
         }

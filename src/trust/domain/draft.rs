@@ -237,7 +237,7 @@ fn remember<'a>(
         note(origins, list, *in_force);
     }
     let digest = |der: &[u8]| *crate::secret::Fingerprint::of(der).as_bytes();
-    let unread = before.stored.iter().filter(|stored| !read_again.contains(&digest(&stored.der)));
-    known.stored = unread.cloned().collect();
+    let others = before.stored.iter().filter(|stored| !read_again.contains(&digest(&stored.der)));
+    known.stored = others.cloned().collect();
     known
 }

@@ -5,8 +5,11 @@ use x509_parser::extensions::ParsedExtension;
 use x509_parser::revocation_list::CertificateRevocationList;
 use x509_parser::x509::X509Name;
 
-/// The faults of `der` that the standard names (RFC 5280 section 5.1); `otherwise` where none of them is found.
-pub(super) fn found_in(der: &[u8], otherwise: &str) -> String {
+/// Every fault that has no words of its own.
+pub(super) const BROKEN: &str = "it is not a well-formed revocation list";
+
+/// The faults of `der` that the standard names (RFC 5280 section 5.1), behind the one that is `known`.
+pub(super) fn found_in(der: &[u8], known: Option<&'static str>) -> String {
     let Ok((rest, list)) = CertificateRevocationList::from_der(der) else {
         return String::from("it is not a DER revocation list, or it is cut short");
     };
@@ -28,11 +31,11 @@ pub(super) fn found_in(der: &[u8], otherwise: &str) -> String {
     if tbs.signature != list.signature_algorithm {
         faults.push(String::from("it names two signature algorithms (section 5.1.1.2)"));
     }
-    match faults.is_empty() || !otherwise.contains("well-formed") {
-        true if faults.is_empty() => otherwise.to_owned(),
-        true => format!("{otherwise}; {}", faults.join("; ")),
-        false => faults.join("; "),
+    if known.is_none() && faults.is_empty() {
+        faults.push(String::from(BROKEN));
     }
+    let known = known.map(str::to_owned);
+    known.into_iter().chain(faults).collect::<Vec<_>>().join("; ")
 }
 
 /// A DER name as text.

@@ -1,7 +1,7 @@
 //! Documents that trust the same authority: a warning unless the documents say that this is intended.
 
 use super::draft::DomainDraft;
-use crate::document::{Code, Diagnostic, Document, Spanned, Spec, TrustDomainSpec, closest};
+use crate::document::{Code, Diagnostic, Document, Kind, Spanned, Spec, TrustDomainSpec, closest};
 
 /// Warns of documents over one authority, but for those that name each other in `sharedWith`.
 pub(in crate::trust) fn check_overlaps(
@@ -44,10 +44,11 @@ fn name(document: &Document) -> &str {
 
 fn unknown_domain(document: &Document, other: &Spanned<String>, known: &[&str]) -> Diagnostic {
     let message = format!("no `TrustDomain` document is called `{}`", other.value);
-    let problem = Diagnostic::error(Code::UnknownTrustDomain, document.origin.span(other), message);
+    let problem = Diagnostic::error(Code::UnknownTrustDomain, document.origin.span(other), message)
+        .missing(Kind::TrustDomain, Some(&other.value));
     match closest(&other.value, known) {
         Some(near) => problem.help(format!("did you mean `{near}`?")),
-        None => problem.help("`sharedWith` names documents that believe the same authorities"),
+        None => problem.help("`sharedWith` names documents that have some of the same authorities"),
     }
 }
 
@@ -68,14 +69,14 @@ fn overlap(
     let lists = match (&one.lists, &other.lists) {
         (None, None) | (Some(_), Some(_)) => String::new(),
         (None, Some(_)) => format!(
-            "; `{a}` looks at no revocation lists, and what those of `{b}` revoke counts there too"
+            "; `{a}` has no revocation lists, and a certificate that a list of `{b}` revokes is revoked for both"
         ),
         (Some(_), None) => format!(
-            "; `{b}` looks at no revocation lists, and what those of `{a}` revoke counts there too"
+            "; `{b}` has no revocation lists, and a certificate that a list of `{a}` revokes is revoked for both"
         ),
     };
     let message = format!(
-        "`{b}` believes an authority that `{a}` ({place}) believes too, `{}`: each of the two may vouch for a certificate without a SPIFFE ID; a rule that names one is held to its demands, and a rule that names none takes what either vouches for{lists}",
+        "`{b}` and `{a}` ({place}) have the same authority, `{}`: a certificate of it without a SPIFFE ID may be of either. A rule that names one of the two applies the settings of that one, and a rule that names none accepts a certificate that either accepts{lists}",
         shared.subject()
     );
     let problem = Diagnostic::warning(
@@ -84,6 +85,6 @@ fn overlap(
         message,
     );
     Some(problem.help(format!(
-        "name the trust domain in rules, and say that this is meant with `sharedWith: [{a}]`"
+        "name the trust domain in rules, and confirm the shared authority with `sharedWith: [{a}]`"
     )))
 }

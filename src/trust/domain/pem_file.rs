@@ -11,7 +11,7 @@ pub(super) enum PemProblem {
     /// It is not PEM.
     NotPem,
     /// It has nothing of the kind that is looked for.
-    Nothing(&'static str),
+    Nothing(SectionKind),
     /// It has a private key.
     PrivateKey,
 }
@@ -24,7 +24,7 @@ impl PemProblem {
                 format!("{file} is not valid PEM"),
                 "expected `-----BEGIN ...-----` and base64 text",
             ),
-            Self::Nothing("CERTIFICATE") => (
+            Self::Nothing(SectionKind::Certificate) => (
                 Code::NoCertificate,
                 format!("{file} has no certificate"),
                 "expected at least one `-----BEGIN CERTIFICATE-----`",
@@ -46,7 +46,7 @@ impl PemProblem {
 
 /// The certificates in a PEM file: at least one.
 pub(super) fn certificates(bytes: &[u8]) -> Result<Vec<CertificateDer<'static>>, PemProblem> {
-    let found = sections(bytes, SectionKind::Certificate, "CERTIFICATE")?;
+    let found = sections(bytes, SectionKind::Certificate)?;
     Ok(found.into_iter().map(CertificateDer::from).collect())
 }
 
@@ -56,21 +56,17 @@ pub(super) fn revocation_lists(bytes: &[u8]) -> Result<Vec<Vec<u8>>, PemProblem>
     if matches!(bytes, [0x30, 0x80..=0xff, ..]) {
         return Ok(vec![bytes.to_vec()]);
     }
-    sections(bytes, SectionKind::Crl, "X509 CRL")
+    sections(bytes, SectionKind::Crl)
 }
 
 /// The sections of one kind: at least one, and nothing secret beside them.
-fn sections(
-    bytes: &[u8],
-    wanted: SectionKind,
-    label: &'static str,
-) -> Result<Vec<Vec<u8>>, PemProblem> {
+fn sections(bytes: &[u8], wanted: SectionKind) -> Result<Vec<Vec<u8>>, PemProblem> {
     let secret = [SectionKind::PrivateKey, SectionKind::RsaPrivateKey, SectionKind::EcPrivateKey];
     let mut found = Vec::new();
     for section in <(SectionKind, Vec<u8>)>::pem_slice_iter(bytes) {
         let (kind, der) = section.map_err(|why: pem::Error| {
             let empty = matches!(why, pem::Error::NoItemsFound);
-            if empty { PemProblem::Nothing(label) } else { PemProblem::NotPem }
+            if empty { PemProblem::Nothing(wanted) } else { PemProblem::NotPem }
         })?;
         if secret.contains(&kind) {
             return Err(PemProblem::PrivateKey);
@@ -80,5 +76,5 @@ fn sections(
             found.push(der);
         }
     }
-    if found.is_empty() { Err(PemProblem::Nothing(label)) } else { Ok(found) }
+    if found.is_empty() { Err(PemProblem::Nothing(wanted)) } else { Ok(found) }
 }

@@ -44,8 +44,8 @@ pub(in crate::trust) fn refuse_ambiguous(documents: &[Document], problems: &mut 
         let (own, iss) = (document.metadata.name.value.as_str(), IssuerName::of(spec));
         let mut clash = |first: &str, what: &str| {
             let message = format!("{what} as the issuer `{first}`");
-            let help = "merge the two documents (one may have `keys` for JWTs and `introspection` for opaque tokens), or give their tokens \
-                different places with `tokens`";
+            let help = "merge the two documents (one may have `keys` and `moreKeys` for JWTs, and `introspection` for opaque tokens), or \
+                give their tokens different places with `tokens`";
             let span = document.origin.span(&spec.issuer);
             problems.push(Diagnostic::error(Code::DuplicateIssuer, span, message).help(help));
         };
@@ -83,7 +83,7 @@ impl IssuerCompiler<'_> {
         let max_age = self.spec.max_age.as_ref();
         let max_age = max_age.map(|age| self.duration(Some(age), "maxAge", Duration::ZERO));
         let places = self.places();
-        let required_claims = self.required_claims();
+        let (required_claims, client_claim) = (self.required_claims(), self.client_claim());
         let (bind, dpop) = (self.bind(), self.dpop());
         let parts = self.key_parts();
         let name = &self.document.metadata.name.value;
@@ -96,6 +96,7 @@ impl IssuerCompiler<'_> {
             iss: first.iss(&iss),
             audiences: audiences?,
             clients_without_audience: clients,
+            client_claim,
             algorithms: algorithms?,
             types: types?,
             kinds,
@@ -183,8 +184,7 @@ impl IssuerCompiler<'_> {
         }
         if clients.value.is_empty() {
             let message = "`withoutAudience` names no `clients`";
-            let help =
-                "name the clients whose tokens count, by `client_id`, `azp`, `cid` or `appid`";
+            let help = "name the clients whose tokens count, by `client_id`, `azp` or what `clientClaim` names";
             self.error(Code::NoAudience, clients, message, help);
         }
         for client in &clients.value {
@@ -305,6 +305,18 @@ impl IssuerCompiler<'_> {
             self.error(Code::InvalidPointer, pointer, &message, &help);
         }
         values(required)
+    }
+
+    fn client_claim(&mut self) -> Option<String> {
+        if let Some(given) = &self.spec.client_claim
+            && (given.value.is_empty() || given.value.starts_with('/'))
+        {
+            let message = format!("clientClaim is `{}`, expected the name of a claim", given.value);
+            let help =
+                "write its name, such as `cid`; claims below others are for `claims` of rules";
+            self.error(Code::InvalidPointer, given, &message, help);
+        }
+        self.spec.client_claim().map(str::to_owned)
     }
 
     pub(super) fn error<T>(&mut self, code: Code, place: &Spanned<T>, message: &str, help: &str) {

@@ -42,7 +42,8 @@ impl IssuerCompiler<'_> {
             if given {
                 let message =
                     format!("`{field}` is for signed tokens, and this issuer's are opaque");
-                self.error(Code::Introspection, place, &message, "remove it");
+                let help = "remove it; if its tokens are JWTs as well, say where their keys are: `keys: { discovery: {} }`";
+                self.error(Code::Introspection, place, &message, help);
             }
         }
     }

@@ -52,6 +52,9 @@ impl IssuerCompiler<'_> {
                     // The problem of the issuer says so.
                     return None;
                 }
+                if !issuer.contains("://") {
+                    return self.refuse_discovery(&issuer);
+                }
                 let text = place.value.metadata.address(&issuer);
                 let url = self.key_url(&text, place, plaintext);
                 self.remote_keys(&keys.value, url, Some(issuer))
@@ -182,6 +185,18 @@ impl IssuerCompiler<'_> {
             true => KeyPurpose::JwtSvid,
             false => KeyPurpose::Jwt,
         }
+    }
+
+    /// The address of metadata begins with the issuer (OpenID Connect Discovery 1.0 section 4).
+    fn refuse_discovery(&mut self, issuer: &str) -> Option<KeySource> {
+        let message = format!(
+            "issuer `{}` has no scheme, so `discovery` has no address",
+            issuer.escape_debug()
+        );
+        let help = format!(
+            "did you mean `https://{issuer}`? write exactly what `iss` of its tokens says; if that has no scheme, name the keys: `keys: {{ url: ADDRESS }}`"
+        );
+        self.refuse(Code::InvalidKeyUrl, &self.spec.issuer, &message, &help)
     }
 
     pub(super) fn key_url<T>(

@@ -433,3 +433,27 @@ fn an_issuer_that_no_token_can_be_of_is_refused() {
         assert_eq!(found.first().map(|(code, _)| *code), expected, "{algorithms}: {found:?}");
     }
 }
+
+/// P514: the error is at the issuer, and the advice is about what is missing.
+#[test]
+fn advice_is_about_the_setting_that_is_wrong() {
+    let without_scheme = document(
+        "a",
+        "issuer: login.example.com\naudiences: [orders]\nalgorithms: [EdDSA]\nkeys: { discovery: {} }",
+    );
+    let opaque = "issuer: https://a.example\naudiences: [a]\nprofile: keycloak\nintrospection: { url: 'https://a.example/i', client: { none: {} } }";
+    let twice = format!(
+        "{}---\n{}",
+        spec_with("maxAge: 1h"),
+        spec_with("maxAge: 1h").replace("name: a", "name: b")
+    );
+    for (text, code, advice) in [
+        (&without_scheme, "invalid-key-url", "did you mean `https://login.example.com`?"),
+        (&document("a", opaque), "introspection", "`keys: { discovery: {} }`"),
+        (&twice, "duplicate-issuer", "`moreKeys`"),
+    ] {
+        let problems = problems_of(text);
+        let is_it = |(own, told): &(&str, String)| *own == code && told.contains(advice);
+        assert!(problems.iter().any(is_it), "{code}: {problems:?}");
+    }
+}

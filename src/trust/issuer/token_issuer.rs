@@ -27,6 +27,8 @@ pub struct Issuer {
     pub audiences: Vec<String>,
     /// The clients whose tokens count without an audience.
     pub clients_without_audience: Vec<String>,
+    /// The claim that names the client of a token with neither `client_id` nor `azp`.
+    pub client_claim: Option<String>,
     pub(super) algorithms: Vec<Algorithm>,
     pub(super) types: Vec<String>,
     pub(super) kinds: Vec<TokenKind>,
@@ -132,6 +134,11 @@ impl Issuer {
     /// True if its tokens work once.
     pub fn is_once(&self) -> bool {
         self.token_use == TokenUse::Once
+    }
+
+    /// True if it has keys that are never to be used.
+    pub const fn denies_keys(&self) -> bool {
+        !self.denied_keys.is_empty()
     }
 
     /// True if the key `kid` is never to be used.

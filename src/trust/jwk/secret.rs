@@ -22,7 +22,7 @@ impl VerificationKey {
                 Some((*algorithm, KeyVerifier::Secret(Box::new(key(digest(*algorithm)?)))))
             })
             .collect();
-        Self { id, thumbprint: format!("secret {place}"), verifiers }
+        Self { id, issuer: None, thumbprint: format!("secret {place}"), verifiers }
     }
 }
 

@@ -5,11 +5,12 @@ use super::entry::RevocationEntry;
 use super::list::AcceptedList;
 use super::target::{RevocationKind, RevocationTarget};
 use crate::document::{
-    Code, Diagnostic, Document, IssuerName, IssuerProfile, Spec, closest, like_a_pattern,
+    Code, Diagnostic, Document, IssuerName, IssuerProfile, Kind, Spec, closest, like_a_pattern,
 };
 use crate::spiffe::SpiffeId;
 use crate::trust::domain::TrustDomain;
 use crate::trust::issuer::{Issuer, KeySource};
+use crate::trust::keys::KeySet;
 use crate::trust::name::CanonicalName;
 
 /// The issuers and authorities of the documents, for lists that are read beside them.
@@ -25,6 +26,8 @@ struct EntryLint {
     field: &'static str,
     message: String,
     help: String,
+    /// The kind of the document that is missing.
+    missing: Option<Kind>,
 }
 
 /// Everything in the documents that an entry can name.
@@ -51,13 +54,17 @@ pub(in crate::trust) fn check_known(
             let plain = written.value.clone().map(|text| text.value);
             // An entry that cannot be read has an error of its own.
             let Ok(entry) = RevocationEntry::read(&plain) else { continue };
-            for EntryLint { code, field, message, help } in known.lints(&entry) {
+            for EntryLint { code, field, message, help, missing } in known.lints(&entry) {
                 let place = written.value.fields().into_iter().find(|(name, _)| *name == field);
                 let span = match place.and_then(|(_, text)| text) {
                     Some(text) => document.origin.span(text),
                     None => document.origin.span(written),
                 };
-                problems.push(Diagnostic::warning(code, span, message).help(help));
+                let problem = Diagnostic::warning(code, span, message).help(help);
+                problems.push(match missing {
+                    Some(kind) => problem.missing(kind, None),
+                    None => problem,
+                });
             }
         }
     }
@@ -87,7 +94,8 @@ impl KnownIssuers {
             let name = CanonicalName::of_certificate(name);
             !self.authorities.is_empty() && !self.authorities.contains(&name)
         };
-        let issuers = list.issuers.iter().filter(|iss| !self.issuers.iter().any(|own| own.is(iss)));
+        let issuers =
+            list.issuers.iter().filter(|iss| !self.issuers.iter().any(|own| own.is_meant_by(iss)));
         issuers.chain(list.certificate_issuers.iter().filter(is_unknown)).cloned().collect()
     }
 }
@@ -108,7 +116,7 @@ impl<'a> KnownTargets<'a> {
         let target = entry.target();
         let of_target = match target {
             RevocationTarget::OfIssuer(_, iss, _) | RevocationTarget::Issuer(iss) => {
-                [self.issuer(iss), self.key(target)]
+                [self.issuer(iss), self.key(target).or_else(|| self.one_tenant(target))]
             }
             RevocationTarget::Serial(_, name) => [self.authority(name), None],
             RevocationTarget::Spiffe(id) => [self.workload(id), None],
@@ -119,15 +127,18 @@ impl<'a> KnownTargets<'a> {
         let own = if field == "issuer" { 1 } else { 2 };
         let compared = || compared.into_iter().take(own);
         let odd = compared().filter_map(|(field, value)| odd(field, value?));
-        let pattern = compared().filter_map(|(field, value)| pattern(field, value?));
+        let every_tenant = |text| self.issuers.iter().any(|own| own.iss.template() == Some(text));
+        let exact = compared().filter(|(_, value)| !value.is_some_and(every_tenant));
+        let pattern = exact.filter_map(|(field, value)| pattern(field, value?));
         of_target.into_iter().flatten().chain(odd).chain(pattern).collect()
     }
 
     fn issuer(&self, iss: &str) -> Option<EntryLint> {
         let known: Vec<&str> = self.issuers.iter().map(|issuer| issuer.iss.as_str()).collect();
-        let is_known = self.issuers.iter().any(|issuer| issuer.iss.is(iss));
+        let is_known = self.issuers.iter().any(|issuer| issuer.iss.is_meant_by(iss));
         (!is_known).then(|| EntryLint {
             code: Code::UnknownIssuer,
+            missing: Some(Kind::TokenIssuer),
             field: "issuer",
             message: format!("no `TokenIssuer` document has the issuer `{iss}`"),
             help: closest(iss, &known)
@@ -140,6 +151,7 @@ impl<'a> KnownTargets<'a> {
         let name = CanonicalName::read(text).ok()?;
         (!self.authorities.is_empty() && !self.authorities.contains(&name)).then(|| EntryLint {
             code: Code::UnknownCertificateIssuer,
+            missing: Some(Kind::TrustDomain),
             field: "certificateIssuer",
             message: format!("no authority or intermediate of a `TrustDomain` is called `{text}`"),
             help: String::from("the entry revokes nothing unless callers send such an intermediate; `countersign inspect` prints the issuer of a certificate"),
@@ -149,12 +161,15 @@ impl<'a> KnownTargets<'a> {
     /// Keys that are fetched are not known here.
     fn key(&self, target: &RevocationTarget) -> Option<EntryLint> {
         let RevocationTarget::OfIssuer(RevocationKind::Key, iss, kid) = target else { return None };
-        let mut sources = self.issuers.iter().filter(|issuer| issuer.iss.is(iss)).peekable();
+        let mut sources =
+            self.issuers.iter().filter(|issuer| issuer.iss.is_meant_by(iss)).peekable();
         sources.peek()?;
+        let has_it = |keys: &KeySet| keys.named().any(|(own, _)| *own == **kid);
         let lacks_it =
-            |issuer: &Issuer| matches!(&issuer.keys, KeySource::Local(keys) if !keys.has(kid));
+            |issuer: &Issuer| matches!(&issuer.keys, KeySource::Local(keys) if !has_it(keys));
         sources.all(lacks_it).then(|| EntryLint {
             code: Code::UnknownKey,
+            missing: None,
             field: "kid",
             message: format!("no key of `{iss}` is called `{kid}`"),
             help: String::from(
@@ -163,11 +178,31 @@ impl<'a> KnownTargets<'a> {
         })
     }
 
+    /// A key that verifies tokens of other tenants, too, is hardly lost for one alone.
+    fn one_tenant(&self, target: &RevocationTarget) -> Option<EntryLint> {
+        let RevocationTarget::OfIssuer(RevocationKind::Key, iss, kid) = target else { return None };
+        let shared = |issuer: &&Issuer| {
+            let only = issuer.iss.named_tenants().is_some_and(|named| named.len() == 1);
+            issuer.iss.tenant(iss).is_some() && !only
+        };
+        let template = self.issuers.iter().find(shared)?.iss.template()?;
+        Some(EntryLint {
+            code: Code::OneTenant,
+            missing: None,
+            field: "issuer",
+            message: format!(
+                "the key `{kid}` verifies tokens of other tenants than that of `{iss}`, too"
+            ),
+            help: format!("write `issuer: '{template}'` to revoke it for every tenant"),
+        })
+    }
+
     fn workload(&self, id: &str) -> Option<EntryLint> {
         let id: SpiffeId = id.parse().ok()?;
         let domain = id.trust_domain();
         (!self.workloads.is_empty() && !self.workloads.contains(&domain)).then(|| EntryLint {
             code: Code::UnknownWorkload,
+            missing: Some(Kind::TrustDomain),
             field: "spiffe",
             message: format!("no document vouches for the SPIFFE trust domain `{domain}`"),
             help: closest(domain, &self.workloads).map_or_else(without_effect, |similar| {
@@ -185,6 +220,7 @@ fn without_effect() -> String {
 fn odd(field: &'static str, value: &str) -> Option<EntryLint> {
     (COMPARED.contains(&field) && value.trim() != value).then(|| EntryLint {
         code: Code::OddValue,
+        missing: None,
         field,
         message: format!("`{field}` begins or ends with white space, which is compared too"),
         help: String::from("remove it unless the token has it"),
@@ -197,6 +233,7 @@ fn pattern(field: &'static str, value: &str) -> Option<EntryLint> {
     let why = like_a_pattern(value).filter(|_| field != "issuer" && COMPARED.contains(&field))?;
     Some(EntryLint {
         code: Code::LiteralPattern,
+        missing: None,
         field,
         message: format!("`{field}` {why}: the entry revokes that one value only"),
         help: String::from(

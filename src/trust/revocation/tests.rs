@@ -51,7 +51,7 @@ fn an_entry_counts_for_what_was_issued_before_and_until_it_expires() {
     };
     assert!(found("alice", Some("2026-11-22T02:59:59Z"), now));
     assert!(!found("alice", Some("2026-11-22T03:00:00Z"), now));
-    assert!(found("alice", None, now), "nobody knows when it was issued");
+    assert!(found("alice", None, now), "it does not say when it was issued");
     assert!(found("alice", None, at("2026-11-22T23:59:59Z")));
     assert!(!found("alice", None, at("2026-11-23T00:00:00Z")), "the entry has expired");
     assert!(
@@ -60,7 +60,7 @@ fn an_entry_counts_for_what_was_issued_before_and_until_it_expires() {
     );
     assert!(!found("carol", None, now));
     let other = RevocationTarget::OfIssuer(RevocationKind::Subject, "https://other", "bob");
-    assert!(view.find(&other, None, now).is_none(), "another issuer's bob is somebody else");
+    assert!(view.find(&other, None, now).is_none(), "another issuer's bob is another user");
     assert!(view.find(&token(RevocationKind::Client, "bob"), None, now).is_none());
 }
 

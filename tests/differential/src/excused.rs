@@ -4,6 +4,7 @@
 pub fn reason(reason: &str) -> Option<&'static str> {
     match reason {
         "dpop_invalid" | "dpop_nonce" => Some("a suite does not say that a proof came, which its challenge would tell"),
+        "tcp_connection" => Some("a case is a request"),
         _ => None,
     }
 }
@@ -15,6 +16,7 @@ pub fn reason_of_bytes(reason: &str) -> Option<&'static str> {
         "keys_stale" | "keys_pending" => Some("keys are in files"),
         "store_unavailable" => Some("the store is in this process"),
         "introspection_inactive" | "introspection_unavailable" => Some("no issuer introspects"),
+        "tcp_connection" => Some("a case is a request"),
         "dpop_nonce" => Some("no issuer asks for nonces, which a server makes"),
         _ => None,
     }

@@ -66,7 +66,7 @@ impl Program {
         let Question { mut request, subject, now } = question;
         // A case has all the headers that there are, as for `explain`: else what no proxy may show is removed unseen.
         request.headers = request.headers.with_shown(Shown::Every);
-        let subject = match self.policies.counting(&request) {
+        let subject = match self.policies.scope().of(&request) {
             Some(counting) => subject.where_count(|issuer| counting.has(issuer)),
             None => subject,
         };

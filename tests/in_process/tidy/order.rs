@@ -13,12 +13,12 @@ pub(super) const INNER_ORDER: &[(&str, &str)] = &[
     (
         "cli",
         "exit time sarif style files error admin_client documents watch completions records decisions check \
-         schema test demo serve revocations revoke inspect keys explain replay diff who_can command",
+         schema test demo serve lint_mesh revocations revoke inspect keys explain replay diff who_can command",
     ),
     (
         "document",
         "code kind duration plain masking spanned entries one_or_more source span diagnostic origin \
-         relative suggest advice yaml bind during answers introspection issuer_profile token_issuer issuer_name trust_domain \
+         relative suggest habits slips advice yaml tree bind during answers introspection issuer_profile token_issuer issuer_name trust_domain \
          revocation_list policy fragments policy_suite spec attachments read schema",
     ),
     (
@@ -35,7 +35,7 @@ pub(super) const INNER_ORDER: &[(&str, &str)] = &[
         "pdp",
         "dial fetch_error proxy spiffe_server connect sealed kept_files snapshot trace verification_cache assertion shared_headers \
          current fetch follow collected introspect keys remote revocation throttle outcome point pinned \
-         single_use failed fulfil",
+         gather authenticate single_use failed fulfil",
     ),
     (
         "demo",
@@ -51,12 +51,13 @@ pub(super) const INNER_ORDER: &[(&str, &str)] = &[
         "sealed spelling text attributes headers path parameters target trace_parent \
          credentials view url",
     ),
+    ("mesh", "faults resources mesh_config envoy istio gateway_api lint"),
     ("reload", "options status watch"),
     ("signer", "key options ring"),
     ("store", "types options memory claim redis backend"),
     (
         "telemetry",
-        "instruments measurement exports panics otlp log logs metrics trace callers clock_offset \
+        "instruments measurement exports panics otlp log logs metrics trace decisions callers clock_offset \
          anomalies",
     ),
     (

@@ -1,12 +1,16 @@
-//! Words that `docs/style.md` retires: comments of code, documents, and the data of tests do without them.
+//! Words that `docs/style.md` retires: comments and texts of code, documents, and the data of tests do without them.
 
 use std::fs;
 use std::path::Path;
 
+use proc_macro2::{TokenStream, TokenTree};
+
 use super::{relative, root};
 
 /// The list in `docs/style.md` ("Words that do not come back") says the same.
-const RETIRED: [&str; 9] = [
+const RETIRED: [&str; 11] = [
+    "rejects",
+    "mind case",
     "nobody",
     "somebody",
     "whoever",
@@ -75,6 +79,10 @@ fn search(path: &Path, wrong: &mut Vec<String>) {
         return;
     }
     let text = fs::read_to_string(path).unwrap();
+    if is_code {
+        let tokens = text.parse().unwrap_or_else(|e| panic!("{}: {e}", relative(path)));
+        search_literals(tokens, path, wrong);
+    }
     for (line, at) in text.lines().zip(1..) {
         if let Some(word) = comment_in(line, is_data).and_then(beginning_of) {
             wrong.push(format!("{}:{at}: a comment begins with `{word}`", relative(path)));
@@ -82,6 +90,22 @@ fn search(path: &Path, wrong: &mut Vec<String>) {
         let line = if is_code { line.split_once("//").map_or("", |(_, own)| own) } else { line };
         if let Some(word) = retired_in(line) {
             wrong.push(format!("{}:{at}: `{word}`", relative(path)));
+        }
+    }
+}
+
+/// Texts of code: messages, help, and data of tests. The comments of an item are among them.
+fn search_literals(tokens: TokenStream, path: &Path, wrong: &mut Vec<String>) {
+    for token in tokens {
+        match token {
+            TokenTree::Group(group) => search_literals(group.stream(), path, wrong),
+            TokenTree::Literal(literal) => {
+                if let Some(word) = retired_in(&literal.to_string()) {
+                    let at = literal.span().start().line;
+                    wrong.push(format!("{}:{at}: a text says `{word}`", relative(path)));
+                }
+            }
+            TokenTree::Ident(_) | TokenTree::Punct(_) => {}
         }
     }
 }

@@ -404,7 +404,8 @@ pub(crate) fn challenge(
         // If `anyScope` fails, no list of scopes would help.
         let all = wanted.texts("scopes");
         let has_all = |t: &&Token| all.iter().all(|scope| t.scopes().contains(scope));
-        let scopes = if identity.tokens.iter().filter(|t| issuers.contains(&t.issuer)).any(|t| has_all(&t)) { String::new() } else { all.join(" ") };
+        let scopes =
+            if identity.tokens.iter().filter(|t| issuers.contains(&t.issuer)).any(|t| has_all(&t)) { String::new() } else { all.join(" ") };
         parameters.extend((!scopes.is_empty()).then(|| ("scope".to_owned(), scopes)));
     }
     if matches!(reason, "acr_insufficient" | "auth_too_old") {

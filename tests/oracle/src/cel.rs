@@ -248,7 +248,10 @@ impl Scope<'_, '_> {
                     ("sub", token.claims.get("sub").cloned()),
                     ("client", token.client().map(Value::of)),
                     ("iss", Some(Value::of(&token.iss))),
-                    ("tenant", facts.world.documents.named("TokenIssuer", &token.issuer).and_then(|d| d.tenant(&token.iss)?).map(Value::Text)),
+                    (
+                        "tenant",
+                        facts.world.documents.named("TokenIssuer", &token.issuer).and_then(|d| d.tenant(&token.iss)?).map(Value::Text),
+                    ),
                     ("jti", token.claims.get("jti").cloned()),
                     ("scopes", Some(texts(&token.scopes()))),
                     ("audiences", Some(texts(&token.audiences()))),

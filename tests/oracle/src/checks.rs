@@ -5,7 +5,7 @@ use crate::path::{self};
 use crate::peer::Peer;
 use crate::rules::{Facts, Match};
 use crate::token::{Binding, Token};
-use crate::value::Three::{self, Unknown, Fails, Holds};
+use crate::value::Three::{self, Fails, Holds, Unknown};
 use crate::value::{Value, equal};
 use crate::{Evidence, Judged, Reason, answer, cel};
 

@@ -19,24 +19,34 @@ pub struct Document {
 impl Document {
     /// 5.52 The tenant that an `iss` of this issuer names (none where it has no tenants); nothing where it is of another issuer.
     pub fn tenant(&self, iss: &str) -> Option<Option<String>> {
-        let own = self.spec.text_of("issuer")?;
-        let tenants = self.spec.texts("tenants");
-        if tenants.is_empty() {
-            return (own == iss).then_some(None);
-        }
-        let (before, after) = own.split_once("{tenant}")?;
-        let tenant = iss.strip_prefix(before)?.strip_suffix(after)?;
-        let plain = tenant.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._~".contains(&b));
-        let segment = plain && (1..=128).contains(&tenant.len()) && tenant.chars().any(|c| c != '.');
-        let allowed = tenants.iter().any(|t| match t.split_once('*') {
-            None => t == tenant,
-            Some((a, b)) => tenant.len() > a.len() + b.len() && tenant.starts_with(a) && tenant.ends_with(b),
-        });
-        (segment && allowed).then(|| Some(tenant.to_owned()))
+        tenant_of(self.spec.text_of("issuer")?, &self.spec.texts("tenants"), iss)
+    }
+
+    /// 5.53 Whether an `iss` differs from one of this issuer by case, white space around it or a final `/` only.
+    pub fn is_near(&self, iss: &str) -> bool {
+        let plain = |t: &str| t.trim().to_lowercase().trim_end_matches('/').to_owned();
+        let tenants: Vec<String> = self.spec.texts("tenants").iter().map(|t| t.to_lowercase()).collect();
+        self.spec.text_of("issuer").is_some_and(|own| tenant_of(&plain(own), &tenants, &plain(iss)).is_some())
     }
 }
 
-/// 3.9 What the profile of an issuer sets where its document says nothing.
+/// 5.52 The tenant that an `iss` names, by an `issuer` and its `tenants`.
+fn tenant_of(own: &str, tenants: &[String], iss: &str) -> Option<Option<String>> {
+    if tenants.is_empty() {
+        return (own == iss).then_some(None);
+    }
+    let (before, after) = own.split_once("{tenant}")?;
+    let tenant = iss.strip_prefix(before)?.strip_suffix(after)?;
+    let plain = tenant.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._~".contains(&b));
+    let segment = plain && (1..=128).contains(&tenant.len()) && tenant.chars().any(|c| c != '.');
+    let allowed = tenants.iter().any(|t| match t.split_once('*') {
+        None => t == tenant,
+        Some((a, b)) => tenant.len() > a.len() + b.len() && tenant.starts_with(a) && tenant.ends_with(b),
+    });
+    (segment && allowed).then(|| Some(tenant.to_owned()))
+}
+
+/// 3.9 What the profile of an issuer sets where its document says nothing. The claims that it requires are required in any case.
 fn with_profile(spec: Value) -> Value {
     let Value::Map(mut members) = spec else { return spec };
     let profile = members.iter().find(|(n, _)| n == "profile").and_then(|(_, v)| v.text()).unwrap_or_default().to_owned();
@@ -63,7 +73,16 @@ fn with_profile(spec: Value) -> Value {
         ("requiredClaims", list(claims)),
         ("maxLifetime", Value::of(format!("{hours}h"))),
     ];
-    let missing: Vec<_> = defaults.into_iter().filter(|(name, _)| !has(name)).collect();
+    let client = match profile.as_str() {
+        "okta" => Some("cid"),
+        "entra" => Some("appid"),
+        _ => None,
+    };
+    let client = client.map(|own| ("clientClaim", Value::of(own)));
+    let missing: Vec<_> = defaults.into_iter().chain(client).filter(|(name, _)| !has(name)).collect();
+    if let Some((_, Value::List(own))) = members.iter_mut().find(|(n, _)| n == "requiredClaims") {
+        own.extend(claims.split_whitespace().map(Value::of));
+    }
     members.extend(missing.into_iter().map(|(name, value)| (name.to_owned(), value)));
     Value::Map(members)
 }

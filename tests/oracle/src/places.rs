@@ -100,7 +100,11 @@ pub(crate) fn credentials(request: &Request, place: &Place) -> Vec<(String, bool
             };
             match once(lines(name)).as_slice() {
                 [line] if word.is_empty() && line.contains(',') => {
-                    if is_of_others(line) { Vec::new() } else { vec![Default::default(), Default::default()] }
+                    if is_of_others(line) {
+                        Vec::new()
+                    } else {
+                        vec![Default::default(), Default::default()]
+                    }
                 }
                 [line] if line.contains(',') && line.split(',').any(|part| one(part).is_some()) => {
                     vec![Default::default(), Default::default()]

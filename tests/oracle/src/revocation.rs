@@ -35,12 +35,15 @@ pub fn token(world: &World, document: &Document, iss: &str, kids: &[String], cla
         if svid && entry.text_of("spiffe").is_some() {
             return entry.text_of("spiffe") == claims.text_of("sub") && in_time(entry, issued);
         }
-        if entry.text_of("issuer") != Some(iss) {
+        // 5.83 By the `issuer` of a document with tenants: of every one.
+        let every = document.spec.get("tenants").and_then(|_| document.spec.text_of("issuer"));
+        if entry.text_of("issuer") != Some(iss) && (every.is_none() || entry.text_of("issuer") != every) {
             return false;
         }
         let is = |key: &str, found: Option<&str>| entry.text_of(key).is_some_and(|wanted| Some(wanted) == found);
         let named = ["jti", "sub", "sid", "client", "kid"].iter().any(|k| entry.get(k).is_some());
-        let client = ["client_id", "azp", "cid", "appid"].iter().any(|name| is("client", claims.text_of(name)));
+        let own = document.spec.text_of("clientClaim");
+        let client = ["client_id", "azp", "cid", "appid"].into_iter().chain(own).any(|name| is("client", claims.text_of(name)));
         let by_name = ["jti", "sub", "sid"].iter().any(|k| is(k, claims.text_of(k)));
         (!named || by_name || client || kids.iter().any(|kid| is("kid", Some(kid)))) && in_time(entry, issued)
     })

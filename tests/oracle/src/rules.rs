@@ -7,7 +7,7 @@ use crate::documents::Document;
 use crate::path::{self, Host, HostFit, Path, PathFit};
 use crate::peer::Peer;
 use crate::token::Token;
-use crate::value::Three::{self, Unknown, Fails, Holds};
+use crate::value::Three::{self, Fails, Holds, Unknown};
 use crate::value::Value;
 use crate::{ClientAddress, Identity, Judged, Reason, Request, World, answer, outside};
 
@@ -28,7 +28,7 @@ pub struct Facts<'a> {
     pub client: Option<IpAddr>,
 }
 
-/// 6.2 The form of a request, before any credential: bounds, text, host, path.
+/// 6.2 The form of a request, before any credential: bounds, text, host, path. A suite has requests alone, and no connections.
 pub fn form(world: &World, request: &Request) -> Judged<Result<(), Reason>> {
     let (raw_path, _) = request.split_path();
     if request.path.len() > 16 * 1024 || request.headers.len() > 256 {

@@ -48,31 +48,9 @@ pub(crate) fn read(text: &str) -> Option<(Value, Value)> {
     (plain && typed).then_some((header, claims))
 }
 
-/// 5.56 Algorithm, type, key, signature. The `kid` of the key that verified it.
-pub(crate) fn verify(world: &World, issuer: &Document, text: &str, header: &Value, iss: &str) -> Judged<Result<Vec<String>, Reason>> {
-    // 5.57 `keys`, then each of `moreKeys`: the reason that says most about keys counts.
-    let more = issuer.spec.get("moreKeys").and_then(Value::list).unwrap_or_default();
-    let mut first = verify_with(world, issuer, issuer.spec.get("keys").unwrap_or(&Value::Null), text, header, iss)?;
-    for keys in more {
-        let says = |reason: Reason| ["key_unknown", "keys_stale", "token_alg", "signature_invalid"].iter().position(|r| *r == reason);
-        let Err(why) = first else { break };
-        let Some(rank) = says(why) else { break };
-        match verify_with(world, issuer, keys, text, header, iss)? {
-            Err(other) if says(other).is_some_and(|own| own <= rank) => {}
-            other => first = other,
-        }
-    }
-    Ok(first)
-}
-
-fn verify_with(
-    world: &World,
-    issuer: &Document,
-    keys: &Value,
-    text: &str,
-    header: &Value,
-    iss: &str,
-) -> Judged<Result<Vec<String>, Reason>> {
+/// 5.56 Algorithm, type, key, signature. Every `kid` of the key that verified it.
+pub(crate) fn verify(world: &World, issuer: &Document, text: &str, header: &Value, claims: &Value) -> Judged<Result<Vec<String>, Reason>> {
+    let iss = claims.text_of("iss").unwrap_or_default();
     let spec = &issuer.spec;
     let alg = header.text_of("alg").unwrap_or_default();
     if !spec.texts("algorithms").iter().any(|a| a == alg) {
@@ -88,7 +66,54 @@ fn verify_with(
     if !types.iter().any(|t| bare(t) == bare(header.text_of("typ").unwrap_or("JWT"))) {
         return Ok(Err("token_type"));
     }
+    // 5.57 `keys`, then each of `moreKeys`, as far as they can be fetched.
+    let more = spec.get("moreKeys").and_then(Value::list).unwrap_or_default();
+    let sources: Vec<&Value> = spec.get("keys").into_iter().chain(more).collect();
+    let tenant = issuer.tenant(iss).flatten();
+    let read = |keys: &Value, tenant: Option<&str>| key_set(world, issuer, keys, tenant);
+    let sets: Vec<_> = sources.iter().map(|keys| read(keys, tenant.as_deref())).collect::<Judged<_>>()?;
+    // 5.58 A key that is denied has the denied name in any set of the document, also in that of another tenant.
+    let tenants = spec.texts("tenants");
+    let others = sources.iter().flat_map(|keys| tenants.iter().map(|t| read(keys, Some(t))));
+    let others: Vec<_> = others.collect::<Judged<_>>()?;
+    let is_denied = |kid: &str| spec.texts("denyKids").iter().any(|d| d == kid);
+    let everything = sets.iter().chain(&others).flatten().flatten();
+    let denied: Vec<_> = everything.filter(|key| key.text_of("kid").is_some_and(is_denied)).map(numbers).collect();
+    let mut first = "key_unknown";
+    for (at, set) in sets.iter().enumerate() {
+        // The reason that says most about keys counts.
+        let rank = |reason: Reason| ["key_unknown", "keys_stale", "token_alg", "signature_invalid"].iter().position(|r| *r == reason);
+        match with_set(spec, set.as_deref(), &denied, text, header, claims)? {
+            Ok(key) => {
+                let same = sets.iter().flatten().flatten().filter(|other| numbers(other) == numbers(&key));
+                return Ok(Ok(same.filter_map(|k| k.text_of("kid").map(str::to_owned)).collect()));
+            }
+            Err(why) if at == 0 || rank(first) < rank(why) => first = why,
+            Err(_) => {}
+        }
+    }
+    // 5.58 `denyKids` outranks everything about keys.
     let kid = header.text_of("kid");
+    let mut by_denied = kid.is_some_and(is_denied);
+    for set in sets.iter().flatten().filter(|_| !denied.is_empty()) {
+        let fitting = fitting(set, kid, alg).into_iter().filter(|key| denied.contains(&numbers(key))).take(4);
+        for key in fitting {
+            by_denied |= good(key, alg, text)?;
+        }
+    }
+    Ok(Err(if by_denied { "key_unknown" } else { first }))
+}
+
+/// The members that make a key, each number with its one value.
+fn numbers(key: &Value) -> Vec<Option<Vec<u8>>> {
+    let plain = |t: &str| t.trim_end_matches('=').replace('+', "-").replace('/', "_");
+    let number = |t: &str| from_base64url(&plain(t)).map(|n| n.into_iter().skip_while(|b| *b == 0).collect());
+    let words = ["kty", "crv"].map(|name| key.text_of(name).map(|t| t.as_bytes().to_vec()));
+    words.into_iter().chain(["n", "e", "x", "y", "k"].map(|name| key.text_of(name).and_then(number))).collect()
+}
+
+/// 5.57 A set of keys, whole; nothing where it could not be fetched.
+fn key_set(world: &World, issuer: &Document, keys: &Value, tenant: Option<&str>) -> Judged<Option<Vec<Value>>> {
     let mut set: Vec<Value> = Vec::new();
     for secret in keys.get("secrets").and_then(Value::list).unwrap_or_default() {
         let mut bytes = world.files.get(secret.text_of("file").unwrap_or_default()).cloned().unwrap_or_default();
@@ -100,50 +125,77 @@ fn verify_with(
         members.extend(secret.get("keyId").map(|k| ("kid".to_owned(), k.clone())));
         set.push(Value::Map(members));
     }
-    if set.is_empty() {
-        // 5.57 With `{tenant}` in the address, or `discovery`, those of the tenant alone.
-        let tenant = issuer.tenant(iss).flatten();
-        let filled = |text: &str| tenant.as_ref().map_or_else(|| text.to_owned(), |t| text.replace("{tenant}", t));
-        let place = ["file", "url"].iter().find_map(|k| keys.text_of(k)).map(filled);
-        let place = place.unwrap_or_else(|| format!("discovery:{}", filled(spec.text_of("issuer").unwrap_or_default())));
-        let found = keys.text_of("inline").map(|t| t.as_bytes().to_vec()).or_else(|| world.files.get(&place).cloned());
-        let Some(bytes) = found else { return Ok(Err("keys_stale")) };
-        let read = Value::json(&bytes, 16).ok_or_else(|| outside("a key set that is no JSON"))?;
-        // 5.57 A key for something else is no key of the issuer.
-        let usable = |key: &&Value| {
-            let usage = key.text_of("use").is_none_or(|u| u == "sig" || u == "jwt-svid");
-            usage && key.given("key_ops").is_none_or(|_| key.texts("key_ops").iter().any(|o| o == "verify"))
-        };
-        set = read.get("keys").and_then(Value::list).unwrap_or_default().iter().filter(usable).cloned().collect();
+    if !set.is_empty() {
+        return Ok(Some(set));
     }
-    // 5.57 By `kid`; a token without one is tried with those that fit (a secret without `keyId` is for tokens without `kid`).
-    let secret = |k: &&Value| k.text_of("kty") == Some("oct");
-    let named: Vec<&Value> = match kid {
-        Some(kid) => set.iter().filter(|k| k.text_of("kid") == Some(kid)).collect(),
-        None => set.iter().filter(|k| good_for(k, alg) && (!secret(k) || k.get("kid").is_none())).collect(),
+    // 5.57 With `{tenant}` in the address, or `discovery`, those of the tenant alone.
+    let filled = |text: &str| tenant.map_or_else(|| text.to_owned(), |t| text.replace("{tenant}", t));
+    let place = ["file", "url"].iter().find_map(|k| keys.text_of(k)).map(filled);
+    let place = place.unwrap_or_else(|| format!("discovery:{}", filled(issuer.spec.text_of("issuer").unwrap_or_default())));
+    let found = keys.text_of("inline").map(|t| t.as_bytes().to_vec()).or_else(|| world.files.get(&place).cloned());
+    let Some(bytes) = found else { return Ok(None) };
+    let read = Value::json(&bytes, 16).ok_or_else(|| outside("a key set that is no JSON"))?;
+    Ok(Some(read.get("keys").and_then(Value::list).unwrap_or_default().to_vec()))
+}
+
+/// 5.57 The keys of a set that a token may mean: by `kid`; a token without one is tried with those that fit (a secret without `keyId` is
+/// for tokens without `kid`). A key for something else is no key of the issuer.
+fn fitting<'a>(set: &'a [Value], kid: Option<&str>, alg: &str) -> Vec<&'a Value> {
+    named(set, kid, alg).into_iter().filter(|k| good_for(k, alg)).collect()
+}
+
+fn named<'a>(set: &'a [Value], kid: Option<&str>, alg: &str) -> Vec<&'a Value> {
+    let usable = |key: &&Value| {
+        let usage = key.text_of("use").is_none_or(|u| u == "sig" || u == "jwt-svid");
+        usage && key.given("key_ops").is_none_or(|_| key.texts("key_ops").iter().any(|o| o == "verify"))
     };
-    if named.is_empty() {
+    let secret = |k: &Value| k.text_of("kty") == Some("oct");
+    let means = |k: &&Value| match kid {
+        Some(kid) => k.text_of("kid") == Some(kid),
+        None => good_for(k, alg) && (!secret(k) || k.get("kid").is_none()),
+    };
+    set.iter().filter(usable).filter(means).collect()
+}
+
+fn good(key: &Value, alg: &str, text: &str) -> Judged<bool> {
+    let (input, signature) = text.rsplit_once('.').unwrap_or((text, ""));
+    signed(key, alg, input.as_bytes(), &from_base64url(signature).unwrap_or_default())
+}
+
+/// The key of a set that verifies a token.
+fn with_set(
+    spec: &Value,
+    set: Option<&[Value]>,
+    denied: &[Vec<Option<Vec<u8>>>],
+    text: &str,
+    header: &Value,
+    claims: &Value,
+) -> Judged<Result<Value, Reason>> {
+    let (alg, kid) = (header.text_of("alg").unwrap_or_default(), header.text_of("kid"));
+    let Some(set) = set else { return Ok(Err("keys_stale")) };
+    if named(set, kid, alg).is_empty() {
         return Ok(Err("key_unknown"));
     }
-    let mut fitting: Vec<&Value> = named.into_iter().filter(|k| good_for(k, alg)).collect();
+    let mut fitting = fitting(set, kid, alg);
     if fitting.is_empty() {
         return Ok(Err("token_alg"));
     }
-    // 5.58 A key that is never used, whatever the issuer publishes.
-    let denied = |key: &&Value| key.text_of("kid").is_some_and(|k| spec.texts("denyKids").iter().any(|d| d == k));
-    let numbers = |key: &Value| ["kty", "crv", "n", "e", "x", "y", "k"].map(|name| key.text_of(name).map(str::to_owned));
-    let denied: Vec<_> = set.iter().filter(denied).map(numbers).collect();
-    fitting.retain(|key| !denied.contains(&numbers(key)));
+    // 5.58 A key that is never used, whatever the issuer publishes, and one of Entra ID for another `iss`.
+    let own = |name: &str| claims.text_of(name).unwrap_or_default();
+    let old = own("iss").starts_with("https://sts.");
+    let is_iss = |i: &str| match i.split_once("{tenantid}") {
+        Some((before, after)) => old || own("iss").starts_with(before) && own("iss").len() >= i.len() - 10 && own("iss").ends_with(after),
+        None => i == own("iss") || old && i.split('/').skip(3).any(|segment| segment == own("tid")),
+    };
+    let for_iss = |key: &Value| key.given("issuer").is_none_or(|i| i.text().is_some_and(is_iss));
+    let entra = spec.text_of("profile") == Some("entra");
+    fitting.retain(|key| !denied.contains(&numbers(key)) && (!entra || for_iss(key)));
     if fitting.is_empty() {
         return Ok(Err("key_unknown"));
     }
-    let (input, signature) = text.rsplit_once('.').unwrap_or((text, ""));
-    let signature = from_base64url(signature).unwrap_or_default();
     for key in fitting.iter().take(4) {
-        if signed(key, alg, input.as_bytes(), &signature)? {
-            // Every name that the set has for this key.
-            let same = set.iter().filter(|other| numbers(other) == numbers(key));
-            return Ok(Ok(same.filter_map(|k| k.text_of("kid").map(str::to_owned)).collect()));
+        if good(key, alg, text)? {
+            return Ok(Ok((*key).clone()));
         }
     }
     Ok(Err(if fitting.len() > 4 { "key_unknown" } else { "signature_invalid" }))

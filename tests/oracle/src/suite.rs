@@ -98,13 +98,17 @@ pub fn token(world: &World, request: &Request, value: &Value, identity: &mut Ide
             _ => Binding::None,
         };
         let mut claims = value.get("claims").cloned().unwrap_or(Value::Map(Vec::new()));
-        let iss = document.filter(|d| d.spec.text_of("profile") != Some("jwtSvid")).filter(|d| d.spec.get("tenants").is_none()).and_then(|d| d.spec.text_of("issuer"));
+        let iss = document
+            .filter(|d| d.spec.text_of("profile") != Some("jwtSvid"))
+            .filter(|d| d.spec.get("tenants").is_none())
+            .and_then(|d| d.spec.text_of("issuer"));
         if let (Value::Map(members), Some(iss)) = (&mut claims, iss)
             && !members.iter().any(|(name, _)| name == "iss")
         {
             members.push(("iss".to_owned(), Value::of(iss)));
         }
         identity.tokens.push(Token {
+            client_claim: document.and_then(|d| d.spec.text_of("clientClaim")).map(str::to_owned),
             iss: claims.text_of("iss").unwrap_or_default().to_owned(),
             issuer,
             claims,

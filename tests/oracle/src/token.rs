@@ -20,6 +20,8 @@ pub struct Token {
     pub iss: String,
     /// Its claims.
     pub claims: Value,
+    /// 5.44 The claim that names its client beside `client_id` and `azp`.
+    pub client_claim: Option<String>,
     /// Its tie to the caller.
     pub binding: Binding,
     /// Its place.
@@ -81,10 +83,14 @@ impl Token {
         texts(found).iter().flat_map(|t| t.split(' ').filter(|w| !w.is_empty()).map(str::to_owned).collect::<Vec<_>>()).collect()
     }
 
-    /// 5.44 Its client: `client_id`, else `azp`, `cid` or `appid`.
+    /// 5.44 Its client: `client_id`, else `azp`, else the issuer's `clientClaim`.
     pub fn client(&self) -> Option<String> {
-        ["client_id", "azp", "cid", "appid"].iter().find_map(|name| self.claims.text_of(name)).map(str::to_owned)
+        client(&self.claims, self.client_claim.as_deref()).map(str::to_owned)
     }
+}
+
+fn client<'a>(claims: &'a Value, own: Option<&str>) -> Option<&'a str> {
+    ["client_id", "azp"].into_iter().chain(own).find_map(|name| claims.text_of(name))
 }
 
 pub(crate) fn texts(value: Option<&Value>) -> Vec<String> {
@@ -240,13 +246,13 @@ fn claimed<'a>(
             claims.text_of("sub").is_some_and(|s| s.starts_with(&format!("{}/", i.spec.text_of("issuer").unwrap_or_default())))
         };
         let svid = |i: &Document| i.spec.text_of("profile") == Some("jwtSvid");
-        let its = |i: &&&Document| if svid(i) { of_domain(i) } else { iss.and_then(Value::text).is_some_and(|iss| i.tenant(iss).is_some()) };
+        let its =
+            |i: &&&Document| if svid(i) { of_domain(i) } else { iss.and_then(Value::text).is_some_and(|iss| i.tenant(iss).is_some()) };
         if let Some(issuer) = counting.iter().filter(its).find(here) {
             return Ok((*issuer, header, claims, false));
         }
         // 5.53 It is passed over where it certainly names no issuer that counts: by more than case and a final `/`.
-        let plain = |t: &str| t.to_lowercase().trim_end_matches('/').to_owned();
-        let near = |iss: &str| counting.iter().any(|i| i.spec.text_of("issuer").map(plain) == Some(plain(iss)));
+        let near = |iss: &str| counting.iter().any(|i| i.is_near(iss));
         let other = iss.is_none_or(|iss| iss.text().is_some_and(|iss| !near(iss))) && !counting.iter().any(|i| its(&i));
         return Err((None, ("issuer_unknown", ignoring && other)));
     }
@@ -286,7 +292,7 @@ fn judged(
         if issuer.spec.get("introspection").is_some() && issuer.spec.get("keys").is_none() {
             return Err(outside("a JWT at an issuer that introspects"));
         }
-        match verify(world, issuer, text, header, claims.text_of("iss").unwrap_or_default())? {
+        match verify(world, issuer, text, header, &claims)? {
             Ok(verified) => key = verified,
             Err(reason) => return Ok(Err(reason)),
         }
@@ -297,7 +303,8 @@ fn judged(
     if let Err(reason) = kind(&issuer.spec, header, &claims) {
         return Ok(Err(reason));
     }
-    if let Err(reason) = judge(&issuer.spec, &claims, world.now, answered)? {
+    let judged = judge(&issuer.spec, &claims, world.now, answered)?;
+    if let Err(reason) = judged.and_then(|()| of_tenant(issuer, &claims)) {
         return Ok(Err(reason));
     }
     let (binding, mut once) = match binding(world, request, peer, issuer, text, &claims, dpop_scheme)? {
@@ -318,7 +325,8 @@ fn judged(
         let Some(jti) = claims.text_of("jti") else { return Ok(Err("token_malformed")) };
         once.push(format!("{iss} {jti}"));
     }
-    Ok(Ok(Token { issuer: issuer.name.clone(), iss, claims, binding, place: place.clone(), copies: Vec::new(), once }))
+    let client_claim = issuer.spec.text_of("clientClaim").map(str::to_owned);
+    Ok(Ok(Token { issuer: issuer.name.clone(), iss, claims, client_claim, binding, place: place.clone(), copies: Vec::new(), once }))
 }
 
 /// 5.53 Whether a text begins as a JWT does for some reader: with `{`, or with what decodes to it, whatever stands between.
@@ -427,7 +435,7 @@ pub(crate) fn judge(spec: &Value, claims: &Value, now: i64, answered: bool) -> J
     }
     let audiences = texts(claims.get("aud"));
     let nameless = audiences.iter().all(String::is_empty);
-    let client = ["client_id", "azp", "cid", "appid"].iter().find_map(|name| claims.text_of(name));
+    let client = client(claims, spec.text_of("clientClaim"));
     let clients = spec.get("withoutAudience").map(|w| w.texts("clients")).unwrap_or_default();
     let by_client = nameless && client.is_some_and(|own| clients.iter().any(|c| c == own));
     if !by_client && !spec.texts("audiences").iter().any(|a| audiences.contains(a)) {
@@ -444,6 +452,18 @@ pub(crate) fn judge(spec: &Value, claims: &Value, now: i64, answered: bool) -> J
         }
     }
     Ok(Ok(()))
+}
+
+/// 5.63 The `tid` of a token of Entra ID is the tenant in its `iss`.
+fn of_tenant(issuer: &Document, claims: &Value) -> Result<(), Reason> {
+    let iss = claims.text_of("iss").or_else(|| issuer.spec.text_of("issuer")).unwrap_or_default();
+    let path = iss.split_once("://").map_or(iss, |(_, rest)| rest);
+    let fits = |tid: &str| match issuer.tenant(iss).flatten() {
+        Some(tenant) => tenant == tid,
+        None => path.split('/').skip(1).any(|segment| segment == tid),
+    };
+    let entra = issuer.spec.text_of("profile") == Some("entra");
+    if !entra || claims.text_of("tid").is_some_and(fits) { Ok(()) } else { Err("claim_mismatch") }
 }
 
 /// A whole number as a value.

@@ -338,7 +338,7 @@ pub enum Three {
     Unknown,
 }
 
-use Three::{Unknown, Fails, Holds};
+use Three::{Fails, Holds, Unknown};
 
 impl Three {
     /// A result that is known.

@@ -15,6 +15,16 @@ fn clusters(first: &Mint) -> TrustStore {
     trust(&[("corp", SHARED, more, keys)])
 }
 
+/// A list with these entries, if there are any, behind a document.
+pub(super) fn list(entries: &str) -> String {
+    if entries.is_empty() {
+        return String::new();
+    }
+    format!(
+        "---\napiVersion: countersign.dev/v1alpha1\nkind: RevocationList\nmetadata: {{ name: list }}\nspec: {{ entries: [{entries}] }}\n"
+    )
+}
+
 fn material(mint: Option<&Mint>, kid: &str) -> Material {
     let mut material = Material::default();
     if let Some(mint) = mint {
@@ -72,4 +82,58 @@ fn a_key_of_any_source_verifies() {
     late["exp"] = json!(NOW - 600);
     let late = second.token(&json!({ "alg": "EdDSA", "kid": "b" }), &late);
     assert_eq!(judge(&trust, &material(Some(&second), "b"), &late), Err(Reason::TokenExpired));
+}
+
+/// P493, P495, P498: a key is denied and revoked by every name that a source of its issuer has for it, also by that of an entry that is
+/// not used, and whatever is wrong with other sources.
+#[test]
+fn a_key_has_the_names_of_every_source() {
+    let mint = Mint::ed();
+    let keys = || {
+        json!([mint.jwk(&json!({ "kid": "k" })), mint.jwk(&json!({ "kid": "c", "use": "enc" }))])
+    };
+    let more = "  algorithms: [EdDSA]\n  moreKeys: [{ url: 'https://b.example/jwks' }]\n";
+    let tokens = [json!({ "alg": "EdDSA", "kid": "k" }), json!({ "alg": "EdDSA" })];
+    let revoked = |kid: &str| format!("{{ kid: {kid}, issuer: '{SHARED}' }}");
+    for (deny, entry, expected) in [
+        ("  denyKids: [z]\n", revoked("z"), Ok(String::from("corp"))),
+        ("  denyKids: [k]\n", String::new(), Err(Reason::KeyUnknown)),
+        ("  denyKids: [b]\n", String::new(), Err(Reason::KeyUnknown)),
+        ("  denyKids: [c]\n", String::new(), Err(Reason::KeyUnknown)),
+        ("", revoked("k"), Err(Reason::TokenRevoked)),
+        ("", revoked("b"), Err(Reason::TokenRevoked)),
+        ("", revoked("c"), Err(Reason::TokenRevoked)),
+    ] {
+        let more = format!("{more}{deny}{}", list(&entry));
+        let trust = trust(&[("corp", SHARED, &more, keys())]);
+        for header in &tokens {
+            let token = mint.token(header, &claims(SHARED));
+            let judged = judge(&trust, &material(Some(&mint), "b"), &token);
+            assert_eq!(judged, expected, "{deny}{entry} {header}");
+        }
+    }
+    let twin = json!([mint.jwk(&json!({})), mint.jwk(&json!({ "kid": "c", "use": "enc" }))]);
+    let more = format!("  algorithms: [EdDSA]\n{}", list(&revoked("c")));
+    let twin = trust(&[("corp", SHARED, &more, twin)]);
+    let nameless = mint.token(&tokens[1], &claims(SHARED));
+    assert_eq!(judge(&twin, &Material::default(), &nameless), Err(Reason::TokenRevoked));
+}
+
+/// P495: a denied key is unknown for certain, also while the source that may have it is away.
+#[test]
+fn a_denied_key_needs_no_source() {
+    let (first, second) = (Mint::ed(), Mint::ed());
+    let keys = json!([first.jwk(&json!({ "kid": "k" }))]);
+    let more =
+        "  algorithms: [EdDSA]\n  denyKids: [b]\n  moreKeys: [{ url: 'https://b.example/jwks' }]\n";
+    let trust = trust(&[("corp", SHARED, more, keys)]);
+    let token = |kid: &str| second.token(&json!({ "alg": "EdDSA", "kid": kid }), &claims(SHARED));
+    let mut pending = material(Some(&first), "k");
+    pending.note_outdated("corp/keys-2", Outdated::Pending);
+    for (material, other) in
+        [(material(None, ""), Reason::KeysStale), (pending, Reason::KeysPending)]
+    {
+        assert_eq!(judge(&trust, &material, &token("b")), Err(Reason::KeyUnknown));
+        assert_eq!(judge(&trust, &material, &token("z")), Err(other));
+    }
 }

@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use super::mint::Mint;
+use super::sources::list;
 use super::*;
 
 /// An issuer with tenants, which are verified by one set of keys.
@@ -34,6 +35,30 @@ fn the_iss_of_a_token_names_one_allowed_tenant() {
     let forged = Mint::ed()
         .token(&json!({ "alg": "EdDSA", "kid": "k" }), &claims("https://a.example/acme/v2.0"));
     assert_eq!(verify_bearer(&trust, &forged).err(), Some(Reason::SignatureInvalid));
+}
+
+/// P511: the refusal of a token of another tenant names that, and the one that comes near.
+#[test]
+fn a_tenant_that_is_not_ours_is_named() {
+    let mint = Mint::ed();
+    let trust = of_tenants("[acme, 'eu-*']", &mint, "");
+    for (iss, expected) in [
+        (
+            "https://a.example/acmee/v2.0",
+            "the tenant `acmee` is not among the `tenants` of `corp`; `acme` comes near",
+        ),
+        (
+            "https://a.example/globex/v2.0",
+            "the tenant `globex` is not among the `tenants` of `corp`",
+        ),
+        (
+            "https://a.example/acme/v2.0/",
+            "`https://a.example/acme/v2.0` differs by a `/` at its end",
+        ),
+    ] {
+        let told = verify::unknown(Some(iss), &trust);
+        assert!(told.ends_with(&format!("is not configured; {expected}")), "{told}");
+    }
 }
 
 /// P467: keys of one tenant verify no token of another, also where a token was seen before.
@@ -68,5 +93,59 @@ fn keys_of_a_tenant_are_for_that_tenant() {
         assert_eq!(judge(&globex, "globex"), good("globex"));
         assert_eq!(judge(&acme, "globex"), Err(Reason::SignatureInvalid));
         assert_eq!(judge(&globex, "acme"), Err(Reason::SignatureInvalid));
+    }
+}
+
+/// P497: the `issuer` of the document as it is written is every tenant, and the `iss` of one tenant is that one.
+#[test]
+fn a_revocation_is_for_one_tenant_or_for_all() {
+    let mint = Mint::ed();
+    let more = "  algorithms: [EdDSA]\n  tenants: [acme, globex]\n";
+    let template = "https://a.example/{tenant}/v2.0";
+    let judge = |entry: &str, tenant: &str| {
+        let keys = json!([mint.jwk(&json!({ "kid": "k" }))]);
+        let more = format!("{more}{}", list(entry));
+        let trust = trust(&[("corp", &format!("'{template}'"), &more, keys)]);
+        let iss = template.replace("{tenant}", tenant);
+        let token = mint.token(&json!({ "alg": "EdDSA", "kid": "k" }), &claims(&iss));
+        verify_bearer(&trust, &token).map(drop)
+    };
+    for field in ["sub: alice, ", "client: web, ", "jti: '1', ", ""] {
+        let every = format!("{{ {field}issuer: '{template}' }}");
+        let one = format!("{{ {field}issuer: 'https://a.example/acme/v2.0' }}");
+        for tenant in ["acme", "globex"] {
+            assert_eq!(judge(&every, tenant), Err(Reason::TokenRevoked), "{every} {tenant}");
+        }
+        assert_eq!(judge(&one, "acme"), Err(Reason::TokenRevoked), "{one}");
+        assert_eq!(judge(&one, "globex"), Ok(()), "{one}");
+    }
+    let key = format!("{{ kid: k, issuer: '{template}' }}");
+    assert_eq!(judge(&key, "globex"), Err(Reason::TokenRevoked));
+}
+
+/// P500: the tenant in `tid` is that in `iss`, and a key that is published for one tenant verifies its tokens alone.
+#[test]
+fn entra_tokens_name_one_tenant() {
+    let (all, acme) = (Mint::ed(), Mint::ed());
+    let keys = json!([
+        all.jwk(&json!({ "kid": "all", "issuer": "https://a.example/{tenantid}/v2.0" })),
+        acme.jwk(&json!({ "kid": "acme", "issuer": "https://a.example/acme/v2.0" })),
+        acme.jwk(&json!({ "kid": "odd", "issuer": 7 })),
+    ]);
+    let more = "  profile: entra\n  algorithms: [EdDSA]\n  tenants: [acme, globex]\n";
+    let trust = trust(&[("corp", "'https://a.example/{tenant}/v2.0'", more, keys)]);
+    for (mint, kid, tenant, tid, expected) in [
+        (&all, "all", "acme", json!("acme"), Ok(())),
+        (&all, "all", "globex", json!("globex"), Ok(())),
+        (&acme, "acme", "acme", json!("acme"), Ok(())),
+        (&acme, "acme", "globex", json!("globex"), Err(Reason::KeyUnknown)),
+        (&acme, "acme", "globex", json!("acme"), Err(Reason::KeyUnknown)),
+        (&acme, "odd", "acme", json!("acme"), Err(Reason::KeyUnknown)),
+        (&all, "all", "acme", json!("globex"), Err(Reason::ClaimMismatch)),
+    ] {
+        let mut claims = claims(&format!("https://a.example/{tenant}/v2.0"));
+        claims["tid"] = tid;
+        let token = mint.token(&json!({ "alg": "EdDSA", "kid": kid }), &claims);
+        assert_eq!(verify_bearer(&trust, &token).map(drop), expected, "{kid} {claims}");
     }
 }

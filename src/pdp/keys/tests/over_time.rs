@@ -182,7 +182,10 @@ async fn a_waiting_request_goes_first() {
     tokio::task::yield_now().await;
     let access = Access::plain(millis(100));
     paced
-        .fetch(FetchRequest { urgent: true, ..FetchRequest::keys(&urgent, &access) })
+        .fetch(FetchRequest {
+            wanted: Some(&Arc::new(1.into())),
+            ..FetchRequest::keys(&urgent, &access)
+        })
         .await
         .unwrap();
     let place = lock(&provider.asked).iter().position(|(_, path)| path == "/urgent");
@@ -252,6 +255,41 @@ async fn repeated_junk_is_bounded() {
     assert!(began.elapsed() <= millis(1600), "{:?}", began.elapsed());
     junk.abort();
     assert!(provider.busiest(secs(60)) <= 58, "{}", provider.busiest(secs(60)));
+}
+
+/// P496: made-up key ids at 64 tenants of one host, each named twice, leave the new key of one of them its turn: it is the one that is
+/// named again and again.
+#[tokio::test(start_paused = true)]
+async fn junk_at_other_tenants_does_not_delay_a_new_key() {
+    for named in [2, 8] {
+        let provider = Provider::publishing(&[(0, &["old"]), (11, &["new"])]);
+        let paced = PacedFetcher::new(provider.clone(), &FetchOptions::default());
+        let cache = Arc::new(KeyCache::new(Arc::new(Wall(provider.began)), Arc::new(paced)));
+        let trust = Arc::new(many(64));
+        cache.follow(&trust, None);
+        cache.settled().await;
+        let junk: Vec<_> = (0..64)
+            .map(|tenant| {
+                let (cache, trust) = (Arc::clone(&cache), Arc::clone(&trust));
+                tokio::spawn(async move {
+                    for n in 0.. {
+                        let token = token(&format!("i{tenant}"), &format!("made-up-{}", n / named));
+                        cache.gather(&token, &trust, &NoCache, millis(135)).await;
+                        sleep(millis(100)).await;
+                    }
+                })
+            })
+            .collect();
+        sleep(secs(11)).await;
+        let began = Instant::now();
+        let has_new = |material: &Material| material.keys("i7").is_some_and(|keys| keys.has("new"));
+        while !has_new(&cache.gather(&token("i7", "new"), &trust, &NoCache, millis(135)).await) {
+            sleep(millis(20)).await;
+        }
+        assert!(began.elapsed() <= secs(3), "{:?} beside {named}", began.elapsed());
+        junk.iter().for_each(tokio::task::JoinHandle::abort);
+        assert!(provider.busiest(secs(1)) <= 10, "{}", provider.busiest(secs(1)));
+    }
 }
 
 /// P260: a provider that hung does not delay a new key after it is back.

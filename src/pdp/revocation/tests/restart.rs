@@ -59,7 +59,7 @@ async fn a_list_is_in_force_after_a_restart_and_an_older_one_is_not() {
 
     clock.advance(Duration::from_secs(3601));
     let register = kept_in(folder.path(), &trust, &clock, Script::new(vec![None]));
-    assert_eq!(register.current().stale(), Some("far"), "its age goes on while nobody runs");
+    assert_eq!(register.current().stale(), Some("far"), "its age goes on while no server runs");
     drop(register);
 
     let other = trust_of_another_place();

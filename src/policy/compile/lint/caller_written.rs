@@ -31,14 +31,14 @@ pub(super) fn of(written: &SourceRule<'_>, rule: &Rule) -> Vec<Diagnostic> {
                 Code::CallersWordInDeny,
                 place.clone(),
                 format!(
-                    "every caller can get past deny rule `{rule}`: `{name}` is what the caller writes, whatever the connection is"
+                    "every caller can get past deny rule `{rule}`: the caller writes `{name}`, and the proxy does not compare it with the connection"
                 ),
             ),
             Effect::Allow => Diagnostic::warning(
                 Code::CallersWord,
                 place.clone(),
                 format!(
-                    "rule `{rule}` takes the caller's word: `{name}` is what the caller writes, whatever the connection is"
+                    "rule `{rule}` trusts the caller: the caller writes `{name}`, and the proxy does not compare it with the connection"
                 ),
             ),
         };

@@ -160,9 +160,45 @@ fn syntax_faults(text: &str, errors: &ParseErrors) -> Vec<Fault> {
     let fault = |error: &cel::ParseError| {
         let (line, column) = error.pos;
         let at = byte_at(text, line, column);
-        Fault { at: at..at.saturating_add(1), ..Fault::of_all(text, plain_syntax(&error.msg)) }
+        let fault = Fault::of_all(text, plain_syntax(&error.msg));
+        Fault { at: at..at.saturating_add(1), help: meant(text, at).map(Into::into), ..fault }
     };
-    errors.errors.iter().map(fault).collect()
+    // Those after the first one may be its consequences.
+    errors.errors.first().map(fault).into_iter().collect()
+}
+
+/// The operator of ours, where another language's is at `at` or before it (P507).
+fn meant(text: &str, at: usize) -> Option<&'static str> {
+    let (before, rest) = (text.get(..at)?.trim_end(), text.get(at..)?);
+    let of_a_word = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    let word_end = rest.find(|c| !of_a_word(c)).unwrap_or(rest.len());
+    let last = before.rsplit(|c| !of_a_word(c)).next().unwrap_or_default();
+    let word = |word: &str| match word.to_ascii_lowercase().as_str() {
+        "and" => Some("write `&&` for \"and\""),
+        "or" => Some("write `||` for \"or\""),
+        "not" => Some("write `!` for \"not\", as in `!(a == b)`"),
+        "is" | "eq" | "equals" => Some("compare with `==`"),
+        "contains" | "startswith" | "endswith" | "matches" | "like" | "has" => Some(
+            "it is a function, as in `token.sub.startsWith(\"a\")`; of a list `\"a\" in token.scopes`",
+        ),
+        "then" | "if" | "else" => Some("a choice is `condition ? a : b`"),
+        _ => None,
+    };
+    let sign = || match rest {
+        rest if rest.starts_with("=~") => Some("compare with `.matches(\"pattern\")`"),
+        rest if rest.starts_with('=') => Some("compare with `==`"),
+        rest if rest.starts_with("<>") || before.ends_with('<') && rest.starts_with('>') => {
+            Some("write `!=` for \"is not\"")
+        }
+        rest if rest.starts_with('&') => Some("write `&&` for \"and\""),
+        rest if rest.starts_with('|') => Some("write `||` for \"or\""),
+        rest if rest.starts_with('$') => Some("name a variable without `$`, as in `token.sub`"),
+        rest if rest.starts_with(['“', '”', '‘', '’']) => {
+            Some("write straight quotes, `\"` or `'`")
+        }
+        _ => None,
+    };
+    word(rest.get(..word_end)?).or_else(|| word(last)).or_else(sign)
 }
 
 /// A syntax error without the grammar's inner names: what was found, and that it does not fit.

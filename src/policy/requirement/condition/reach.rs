@@ -190,8 +190,8 @@ fn why_no_method(text: &str) -> Option<String> {
         && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'));
     match is_token && upper == text {
         true => None,
-        false if is_token => Some(format!("methods mind case: did you mean `{upper}`?")),
-        false => Some(String::from("compare each method by itself")),
+        false if is_token => Some(format!("methods are case-sensitive: did you mean `{upper}`?")),
+        false => Some(String::from("write one comparison for each method")),
     }
 }
 
@@ -210,7 +210,7 @@ fn why_no_trust_domain(text: &str, domains: &[&str]) -> Option<String> {
     let known = domains.is_empty() || domains.contains(&text);
     (!known).then(|| match closest(text, domains) {
         Some(near) => format!("it is the name of a TrustDomain document: did you mean `{near}`?"),
-        None => String::from("it is the name of a TrustDomain document, and none is called so"),
+        None => String::from("it is the name of a TrustDomain document, and none has this name"),
     })
 }
 
@@ -226,7 +226,7 @@ fn why_not_iss(issuers: &[&str], fits: impl Fn(&str) -> bool) -> Option<String> 
 /// Why a text that is compared whole is hardly meant, where it looks as if it stood for several.
 fn stands_for_itself(text: &str) -> Option<String> {
     let why = like_a_pattern(text)?;
-    Some(format!("it {why}, and values are compared whole: use `startsWith` or `matches`"))
+    Some(format!("it {why}, and `==` compares the whole value: use `startsWith` or `matches`"))
 }
 
 /// Why no address is written so: those of the proxy are in their shortest form, IPv4 ones never within IPv6 ones.
@@ -246,7 +246,9 @@ fn why_no_address(text: &str) -> Option<String> {
 fn element(source: &Variable, node: &IdedExpr) -> Option<Fault> {
     let text = text_in(node)?;
     let help = match source {
-        Variable::TokenScopes if text.contains(' ') => "ask for each scope by itself, with `&&`",
+        Variable::TokenScopes if text.contains(' ') => {
+            "write one comparison for each scope, with `&&`"
+        }
         Variable::TokenScopes if text.contains('*') => {
             "scopes are compared whole, and `*` is no wildcard: list each scope"
         }
@@ -316,7 +318,9 @@ fn why_no_part(
         {
             "it is a name in lower case, without a port"
         }
-        Variable::RequestMethod if text.contains(char::is_lowercase) => "methods mind case",
+        Variable::RequestMethod if text.contains(char::is_lowercase) => {
+            "methods are case-sensitive, and in upper case"
+        }
         Variable::RequestScheme if !["http", "https"].iter().any(|own| is_part(own, text, at)) => {
             "it is `http` or `https`"
         }

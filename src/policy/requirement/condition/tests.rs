@@ -161,6 +161,24 @@ fn what_cannot_be_evaluated_is_unknown() {
     assert_eq!(holds(r#""a" in token.claims.mixed"#), Truth::Holds);
 }
 
+/// P507: one fault, with the operator that is meant.
+#[test]
+fn operators_of_other_languages_are_recognised() {
+    for (text, help) in [
+        ("token.sub = \"a\"", "compare with `==`"),
+        ("token.sub == \"a\" and true", "write `&&` for \"and\""),
+        ("true OR false", "write `||` for \"or\""),
+        ("not true", "write `!` for \"not\", as in `!(a == b)`"),
+        ("true & false", "write `&&` for \"and\""),
+        ("token.sub <> \"a\"", "write `!=` for \"is not\""),
+        ("$token.sub == \"a\"", "name a variable without `$`, as in `token.sub`"),
+    ] {
+        let faults = faults(text);
+        assert_eq!(faults.len(), 1, "{text}: {faults:?}");
+        assert_eq!(faults[0].help.as_deref(), Some(help), "{text}");
+    }
+}
+
 /// P76: what is not known is an error when documents are loaded.
 #[test]
 fn unknown_names_kinds_and_functions_are_refused_at_their_place() {

@@ -145,7 +145,7 @@ fn an_issuer_has_a_few_sources_of_keys() {
     assert_eq!(codes(&of_tenants), ["key-source"]);
 }
 
-/// P469: a profile sets what the document does not say, and nothing that the document must say.
+/// P469, P502: a profile sets what the document does not say, and nothing that the document must say.
 #[test]
 fn a_profile_sets_defaults_and_widens_nothing() {
     let of = |spec: &str| {
@@ -174,7 +174,12 @@ fn a_profile_sets_defaults_and_widens_nothing() {
             "profile: {word}\nalgorithms: [ES256]\nrequiredClaims: [/own]\nmaxLifetime: 5m\nkeys: {{ url: 'https://a.example/k' }}"
         ));
         assert!(own.allows_algorithm(Algorithm::Es256) && !own.allows_algorithm(Algorithm::Rs256));
-        assert_eq!((own.required_claims.len(), own.max_lifetime.as_secs()), (1, 300));
+        assert_eq!(own.max_lifetime.as_secs(), 300);
+        // P502: beside its own, and not in their place.
+        assert_eq!(
+            (&own.required_claims[..1], &own.required_claims[1..]),
+            (&["/own".into()][..], &issuer.required_claims[..])
+        );
         let open = document("a", &format!("issuer: https://a.example\nprofile: {word}"));
         assert_eq!(problems_of(&open)[0].0, "missing-audiences", "{word}");
     }

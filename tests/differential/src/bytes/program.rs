@@ -9,7 +9,7 @@ use countersign::clock::{FixedClock, UnixTime};
 use countersign::document::{self, RemoteContents};
 use countersign::envoy::{CheckService, ClientAddress};
 use countersign::evidence::PeerSources;
-use countersign::pdp::{HttpsFetcher, KeyCache, Load, MemoryOptions, Pdp, PdpOptions, Snapshot};
+use countersign::pdp::{HttpsFetcher, KeyCache, Load, Pdp, PdpOptions, Snapshot, VerificationCacheOptions};
 use countersign::request::Shown;
 use countersign_oracle::Request;
 use envoy_types::pb::envoy::config::core::v3::HeaderValueOption;
@@ -112,7 +112,7 @@ fn start(documents: &PathBuf, settings: &Value, clock: &FixedClock, runtime: &Ru
     };
     let clock = Arc::new(clock.clone());
     let keys = Arc::new(KeyCache::new(clock.clone(), Arc::new(HttpsFetcher::default())));
-    let options = PdpOptions { peer_sources, deadline: Duration::from_secs(60), memory: MemoryOptions::default() };
+    let options = PdpOptions { peer_sources, deadline: Duration::from_secs(60), memory: VerificationCacheOptions::default() };
     let pdp = Arc::new(Pdp::new(snapshot, keys, clock, options));
     let service = CheckService::new(Arc::clone(&pdp), Vec::new()).shown(Shown::Every).finding_clients(clients);
     Ok((pdp, service))

@@ -16,7 +16,7 @@ const STEP_UP: Told = (401, "insufficient_user_authentication", "insufficient_us
 
 #[rustfmt::skip]
 const TABLE: &[(Reason, Told)] = &[
-    (RequestTooLarge, FORBIDDEN), (Deadline, TROUBLE), (Overloaded, TROUBLE), (PathNotCanonical, FORBIDDEN),
+    (RequestTooLarge, FORBIDDEN), (Deadline, TROUBLE), (Overloaded, TROUBLE), (TcpConnection, FORBIDDEN), (PathNotCanonical, FORBIDDEN),
     (HostInvalid, FORBIDDEN), (HeaderDuplicate, FORBIDDEN), (EncodingInvalid, FORBIDDEN),
     (PeerMissing, FORBIDDEN), (XfccMalformed, FORBIDDEN), (XfccUntrustedHop, FORBIDDEN), (XfccInconsistent, FORBIDDEN),
     (EvidenceInsufficient, FORBIDDEN), (ChainUntrusted, FORBIDDEN), (CertExpired, FORBIDDEN),

@@ -15,7 +15,7 @@ impl Component for AnomalyComponent {
         let Some(tally) = &self.0 else { return json!({}) };
         let last = tally.last().into_iter().map(|own| {
             let (signal, decision) = (own.signal.as_str(), own.decision.to_string());
-            json!({ "signal": signal, "at": own.at.as_secs(), "about": own.about, "detail": own.detail, "decision_id": decision })
+            json!({ "signal": signal, "at": own.at.to_rfc3339(), "about": own.about, "detail": own.detail, "decision_id": decision })
         });
         json!({ "anomalies": { "last": last.collect::<Vec<_>>(), "dropped": tally.dropped() } })
     }

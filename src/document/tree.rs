@@ -1,0 +1,261 @@
+//! YAML and JSON of other programs, as a tree with places: nothing is known of its keys.
+
+use std::fmt;
+use std::sync::Arc;
+
+use serde::Deserialize;
+use serde::de::{Deserializer, MapAccess, SeqAccess, Visitor};
+use serde_saphyr::Location;
+
+use super::{Diagnostic, Origin, SourceFile, Span, Spanned, yaml};
+
+/// A document of another program.
+#[derive(Debug)]
+pub struct Tree {
+    /// Its value.
+    pub root: Node,
+    origin: Origin,
+}
+
+/// A value with its place.
+#[derive(Clone, Debug)]
+pub struct Node {
+    kind: NodeKind,
+    place: Location,
+}
+
+#[derive(Clone, Debug)]
+enum NodeKind {
+    /// Nothing, a truth value, a number or a text.
+    Scalar(Scalar),
+    List(Vec<Node>),
+    Map(Vec<(Spanned<String>, Node)>),
+}
+
+/// A value that has no parts.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Scalar {
+    /// `null`, or nothing at all.
+    Null,
+    /// `true` or `false`.
+    Bool(bool),
+    /// A whole number.
+    Number(i64),
+    /// A text.
+    Text(String),
+}
+
+impl Tree {
+    /// Reads every document in `file`. One that is no YAML becomes a diagnostic in `problems`.
+    pub fn read(file: &Arc<SourceFile>, problems: &mut Vec<Diagnostic>) -> Vec<Self> {
+        let mut trees = Vec::new();
+        for (base, text) in yaml::split(file.text()) {
+            let origin = Origin { file: Arc::clone(file), base };
+            match yaml::read_foreign(text, &origin) {
+                Ok(root) => trees.push(Self { root, origin }),
+                Err(problem) => problems.push(problem),
+            }
+        }
+        trees
+    }
+
+    /// The place of `node`, which is in this tree.
+    pub fn place(&self, node: &Node) -> Span {
+        self.origin.locate(node.place)
+    }
+
+    /// The place of the key `name` of `node`, or of `node` if it has none.
+    pub fn key_place(&self, node: &Node, name: &str) -> Span {
+        let key = node.entries().find(|(key, _)| is_called(&key.value, name));
+        key.map_or_else(|| self.place(node), |(key, _)| self.origin.span(key))
+    }
+
+    /// The file.
+    pub fn file(&self) -> &Arc<SourceFile> {
+        self.origin.file()
+    }
+}
+
+impl Node {
+    /// The value of the key `name`, in whichever of `snake_case` and `camelCase` it is written: both are JSON of one protobuf message.
+    pub fn get(&self, name: &str) -> Option<&Self> {
+        self.entries().find(|(key, _)| is_called(&key.value, name)).map(|(_, value)| value)
+    }
+
+    /// The value at the keys `path`, one below the other.
+    pub fn at(&self, path: &[&str]) -> Option<&Self> {
+        path.iter().try_fold(self, |node, name| node.get(name))
+    }
+
+    /// The text here.
+    pub fn text(&self) -> Option<&str> {
+        match &self.kind {
+            NodeKind::Scalar(Scalar::Text(text)) => Some(text),
+            NodeKind::Scalar(_) | NodeKind::List(_) | NodeKind::Map(_) => None,
+        }
+    }
+
+    /// The whole number here.
+    pub const fn number(&self) -> Option<i64> {
+        match &self.kind {
+            NodeKind::Scalar(Scalar::Number(number)) => Some(*number),
+            NodeKind::Scalar(_) | NodeKind::List(_) | NodeKind::Map(_) => None,
+        }
+    }
+
+    /// True if `true` stands here.
+    pub fn is_true(&self) -> bool {
+        matches!(&self.kind, NodeKind::Scalar(Scalar::Bool(true)))
+    }
+
+    /// True if `false` stands here.
+    pub fn is_false(&self) -> bool {
+        matches!(&self.kind, NodeKind::Scalar(Scalar::Bool(false)))
+    }
+
+    /// True if the key `name` is `true`.
+    pub fn has(&self, name: &str) -> bool {
+        self.get(name).is_some_and(Self::is_true)
+    }
+
+    /// The text of the key `name`.
+    pub fn text_of(&self, name: &str) -> Option<&str> {
+        self.get(name)?.text()
+    }
+
+    /// The entries of the list here; of anything else none.
+    pub fn items(&self) -> &[Self] {
+        match &self.kind {
+            NodeKind::List(items) => items,
+            NodeKind::Scalar(_) | NodeKind::Map(_) => &[],
+        }
+    }
+
+    /// The entries of the list at the key `name`.
+    pub fn items_of(&self, name: &str) -> &[Self] {
+        self.get(name).map_or(&[], Self::items)
+    }
+
+    /// The keys and values of the mapping here; of anything else none.
+    pub fn entries(&self) -> impl Iterator<Item = (&Spanned<String>, &Self)> {
+        let entries: &[(Spanned<String>, Self)] = match &self.kind {
+            NodeKind::Map(entries) => entries,
+            NodeKind::Scalar(_) | NodeKind::List(_) => &[],
+        };
+        entries.iter().map(|(key, value)| (key, value))
+    }
+
+    /// True if a mapping or list is here that has nothing in it.
+    pub fn is_empty(&self) -> bool {
+        self.items().is_empty() && self.entries().next().is_none()
+    }
+
+    /// The values in this one, mappings and lists alike.
+    pub fn parts(&self) -> impl Iterator<Item = &Self> {
+        self.items().iter().chain(self.entries().map(|(_, value)| value))
+    }
+}
+
+/// True if `key` is `name`, in `snake_case` or in `camelCase`.
+fn is_called(key: &str, name: &str) -> bool {
+    let plain = |text: &str| {
+        let plain = text.bytes().filter(|b| *b != b'_').map(|b| b.to_ascii_lowercase());
+        plain.collect::<Vec<_>>()
+    };
+    key == name || plain(key) == plain(name)
+}
+
+impl<'de> Deserialize<'de> for Node {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let read = serde_saphyr::Spanned::<NodeKind>::deserialize(deserializer)?;
+        Ok(Self { kind: read.value, place: read.referenced })
+    }
+}
+
+impl<'de> Deserialize<'de> for NodeKind {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(NodeVisitor)
+    }
+}
+
+struct NodeVisitor;
+
+impl<'de> Visitor<'de> for NodeVisitor {
+    type Value = NodeKind;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a value")
+    }
+
+    fn visit_unit<E>(self) -> Result<NodeKind, E> {
+        Ok(NodeKind::Scalar(Scalar::Null))
+    }
+
+    fn visit_none<E: serde::de::Error>(self) -> Result<NodeKind, E> {
+        self.visit_unit()
+    }
+
+    fn visit_some<D: Deserializer<'de>>(self, value: D) -> Result<NodeKind, D::Error> {
+        NodeKind::deserialize(value)
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<NodeKind, E> {
+        Ok(NodeKind::Scalar(Scalar::Bool(value)))
+    }
+
+    fn visit_i64<E>(self, value: i64) -> Result<NodeKind, E> {
+        Ok(NodeKind::Scalar(Scalar::Number(value)))
+    }
+
+    fn visit_u64<E: serde::de::Error>(self, value: u64) -> Result<NodeKind, E> {
+        self.visit_i64(i64::try_from(value).unwrap_or(i64::MAX))
+    }
+
+    fn visit_f64<E>(self, value: f64) -> Result<NodeKind, E> {
+        Ok(NodeKind::Scalar(Scalar::Text(value.to_string())))
+    }
+
+    fn visit_str<E>(self, value: &str) -> Result<NodeKind, E> {
+        Ok(NodeKind::Scalar(Scalar::Text(value.to_owned())))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<NodeKind, A::Error> {
+        let mut items = Vec::new();
+        while let Some(item) = list.next_element()? {
+            items.push(item);
+        }
+        Ok(NodeKind::List(items))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<NodeKind, A::Error> {
+        let mut entries = Vec::new();
+        while let Some(entry) = map.next_entry()? {
+            entries.push(entry);
+        }
+        Ok(NodeKind::Map(entries))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_are_found_in_both_spellings_and_know_their_place() {
+        let text =
+            "# of Envoy\na_bC: [1, {x: true}]\n---\n{\"failureModeAllow\": true, \"t\": \"1\"}\n";
+        let file = SourceFile::new("envoy.yaml", text);
+        let mut problems = Vec::new();
+        let trees = Tree::read(&file, &mut problems);
+        assert_eq!(problems, []);
+        let [first, second] = trees.as_slice() else { panic!("{trees:?}") };
+        let list = first.root.get("aBc").unwrap();
+        assert_eq!(first.place(list).line_column(), (2, 7));
+        assert!(list.items()[1].has("x") && list.items()[0].number() == Some(1));
+        assert!(second.root.has("failure_mode_allow"));
+        assert_eq!(second.root.text_of("t"), Some("1"));
+        assert_eq!(second.key_place(&second.root, "t").line_column(), (4, 28));
+        Tree::read(&SourceFile::new("x", "a: [}"), &mut problems);
+        assert_eq!(problems.len(), 1);
+    }
+}
