@@ -9,14 +9,9 @@ use crate::evidence_level::EvidenceLevel;
 use crate::policy::compile::compiled_rule::Rule;
 use crate::policy::model::claim::{ClaimMatcher, ClaimTest, Scalar};
 use crate::policy::model::host::HostPattern;
-use crate::policy::requirement::peer::{
-    PeerDns, PeerEmails, PeerIps, PeerPresent, PeerSpiffe, PeerSubjects, PeerTrustDomain, PeerUris,
-};
-use crate::policy::requirement::step_up::TokenAcr;
-use crate::policy::requirement::token::{
-    TokenAnyScope, TokenAudiences, TokenBinding, TokenClients, TokenPresent, TokenScopes,
-    TokenSubjects,
-};
+use crate::policy::requirement::list::AnyRequirement;
+use crate::policy::requirement::peer::{PeerPresent, PeerTrustDomain};
+use crate::policy::requirement::token::{TokenBinding, TokenPresent};
 use crate::spiffe::{SpiffeId, SpiffePattern};
 use crate::words::words;
 
@@ -50,6 +45,16 @@ pub(super) struct Witnesses {
 
 /// Most callers that are tried for one rule.
 const MOST: usize = 512;
+
+/// The entries of a rule's requirements of one kind.
+macro_rules! wanted {
+    ($rule:expr, $Name:ident) => {
+        $rule.requirements.iter().flat_map(|own| match own {
+            AnyRequirement::$Name(own) => own.0.iter(),
+            _ => [].iter(),
+        })
+    };
+}
 
 /// A name that no document has.
 const OTHER: &str = "who-can-other";
@@ -111,23 +116,19 @@ fn peers(rule: &Rule, denies: &[&Rule], domains: &[VouchingDomain]) -> Vec<Optio
     if !own.has::<PeerPresent>() {
         return vec![None];
     }
-    let denied: Vec<SpiffePattern> = denies
-        .iter()
-        .flat_map(|deny| deny.requirements.each::<PeerSpiffe>())
-        .flat_map(|own| own.0.to_vec())
-        .collect();
+    let denied: Vec<SpiffePattern> =
+        denies.iter().flat_map(|deny| wanted!(deny, PeerSpiffe).cloned()).collect();
     let mut all: Vec<PeerFacts> =
         named_domains(rule, domains).flat_map(|domain| identities(rule, domain, &denied)).collect();
-    let hosts: Vec<String> = own.each::<PeerDns>().flat_map(|own| own.0.iter().map(host)).collect();
+    let hosts: Vec<String> = wanted!(rule, PeerDns).map(host).collect();
     all = with(all, &hosts, |facts, name| facts.dns.push(name));
-    let uris: Vec<String> = own.each::<PeerUris>().flat_map(|own| own.0.to_vec()).collect();
+    let uris: Vec<String> = wanted!(rule, PeerUris).cloned().collect();
     all = with(all, &uris, |facts, name| facts.uris.push(name));
-    let emails: Vec<String> = own.each::<PeerEmails>().flat_map(|own| own.0.to_vec()).collect();
+    let emails: Vec<String> = wanted!(rule, PeerEmails).cloned().collect();
     all = with(all, &emails, |facts, name| facts.emails.push(name));
-    let subjects: Vec<String> = own.each::<PeerSubjects>().flat_map(|own| own.0.to_vec()).collect();
+    let subjects: Vec<String> = wanted!(rule, PeerSubjects).cloned().collect();
     all = with(all, &subjects, |facts, name| facts.subject = Some(name));
-    let ips: Vec<String> =
-        own.each::<PeerIps>().flat_map(|own| own.0.iter().flat_map(addresses)).collect();
+    let ips: Vec<String> = wanted!(rule, PeerIps).flat_map(addresses).collect();
     all = with(all, &ips, |facts, name| facts.ips.push(name));
     all.into_iter().map(|facts| Some(PeerIdentity::assertion(facts, EvidenceLevel::Full))).collect()
 }
@@ -146,11 +147,10 @@ fn named_domains<'a>(
 fn identities(rule: &Rule, domain: &VouchingDomain, denied: &[SpiffePattern]) -> Vec<PeerFacts> {
     let facts = |spiffe: Option<SpiffeId>| PeerFacts { spiffe, ..PeerFacts::of(&domain.name) };
     let Some(trust_domain) = &domain.spiffe else {
-        let asks = rule.requirements.has::<PeerSpiffe>();
+        let asks = wanted!(rule, PeerSpiffe).next().is_some();
         return if asks { Vec::new() } else { vec![facts(None)] };
     };
-    let mut patterns: Vec<SpiffePattern> =
-        rule.requirements.each::<PeerSpiffe>().flat_map(|own| own.0.to_vec()).collect();
+    let mut patterns: Vec<SpiffePattern> = wanted!(rule, PeerSpiffe).cloned().collect();
     if patterns.is_empty() {
         patterns.extend(format!("spiffe://{trust_domain}/**").parse::<SpiffePattern>().ok());
     }
@@ -191,9 +191,9 @@ fn tokens(rule: &Rule, denies: &[&Rule]) -> Vec<Option<TokenIdentity>> {
     let mut all: Vec<(String, Map<String, Value>)> =
         own.issuers().iter().map(|issuer| (issuer.to_string(), Map::new())).collect();
     let lists = [
-        ("sub", own.each::<TokenSubjects>().flat_map(|own| own.0.to_vec()).collect::<Vec<_>>()),
-        ("client_id", own.each::<TokenClients>().flat_map(|own| own.0.to_vec()).collect()),
-        ("aud", own.each::<TokenAudiences>().flat_map(|own| own.0.to_vec()).collect()),
+        ("sub", wanted!(rule, TokenSubjects).cloned().collect::<Vec<_>>()),
+        ("client_id", wanted!(rule, TokenClients).cloned().collect()),
+        ("aud", wanted!(rule, TokenAudiences).cloned().collect()),
     ];
     for (name, mut values) in lists {
         if values.is_empty() {
@@ -203,14 +203,14 @@ fn tokens(rule: &Rule, denies: &[&Rule]) -> Vec<Option<TokenIdentity>> {
             drop(claims.insert(name.to_owned(), value.into()))
         });
     }
-    let scopes: Vec<_> = own.each::<TokenScopes>().flat_map(|own| own.0.to_vec()).collect();
-    let any: Vec<_> = own.each::<TokenAnyScope>().flat_map(|own| own.0.to_vec()).collect();
+    let scopes: Vec<_> = wanted!(rule, TokenScopes).cloned().collect();
+    let any: Vec<_> = wanted!(rule, TokenAnyScope).cloned().collect();
     let any = if any.is_empty() { vec![String::new()] } else { any };
     let scope = |one: String| scopes.iter().cloned().chain([one]).collect::<Vec<_>>().join(" ");
     all = with(all, &any, |(_, claims), one| {
         drop(claims.insert("scope".into(), scope(one).trim().into()));
     });
-    let acr: Vec<String> = own.each::<TokenAcr>().flat_map(|own| own.0.to_vec()).collect();
+    let acr: Vec<String> = wanted!(rule, TokenAcr).cloned().collect();
     all = with(all, &acr, |(_, claims), value| drop(claims.insert("acr".into(), value.into())));
     for matcher in own.each::<ClaimMatcher>() {
         all = with(all, &values(matcher), |(_, claims), value| {
