@@ -34,7 +34,7 @@ async fn tour_with(envoy_changes: &[(&'static str, &'static str)]) {
     assert!(problems.is_empty(), "{problems:#?}");
     assert!(rows.len() >= 14);
     let last = rows.last().unwrap();
-    assert_eq!(last.reason.as_deref(), Some("token_revoked"), "P64: with the next request");
+    assert_eq!(last.reason, Some(Reason::TokenRevoked), "P64: with the next request");
     stage.strike().await.unwrap();
 }
 
@@ -117,7 +117,7 @@ async fn a_denial_leaks_nothing() {
     let mut stage = envoy::raise(&props, &folder).await;
     let (pki, tokens) = (Arc::clone(&stage.pki), stage.tokens.clone());
     let steps = tour::steps(&pki, &tokens);
-    for step in steps.iter().filter(|step| step.expected.decision() == "deny") {
+    for step in steps.iter().filter(|step| step.expected.decision() == Effect::Deny) {
         let (answer, _) = envoy::ask(&mut stage, step.identity, &step.request).await;
         let told = format!("{:?} {}", answer.headers, answer.text()).to_lowercase();
         for secret in
