@@ -473,3 +473,14 @@ pub const MAX_TRACE_STATE_BYTES: usize = 512;
 
 /// Longest `detail` of a rejection kept for logs and audit: it can hold what the caller sent.
 pub const MAX_DETAIL_BYTES: usize = 256;
+
+// --- commands ------------------------------------------------------------------------------------
+
+/// Most groups of decisions that `replay` tells apart: by rule, peer and route. What has no room is counted together.
+pub const MAX_REPLAY_GROUPS: usize = 10_000;
+
+/// Most decisions that `replay` lists of each group.
+pub const MAX_REPLAY_EXAMPLES: usize = 100;
+
+/// Bytes of audit records that a thread of `replay` takes at a time: some two hundred records.
+pub const REPLAY_BATCH_BYTES: usize = 256 * 1024;

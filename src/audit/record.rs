@@ -172,7 +172,8 @@ impl RecordedClaims {
         }
     }
 
-    fn has(&self, pointer: &str) -> bool {
+    /// True if the claim at `pointer` is recorded.
+    pub fn has(&self, pointer: &str) -> bool {
         self.0.iter().any(|own| own == pointer)
     }
 

@@ -42,7 +42,7 @@ struct HostScope {
 }
 
 /// The issuers whose tokens count for a request: those that each document about its host names.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Counting<'a>([&'a [Box<str>]; 3]);
 
 impl TokenScope {

@@ -6,8 +6,8 @@ use clap::{ArgMatches, CommandFactory as _, FromArgMatches as _, Parser, Subcomm
 
 use super::error::ProgramOutput;
 use super::{
-    CommandError, Exit, check, completions, decisions, demo, explain, inspect, keys, lint_mesh,
-    revocations, revoke, schema, serve, style, test,
+    CommandError, Exit, check, completions, decisions, demo, diff, explain, inspect, keys,
+    lint_mesh, replay, revocations, revoke, schema, serve, style, test, who_can,
 };
 
 /// External authorization for Envoy and Istio: who is on the wire, countersigned by what it carries.
@@ -28,6 +28,12 @@ enum Command {
     Explain(Box<explain::Args>),
     /// List the decisions in an audit log, count them, or watch them come.
     Decisions(Box<decisions::Args>),
+    /// Put recorded decisions to other documents, and show which would change.
+    Replay(Box<replay::Args>),
+    /// Compare two sets of documents: whose access is widened, and whose is narrowed.
+    Diff(diff::Args),
+    /// Answer who can reach a path, from the rules themselves.
+    WhoCan(who_can::Args),
     /// Show what a certificate, an XFCC header or a recorded check proves, and to which trust domain.
     Inspect(inspect::Args),
     /// Find what makes authorization weaker than it looks in the settings of Envoy, Istio and gateways.
@@ -97,6 +103,9 @@ impl Command {
             Self::Check(args) => check::run(&args),
             Self::Explain(args) => explain::run(&args),
             Self::Decisions(args) => decisions::run(&args),
+            Self::Replay(args) => replay::run(&args),
+            Self::Diff(args) => diff::run(&args),
+            Self::WhoCan(args) => who_can::run(&args),
             Self::Inspect(args) => inspect::run(&args),
             Self::LintMesh(args) => lint_mesh::run(&args),
             Self::Keys(args) => keys::run(args),

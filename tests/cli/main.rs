@@ -1,9 +1,13 @@
 //! The built binary as an operator meets it: what each command prints, its exit codes, and golden outputs.
 
 #[cfg(test)]
+mod changing;
+#[cfg(test)]
 mod commands;
 #[cfg(test)]
 mod decisions;
+#[cfg(test)]
+mod diff;
 #[cfg(test)]
 mod explain;
 #[cfg(test)]
@@ -14,6 +18,8 @@ mod keys;
 mod pages;
 #[cfg(test)]
 mod program;
+#[cfg(test)]
+mod replay;
 #[cfg(test)]
 mod revoke;
 #[cfg(test)]

@@ -33,6 +33,9 @@ const PLAYED: [(&str, Setting); 14] = [
     ("docs/lint-mesh.md", Setting::Mesh),
 ];
 
+/// The page that `changing.rs` plays, beside two sets of documents, with what each command prints.
+const PLAYED_ELSEWHERE: &str = "docs/changing-policies.md";
+
 /// Programs that are not ours to run here: they build this repository, ask a registry, or need a cluster. What `cargo` and
 /// `.ci` run, CI runs.
 const OTHERS: [&str; 11] = [
@@ -197,7 +200,10 @@ fn pages() -> BTreeMap<String, String> {
 fn every_command_is_run_or_is_not_ours() {
     assert_eq!(TESTED, PLAYED.map(|(page, _)| page));
     let mut unplayed = Vec::new();
-    for (page, text) in pages().iter().filter(|(page, _)| !TESTED.contains(&page.as_str())) {
+    for (page, text) in pages()
+        .iter()
+        .filter(|(page, _)| !TESTED.contains(&page.as_str()) && *page != PLAYED_ELSEWHERE)
+    {
         for block in
             blocks(text).iter().filter(|own| ["sh", "console"].contains(&own.language.as_str()))
         {

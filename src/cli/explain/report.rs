@@ -15,7 +15,7 @@ use crate::cli::inspect::{HopReport, PeerReport, RejectionReport, Verdict};
 use crate::cli::keys::CheckResult;
 use crate::pdp::Outcome;
 use crate::policy::{
-    Answer, Decision, Denial, Effect, HeaderMutation, Obligations, Permit, PolicySet,
+    Answer, Decision, Denial, Effect, HeaderMutation, Obligations, Permit, PolicySet, RecordField,
 };
 use crate::reason::Reason;
 use crate::request::{Client, Endpoint, RequestView};
@@ -198,7 +198,7 @@ impl ExplainReport {
                 connection: ConnectionReport::of(view),
                 at: outcome.at.to_rfc3339(),
                 revision: outcome.revision.to_string(),
-                not_recorded: missing.all().iter().map(|field| field.as_str()).collect(),
+                not_recorded: missing.all().map(RecordField::as_str).collect(),
                 notes: context.notes,
             },
             recorded,

@@ -64,6 +64,11 @@ impl Strip {
         }
     }
 
+    /// The query parameters that any rule can set.
+    pub(in crate::policy) fn query(&self) -> &[String] {
+        &self.query
+    }
+
     /// The headers and query parameters to remove from `request`, which `rule` allows.
     ///
     /// # Errors

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 
 use super::context::CheckContext;
+use super::missing::{MissingData, RecordField};
 use super::observation::ObservedValue;
 use super::requirement::{Explanation, Requirement, RequirementFailure, one_of, texts};
 use crate::policy::model::truth::Truth;
@@ -43,6 +44,10 @@ impl Requirement for SourceNetworks {
         let found = found(cx.request.client_ip());
         Explanation::new("client.address", texts(&self.0), found, suggestion)
     }
+
+    fn is_recorded(&self, missing: MissingData) -> bool {
+        !missing.covers(RecordField::Addresses)
+    }
 }
 
 impl Requirement for DestinationNetworks {
@@ -63,5 +68,9 @@ impl Requirement for DestinationNetworks {
         let suggestion = format!("the connection must go to {}", one_of(&self.0));
         let address = cx.request.destination.ip();
         Explanation::new("destination", texts(&self.0), found(address), suggestion)
+    }
+
+    fn is_recorded(&self, missing: MissingData) -> bool {
+        !missing.covers(RecordField::Addresses)
     }
 }

@@ -136,6 +136,12 @@ impl Requirement for PeerTrustDomain {
         let found = ObservedValue::open(names);
         Explanation::new("peer.trustDomain", vec![self.0.to_string()], found, suggestion).but_is()
     }
+
+    /// Of a peer that another domain vouches for. One that this domain vouches for is of it, whichever others there are.
+    fn lacks(&self, missing: MissingData) -> Option<RecordField> {
+        let field = RecordField::UnsureTrustDomains;
+        missing.covers(field).then_some(field)
+    }
 }
 
 impl Requirement for PeerSpiffe {

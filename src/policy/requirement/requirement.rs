@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::context::CheckContext;
-use super::missing::MissingData;
+use super::missing::{MissingData, RecordField};
 use super::observation::{Observation, ObservedValue, Operand};
 use crate::policy::model::decision::Needs;
 use crate::policy::model::truth::Truth;
@@ -24,6 +24,11 @@ pub(in crate::policy) trait Requirement: fmt::Debug {
     /// True if a record that lacks `missing` holds what it looks at.
     fn is_recorded(&self, _missing: MissingData) -> bool {
         true
+    }
+
+    /// The first part of `missing` that its result may depend on.
+    fn lacks(&self, missing: MissingData) -> Option<RecordField> {
+        missing.all().find(|field| !self.is_recorded(MissingData::NONE.and(*field)))
     }
 }
 

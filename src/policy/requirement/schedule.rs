@@ -1,6 +1,7 @@
 //! `during`: the times at which a rule counts.
 
 use super::context::CheckContext;
+use super::missing::{MissingData, RecordField};
 use super::observation::ObservedValue;
 use super::requirement::{Explanation, Requirement, RequirementFailure};
 use crate::policy::model::schedule::Schedule;
@@ -22,5 +23,9 @@ impl Requirement for Schedule {
         let found = ObservedValue::open(Some(cx.now.to_rfc3339()));
         let suggestion = format!("the rule counts {self}");
         Explanation::new("now", vec![self.to_string()], found, suggestion)
+    }
+
+    fn is_recorded(&self, missing: MissingData) -> bool {
+        !missing.covers(RecordField::Time)
     }
 }

@@ -1,6 +1,7 @@
 //! `sni` and `target.hostIsSni`: the server name of the client's TLS handshake.
 
 use super::context::CheckContext;
+use super::missing::{MissingData, RecordField};
 use super::observation::ObservedValue;
 use super::requirement::{Explanation, Requirement, RequirementFailure, one_of, texts};
 use crate::policy::model::host::HostPattern;
@@ -53,6 +54,10 @@ impl Requirement for ServerNames {
         let found = ObservedValue::open(cx.request.sni.name());
         Explanation::new("connection.sni", texts(&self.0), found, suggestion).but_is()
     }
+
+    fn is_recorded(&self, missing: MissingData) -> bool {
+        !missing.covers(RecordField::ServerName)
+    }
 }
 
 impl Requirement for ServerNameIsHost {
@@ -77,5 +82,9 @@ impl Requirement for ServerNameIsHost {
         Explanation::new("connection.sni", vec![wanted.to_owned()], found, suggestion)
             .but_is()
             .and("request.host", ObservedValue::open(host))
+    }
+
+    fn is_recorded(&self, missing: MissingData) -> bool {
+        !missing.covers(RecordField::ServerName)
     }
 }

@@ -77,7 +77,7 @@ impl Requirement for TokenMaxAge {
     }
 
     fn is_recorded(&self, missing: MissingData) -> bool {
-        !missing.covers(RecordField::TokenClaims)
+        !missing.covers(RecordField::TokenClaims) && !missing.covers(RecordField::Time)
     }
 }
 

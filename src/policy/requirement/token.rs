@@ -3,14 +3,14 @@
 use std::sync::Arc;
 
 use super::context::CheckContext;
-use super::missing::MissingData;
+use super::missing::{MissingData, RecordField};
 use super::observation::ObservedValue;
 use super::peer::best_name;
 use super::requirement::{Explanation, Requirement, RequirementFailure, one_of, texts};
 use crate::authn::{Binding, NameFit, TokenIdentity, evidence_for_names, fit_names};
 use crate::document::policy::{BindingSpec, ScopeForm};
 use crate::evidence_level::EvidenceLevel;
-use crate::identity_map::IdentityMap;
+use crate::identity_map::{IdentityMap, PeerName};
 use crate::policy::model::claim::ClaimMatcher;
 use crate::policy::model::decision::{Needs, ProofNeed};
 use crate::policy::model::truth::Truth;
@@ -153,6 +153,11 @@ impl Requirement for TokenBinding {
 }
 
 impl RequiredBinding {
+    /// True if a record that lacks `missing` holds the names of the peer that it compares.
+    fn has_recorded_name(&self, missing: MissingData) -> bool {
+        self.map.to() == PeerName::Spiffe || !missing.covers(RecordField::PeerNames)
+    }
+
     fn pointer(&self) -> &str {
         self.map.pointer()
     }
@@ -185,6 +190,10 @@ impl Requirement for PresenterKnown {
         let found = ObservedValue::open(cx.peer.map(|peer| peer.level().as_str()));
         Explanation::new("peer.evidence", vec![level.to_string()], found, suggestion).but_is()
     }
+
+    fn is_recorded(&self, missing: MissingData) -> bool {
+        self.0.has_recorded_name(missing)
+    }
 }
 
 impl Requirement for PresenterNamed {
@@ -216,7 +225,7 @@ impl Requirement for PresenterNamed {
     }
 
     fn is_recorded(&self, missing: MissingData) -> bool {
-        !missing.covers_claim(self.0.pointer())
+        self.0.has_recorded_name(missing) && !missing.covers_claim(self.0.pointer())
     }
 }
 
@@ -235,6 +244,10 @@ impl Requirement for TokenAudiences {
         let found = ObservedValue::list(found);
         Explanation::new("token.audiences", self.0.to_vec(), found, suggestion).but_is()
     }
+
+    fn is_recorded(&self, missing: MissingData) -> bool {
+        !missing.covers(RecordField::TokenAudiences)
+    }
 }
 
 impl Requirement for TokenSubjects {
@@ -251,6 +264,10 @@ impl Requirement for TokenSubjects {
         let found = ObservedValue::open(cx.token.and_then(TokenIdentity::subject));
         Explanation::new("token.sub", self.0.to_vec(), found, suggestion)
     }
+
+    fn is_recorded(&self, missing: MissingData) -> bool {
+        !missing.covers(RecordField::TokenSubject)
+    }
 }
 
 impl Requirement for TokenClients {
@@ -266,6 +283,10 @@ impl Requirement for TokenClients {
         let suggestion = format!("the token's client must be {}", one_of(&self.0));
         let found = ObservedValue::open(cx.token.and_then(TokenIdentity::client));
         Explanation::new("token.client", self.0.to_vec(), found, suggestion).but_is()
+    }
+
+    fn is_recorded(&self, missing: MissingData) -> bool {
+        !missing.covers(RecordField::TokenClient)
     }
 }
 
@@ -315,6 +336,10 @@ impl Requirement for TokenScopes {
         let suggestion = format!("the token lacks the {noun} {}", missing.join(", "));
         Explanation::new("token.scopes", self.0.to_vec(), scopes(cx), suggestion)
     }
+
+    fn is_recorded(&self, missing: MissingData) -> bool {
+        !missing.covers(RecordField::TokenScopes)
+    }
 }
 
 impl Requirement for TokenAnyScope {
@@ -336,5 +361,9 @@ impl Requirement for TokenAnyScope {
             Explanation::new("token.scopes", self.0.to_vec(), scopes(cx), suggestion);
         explanation.name = String::from("token.anyScope");
         explanation
+    }
+
+    fn is_recorded(&self, missing: MissingData) -> bool {
+        !missing.covers(RecordField::TokenScopes)
     }
 }

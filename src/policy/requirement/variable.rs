@@ -155,12 +155,12 @@ impl TemplateVariable {
             Self::TokenId => Some(RecordField::TokenId),
             Self::TokenClaim(pointer) => RecordField::of_claim(pointer),
             Self::PeerDns | Self::PeerIps => Some(RecordField::PeerNames),
-            Self::TokenSubject
-            | Self::TokenClient
-            | Self::TokenIssuer
+            Self::PeerTrustDomain => Some(RecordField::UnsureTrustDomains),
+            Self::TokenSubject => Some(RecordField::TokenSubject),
+            Self::TokenClient => Some(RecordField::TokenClient),
+            Self::TokenIssuer
             | Self::TokenTenant
             | Self::PeerSpiffe
-            | Self::PeerTrustDomain
             | Self::RequestMethod
             | Self::RequestHost
             | Self::RequestPath(_)

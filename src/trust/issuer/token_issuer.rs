@@ -81,6 +81,11 @@ impl Issuer {
         self.profile != IssuerProfile::JwtSvid && iss.is_some_and(|iss| self.iss.is(iss))
     }
 
+    /// True if a token with this `iss` may be its: that of a JWT-SVID says nothing.
+    pub fn may_have_issued(&self, iss: &str) -> bool {
+        self.profile == IssuerProfile::JwtSvid || self.is_called(Some(iss))
+    }
+
     /// True if JWT-SVIDs with this `sub` are its.
     pub(in crate::trust) fn is_domain_of(&self, sub: Option<&str>) -> bool {
         self.profile == IssuerProfile::JwtSvid

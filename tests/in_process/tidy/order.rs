@@ -12,8 +12,8 @@ pub(super) const INNER_ORDER: &[(&str, &str)] = &[
     ),
     (
         "cli",
-        "exit time sarif style files error admin_client documents watch completions decisions check \
-         schema test demo serve lint_mesh revocations revoke inspect keys explain command",
+        "exit time sarif style files error admin_client documents watch completions records decisions check \
+         schema test demo serve lint_mesh revocations revoke inspect keys explain replay diff who_can command",
     ),
     (
         "document",

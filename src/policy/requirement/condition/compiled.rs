@@ -9,6 +9,7 @@ use super::fault::{ConditionScope, Fault};
 use super::values::VariableSlot;
 use super::{check, comments, constant, functions, operands};
 use crate::limits::{CONDITION_STACK_BYTES, MAX_CONDITION_BRACKETS, MAX_CONDITION_BYTES};
+use crate::policy::requirement::missing::RecordField;
 
 /// A compiled condition.
 #[derive(Clone)]
@@ -53,6 +54,11 @@ impl Condition {
     /// The headers that it reads.
     pub(in crate::policy) fn headers(&self) -> impl Iterator<Item = &str> {
         self.slots.iter().filter_map(|slot| slot.source()?.header())
+    }
+
+    /// The data that a record must hold so that everything that it reads can be determined.
+    pub(super) fn record_fields(&self) -> impl Iterator<Item = RecordField> {
+        self.slots.iter().filter_map(|slot| slot.source()?.record_field())
     }
 
     /// True if it, or a part of it, is the same for every request.

@@ -106,29 +106,30 @@ impl Variable {
     fn row(&self) -> (ValueKind, Option<RecordField>, bool) {
         match self {
             Self::RequestMethod
-            | Self::RequestScheme
             | Self::RequestHost
             | Self::RequestFullPath
             | Self::RequestPath(_)
-            | Self::ConnectionTo
-            | Self::ConnectionFrom
-            | Self::ConnectionSni
-            | Self::ClientAddress
-            | Self::TokenSubject
-            | Self::TokenClient
             | Self::TokenIssuer
             | Self::TokenTenant
             | Self::PeerSpiffe
-            | Self::PeerTrustDomain
             | Self::PeerEvidence => (ValueKind::Text, None, true),
+            Self::RequestScheme
+            | Self::ConnectionTo
+            | Self::ConnectionFrom
+            | Self::ClientAddress => (ValueKind::Text, Some(RecordField::Addresses), true),
+            Self::ConnectionSni => (ValueKind::Text, Some(RecordField::ServerName), true),
+            Self::TokenSubject => (ValueKind::Text, Some(RecordField::TokenSubject), true),
+            Self::TokenClient => (ValueKind::Text, Some(RecordField::TokenClient), true),
+            Self::PeerTrustDomain => (ValueKind::Text, Some(RecordField::UnsureTrustDomains), true),
             Self::Context(_) => (ValueKind::Text, Some(RecordField::ContextExtensions), true),
             Self::RequestHeader(_) => (ValueKind::Text, Some(RecordField::Headers), false),
             Self::TokenId => (ValueKind::Text, Some(RecordField::TokenId), false),
-            Self::RequestAuthorityPort | Self::ConnectionPort | Self::TokenExpires | Self::Now => {
-                (ValueKind::Int, None, true)
-            }
-            Self::ConnectionTls => (ValueKind::Bool, None, true),
-            Self::TokenScopes | Self::TokenAudiences => (ValueKind::List, None, true),
+            Self::RequestAuthorityPort => (ValueKind::Int, None, true),
+            Self::ConnectionPort => (ValueKind::Int, Some(RecordField::Addresses), true),
+            Self::TokenExpires | Self::Now => (ValueKind::Int, Some(RecordField::Time), true),
+            Self::ConnectionTls => (ValueKind::Bool, Some(RecordField::ServerName), true),
+            Self::TokenScopes => (ValueKind::List, Some(RecordField::TokenScopes), true),
+            Self::TokenAudiences => (ValueKind::List, Some(RecordField::TokenAudiences), true),
             Self::PeerDns | Self::PeerIps => (ValueKind::List, Some(RecordField::PeerNames), true),
             Self::TokenClaim(keys) => {
                 let field = match &**keys {

@@ -3,6 +3,7 @@
 use super::compiled::Condition;
 use crate::policy::model::truth::Truth;
 use crate::policy::requirement::context::CheckContext;
+use crate::policy::requirement::missing::{MissingData, RecordField};
 use crate::policy::requirement::requirement::{Explanation, Requirement, RequirementFailure};
 use crate::reason::Reason;
 
@@ -41,5 +42,9 @@ impl Requirement for When {
             suggestion: format!("`{text}` must hold"),
             operands,
         }
+    }
+
+    fn lacks(&self, missing: MissingData) -> Option<RecordField> {
+        self.0.record_fields().find(|field| missing.covers(*field))
     }
 }

@@ -1,0 +1,125 @@
+//! One side of a comparison: the compiled documents, their suites, and the places of rules and keys.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+
+use crate::cli::{CommandError, documents};
+use crate::document::policy::{RuleSpec, TargetSpec};
+use crate::document::{self, Document, Origin, SourceFile, Span, Spanned, Spec};
+use crate::pdp::{Load, Snapshot};
+use crate::policy::{RuleName, Suite};
+use crate::secret::Fingerprint;
+
+/// One side of a comparison.
+pub(super) struct Places {
+    pub(super) snapshot: Snapshot,
+    pub(super) suites: Vec<Suite>,
+    documents: Vec<(Document, Fingerprint)>,
+}
+
+/// A place in a file.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub(super) struct Place {
+    pub(super) file: String,
+    pub(super) line: usize,
+    pub(super) column: usize,
+}
+
+impl std::fmt::Display for Place {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}:{}:{}", self.file, self.line, self.column)
+    }
+}
+
+impl From<Span> for Place {
+    fn from(span: Span) -> Self {
+        let (line, column) = span.line_column();
+        Self { file: span.file().path().display().to_string(), line, column }
+    }
+}
+
+impl Places {
+    pub(super) fn load(path: &Path) -> Result<Self, CommandError> {
+        let paths = [path.to_owned()];
+        let snapshot = documents::read(&paths)?;
+        let suites = Load::from_paths(&paths).suites;
+        let mut files: Vec<PathBuf> = snapshot.files().map(Path::to_owned).collect();
+        files.sort();
+        files.dedup();
+        Ok(Self { snapshot, suites, documents: files.iter().flat_map(|file| read(file)).collect() })
+    }
+
+    /// The place of `key` of a rule; of the rule, where the key has none of its own or there is none.
+    pub(super) fn of(&self, rule: &RuleName, key: &str) -> Option<Place> {
+        self.documents.iter().find_map(|(document, _)| {
+            let Spec::Policy(policy) = &document.spec else { return None };
+            if document.metadata.name.value != *rule.policy {
+                return None;
+            }
+            let own = policy.rules.value.iter().find(|own| own.name.value == *rule.rule)?;
+            Some(place(own, &policy.target, key, &document.origin))
+        })
+    }
+
+    /// The documents of trust with the fingerprints of their texts, by kind and name.
+    pub(super) fn trust(&self) -> BTreeMap<(&'static str, &str), &(Document, Fingerprint)> {
+        let named = self.documents.iter().filter_map(|own| {
+            let document = &own.0;
+            let kind = match &document.spec {
+                Spec::TrustDomain(_) => "TrustDomain",
+                Spec::TokenIssuer(_) => "TokenIssuer",
+                Spec::RevocationList(_) => "RevocationList",
+                Spec::Policy(_) | Spec::Fragments(_) | Spec::PolicySuite(_) => return None,
+            };
+            Some(((kind, document.metadata.name.value.as_str()), own))
+        });
+        named.collect()
+    }
+}
+
+/// The documents in `file`, which were read without an error before. A file without any is attached to one.
+fn read(file: &Path) -> Vec<(Document, Fingerprint)> {
+    let Ok(text) = fs::read_to_string(file) else { return Vec::new() };
+    let found = document::find(&SourceFile::new(file, text), &mut Vec::new());
+    found.iter().filter_map(|own| Some((own.read().ok()?, own.fingerprint()))).collect()
+}
+
+fn place(rule: &RuleSpec, target: &Spanned<TargetSpec>, key: &str, origin: &Origin) -> Place {
+    let (on, peer, token) = (rule.on.as_ref(), rule.peer.as_ref(), rule.token.as_ref());
+    let section = key.split('.').next().unwrap_or_default();
+    let exact = match key {
+        "effect" => Some(rule.effect.only_place()),
+        "on.methods" => on.and_then(|own| own.methods.as_ref()).map(Spanned::only_place),
+        "on.paths" => on.and_then(|own| own.paths.as_ref()).map(Spanned::only_place),
+        "target.hosts" => target.value.hosts.as_ref().map(Spanned::only_place),
+        "target.ports" => target.value.ports.as_ref().map(Spanned::only_place),
+        "target.tokens" => target.value.tokens.as_ref().map(Spanned::only_place),
+        "source" => rule.source.as_ref().map(Spanned::only_place),
+        "destination" => rule.destination.as_ref().map(Spanned::only_place),
+        "sni" => rule.sni.as_ref().map(Spanned::only_place),
+        "during" => rule.during.as_ref().map(Spanned::only_place),
+        "headers" => rule.headers.as_ref().map(Spanned::only_place),
+        "query" => rule.query.as_ref().map(Spanned::only_place),
+        "when" => rule.when.as_ref().map(Spanned::only_place),
+        "inject" => rule.inject.as_ref().map(Spanned::only_place),
+        "peer.spiffe" => peer.and_then(|own| own.value.spiffe.as_ref()).map(Spanned::only_place),
+        "peer.dns" => peer.and_then(|own| own.value.dns.as_ref()).map(Spanned::only_place),
+        "token.scopes" => token.and_then(|own| own.value.scopes.as_ref()).map(Spanned::only_place),
+        "token.subjects" => {
+            token.and_then(|own| own.value.subjects.as_ref()).map(Spanned::only_place)
+        }
+        "token.claims" => token.and_then(|own| own.value.claims.as_ref()).map(Spanned::only_place),
+        _ => None,
+    };
+    let near = || match section {
+        "peer" => peer.map(Spanned::only_place),
+        "token" => token.map(Spanned::only_place),
+        "target" => Some(target.only_place()),
+        _ => None,
+    };
+    let found = exact.or_else(near).unwrap_or_else(|| rule.name.only_place());
+    origin.span(&found).into()
+}

@@ -1,0 +1,286 @@
+//! `countersign who-can`: who can reach a path, from the rules themselves.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{self, Write};
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+
+use serde::Serialize;
+
+use super::style::{BAD, GOOD, HEADING, Output, QUIET, visible};
+use super::{CommandError, Exit, documents};
+use crate::clock::{Clock as _, SystemClock};
+use crate::pdp::Snapshot;
+use crate::policy::{
+    Callers, Effect, Possibility, ReachAnswer, ReachQuestion, ReachRule, VouchingDomain,
+};
+use crate::reason::Reason;
+use crate::request::{RequestView, Target};
+
+const EXAMPLES: &str = "\
+Examples:
+  countersign who-can --documents policies --host orders.example.com --path /v1/orders/42
+  countersign who-can --documents policies --host orders.example.com --path /v1/orders --method POST --output json
+
+Exit codes: 0 answered, 1 the answer cannot be written, 2 wrong arguments, 4 documents with errors";
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(super) struct Args {
+    /// A file or folder of documents; may be given more than once.
+    #[arg(long, value_name = "PATH", num_args = 1.., required = true)]
+    documents: Vec<PathBuf>,
+    /// The authority, such as `orders.example.com` or `orders.example.com:8443`.
+    #[arg(long, value_name = "HOST")]
+    host: String,
+    /// The path, without a query.
+    #[arg(long, value_name = "PATH")]
+    path: String,
+    /// The method.
+    #[arg(long, value_name = "METHOD", default_value = "GET")]
+    method: String,
+    /// The port of the connection. Without it, every port that a target of the host names, and another.
+    #[arg(long, value_name = "PORT")]
+    port: Option<u16>,
+    /// Output format.
+    #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
+    output: Output,
+}
+
+/// The answers, as `docs/changing-policies.md` describes them.
+#[derive(Debug, Serialize)]
+struct WhoCanReport {
+    method: String,
+    host: String,
+    path: String,
+    /// The ports of the connection that were tried.
+    ports: Vec<u16>,
+    answers: Vec<AnswerReport>,
+    /// The rules that can allow, with what each looks at.
+    allowed_by: Vec<RuleReport>,
+    /// The rules that take it back.
+    denied_by: Vec<RuleReport>,
+    /// The peers, issuers and scopes that the allow rules name.
+    named: BTreeMap<&'static str, BTreeSet<String>>,
+}
+
+#[derive(Debug, Serialize)]
+struct AnswerReport {
+    /// The callers that the question is about.
+    callers: &'static str,
+    answer: Possibility,
+    /// The rule that lets them in.
+    rule: Option<String>,
+    /// The data that decides, where the answer is open.
+    decided_by: Vec<GapReport>,
+    /// Why no request like this is allowed.
+    refused: Option<String>,
+}
+
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+struct GapReport {
+    data: &'static str,
+    rule: String,
+}
+
+#[derive(Debug, Serialize)]
+struct RuleReport {
+    rule: String,
+    /// The path template that the path matches; none if the rule is about every path.
+    path: Option<String>,
+    /// The ports of the connection; every one where there are none.
+    ports: Vec<u16>,
+    needs: Vec<NeedReport>,
+}
+
+#[derive(Debug, Serialize)]
+struct NeedReport {
+    /// The thing that is looked at, as `explain` calls it.
+    check: String,
+    wants: Vec<String>,
+}
+
+/// The checks whose wanted values name callers.
+const NAMED: [(&str, &str); 4] = [
+    ("peer.spiffe", "peers"),
+    ("peer.dns", "peers"),
+    ("token.issuers", "issuers"),
+    ("token.scopes", "scopes"),
+];
+
+pub(super) fn run(args: &Args) -> Result<Exit, CommandError> {
+    if args.path.contains(['?', '#']) {
+        return Err(CommandError::Usage(String::from("`--path` is a path without a query")));
+    }
+    let snapshot = documents::read(&args.documents)?;
+    WhoCanReport::new(args, &snapshot).write(args.output)?;
+    Ok(Exit::Ok)
+}
+
+impl WhoCanReport {
+    fn new(args: &Args, snapshot: &Snapshot) -> Self {
+        let domains: Vec<_> = snapshot.trust().domains().iter().map(vouching).collect();
+        let policies = snapshot.policies();
+        let ports = ports(args, policies.ports_of(&view(args, None)));
+        let (mut rules, mut answers) = (BTreeMap::new(), Vec::new());
+        let views: Vec<_> = ports.iter().map(|port| view(args, Some(*port))).collect();
+        let question =
+            |request| ReachQuestion { request, domains: &domains, now: SystemClock.now() };
+        for view in &views {
+            let found = policies.reach_rules(&question(view));
+            rules.extend(found.into_iter().map(|own| (own.rule.clone(), own)));
+        }
+        for callers in Callers::ALL {
+            let each = views.iter().map(|view| policies.reach(&question(view), callers));
+            answers.push(AnswerReport::of_ports(callers, &each.collect::<Vec<_>>()));
+        }
+        let of = |effect| rules.values().filter(move |own: &&ReachRule| own.effect == effect);
+        Self {
+            method: args.method.clone(),
+            host: args.host.clone(),
+            path: args.path.clone(),
+            ports,
+            answers,
+            named: named(of(Effect::Allow)),
+            allowed_by: of(Effect::Allow).map(RuleReport::new).collect(),
+            denied_by: of(Effect::Deny).map(RuleReport::new).collect(),
+        }
+    }
+
+    fn write(&self, output: Output) -> io::Result<()> {
+        output.write(self, human)
+    }
+}
+
+fn vouching(domain: &crate::trust::TrustDomain) -> VouchingDomain {
+    let spiffe = domain.spiffe.as_ref().map(|name| name.as_str().to_owned());
+    VouchingDomain { name: domain.name.clone(), spiffe }
+}
+
+/// The given port; else those that targets name, and one that none names.
+fn ports(args: &Args, named: Vec<u16>) -> Vec<u16> {
+    if let Some(port) = args.port {
+        return vec![port];
+    }
+    let other = [443, 8443].into_iter().chain(1..).find(|port| !named.contains(port));
+    other.into_iter().chain(named).collect()
+}
+
+fn view(args: &Args, port: Option<u16>) -> RequestView {
+    let nothing = RequestView::unreadable(Reason::HostInvalid.because("nothing is known"));
+    let mut view = RequestView {
+        method: args.method.as_str().into(),
+        raw_host: args.host.as_str().into(),
+        raw_path: args.path.as_str().into(),
+        target: Target::parse(args.host.as_str(), args.path.as_str()),
+        ..nothing
+    };
+    view.destination.address = port.map(|port| SocketAddr::from((Ipv4Addr::UNSPECIFIED, port)));
+    view
+}
+
+/// The names in the needs of `rules`.
+fn named<'r>(
+    rules: impl Iterator<Item = &'r ReachRule>,
+) -> BTreeMap<&'static str, BTreeSet<String>> {
+    let mut all = BTreeMap::<_, BTreeSet<_>>::new();
+    for (check, wanted) in rules.flat_map(|rule| &rule.needs) {
+        if let Some((_, kind)) = NAMED.iter().find(|(name, _)| name == check) {
+            all.entry(*kind).or_default().extend(wanted.iter().cloned());
+        }
+    }
+    all
+}
+
+impl AnswerReport {
+    /// Yes by one port is yes; no is no by every port.
+    fn of_ports(callers: Callers, each: &[ReachAnswer]) -> Self {
+        let is = |wanted| move |own: &ReachAnswer| own.answer == wanted;
+        let yes = each.iter().find(|own| is(Possibility::Yes)(own));
+        let answer = match yes {
+            Some(_) => Possibility::Yes,
+            None if each.iter().all(is(Possibility::No)) => Possibility::No,
+            None => Possibility::CannotTell,
+        };
+        let open =
+            each.iter().filter(|_| answer == Possibility::CannotTell).flat_map(|own| &own.open);
+        let open: BTreeSet<_> = open
+            .map(|(field, rule)| GapReport { data: field.as_str(), rule: rule.to_string() })
+            .collect();
+        let refused = each.iter().find_map(|own| own.refusal.as_ref());
+        Self {
+            callers: callers.as_str(),
+            answer,
+            rule: yes.and_then(|own| own.rule.as_ref()).map(ToString::to_string),
+            decided_by: open.into_iter().collect(),
+            refused: refused.map(ToString::to_string),
+        }
+    }
+}
+
+impl RuleReport {
+    fn new(rule: &ReachRule) -> Self {
+        let need = |(check, wants): &(String, Vec<String>)| NeedReport {
+            check: check.clone(),
+            wants: wants.clone(),
+        };
+        Self {
+            rule: rule.rule.to_string(),
+            path: rule.template.clone(),
+            ports: rule.ports.clone(),
+            needs: rule.needs.iter().map(need).collect(),
+        }
+    }
+}
+
+fn human(report: &WhoCanReport, out: &mut dyn Write) -> io::Result<()> {
+    let WhoCanReport { method, host, path, .. } = report;
+    writeln!(out, "{HEADING}{} {}{}{HEADING:#}", visible(method), visible(host), visible(path))?;
+    for own in &report.answers {
+        let style = match own.answer {
+            Possibility::Yes => BAD,
+            Possibility::No => GOOD,
+            Possibility::CannotTell => HEADING,
+        };
+        writeln!(out, "  {:<29} {style}{}{style:#}{}", own.callers, own.answer, because(own))?;
+    }
+    write_rules("allowed by", &report.allowed_by, out)?;
+    write_rules("unless denied by", &report.denied_by, out)?;
+    if !report.named.is_empty() {
+        writeln!(out, "\n{HEADING}named{HEADING:#}")?;
+    }
+    for (kind, names) in &report.named {
+        let names: Vec<_> = names.iter().map(|name| visible(name)).collect();
+        writeln!(out, "  {kind:<8} {}", names.join(", "))?;
+    }
+    Ok(())
+}
+
+fn because(own: &AnswerReport) -> String {
+    let open = own.decided_by.iter().map(|gap| format!("{} ({})", gap.data, visible(&gap.rule)));
+    let open = open.collect::<Vec<_>>().join(", ");
+    match (&own.refused, &own.rule, open.is_empty()) {
+        (Some(refused), _, _) => format!(": {}", visible(refused)),
+        (None, Some(rule), _) => format!(": {}", visible(rule)),
+        (None, None, false) => format!(": depends on {open}"),
+        (None, None, true) => String::new(),
+    }
+}
+
+fn write_rules(heading: &str, rules: &[RuleReport], out: &mut dyn Write) -> io::Result<()> {
+    if !rules.is_empty() {
+        writeln!(out, "\n{HEADING}{heading}{HEADING:#}")?;
+    }
+    for own in rules {
+        let path = own.path.as_deref().map(|path| format!("  {}", visible(path)));
+        writeln!(out, "  {}{QUIET}{}{QUIET:#}", visible(&own.rule), path.unwrap_or_default())?;
+        if !own.ports.is_empty() {
+            writeln!(out, "    connection.port  {:?}", own.ports)?;
+        }
+        for need in &own.needs {
+            let wants: Vec<_> = need.wants.iter().map(|want| visible(want)).collect();
+            writeln!(out, "    {}  {}", visible(&need.check), wants.join(", "))?;
+        }
+    }
+    Ok(())
+}
