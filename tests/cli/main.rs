@@ -5,7 +5,11 @@ mod commands;
 #[cfg(test)]
 mod decisions;
 #[cfg(test)]
+mod doctor;
+#[cfg(test)]
 mod explain;
+#[cfg(test)]
+mod init;
 #[cfg(test)]
 mod inspect;
 #[cfg(test)]

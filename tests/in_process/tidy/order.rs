@@ -13,7 +13,7 @@ pub(super) const INNER_ORDER: &[(&str, &str)] = &[
     (
         "cli",
         "exit time sarif style files error admin_client documents watch completions decisions check \
-         schema test demo serve lint_mesh revocations revoke inspect keys explain command",
+         schema test demo init serve lint_mesh doctor revocations revoke inspect keys explain command",
     ),
     (
         "document",
