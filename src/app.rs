@@ -15,6 +15,7 @@ use std::sync::Arc;
 use tokio::net::TcpListener;
 
 use crate::admin::{self, AdminOptions, Pages, Readiness, RevocationApi};
+use crate::audit::AuditTarget;
 use crate::clock::{Clock as _, SystemClock};
 use crate::config::Config;
 use crate::envoy::{ListenAddress, Listener, Server, Stop, Tls};
@@ -29,6 +30,7 @@ use self::components::{
 use self::core::Core;
 use self::observers::Observers;
 
+pub(crate) use self::components::{listener_certificate, trust_domain_health};
 pub use self::error::StartError;
 pub use self::signing::judge_assertions;
 
@@ -91,6 +93,30 @@ impl Bound {
     /// The operating system's.
     pub fn address(&self) -> io::Result<ListenAddress> {
         self.server.listener.address()
+    }
+
+    /// Logs what is in force, in the one line that a person reads first.
+    pub fn announce(&self, config: &Config) {
+        let address = self.address().ok().map(|address| address.to_string());
+        let admin = self.admin.as_ref().and_then(|(listener, _)| listener.local_addr().ok());
+        let admin = admin.map(|address| address.to_string());
+        let targets = config.audit.iter().flat_map(|audit| &audit.targets);
+        let audit = targets.map(AuditTarget::name).collect::<Vec<_>>().join(", ");
+        let store = config.store.kind().as_str();
+        self.server.service.pdp().inspect(|snapshot| {
+            let trust = snapshot.trust();
+            tracing::info!(
+                address,
+                admin,
+                rules = snapshot.policies().rules().count(),
+                revision = %snapshot.revision(),
+                issuers = trust.issuers().iter().count(),
+                trust_domains = trust.domains().iter().count(),
+                audit,
+                store,
+                "listening"
+            );
+        });
     }
 
     /// A function to call when the audit file was moved away.

@@ -171,7 +171,8 @@ pub(super) fn report(
     }
 }
 
-fn summary(problems: &[Diagnostic], files: usize) -> String {
+/// So many files, and so many problems in them.
+pub(super) fn summary(problems: &[Diagnostic], files: usize) -> String {
     let of = |severity| problems.iter().filter(|problem| problem.severity == severity).count();
     let found = match (of(Severity::Error), of(Severity::Warning)) {
         (0, 0) => String::from("no problems"),

@@ -6,8 +6,8 @@ use clap::{ArgMatches, CommandFactory as _, FromArgMatches as _, Parser, Subcomm
 
 use super::error::ProgramOutput;
 use super::{
-    CommandError, Exit, check, completions, decisions, demo, diff, explain, inspect, keys,
-    lint_mesh, replay, revocations, revoke, schema, serve, style, test, who_can,
+    CommandError, Exit, check, completions, decisions, demo, diff, doctor, explain, init, inspect,
+    keys, lint_mesh, replay, revocations, revoke, schema, serve, style, test, who_can,
 };
 
 /// External authorization for Envoy and Istio: who is on the wire, countersigned by what it carries.
@@ -20,8 +20,12 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Write a start that works into an empty folder: settings, documents with tests, Envoy's configuration.
+    Init(init::Args),
     /// Answer Envoy's checks.
     Serve(serve::Args),
+    /// Find what is wrong on this machine: settings, documents, files, issuers, the store, clocks, addresses, proxies.
+    Doctor(doctor::Args),
     /// Check documents for errors.
     Check(check::Args),
     /// Explain why a request was allowed or denied, rule by rule, and what would change that.
@@ -99,7 +103,9 @@ pub fn install_crypto() {
 impl Command {
     fn run(self) -> Result<Exit, CommandError> {
         match self {
+            Self::Init(args) => init::run(&args),
             Self::Serve(args) => serve::run(&args),
+            Self::Doctor(args) => doctor::run(&args),
             Self::Check(args) => check::run(&args),
             Self::Explain(args) => explain::run(&args),
             Self::Decisions(args) => decisions::run(&args),

@@ -39,7 +39,8 @@ pub(super) fn fetch(
     if offline || snapshot.trust().domains().iter().all(|domain| domain.remotes.is_empty()) {
         return Ok((snapshot, Vec::new()));
     }
-    let (contents, missing) = runtime()?.block_on(remote_files(&snapshot));
+    let fetcher = HttpsFetcher::through(&Arc::new(standard_proxies()));
+    let (contents, missing) = runtime()?.block_on(remote_files(&snapshot, &fetcher));
     Ok((checked(Load::with_remote(paths, contents))?, missing))
 }
 
@@ -56,9 +57,12 @@ fn checked(load: Load) -> Result<Snapshot, CommandError> {
     }
 }
 
-async fn remote_files(snapshot: &Snapshot) -> (RemoteContents, Vec<String>) {
+/// Asks for the files that trust domains get from servers. Gives a message about each one that is not got.
+pub(super) async fn remote_files(
+    snapshot: &Snapshot,
+    fetcher: &HttpsFetcher,
+) -> (RemoteContents, Vec<String>) {
     let (mut contents, mut missing) = (RemoteContents::new(), Vec::new());
-    let fetcher = HttpsFetcher::through(&Arc::new(standard_proxies()));
     let domains = snapshot.trust().domains().iter();
     for (domain, file) in
         domains.flat_map(|domain| domain.remotes.iter().map(move |file| (&domain.name, file)))

@@ -44,12 +44,7 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args) -> Result<Exit, CommandError> {
-    let mut files = Vec::new();
-    for path in &args.paths {
-        read(path, &mut files).map_err(|error| {
-            CommandError::Usage(format!("cannot read `{}`: {error}", shown(path)))
-        })?;
-    }
+    let files = read_all(&args.paths)?;
     if files.is_empty() {
         let message = "the folders have no `*.yaml`, `*.yml` or `*.json` file";
         return Err(CommandError::Usage(message.to_owned()));
@@ -67,6 +62,17 @@ pub(super) fn run(args: &Args) -> Result<Exit, CommandError> {
     }
     let refused = any_error(&problems) || (args.deny_warnings && !problems.is_empty());
     Ok(if refused { Exit::Documents } else { Exit::Ok })
+}
+
+/// The texts of the files and folders in `paths`, with their names.
+pub(super) fn read_all(paths: &[PathBuf]) -> Result<Vec<(String, String)>, CommandError> {
+    let mut files = Vec::new();
+    for path in paths {
+        read(path, &mut files).map_err(|error| {
+            CommandError::Usage(format!("cannot read `{}`: {error}", shown(path)))
+        })?;
+    }
+    Ok(files)
 }
 
 /// The headers that the policies inject.

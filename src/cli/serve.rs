@@ -97,9 +97,7 @@ fn check(config: &Config) -> Result<Exit, CommandError> {
 async fn serve(config: &Config, log_level: LogLevel) -> Result<Exit, CommandError> {
     let bound = Bound::build(config, log_level).await?;
     log_peer_sources(&config.listener.peer_sources);
-    if let Ok(address) = bound.address() {
-        tracing::info!(%address, "listening");
-    }
+    bound.announce(config);
     let no_signals = |error: io::Error| {
         CommandError::failure(format_args!("cannot listen for signals: {error}"))
     };

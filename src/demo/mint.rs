@@ -11,6 +11,7 @@ use serde_json::{Map, Value, json};
 
 use super::{DemoError, Folder, Pki};
 use countersign::clock::UnixTime;
+use countersign::secret::Secret;
 
 /// The `iss` of every token here.
 pub(crate) const ISSUER: &str = "https://login.example.com";
@@ -24,6 +25,8 @@ const LIFETIME: Duration = Duration::from_secs(3600);
 pub(crate) struct Issuer {
     keys: [IssuerKey; 2],
     now: UnixTime,
+    /// The EC key, PKCS #8.
+    private_pem: Secret<String>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,12 +68,13 @@ impl Issuer {
             .map_err(failed)?;
         let ec = KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256).map_err(failed)?;
         let rsa = EncodingKey::from_rsa_pem(rsa.serialize_pem().as_bytes())?;
-        let ec = EncodingKey::from_ec_pem(ec.serialize_pem().as_bytes())?;
+        let private_pem = Secret::new(ec.serialize_pem());
+        let ec = EncodingKey::from_ec_pem(private_pem.expose().as_bytes())?;
         let keys = [
             IssuerKey { id: "demo-rsa", algorithm: Algorithm::RS256, private: rsa },
             IssuerKey { id: "demo-ec", algorithm: Algorithm::ES256, private: ec },
         ];
-        Ok(Self { keys, now })
+        Ok(Self { keys, now, private_pem })
     }
 
     /// The public keys as a JWK Set (RFC 7517 section 5).
@@ -78,6 +82,11 @@ impl Issuer {
         let keys = self.keys.iter().map(IssuerKey::public).collect::<Result<_, _>>()?;
         let set = JwkSet { keys };
         Ok(serde_json::to_string_pretty(&set).map_err(jsonwebtoken::errors::Error::from)?)
+    }
+
+    /// The EC key, by which other tools sign.
+    pub(crate) fn private_pem(&self) -> &str {
+        self.private_pem.expose()
     }
 
     /// A good token with `changes` made to its claims; a `null` removes the claim.

@@ -54,7 +54,11 @@ pub(crate) struct Identity {
 }
 
 #[derive(Debug)]
-pub(crate) struct Authority(CertifiedIssuer<'static, KeyPair>);
+pub(crate) struct Authority {
+    own: CertifiedIssuer<'static, KeyPair>,
+    /// How long it and its certificates live.
+    lifetime: Duration,
+}
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Usage {
@@ -120,12 +124,12 @@ fn countersign_names() -> Result<Vec<SanType>, DemoError> {
     Ok(vec![dns("countersign", "countersign")?, uri("countersign", COUNTERSIGN)?])
 }
 
-fn dns(name: &'static str, host: &str) -> Result<SanType, DemoError> {
+pub(crate) fn dns(name: &'static str, host: &str) -> Result<SanType, DemoError> {
     let host = host.try_into().map_err(|source| DemoError::Certificate { name, source })?;
     Ok(SanType::DnsName(host))
 }
 
-fn uri(name: &'static str, id: &str) -> Result<SanType, DemoError> {
+pub(crate) fn uri(name: &'static str, id: &str) -> Result<SanType, DemoError> {
     let id = id.try_into().map_err(|source| DemoError::Certificate { name, source })?;
     Ok(SanType::URI(id))
 }
@@ -133,13 +137,23 @@ fn uri(name: &'static str, id: &str) -> Result<SanType, DemoError> {
 impl Authority {
     /// A self-signed CA called `common_name`, for certificates that begin at `now` or up to a day before.
     pub(crate) fn new(common_name: &str, now: UnixTime) -> Result<Self, DemoError> {
+        Self::lasting(common_name, now, LIFETIME)
+    }
+
+    /// The same, where it and its certificates live for `lifetime`.
+    pub(crate) fn lasting(
+        common_name: &str,
+        now: UnixTime,
+        lifetime: Duration,
+    ) -> Result<Self, DemoError> {
         let failed = |source| DemoError::Certificate { name: "ca", source };
         let key = KeyPair::generate().map_err(failed)?;
         let mut params =
-            params(common_name, now.minus(LIFETIME.saturating_mul(3)), now.plus(LIFETIME))?;
+            params(common_name, now.minus(LIFETIME.saturating_mul(3)), now.plus(lifetime))?;
         params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
-        CertifiedIssuer::self_signed(params, key).map(Self).map_err(failed)
+        let own = CertifiedIssuer::self_signed(params, key).map_err(failed)?;
+        Ok(Self { own, lifetime })
     }
 
     /// A certificate called `name` with exactly the names `sans`, that begins about `now`, with a key of its own.
@@ -150,7 +164,7 @@ impl Authority {
         usage: Usage,
         now: UnixTime,
     ) -> Result<Identity, DemoError> {
-        let mut params = params(name, now.minus(BACKDATED), now.plus(LIFETIME))?;
+        let mut params = params(name, now.minus(BACKDATED), now.plus(self.lifetime))?;
         params.subject_alt_names = sans;
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
         params.extended_key_usages = usage.extended();
@@ -166,16 +180,16 @@ impl Authority {
     ) -> Result<Identity, DemoError> {
         let failed = |source| DemoError::Certificate { name, source };
         let key = KeyPair::generate().map_err(failed)?;
-        let certificate = params.signed_by(&key, &self.0).map_err(failed)?;
+        let certificate = params.signed_by(&key, &self.own).map_err(failed)?;
         Ok(Identity { name, certificate, key })
     }
 
     pub(crate) fn der(&self) -> CertificateDer<'static> {
-        self.0.der().clone()
+        self.own.der().clone()
     }
 
     pub(crate) fn pem(&self) -> String {
-        self.0.pem()
+        self.own.pem()
     }
 }
 
@@ -211,6 +225,10 @@ impl Identity {
         self.certificate.pem()
     }
 
+    pub(crate) fn key_pem(&self) -> String {
+        self.key.serialize_pem()
+    }
+
     pub(crate) fn key(&self) -> PrivateKeyDer<'static> {
         PrivatePkcs8KeyDer::from(self.key.serialize_der()).into()
     }
@@ -223,7 +241,7 @@ impl Identity {
     /// Writes it to `NAME.pem` and `NAME.key` in the part `within` of `folder`.
     pub(crate) fn write(&self, folder: &Folder, within: &str) -> Result<(), DemoError> {
         folder.write(&format!("{within}/{}.pem", self.name), self.pem())?;
-        folder.write(&format!("{within}/{}.key", self.name), self.key.serialize_pem())?;
+        folder.write(&format!("{within}/{}.key", self.name), self.key_pem())?;
         Ok(())
     }
 }

@@ -74,7 +74,7 @@ impl CheckService {
     }
 
     /// The decision point.
-    pub(super) const fn pdp(&self) -> &Arc<Pdp> {
+    pub const fn pdp(&self) -> &Arc<Pdp> {
         &self.pdp
     }
 

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use flate2::read::MultiGzDecoder;
 use futures_util::future::BoxFuture;
 use http::header::{
-    ACCEPT, ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, DATE, ETAG, IF_MODIFIED_SINCE,
+    ACCEPT, ACCEPT_ENCODING, AGE, CACHE_CONTROL, CONTENT_ENCODING, DATE, ETAG, IF_MODIFIED_SINCE,
     IF_NONE_MATCH, LAST_MODIFIED, RETRY_AFTER,
 };
 use http::{HeaderMap, HeaderValue, Method, Request, Response};
@@ -59,6 +59,8 @@ pub struct Fetched {
     pub max_age: Option<Duration>,
     /// The server's names for this version.
     pub validators: Validators,
+    /// The server's time (RFC 9110 section 6.6.1), also where a cache has kept the answer for a while.
+    pub date: Option<UnixTime>,
 }
 
 /// A server's names for a version of a text (RFC 9110 section 8.8).
@@ -146,7 +148,7 @@ async fn exchange(ask: FetchRequest<'_>, proxies: &Proxies) -> Result<Fetched, F
     let response = connection.send(request).await?;
     if let Some(known) = known.filter(|_| response.status() == http::StatusCode::NOT_MODIFIED) {
         let (max_age, validators) = (max_age(response.headers()), known.clone());
-        return Ok(Fetched { body: None, max_age, validators });
+        return Ok(Fetched { max_age, validators, ..Fetched::default() });
     }
     read(response, limit).await
 }
@@ -176,13 +178,14 @@ pub(super) async fn read(
     }
     let max_age = max_age(response.headers());
     let validators = Validators::of(response.headers());
+    let date = date(response.headers());
     let body = match Limited::new(response.into_body(), limit).collect().await {
         Ok(body) => body.to_bytes(),
         Err(error) if error.is::<LengthLimitError>() => return Err(FetchError::TooLarge),
         Err(_) => return Err(FetchError::Http),
     };
     let body = if zipped { unzip(body, limit).await? } else { body };
-    Ok(Fetched { body: Some(body), max_age, validators })
+    Ok(Fetched { body: Some(body), max_age, validators, date })
 }
 
 /// The text in `zipped`, which may have `limit` bytes: a few bytes can stand for very many. On a thread that no request waits for,
@@ -206,6 +209,13 @@ fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     }
     let (at, now) = (UnixTime::from_http_date(value)?, UnixTime::from_http_date(text(DATE)?)?);
     (at >= now).then(|| at.since(now))
+}
+
+/// `Date`, and the `Age` that the answer has since (RFC 9111 section 5.1).
+fn date(headers: &HeaderMap) -> Option<UnixTime> {
+    let text = |name| headers.get(name)?.to_str().ok();
+    let age = text(AGE).and_then(|age| age.parse().ok()).unwrap_or_default();
+    Some(UnixTime::from_http_date(text(DATE)?)?.plus(Duration::from_secs(age)))
 }
 
 /// RFC 9111 section 5.2.2: `no-store` and `no-cache` mean not at all.

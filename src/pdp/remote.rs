@@ -353,7 +353,7 @@ impl RemoteResource for FollowedFile {
         let (known_as, wanted) = (known.if_any(), Some(wanted));
         let ask = FetchRequest { known: known_as, wanted, ..FetchRequest::file(url, &access) };
         match fetcher.fetch(ask).await {
-            Ok(Fetched { body, max_age, validators }) => {
+            Ok(Fetched { body, max_age, validators, .. }) => {
                 *known = validators;
                 if shared.take(body, shared.refresh_state.now()) {
                     changed.notify_one();

@@ -6,6 +6,7 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::StoreKind;
 use crate::document::HumanDuration;
 use crate::limits::{DEFAULT_FIRST_USES, MAX_STORE_TIMEOUT};
 
@@ -117,6 +118,14 @@ fn default_prefix() -> String {
 }
 
 impl StoreOptions {
+    /// Its kind.
+    pub const fn kind(&self) -> StoreKind {
+        match self {
+            Self::Memory(_) => StoreKind::Memory,
+            Self::Redis(_) => StoreKind::Redis,
+        }
+    }
+
     /// The same with relative paths made relative to `base`.
     #[must_use]
     pub fn relative_to(mut self, base: &Path) -> Self {

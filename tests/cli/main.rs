@@ -9,7 +9,11 @@ mod decisions;
 #[cfg(test)]
 mod diff;
 #[cfg(test)]
+mod doctor;
+#[cfg(test)]
 mod explain;
+#[cfg(test)]
+mod init;
 #[cfg(test)]
 mod inspect;
 #[cfg(test)]

@@ -16,7 +16,7 @@ use shell::Shell;
 use stage::{Setting, Stage};
 
 /// The pages whose commands are run, and where.
-const PLAYED: [(&str, Setting); 14] = [
+const PLAYED: [(&str, Setting); 15] = [
     ("README.md", Setting::Checkout),
     ("docs/getting-started.md", Setting::Empty),
     ("docs/tutorials/envoy.md", Setting::Tutorial),
@@ -31,6 +31,7 @@ const PLAYED: [(&str, Setting); 14] = [
     ("docs/revocation.md", Setting::Server),
     ("docs/peer-evidence.md", Setting::Server),
     ("docs/lint-mesh.md", Setting::Mesh),
+    ("docs/doctor.md", Setting::Server),
 ];
 
 /// The page that `changing.rs` plays, beside two sets of documents, with what each command prints.
@@ -164,6 +165,7 @@ played! {
     revocation_runs "docs/revocation.md"
     inspecting_runs "docs/peer-evidence.md"
     linting_the_mesh_runs "docs/lint-mesh.md"
+    the_doctor_runs "docs/doctor.md"
 }
 
 /// The pages, by their paths from the root.

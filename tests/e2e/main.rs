@@ -46,6 +46,8 @@ mod hostile;
 #[cfg(test)]
 mod ignored;
 #[cfg(test)]
+mod init;
+#[cfg(test)]
 mod listeners;
 #[cfg(test)]
 mod load;

@@ -71,7 +71,7 @@ impl Component for ListenerPart {
 
 impl Component for ListenerCertificate {
     fn health(&self, now: UnixTime) -> Vec<ComponentHealth> {
-        self.0.iter().map(|tls| certificate(&tls.status(), now)).collect()
+        self.0.iter().map(|tls| listener_certificate(&tls.status(), now)).collect()
     }
 
     fn metrics(&self, now: UnixTime) -> Vec<Measurement> {
@@ -88,7 +88,11 @@ impl Component for ListenerCertificate {
     }
 }
 
-fn certificate(TlsStatus { validity, problem }: &TlsStatus, now: UnixTime) -> ComponentHealth {
+/// The line of the listener's certificate.
+pub(crate) fn listener_certificate(
+    TlsStatus { validity, problem }: &TlsStatus,
+    now: UnixTime,
+) -> ComponentHealth {
     let Validity { not_before, not_after } = *validity;
     let (mut condition, mut detail) = match validity.phase(now) {
         LifePhase::Over => (HealthState::NotReady, format!("expired {}", ago(not_after, now))),
@@ -122,7 +126,7 @@ mod tests {
             },
             problem: problem.map(str::to_owned),
         };
-        let shown = |status| certificate(&status, NOW).to_string();
+        let shown = |status| listener_certificate(&status, NOW).to_string();
         let name = "certificate of the listener";
         assert_eq!(shown(status(7200, None)), format!("[+] {name}: expires in 2h"));
         assert_eq!(shown(status(60, None)), format!("[~] {name}: expires in 1m"));

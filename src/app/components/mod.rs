@@ -22,6 +22,7 @@ pub(super) use self::anomalies::AnomalyComponent;
 pub(super) use self::audit::Audit;
 pub(super) use self::callers::CallerClocks;
 pub(super) use self::documents::DocumentsComponent;
+pub(crate) use self::listener::listener_certificate;
 pub(super) use self::listener::{ListenerCertificate, ListenerPart};
 pub(super) use self::process::ProcessComponent;
 pub(super) use self::revocations::RevocationsComponent;
@@ -29,6 +30,7 @@ pub(super) use self::state_folder::StateFolderComponent;
 pub(super) use self::store::SharedStore;
 pub(super) use self::throttle::ThrottleComponent;
 pub(super) use self::trust::Trust;
+pub(crate) use self::trust::trust_domain_health;
 
 use super::component::Component;
 use crate::admin::{ComponentHealth, Readiness};

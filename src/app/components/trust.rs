@@ -74,6 +74,11 @@ impl Component for Trust {
     }
 }
 
+/// The lines of a trust domain.
+pub(crate) fn trust_domain_health(domain: &TrustDomain, now: UnixTime) -> Vec<ComponentHealth> {
+    [Some(authorities(domain, now)), lists(domain, now)].into_iter().flatten().collect()
+}
+
 /// When the authorities of a trust domain end: each one that has, or soon will; else the first one that will.
 fn authorities(domain: &TrustDomain, now: UnixTime) -> ComponentHealth {
     let name = format!("authorities of {}", &domain.name);

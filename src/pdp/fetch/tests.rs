@@ -44,17 +44,18 @@ async fn fetch(answer: impl Into<Vec<u8>>) -> Result<Fetched, FetchError> {
     got(&format!("http://127.0.0.1:{port}/jwks?a=b"), None).await
 }
 
+/// P594: also the server's time, however long a cache has kept the answer.
 #[tokio::test]
 async fn the_body_and_its_age_are_got() {
-    let answer =
-        "HTTP/1.1 200 OK\r\ncache-control: public, max-age=60\r\ncontent-length: 2\r\n\r\n{}";
+    let answer = "HTTP/1.1 200 OK\r\ndate: Sun, 06 Nov 1994 08:49:37 GMT\r\nage: 60\r\ncache-control: public, max-age=60\r\ncontent-length: 2\r\n\r\n{}";
     let fetched = fetch(answer).await.unwrap();
     assert_eq!(
         fetched,
         Fetched {
             body: Some("{}".into()),
             max_age: Some(Duration::from_secs(60)),
-            validators: Validators::default()
+            validators: Validators::default(),
+            date: Some(UnixTime::from_secs(784_111_837)),
         }
     );
     let answer = "HTTP/1.1 200 OK\r\ncache-control: no-store\r\ntransfer-encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n";
@@ -78,7 +79,7 @@ async fn an_unchanged_text_is_not_sent_again() {
     assert_eq!(sent.headers().get(IF_MODIFIED_SINCE), known.modified.as_ref());
     let fetched = HttpsFetcher::default().fetch(ask).await.unwrap();
     let max_age = Some(Duration::from_secs(60));
-    assert_eq!(fetched, Fetched { body: None, max_age, validators: known });
+    assert_eq!(fetched, Fetched { max_age, validators: known, ..Fetched::default() });
     let unasked = HttpsFetcher::default().fetch(FetchRequest::keys(&url, &access)).await;
     assert!(matches!(unasked, Err(FetchError::Redirect(304))), "nothing is at hand");
 }

@@ -45,6 +45,8 @@ pub struct Loaded {
     pub keys: Option<(KeySet, Bytes)>,
     /// For how long the server says that they may be kept.
     pub max_age: Option<Duration>,
+    /// The server's time.
+    pub date: Option<UnixTime>,
 }
 
 /// The versions that were loaded last: what did not change need not be sent again.
@@ -117,11 +119,11 @@ pub async fn load(
     // If the metadata leads to another host, that one does not see the credentials of this one.
     let access = source.access.led_from(&source.url, &url);
     let fetched = fetcher.fetch(ask(&url, &access, before)).await?;
-    let Fetched { body, max_age, validators } = fetched;
+    let Fetched { body, max_age, validators, date } = fetched;
     let keys = body.map(|text| read(text, source)).transpose()?;
     let hint = keys.as_ref().and_then(|(_, text)| refresh_hint(text));
     *known = KnownVersions { metadata, keys: Some((url, validators)) };
-    Ok(Loaded { keys, max_age: hint.or(max_age) })
+    Ok(Loaded { keys, max_age: hint.or(max_age), date })
 }
 
 fn read(text: Bytes, source: &RemoteKeys) -> Result<(KeySet, Bytes), LoadError> {

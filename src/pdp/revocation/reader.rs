@@ -59,7 +59,7 @@ impl ListReader {
         }
         let place = &self.source.place;
         let fetched = self.obtain(place, MAX_REVOCATION_LIST_BYTES, self.known.if_any()).await?;
-        let Fetched { body, max_age, validators } = fetched;
+        let Fetched { body, max_age, validators, .. } = fetched;
         let Some(list) = body else { return Ok((None, max_age)) };
         let signature = match &self.source.signature {
             None => None,

@@ -56,7 +56,7 @@ impl Fetcher for Script {
             let body = (etag.as_deref() != Some(name)).then(|| Bytes::from(text));
             let etag = Some(HeaderValue::from_static(name));
             let validators = Validators { etag, modified: None };
-            Ok(Fetched { body, max_age: None, validators })
+            Ok(Fetched { body, validators, ..Fetched::default() })
         })
     }
 }

@@ -25,6 +25,7 @@ use crate::policy::model::decision::Decision;
 use crate::policy::model::decision_request::DecisionRequest;
 use crate::policy::model::rule_name::RuleName;
 use crate::policy::requirement::condition::Condition;
+use crate::policy::requirement::peer::PeerPresent;
 use crate::secret::Fingerprint;
 
 /// Every policy at one revision, compiled.
@@ -88,6 +89,11 @@ impl PolicySet {
     /// True if a rule asks for a signed assertion.
     pub fn asserts(&self) -> bool {
         self.index.rules().any(|rule| rule.obligations.assertion.is_some())
+    }
+
+    /// The number of rules that ask for a peer.
+    pub fn rules_with_peer(&self) -> usize {
+        self.index.rules().filter(|rule| rule.requirements.has::<PeerPresent>()).count()
     }
 
     /// The names of the headers that any rule sets on requests.

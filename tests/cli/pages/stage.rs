@@ -173,6 +173,7 @@ impl Stage {
         self.write_documents(now);
         self.write("countersign.yaml", self.with_ports(SETTINGS));
         self.write_audit(now);
+        self.write("envoy.yaml", fs::read(root().join("envoy/sidecar-mtls.yaml")).unwrap());
         let log = fs::File::create(self.folder.join("countersign.log")).unwrap();
         let server = self.countersign(&[]).stderr(log).stdout(Stdio::null()).spawn();
         self.server = Some(server.unwrap());

@@ -13,7 +13,7 @@ pub(super) const INNER_ORDER: &[(&str, &str)] = &[
     (
         "cli",
         "exit time sarif style files error admin_client documents watch completions records decisions check \
-         schema test demo serve lint_mesh revocations revoke inspect keys explain replay diff who_can command",
+         schema test demo init serve lint_mesh doctor revocations revoke inspect keys explain replay diff who_can command",
     ),
     (
         "document",
