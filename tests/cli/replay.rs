@@ -334,3 +334,91 @@ fn a_run_is_replayed_against_its_own_documents_and_against_others() {
     }
     assert!(changes > 100 && open > 50, "{changes} {open}");
 }
+
+/// A record of another revision with these members in place of its own.
+fn record(id: u32, path: &str, more: &Value) -> Value {
+    let mut record = json!({
+        "decision_id": format!("{id:032x}"), "time": "2027-01-15T08:00:00.000Z", "decision": "deny",
+        "revision": "0000000000000000", "mode": "enforce",
+        "request": { "method": "GET", "host": "orders.example.com", "path": path, "scheme": "https" },
+    });
+    record.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    record
+}
+
+/// P560: each kind of change, and each datum that a record does not hold, by itself.
+#[test]
+fn changes_and_gaps_are_told_apart() {
+    let props = props();
+    let set = |team: &str, more: &str| {
+        let rule = format!(
+            "    - {{ name: a, effect: allow, public: true, on: {{ paths: [/a] }}, inject: {{ headers: {{ x-team: {team} }} }} }}\n"
+        );
+        format!("{}{HEAD}{rule}{more}", trust())
+    };
+    let more = "    - { name: b, effect: deny, on: { paths: [/b] } }\n    - { name: c, effect: allow, public: true, on: { paths: [/c, '/d/*'] } }\n";
+    props.write("old/all.yaml", set("one", ""));
+    props.write("new/all.yaml", set("two", more));
+    let allow = json!({ "decision": "allow", "policy": "orders", "rule": "a" });
+    let no_rule = json!({ "reason": "no_rule" });
+    let with = |base: &Value, name: &str, value: Value| {
+        let mut base = base.clone();
+        base[name] = value;
+        base
+    };
+    let query =
+        json!({ "method": "GET", "host": "orders.example.com", "path": "/c", "query": "q=*" });
+    let ignored =
+        json!([{ "place": "cookie", "name": "session", "reason": "token_expired", "detail": "x" }]);
+    let gone = json!({ "trust_domain": "gone", "evidence": "full" });
+    let token = json!([{ "issuer_name": "corp", "issuer": "https://other.example", "binding": "none", "expires_at": "2027-01-15T09:00:00.000Z" }]);
+    let records = [
+        record(1, "/a", &allow),
+        record(2, "/b", &no_rule),
+        record(3, "/c", &no_rule),
+        record(4, "/c", &with(&no_rule, "request", query)),
+        record(5, "/d/x;v=*", &no_rule),
+        record(6, "/c", &with(&no_rule, "ignored_tokens", ignored)),
+        record(7, "/c", &with(&no_rule, "peer", gone)),
+        record(8, "/c", &with(&no_rule, "tokens", token)),
+        record(9, "/c", &json!({ "reason": "token_expired" })),
+        record(10, "/c", &json!({ "reason": "throttled" })),
+        record(11, "/c", &json!({ "reason": "header_duplicate" })),
+        record(12, "/c//d", &json!({ "reason": "path_not_canonical" })),
+    ];
+    props.write("audit.jsonl", records.map(|own| format!("{own}\n")).concat());
+    let base = "replay --audit audit.jsonl --documents new --output json";
+    let json = props.run(&format!("{base} --baseline old"), "").json();
+    let one = json!({ "records": 1, "requests": 1 });
+    assert_eq!(
+        json["changed"],
+        json!({ "newly_allowed": one, "other_headers": one, "other_reason": one }),
+        "{json}"
+    );
+    let missing = json["cannot_tell"].as_array().unwrap().iter();
+    let mut missing: Vec<_> = missing.map(|own| own["missing"].as_str().unwrap()).collect();
+    missing.sort_unstable();
+    assert_eq!(
+        missing,
+        [
+            "query",
+            "the certificate: no `TrustDomain` document has the recorded name",
+            "the credentials that were ignored",
+            "the path's parameters",
+            "the token: no `TokenIssuer` document has the recorded name and `iss`",
+        ]
+    );
+    assert_eq!(json["outside"], json!({ "header_duplicate": one, "throttled": one }), "{json}");
+    assert_eq!(json["unchanged"]["records"], 2);
+    let recorded = props.run(base, "").json();
+    assert_eq!(recorded["changed"], json!({ "newly_allowed": one, "other_reason": one }));
+    let markdown = props.run("replay --audit audit.jsonl --documents new --output markdown", "");
+    markdown.shows(
+        1,
+        &[
+            "### Decisions change",
+            "#### newly allowed",
+            "| 1 | `GET orders.example.com/c` | - | `allowed by orders/c` | `denied: no_rule` | `00000000000000000000000000000003` |",
+        ],
+    );
+}
