@@ -7,7 +7,6 @@ use std::path::{Path, PathBuf};
 use super::check::{CheckOutput, report};
 use super::files::shown;
 use super::{CommandError, Exit, documents, style};
-use crate::config::{Config, Overrides};
 use crate::document::any_error;
 use crate::limits::MAX_MESH_FILE_BYTES;
 use crate::mesh::{IdentityHeaders, lint};
@@ -77,10 +76,7 @@ pub(super) fn read_all(paths: &[PathBuf]) -> Result<Vec<(String, String)>, Comma
 
 /// The headers that the policies inject.
 fn injected(args: &Args) -> Result<Vec<String>, CommandError> {
-    let mut paths = args.documents.clone();
-    if let Some(file) = args.config.as_deref().filter(|_| paths.is_empty()) {
-        paths = Config::load(Some(file), &Overrides::default())?.documents;
-    }
+    let paths = documents::named(&args.documents, args.config.as_deref())?;
     if paths.is_empty() {
         return Ok(Vec::new());
     }

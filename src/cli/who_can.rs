@@ -21,15 +21,19 @@ const EXAMPLES: &str = "\
 Examples:
   countersign who-can --documents policies --host orders.example.com --path /v1/orders/42
   countersign who-can --documents policies --host orders.example.com --path /v1/orders --method POST --output json
+  countersign who-can --config countersign.yaml --host orders.example.com --path /admin
 
-Exit codes: 0 answered, 1 the answer cannot be written, 2 wrong arguments, 4 documents with errors";
+Exit codes: 0 answered, 1 the answer cannot be written, 2 wrong arguments, 3 wrong settings, 4 documents with errors";
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Args {
     /// A file or folder of documents; may be given more than once.
-    #[arg(long, value_name = "PATH", num_args = 1.., required = true)]
+    #[arg(long, value_name = "PATH", num_args = 1.., required_unless_present = "config")]
     documents: Vec<PathBuf>,
+    /// The settings of a server, for its documents.
+    #[arg(long, value_name = "FILE", env = "COUNTERSIGN_CONFIG")]
+    config: Option<PathBuf>,
     /// The authority, such as `orders.example.com` or `orders.example.com:8443`.
     #[arg(long, value_name = "HOST")]
     host: String,
@@ -112,7 +116,7 @@ pub(super) fn run(args: &Args) -> Result<Exit, CommandError> {
     if args.path.contains(['?', '#']) {
         return Err(CommandError::Usage(String::from("`--path` is a path without a query")));
     }
-    let snapshot = documents::read(&args.documents)?;
+    let snapshot = documents::read(&documents::named(&args.documents, args.config.as_deref())?)?;
     WhoCanReport::new(args, &snapshot).write(args.output)?;
     Ok(Exit::Ok)
 }

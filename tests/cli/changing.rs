@@ -132,6 +132,7 @@ fn mistakes_have_exit_codes_of_their_own() {
         ("diff main broken", 4, "apiVersion"),
         ("diff main branch --audit gone.jsonl", 2, "cannot read `gone.jsonl`"),
         ("who-can --documents main --host orders.example.com", 2, "--path"),
+        ("who-can --config missing.yaml --host a --path /a", 3, "missing.yaml"),
         ("who-can --documents main --host a --path /a?b", 2, "without a query"),
         ("who-can --documents broken --host a --path /a", 4, "apiVersion"),
     ] {
