@@ -24,6 +24,20 @@ pub(super) fn named(
     }
 }
 
+/// The settings in the file `config`, and the documents that are `given`, else those of the settings.
+pub(super) fn with_settings(
+    given: &[PathBuf],
+    config: Option<&Path>,
+) -> Result<(Option<Config>, Vec<PathBuf>), CommandError> {
+    let overrides = Overrides { documents: given.to_vec(), ..Overrides::default() };
+    let config = config.map(|file| Config::load(Some(file), &overrides)).transpose()?;
+    let paths = match &config {
+        Some(config) if given.is_empty() => config.documents.clone(),
+        Some(_) | None => given.to_vec(),
+    };
+    Ok((config, paths))
+}
+
 /// Reads the documents in `paths`.
 pub(super) fn read(paths: &[PathBuf]) -> Result<Snapshot, CommandError> {
     checked(Load::from_paths(paths))

@@ -3,14 +3,13 @@
 //!
 //! After a change of words, `COUNTERSIGN_BLESS=1 cargo test --test in_process mesh` rewrites the expected texts.
 
-#![expect(clippy::disallowed_methods, reason = "the switch for rewriting is in the environment")]
-
-use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use countersign::document::{Code, Diagnostic};
 use countersign::mesh::{IdentityHeaders, lint};
+
+use crate::policy_errors::compare_all;
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).to_owned()
@@ -41,23 +40,10 @@ fn linted(paths: &[PathBuf]) -> Vec<Diagnostic> {
 
 #[test]
 fn every_fault_has_the_message_a_person_needs() {
-    let bless = std::env::var("COUNTERSIGN_BLESS").is_ok();
-    let mut wrong = Vec::new();
-    for path in files(&root().join("tests/mesh-errors")) {
-        let mut found = String::new();
-        for problem in linted(std::slice::from_ref(&path)) {
-            writeln!(found, "{}\n", problem.render(false)).unwrap();
-        }
-        let golden = path.with_extension("stderr");
-        if bless {
-            fs::write(&golden, &found).unwrap();
-        }
-        let expected = fs::read_to_string(&golden).unwrap_or_default();
-        if found != expected {
-            wrong.push(format!("{}\n--- expected\n{expected}--- found\n{found}", path.display()));
-        }
-    }
-    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    compare_all(&files(&root().join("tests/mesh-errors")), |path| {
+        let problems = linted(&[path.to_owned()]);
+        problems.iter().map(|problem| format!("{}\n\n", problem.render(false))).collect()
+    });
 }
 
 /// P580: a lint that cries over what is shipped teaches people to ignore it.

@@ -48,10 +48,15 @@ fn rendered(path: &Path) -> String {
 
 #[test]
 fn every_wrong_document_has_the_message_a_person_needs() {
+    compare_all(&documents(), rendered);
+}
+
+/// Compares what `rendered` makes of each of `paths` with the golden file beside it.
+pub(crate) fn compare_all(paths: &[PathBuf], rendered: impl Fn(&Path) -> String) {
     let bless = std::env::var("COUNTERSIGN_BLESS").is_ok();
     let mut wrong = Vec::new();
-    for path in documents() {
-        let (found, golden) = (rendered(&path), path.with_extension("stderr"));
+    for path in paths {
+        let (found, golden) = (rendered(path), path.with_extension("stderr"));
         if bless {
             fs::write(&golden, &found).unwrap();
         }

@@ -15,18 +15,11 @@ mod watch;
 pub(super) use args::Args;
 
 use self::question::ExplainInput;
-use super::{CommandError, Exit, style};
-use crate::config::{Config, Overrides};
+use super::{CommandError, Exit, documents, style};
 
 pub(super) fn run(args: &Args) -> Result<Exit, CommandError> {
-    let overrides = Overrides { documents: args.documents.clone(), ..Overrides::default() };
-    let config = args.config.as_deref().map(|file| Config::load(Some(file), &overrides));
-    let config = config.transpose()?;
-    let documents = match &config {
-        Some(config) if args.documents.is_empty() => &config.documents,
-        Some(_) | None => &args.documents,
-    };
-    let (snapshot, suites, missing) = ask::load(documents, args.offline)?;
+    let (config, paths) = documents::with_settings(&args.documents, args.config.as_deref())?;
+    let (snapshot, suites, missing) = ask::load(&paths, args.offline)?;
     missing.iter().for_each(style::error);
     let input = ExplainInput::read(args, config.as_ref(), &snapshot, &suites)?;
     style::diagnostics(&input.context.warnings);

@@ -18,21 +18,14 @@ pub(super) use report::ReplayReport;
 pub(super) use text::{cell, human, markdown};
 
 use super::records::Filters;
-use super::{CommandError, Exit, style};
-use crate::config::{Config, Overrides};
+use super::{CommandError, Exit, documents, style};
 
 pub(super) fn run(args: &Args) -> Result<Exit, CommandError> {
-    let overrides = Overrides { documents: args.documents.clone(), ..Overrides::default() };
-    let config = args.config.as_deref().map(|file| Config::load(Some(file), &overrides));
-    let config = config.transpose()?;
-    let documents = match &config {
-        Some(config) if args.documents.is_empty() => &config.documents,
-        Some(_) | None => &args.documents,
-    };
+    let (config, paths) = documents::with_settings(&args.documents, args.config.as_deref())?;
     let logs = args.logs(config.as_ref())?;
-    let replay = Replay::load(documents, &args.baseline, config.as_ref())?;
+    let replay = Replay::load(&paths, &args.baseline, config.as_ref())?;
     let tally = log::read(&logs, &replay, &args.filters, args.examples)?;
-    let report = ReplayReport::new(&replay, &tally, &logs, documents);
+    let report = ReplayReport::new(&replay, &tally, &logs, &paths);
     match args.output {
         ReportFormat::Human => human(&report, &mut style::out()),
         ReportFormat::Markdown => markdown(&report, &mut style::out()),
