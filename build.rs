@@ -11,7 +11,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     };
     // Absent parts are missing from the JSON form, and a record of a later version is read as far as it is known.
     prost_build::Config::new()
-        .type_attribute(".", "#[derive(serde::Serialize, serde::Deserialize)]")
+        .type_attribute(
+            ".",
+            "#[derive(serde::Serialize, serde::Deserialize, schemars::JsonSchema)]",
+        )
         .type_attribute(".", "#[serde(default)]")
         .btree_map(["."])
         .field_attribute("duration_us", "#[serde(deserialize_with = \"crate::audit::number\")]")

@@ -13,7 +13,7 @@ use std::hint::black_box;
 use std::sync::Arc;
 
 use countersign::envoy::{decode, encode};
-use countersign::telemetry::Metrics;
+use countersign::telemetry::{Exports, Metrics};
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
 use prost::Message as _;
 use support::{Audit, Shown, World};
@@ -50,7 +50,7 @@ fn everything(c: &mut Criterion) {
         tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     let service = {
         let _inside = runtime.enter();
-        let metrics = Arc::new(Metrics::new().expect("instruments"));
+        let metrics = Arc::new(Metrics::sent_to(None, &Exports::default()).expect("instruments"));
         world.service(vec![metrics]).recorded_by(audit.clone())
     };
     let mut group = c.benchmark_group("everything on");

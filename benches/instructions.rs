@@ -36,7 +36,7 @@ use countersign::pdp::{
 };
 use countersign::policy::{Decision, DecisionId, DecisionRequest};
 use countersign::request::{CredentialHeaders, RequestView};
-use countersign::telemetry::Metrics;
+use countersign::telemetry::{Exports, Metrics};
 use countersign::trust::Material;
 use futures_util::FutureExt as _;
 use gungraun::Callgrind;
@@ -168,7 +168,7 @@ fn warm(shown: Shown) -> Warm {
     let (world, runtime) = (world(), runtime());
     let audit = Audit::start();
     let service = runtime.block_on(async {
-        let metrics = Arc::new(Metrics::new().unwrap());
+        let metrics = Arc::new(Metrics::sent_to(None, &Exports::default()).unwrap());
         world.service(vec![metrics]).recorded_by(audit.log.clone())
     });
     let call = support::framed(&world.shown_by(shown));

@@ -7,6 +7,7 @@ mod core;
 mod descriptors;
 mod error;
 mod observers;
+mod signals;
 mod signing;
 
 use std::io;
@@ -32,6 +33,7 @@ use self::observers::Observers;
 
 pub(crate) use self::components::{listener_certificate, trust_domain_health};
 pub use self::error::StartError;
+pub use self::signals::judge_signals;
 pub use self::signing::judge_assertions;
 
 /// A server that is bound and has everything that it decides by, and does not serve yet.
@@ -53,7 +55,7 @@ impl Bound {
     pub async fn build(config: &Config, log_level: LogLevel) -> Result<Self, StartError> {
         let core = Core::load(config)?;
         let tls = config.listener.tls.clone().map(Tls::load).transpose();
-        let tls = tls.map_err(StartError::Tls)?.map(Arc::new);
+        let tls = tls.map_err(StartError::Settings)?.map(Arc::new);
         let address = &config.listener.address;
         let listener = Listener::bind(address, config.listener.socket).await;
         let listener = listener.map_err(StartError::listen(address.clone()))?;
@@ -93,6 +95,11 @@ impl Bound {
     /// The operating system's.
     pub fn address(&self) -> io::Result<ListenAddress> {
         self.server.listener.address()
+    }
+
+    /// The number of rules that ask for a peer.
+    pub fn rules_with_peer(&self) -> usize {
+        self.server.service.pdp().inspect(|snapshot| snapshot.policies().rules_with_peer())
     }
 
     /// Logs what is in force, in the one line that a person reads first.
@@ -170,7 +177,7 @@ fn parts(
         Box::new(Arc::clone(&core.remote)),
         Box::new(Trust {
             pdp: Arc::clone(pdp),
-            kept: core.kept.clone(),
+            saved_lists: core.saved_lists.clone(),
             keys: Arc::clone(&core.keys),
         }),
         Box::new(SharedStore { store: Arc::clone(&core.store), pdp: Arc::clone(pdp) }),
@@ -180,7 +187,7 @@ fn parts(
             keys: Arc::clone(&core.keys),
             remote: Arc::clone(&core.remote),
             pdp: Arc::clone(pdp),
-            lists: core.kept.clone(),
+            lists: core.saved_lists.clone(),
         }),
         Box::new(ListenerCertificate(tls.clone())),
         Box::new(Audit(audit)),

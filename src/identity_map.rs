@@ -5,6 +5,8 @@
 
 use serde_json::{Map, Value};
 
+use crate::words::words;
+
 /// The map from a claim to a name of the peer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IdentityMap {
@@ -15,15 +17,16 @@ pub struct IdentityMap {
     map: Option<NameTemplate>,
 }
 
-/// Which of the peer's names is compared.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum PeerName {
-    /// Its SPIFFE ID.
-    Spiffe,
-    /// One of the DNS names of its certificate.
-    Dns,
-    /// One of the URIs of its certificate.
-    Uri,
+words! {
+    /// Which of the peer's names is compared.
+    pub enum PeerName {
+        /// Its SPIFFE ID.
+        Spiffe "peer.spiffe",
+        /// One of the DNS names of its certificate.
+        Dns "peer.dns",
+        /// One of the URIs of its certificate.
+        Uri "peer.uri",
+    }
 }
 
 /// A mistake in a `bind`: its field, the message, and the fix.
@@ -132,16 +135,11 @@ fn pointer(claim: &str) -> Result<String, MapError> {
 
 impl PeerName {
     fn parse(text: &str) -> Result<Self, MapError> {
-        match text {
-            "peer.spiffe" => Ok(Self::Spiffe),
-            "peer.dns" => Ok(Self::Dns),
-            "peer.uri" => Ok(Self::Uri),
-            _ => Err(MapError {
-                field: "to",
-                message: format!("`{text}` is not a name of a peer"),
-                help: "write `peer.spiffe`, `peer.dns` or `peer.uri`",
-            }),
-        }
+        Self::named(text).ok_or_else(|| MapError {
+            field: "to",
+            message: format!("`{text}` is not a name of a peer"),
+            help: "write `peer.spiffe`, `peer.dns` or `peer.uri`",
+        })
     }
 
     /// True if a piece of such a name may have this character: one between two separators, never a separator.

@@ -27,7 +27,7 @@
 //! | 0 | [`limits`] [`json`] `words` | the bounds on what others can make us do, with their reasons; strict JSON; enumerations of words |
 //! | 1 | [`clock`] [`sync`] [`secret`] [`reason`] [`evidence_level`] [`replace_file`] | time as a value; locks; redaction; the closed vocabulary of why; atomic replacement of files |
 //! | 2 | [`spiffe`] [`request`] [`document`] [`identity_map`] [`slots`] | strict names; the request split from its credentials; YAML documents and diagnostics; slots that sources share fairly |
-//! | 3 | [`evidence`] [`signer`] [`store`] [`trust`] [`mesh`] | what is shown, **unverified**; our own signing keys; what replicas share; what we believe, as plain values; the settings of proxies, linted |
+//! | 3 | [`evidence`] [`signer`] [`store`] [`trust`] [`mesh`] | what is shown, **unverified**; our own signing keys; what replicas share; what we trust, as plain values; the settings of proxies, linted |
 //! | 4 | [`authn`] | the only room that turns evidence into identity |
 //! | 5 | [`policy`] | rules, compiled and evaluated; it never sees `evidence` or `trust` |
 //! | 6 | [`pdp`] | the decision point: snapshot, keys, verification cache, fulfilment |
@@ -64,7 +64,10 @@ extern crate self as countersign;
 
 pub mod json;
 pub mod limits;
-mod words;
+#[cfg(test)]
+#[path = "tests/walks.rs"]
+mod walks;
+pub mod words;
 
 pub mod clock;
 pub mod evidence_level;

@@ -7,6 +7,8 @@ use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+
 use crate::json::is_shown;
 use crate::limits::MAX_DETAIL_BYTES;
 use crate::words::words;
@@ -203,6 +205,17 @@ impl fmt::Display for Reason {
 impl serde::Serialize for Reason {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(self.as_str())
+    }
+}
+
+impl JsonSchema for Reason {
+    fn schema_name() -> Cow<'static, str> {
+        Cow::Borrowed("Reason")
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        let codes: Vec<_> = Self::ALL.iter().map(|own| own.as_str()).collect();
+        json_schema!({ "description": "The reason of a denial, by its code in docs/runbook.md.", "enum": codes })
     }
 }
 

@@ -23,7 +23,9 @@ use tokio::task::{JoinError, spawn_blocking};
 
 use crate::clock::Stopwatch;
 use crate::document::{Code, Diagnostic, RemoteContents, Severity, SourceFile, Span};
-use crate::pdp::{FileSet, KeptLists, Load, Pdp, RemoteFiles, RetiredSnapshot, Snapshot};
+use crate::pdp::{
+    FileSet, Inventory, Load, Pdp, RefusedFiles, RemoteFiles, RetiredSnapshot, SavedLists, Snapshot,
+};
 use crate::sync::lock;
 
 /// How long files must be quiet before they are read: a ConfigMap update is half a dozen events.
@@ -54,9 +56,19 @@ struct Work {
     remote: Arc<RemoteFiles>,
     options: ReloadOptions,
     /// The folder in which revocation lists outlive a restart.
-    kept: Option<Arc<KeptLists>>,
+    saved_lists: Option<Arc<SavedLists>>,
     /// The address at which a removal is confirmed.
     admin: Option<SocketAddr>,
+    seen: Mutex<Seen>,
+}
+
+/// The files as they were seen since a set was put in force.
+#[derive(Debug, Default)]
+struct Seen {
+    /// The set in force, where it is in another folder by now: one with the same contents was swapped in (P672).
+    moved: Option<Inventory>,
+    /// The last set with errors.
+    refused: Option<RefusedFiles>,
 }
 
 impl Reloader {
@@ -71,18 +83,19 @@ impl Reloader {
     ) -> Self {
         let changed = remote.changed();
         let status = Arc::new(ReloadStatus::new(Arc::clone(&changed), problems));
-        let (kept, admin) = (None, None);
-        let work = Arc::new(Work { pdp, paths, status, remote, options, kept, admin });
+        let (saved_lists, admin, seen) = (None, None, Mutex::default());
+        let work = Work { pdp, paths, status, remote, options, saved_lists, admin, seen };
+        let work = Arc::new(work);
         let notified = Arc::clone(&changed);
         let watch = FileWatch::new(Arc::new(move || notified.notify_one()));
         Self { work, watch: Arc::new(Mutex::new(watch)), files, changed }
     }
 
-    /// The same, keeping revocation lists that are put in force in `kept`.
+    /// The same, saving revocation lists that are put in force in `saved_lists`.
     #[must_use]
-    pub fn keeping(mut self, kept: Option<Arc<KeptLists>>) -> Self {
+    pub fn saving(mut self, saved_lists: Option<Arc<SavedLists>>) -> Self {
         if let Some(work) = Arc::get_mut(&mut self.work) {
-            work.kept = kept;
+            work.saved_lists = saved_lists;
         }
         self
     }
@@ -190,24 +203,44 @@ impl Work {
 
     /// Puts `load` in force where it is right and other than before. What it was made from then, and what was in force.
     fn conclude(&self, load: Load) -> Option<(Vec<PathBuf>, RetiredSnapshot)> {
-        let Load { snapshot, mut problems, set, .. } = load.within(self.pdp.deadline());
+        let Load { snapshot, mut problems, set, refused, .. } = load.within(self.pdp.deadline());
+        let mut seen = lock(&self.seen);
         let Some(snapshot) = snapshot else {
             self.refuse(&problems, None);
+            let earlier = seen.refused.take();
+            seen.refused = refused.map(|refused| refused.first_seen(earlier));
             return None;
         };
         let set = set.name().as_str();
         if self.options.removals == Removals::Confirmed && !self.status.is_confirmed(set) {
-            let lost = self.pdp.inspect(|before| before.inventory().lost_in(snapshot.inventory()));
+            let lost = self.lost(&seen, snapshot.inventory());
             if !lost.is_empty() {
                 problems.extend(self.losses(&lost, set));
                 self.refuse(&problems, Some(set));
                 return None;
             }
         }
+        *seen = Seen::default();
         let is_new = *snapshot.revision() != self.pdp.revision();
-        let published = is_new.then(|| self.publish(snapshot));
+        let published = if is_new {
+            Some(self.publish(snapshot))
+        } else {
+            let now = snapshot.into_inventory();
+            let stays = self.pdp.inspect(|before| before.inventory().is_where(&now));
+            seen.moved = (!stays).then_some(now);
+            None
+        };
         self.status.current(&problems);
         published
+    }
+
+    /// The content in force that `next` lacks and that was not swapped with its whole set.
+    fn lost(&self, seen: &Seen, next: &Inventory) -> Vec<String> {
+        let lost_in = |held: &Inventory| held.lost_in(next, seen.refused.as_ref());
+        match &seen.moved {
+            Some(moved) => lost_in(moved),
+            None => self.pdp.inspect(|before| lost_in(before.inventory())),
+        }
     }
 
     fn refuse(&self, problems: &[Diagnostic], set: Option<&str>) {
@@ -241,8 +274,8 @@ impl Work {
         let revision = snapshot.revision().clone();
         let files = snapshot.files().map(Path::to_owned).collect();
         self.remote.follow(snapshot.trust());
-        if let Some(kept) = &self.kept {
-            kept.write(snapshot.trust().known_lists());
+        if let Some(saved_lists) = &self.saved_lists {
+            saved_lists.write(snapshot.trust().known_lists());
         }
         let retired = self.pdp.publish(snapshot);
         tracing::info!(%revision, "reloaded");

@@ -1,6 +1,9 @@
 //! Values that must not be seen, and fingerprints to speak of them by.
 
+use std::borrow::Cow;
 use std::fmt;
+use std::ops::Range;
+use std::path::Path;
 
 use aws_lc_rs::digest;
 use bytes::Bytes;
@@ -161,9 +164,106 @@ pub fn hex(bytes: &[u8]) -> String {
     HEXLOWER.encode(bytes)
 }
 
+/// The text in the place of something secret; always of the same length, so that it does not tell the length of the secret.
+pub const HIDDEN: &str = "<hidden>";
+
+/// Shortest token that is hidden, and shortest line that goes on with one: hardly a word or the name of a file is as long.
+const LEAST: usize = 20;
+
+/// The name of a file that cannot be read, or that it is hidden where it is no file and may be an opaque token that was given in its
+/// place: long, with neither a folder nor an ending, or behind `Bearer`.
+pub fn unread_file(path: &Path) -> Cow<'_, str> {
+    let name = path.to_string_lossy();
+    let bare = !name.contains(['/', '.']) && name.len() >= LEAST;
+    let scheme = name.split_once(' ').map(|(scheme, _)| scheme.to_ascii_lowercase());
+    let is_credential = bare || scheme.is_some_and(|own| matches!(&*own, "bearer" | "dpop"));
+    if is_credential && !path.exists() { Cow::Borrowed(HIDDEN) } else { name }
+}
+
+/// `text` without the tokens in it, such as one that was given where the name of a file belongs.
+pub fn without_tokens(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    let mut done = 0;
+    for token in tokens_in(text) {
+        shown.push_str(text.get(done..token.start).unwrap_or_default());
+        shown.push_str(HIDDEN);
+        done = token.end;
+    }
+    shown.push_str(text.get(done..).unwrap_or_default());
+    shown
+}
+
+/// The places of tokens in `text`, in order: of all that begins as the header of a JWT does (RFC 7515 section 3.1), with what follows
+/// it. Its parts may be joined in another way, as `%2E` or `/` for its dots, and be on several lines.
+pub fn tokens_in(text: &str) -> impl Iterator<Item = Range<usize>> {
+    let mut from = 0_usize;
+    std::iter::from_fn(move || {
+        loop {
+            let at = from.saturating_add(text.get(from..)?.find("eyJ")?);
+            let before = text.get(..at)?;
+            let is_inside = before.ends_with(is_of_token)
+                && !before.ends_with(['=', '/'])
+                && !ends_in_colour(before);
+            let length = length(text.get(at..)?);
+            let end = at.saturating_add(length);
+            from = end;
+            if !is_inside && length >= LEAST {
+                return Some(at..end);
+            }
+        }
+    })
+}
+
+/// True if `text` ends with a sequence that colours what follows it on a terminal.
+fn ends_in_colour(text: &str) -> bool {
+    let sequence = text.rfind("\u{1b}[").and_then(|at| text.get(at.saturating_add(2)..));
+    let codes = sequence.and_then(|sequence| sequence.strip_suffix('m'));
+    codes.is_some_and(|codes| codes.bytes().all(|b| b.is_ascii_digit() || b == b';'))
+}
+
+const fn is_of_token(c: char) -> bool {
+    c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '=' | '%' | '/' | '+')
+}
+
+/// The length of the token that `text` begins with, over line breaks with enough of it behind them.
+fn length(text: &str) -> usize {
+    let run = |text: &str| text.find(|c| !is_of_token(c)).unwrap_or(text.len());
+    let mut end = run(text);
+    while let Some(rest) = text.get(end..) {
+        let next = rest.trim_start_matches(['\r', '\n', ' ', '\t']);
+        let gap = rest.len().saturating_sub(next.len());
+        let is_broken = rest.get(..gap).is_some_and(|gap| gap.contains('\n'));
+        if !is_broken || run(next) < LEAST {
+            break;
+        }
+        end = end.saturating_add(gap).saturating_add(run(next));
+    }
+    end
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// P765: what is given where a file belongs, and is none, may be an opaque token.
+    #[test]
+    fn an_opaque_token_in_place_of_a_file_is_hidden() {
+        let shown = |name: &str| unread_file(Path::new(name)).into_owned();
+        for token in ["hunter2SECRETopaque0123456789", "Bearer abc", "DPoP abc"] {
+            assert_eq!(shown(token), HIDDEN);
+        }
+        for file in [
+            "token",
+            "admin.token",
+            "folder/hunter2SECRETopaque0123456789",
+            "a-file.which-is-not-there",
+        ] {
+            assert_eq!(shown(file), file);
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let there = folder.path().join("hunter2SECRETopaque0123456789");
+        assert_eq!(shown(&there.to_string_lossy()), there.to_string_lossy());
+    }
 
     #[test]
     fn a_secret_is_not_printed() {
@@ -191,6 +291,29 @@ mod tests {
             ["", "ba", print.to_hex().trim_start_matches('b'), &print.to_hex().replace('a', "+")]
         {
             assert_eq!(Fingerprint::from_hex(wrong), None, "{wrong}");
+        }
+    }
+
+    /// P648: a token that stands where the name of a file belongs is in no message.
+    #[test]
+    fn tokens_are_in_no_message() {
+        let token = "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJhIn0.c2ln_-A";
+        for (text, shown) in [
+            (format!("cannot read `{token}`: no"), "cannot read `<hidden>`: no"),
+            (token.to_owned(), "<hidden>"),
+            (format!("'Bearer {token}' and {token}"), "'Bearer <hidden>' and <hidden>"),
+            (
+                String::from("eyJ is short, and monkeyJarAndALongerWordBehindIt no token"),
+                "eyJ is short, and monkeyJarAndALongerWordBehindIt no token",
+            ),
+            (format!("/{}?", token.replace('.', "/")), "/<hidden>?"),
+            (format!("`{}`", token.replace('.', "%2E")), "`<hidden>`"),
+            (format!("\u{1b}[33m{token}\u{1b}[0m"), "\u{1b}[33m<hidden>\u{1b}[0m"),
+            (format!("?access_token={token}&a"), "?access_token=<hidden>&a"),
+            (format!("{}\n  {token}x\nhelp: no", token.split_at(30).0), "<hidden>\nhelp: no"),
+            (format!("{token}\nhelp: write its name"), "<hidden>\nhelp: write its name"),
+        ] {
+            assert_eq!(without_tokens(&text), shown);
         }
     }
 }

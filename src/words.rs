@@ -9,6 +9,14 @@ pub(crate) fn counted(count: usize, noun: &str) -> String {
     }
 }
 
+/// The operating system's words for an error, in our spelling: `no such file or directory`.
+pub fn of_system(error: &std::io::Error) -> String {
+    let text = error.to_string();
+    let text = text.split(" (os error").next().unwrap_or_default();
+    let mut chars = text.chars();
+    chars.next().map(|first| first.to_lowercase().chain(chars).collect()).unwrap_or_default()
+}
+
 /// An enumeration from one list of its values, each with its word: `ALL`, `as_str`, `named` and `Display` follow.
 macro_rules! words {
     ($(#[$about:meta])* $visible:vis enum $name:ident { $($(#[$of:meta])* $value:ident $word:literal,)+ }) => {
@@ -18,15 +26,15 @@ macro_rules! words {
 
         impl $name {
             /// All of them, in order.
-            pub const ALL: [$name; [$($name::$value),+].len()] = [$($name::$value),+];
+            $visible const ALL: [$name; [$($name::$value),+].len()] = [$($name::$value),+];
 
             /// The word for it.
-            pub const fn as_str(self) -> &'static str {
+            $visible const fn as_str(self) -> &'static str {
                 match self { $(Self::$value => $word,)+ }
             }
 
             /// The one that is called `word`.
-            pub fn named(word: &str) -> Option<Self> {
+            $visible fn named(word: &str) -> Option<Self> {
                 Self::ALL.into_iter().find(|own| own.as_str() == word)
             }
         }

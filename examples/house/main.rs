@@ -46,10 +46,12 @@ fn measure(src: &Path) {
     let what = comments
         .iter()
         .filter(|line| line.trim_start_matches(['/', '!', ' ']).starts_with("What "));
-    let cycles = cycles::cycles(&modules::Crate::read(src).edges());
+    let all = modules::Crate::read(src);
+    let cycles = cycles::cycles(&all.edges());
     println!("{}", src.display());
     println!("| measure | value |\n|---|---|");
     println!("| lines without tests | {} |", files.0.iter().sum::<usize>());
+    println!("| types and traits | {} |", all.types().count());
     println!("| files; median, largest | {}; {}, {} |", files.0.len(), files.at(50), files.at(100));
     println!(
         "| functions; median, p90, longest | {}; {}, {}, {} |",

@@ -1,14 +1,37 @@
-//! The bodies of the revocation API: the server writes them, and the command line reads them.
+//! The bodies of the revocation API, and the members of `/status` that commands read: the server writes them, and the command line
+//! reads them.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::health::ComponentHealth;
 use crate::pdp::{KnownRevocation, ListStatus, Published, SharingStatus};
 use crate::secret::hex;
 use crate::store::StoreKind;
 use crate::trust::RevocationEntry;
 
+/// The members of `/status` that commands read.
+#[derive(Debug, Deserialize)]
+pub struct StatusPage {
+    /// The revision of the documents in force.
+    pub revision: String,
+    /// How reloading them goes.
+    pub documents: DocumentsStatus,
+    /// The parts of the server, and how each is doing.
+    pub components: Vec<ComponentHealth>,
+}
+
+/// How reloading documents goes, as far as commands read it.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub struct DocumentsStatus {
+    /// The set of files that lacks what is in force, and counts once it is confirmed.
+    pub unconfirmed_set: Option<String>,
+    /// The problems of the files at hand.
+    pub errors: Vec<String>,
+}
+
 /// Every revocation that has an entry, and the state of the lists.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub struct RevocationPage {
     /// The entries. Lists in the line form are counted only.
     pub entries: Vec<ListedRevocation>,
@@ -21,7 +44,7 @@ pub struct RevocationPage {
 }
 
 /// One entry.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub struct ListedRevocation {
     /// The entry as a document has it.
     #[serde(flatten)]
@@ -34,7 +57,7 @@ pub struct ListedRevocation {
 }
 
 /// The receipt of a change.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Receipt {
     /// The id of the entry.
     pub id: String,
@@ -49,7 +72,7 @@ pub struct Receipt {
 }
 
 /// The replicas that have a change.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Replicas {
     /// Every replica, within a second.
@@ -59,14 +82,14 @@ pub enum Replicas {
 }
 
 /// The receipts of the entries that were withdrawn.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Withdrawn {
     /// One receipt for each.
     pub withdrawn: Vec<Receipt>,
 }
 
 /// Why a request is refused.
-#[derive(Debug, Default, Serialize, Deserialize)]
+#[derive(Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct ApiProblem {
     /// The message.
@@ -81,7 +104,7 @@ impl From<&KnownRevocation> for ListedRevocation {
 
 impl Receipt {
     pub(super) fn new(published: &Published, mut warnings: Vec<String>) -> Self {
-        warnings.extend(published.not_kept.as_ref().map(|why| {
+        warnings.extend(published.not_saved.as_ref().map(|why| {
             format!(
                 "the state folder cannot be written ({why}): a restart may take this change back"
             )

@@ -8,6 +8,8 @@ use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use tokio::net::TcpStream;
 
+use crate::request::is_this_host;
+
 /// The two ends of a connection, as the operating system has them.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Ends {
@@ -87,11 +89,8 @@ fn is_plainly_local(headers: &HeaderMap) -> bool {
     let mut all = headers.get_all(HOST).iter();
     let (Some(host), None) = (all.next(), all.next()) else { return false };
     let host = host.to_str().ok().filter(|host| !host.contains('@'));
-    host.and_then(|host| host.parse::<Authority>().ok()).is_some_and(|host| {
-        let name = host.host().trim_start_matches('[').trim_end_matches(']');
-        let is_loopback = |address: IpAddr| address.to_canonical().is_loopback();
-        name == "localhost" || name.parse().is_ok_and(is_loopback)
-    })
+    host.and_then(|host| host.parse::<Authority>().ok())
+        .is_some_and(|host| is_this_host(host.host()))
 }
 
 #[cfg(test)]

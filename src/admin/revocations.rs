@@ -21,6 +21,7 @@ use crate::limits::{MAX_JSON_DEPTH, MAX_REVOCATION_REQUEST_BYTES, MAX_SHARED_REC
 use crate::pdp::{Pdp, Published};
 use crate::secret::{Fingerprint, Secret, hex};
 use crate::trust::RevocationEntry;
+use crate::words::of_system;
 
 /// The settings of the API.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
@@ -62,7 +63,7 @@ impl RevocationApiOptions {
     fn token(&self) -> Result<Secret<String>, String> {
         let path = self.token_file.display();
         let text = std::fs::read_to_string(&self.token_file)
-            .map_err(|error| format!("cannot read the token in `{path}`: {}", error.kind()))?;
+            .map_err(|error| format!("cannot read the token in `{path}`: {}", of_system(&error)))?;
         let token = Secret::new(text.trim_end_matches(['\r', '\n']).to_owned());
         let plain = token.expose().bytes().all(|b| b.is_ascii_graphic());
         if token.expose().len() < MIN_TOKEN_BYTES || !plain {
@@ -133,7 +134,9 @@ async fn revoke(State(api): State<Arc<RevocationApi>>, request: Request) -> ApiR
     let entry = read_entry(request.into_body()).await?;
     let register = api.pdp.revocations();
     register.check_not_over(&entry).map_err(|why| problem(StatusCode::BAD_REQUEST, &why))?;
-    let (kind, author) = (entry.target().kind().field(), entry.note().author.clone());
+    let known = api.pdp.inspect(|snapshot| snapshot.trust().check_issuer_of(&entry));
+    known.map_err(|why| problem(StatusCode::BAD_REQUEST, &why))?;
+    let (kind, author) = (entry.target().kind().as_str(), entry.note().author.clone());
     let warnings = api.warnings(&entry);
     let published = register.revoke(entry).await;
     let id = hex(&published.id);

@@ -4,11 +4,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::error::StartError;
-use super::signing;
+use super::{signals, signing};
 use crate::clock::SystemClock;
 use crate::config::Config;
 use crate::pdp::{
-    Fetcher, HttpsFetcher, KeptLists, KeyCache, Load, PacedFetcher, Pdp, RemoteFiles, Snapshot,
+    Fetcher, HttpsFetcher, KeyCache, Load, PacedFetcher, Pdp, RemoteFiles, SavedLists, Snapshot,
 };
 use crate::reload::{self, Reloader};
 use crate::signer::Signer;
@@ -19,7 +19,7 @@ pub(super) struct Core {
     pub(super) pdp: Arc<Pdp>,
     pub(super) keys: Arc<KeyCache>,
     pub(super) remote: Arc<RemoteFiles>,
-    pub(super) kept: Option<Arc<KeptLists>>,
+    pub(super) saved_lists: Option<Arc<SavedLists>>,
     pub(super) store: Arc<Store>,
     pub(super) signer: Option<Arc<Signer>>,
     pub(super) reloader: Reloader,
@@ -28,9 +28,10 @@ pub(super) struct Core {
 impl Core {
     /// Loads everything that decides and starts to fetch what has to be fetched. Call it within a tokio runtime.
     pub(super) fn load(config: &Config) -> Result<Self, StartError> {
-        let kept = config.state_folder.as_ref().map(|folder| folder.join("crls"));
-        let kept = kept.map(|folder| Arc::new(KeptLists::new(folder)));
-        let known = kept.as_ref().map_or_else(KnownLists::default, |kept| kept.read());
+        let saved_lists = config.state_folder.as_ref().map(|folder| folder.join("crls"));
+        let saved_lists = saved_lists.map(|folder| Arc::new(SavedLists::new(folder)));
+        let known =
+            saved_lists.as_ref().map_or_else(KnownLists::default, |saved_lists| saved_lists.read());
         let load = Load::after_restart(&config.documents, &known);
         let clock = Arc::new(SystemClock);
         let fetcher: Arc<dyn Fetcher> = Arc::new(PacedFetcher::new(
@@ -45,7 +46,7 @@ impl Core {
         }
         let remote = RemoteFiles::new(clock.clone(), fetcher.clone());
         let folder = config.state_folder.as_ref().map(|folder| folder.join("files"));
-        let remote = Arc::new(remote.kept_in(folder));
+        let remote = Arc::new(remote.saved_in(folder));
         let load = with_saved_files(load, &remote, &config.documents, &known);
         let Load { snapshot, problems, .. } = load.within(config.pdp.deadline);
         let Some(snapshot) = snapshot else { return Err(StartError::Documents(problems)) };
@@ -55,26 +56,27 @@ impl Core {
                 "no policy is loaded: every request is denied, and `/readyz` says not ready"
             );
         }
-        if let Some(kept) = &kept {
-            kept.write(snapshot.trust().known_lists());
+        if let Some(saved_lists) = &saved_lists {
+            saved_lists.write(snapshot.trust().known_lists());
         }
         let files: Vec<PathBuf> = snapshot.files().map(Path::to_owned).collect();
         let store = Store::start(&config.store, clock.clone()).map_err(StartError::Store)?;
         let store = Arc::new(store);
         let keys = KeyCache::new(clock.clone(), fetcher);
         let keys = Arc::new(match &config.state_folder {
-            Some(folder) => keys.kept_in(folder.clone()),
+            Some(folder) => keys.saved_in(folder.clone()),
             None => keys,
         });
         let signer = signing::signer(config, &snapshot, clock.clone())?;
+        signals::judge_signals(config, &snapshot)?;
         let shared = (Arc::clone(&keys), Arc::clone(&remote), Arc::clone(&store));
         let pdp = pdp(config, snapshot, shared, signer.as_ref());
         let (paths, followed) = (config.documents.clone(), Arc::clone(&remote));
         let reloader =
             Reloader::new(Arc::clone(&pdp), followed, paths, files, &problems, config.reload);
         let admin = config.admin.as_ref().map(|admin| admin.address);
-        let reloader = reloader.confirmed_at(admin).keeping(kept.clone());
-        Ok(Self { pdp, keys, remote, kept, store, signer, reloader })
+        let reloader = reloader.confirmed_at(admin).saving(saved_lists.clone());
+        Ok(Self { pdp, keys, remote, saved_lists, store, signer, reloader })
     }
 }
 
@@ -106,6 +108,10 @@ fn pdp(
     let pdp = pdp.asking(remote).sharing(Arc::clone(&store)).throttling(config.throttle);
     let pdp = match signer {
         Some(signer) => pdp.asserting(Arc::clone(signer)),
+        None => pdp,
+    };
+    let pdp = match config.anomalies {
+        Some(own) => pdp.remembering_uses(own.window.get()),
         None => pdp,
     };
     pdp.revocations().share(store, config.revocations.before_first_sync);

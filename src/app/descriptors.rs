@@ -35,7 +35,7 @@ pub(super) fn fit(wanted: usize, descriptors: Option<u64>) -> Result<usize, Star
     }
     let raise = "raise its hard limit (`LimitNOFILE=` in systemd, `ulimit -Hn`, `--ulimit nofile=` of a container)";
     if most < MIN_CONNECTIONS.min(wanted) {
-        return Err(StartError::Descriptors(format!(
+        return Err(StartError::Settings(format!(
             "this process may open {descriptors} files, and needs {others} beside its connections: {raise}"
         )));
     }

@@ -4,6 +4,7 @@ use std::io;
 
 use crate::document::Diagnostic;
 use crate::envoy::ListenAddress;
+use crate::words::of_system;
 
 /// Why a server does not start.
 #[derive(Debug, thiserror::Error)]
@@ -12,31 +13,25 @@ pub enum StartError {
     #[error("the documents have errors")]
     Documents(Vec<Diagnostic>),
     /// The address cannot be listened on.
-    #[error("cannot listen on {address}: {source}")]
+    #[error("cannot listen on {address}: {}", of_system(source))]
     Listen {
         /// The address.
         address: ListenAddress,
         /// The operating system's error.
         source: io::Error,
     },
-    /// The listener's certificates cannot be used.
+    /// The settings cannot be used as they are: the listener's certificates, assertions that rules ask for, file descriptors.
     #[error("{0}")]
-    Tls(String),
+    Settings(String),
     /// The shared store cannot be used as it is set up.
     #[error("cannot set up the store: {0}")]
     Store(String),
     /// The revocation API cannot be opened.
     #[error("`admin.revocations`: {0}")]
     Revocations(String),
-    /// Assertions cannot be signed as rules ask for.
-    #[error("{0}")]
-    Assertion(String),
     /// The audit log cannot be opened.
-    #[error("cannot open the audit log: {0}")]
+    #[error("cannot open the audit log: {}", of_system(.0))]
     Audit(io::Error),
-    /// There are hardly any file descriptors.
-    #[error("{0}")]
-    Descriptors(String),
     /// The instruments cannot be set up.
     #[error("cannot set up metrics and traces: {0}")]
     Metrics(String),

@@ -61,7 +61,7 @@ impl Observers {
         let listener = &config.listener;
         let service = CheckService::new(Arc::clone(pdp), observers)
             .at_most(listener.concurrent_checks)
-            .shown(listener.shown_headers.into())
+            .shown(listener.shown_headers)
             .finding_clients(listener.client_address.clone());
         match &self.audit {
             Some(audit) => service.recorded_by(audit.clone()),

@@ -24,7 +24,7 @@ pub fn judge_assertions(config: &Config, snapshot: &Snapshot) -> Result<(), Star
         return Ok(());
     }
     let why = "rules ask for assertions: set `assertion.issuer` to the name that is to be in them";
-    Err(StartError::Assertion(why.to_owned()))
+    Err(StartError::Settings(why.to_owned()))
 }
 
 /// The signer that the settings ask for, which there must be where rules ask for assertions.
@@ -35,7 +35,7 @@ pub(super) fn signer(
 ) -> Result<Option<Arc<Signer>>, StartError> {
     judge_assertions(config, snapshot)?;
     let Some(options) = &config.assertion else { return Ok(None) };
-    let signer = Signer::new(options, clock).map_err(StartError::Assertion)?;
+    let signer = Signer::new(options, clock).map_err(StartError::Settings)?;
     Ok(Some(Arc::new(signer)))
 }
 

@@ -13,7 +13,7 @@ use crate::limits::MAX_AUDIT_RECORD_BYTES;
 
 /// The targets of decision records, as an operator writes them: at least one.
 #[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct AuditSettings {
     /// Standard output: `{}`.
     pub stdout: Option<Nothing>,
@@ -24,22 +24,16 @@ pub struct AuditSettings {
     /// Log records to the collector of `otlp.endpoint`: `{}`.
     pub otlp: Option<Nothing>,
     /// Most records that wait for each place. Denials, and allows of callers who proved nothing, get half of it at most.
-    #[serde(default = "default_queue")]
     pub queue: usize,
     /// Most bytes of records that wait for each place; of them too.
-    #[serde(default = "default_queue_bytes")]
     pub queue_bytes: usize,
     /// The answer to a decision whose record has no room in the queue.
-    #[serde(default)]
     pub on_full: FullQueue,
     /// For how long at most an answer waits for room, with `onFull: block`.
-    #[serde(default = "default_block")]
     pub block_for: HumanDuration,
     /// Which part of the allows is recorded: 0 to 1. Denials, and allows that a shadow rule would have denied, always are.
-    #[serde(default = "default_sample")]
     pub sample_allows: f64,
     /// JSON pointers of the claims that may be in a record.
-    #[serde(default = "default_claims")]
     pub claims: Vec<String>,
 }
 
@@ -109,27 +103,24 @@ const QUEUE_BYTES: RangeInclusive<usize> = 2 * MAX_AUDIT_RECORD_BYTES..=1 << 30;
 /// Longest wait for room that can be set: Envoy gives up after 200 ms by default.
 const MAX_BLOCK: Duration = Duration::from_secs(1);
 
-/// About a second of a busy replica: some 20 MB.
-const fn default_queue() -> usize {
-    16_384
-}
-
-/// Twice what so many usual records have.
-const fn default_queue_bytes() -> usize {
-    32 * 1024 * 1024
-}
-
-const fn default_block() -> HumanDuration {
-    HumanDuration::new(Duration::from_millis(20))
-}
-
-const fn default_sample() -> f64 {
-    1.0
-}
-
-/// Who, and what for.
-fn default_claims() -> Vec<String> {
-    ["/sub", "/client_id", "/aud", "/scope"].map(str::to_owned).to_vec()
+impl Default for AuditSettings {
+    fn default() -> Self {
+        Self {
+            stdout: None,
+            file: None,
+            rotation: None,
+            otlp: None,
+            // About a second of a busy replica: some 20 MB.
+            queue: 16_384,
+            // Twice what so many usual records have.
+            queue_bytes: 32 * 1024 * 1024,
+            on_full: FullQueue::Drop,
+            block_for: HumanDuration::new(Duration::from_millis(20)),
+            sample_allows: 1.0,
+            // Who, and what for.
+            claims: ["/sub", "/client_id", "/aud", "/scope"].map(str::to_owned).to_vec(),
+        }
+    }
 }
 
 impl AuditSettings {

@@ -7,8 +7,9 @@ use bytes::Bytes;
 use serde_json::Value;
 
 use super::json::{Json, JsonScalar};
-use crate::authn::{PeerIdentity, Subject, TokenIdentity};
+use crate::authn::{PeerIdentity, Subject, TokenIdentity, TokenUsage};
 use crate::clock::UnixTime;
+use crate::document::policy::TokenSignal;
 use crate::evidence::IgnoredToken;
 use crate::json::is_exact;
 use crate::pdp::{CacheHits, Outcome};
@@ -158,7 +159,7 @@ fn decision(
         record.object("throttling", |record| throttling(own, record));
     }
     let ignored = subject.map(Subject::ignored).unwrap_or_default();
-    record.list("ignored_tokens", ignored, passed_over);
+    record.list("ignored_tokens", ignored, ignored_token);
     record.list("refused_credentials", subject.into_iter().flat_map(Subject::refused), refused);
     record.truncated();
 }
@@ -270,6 +271,7 @@ fn token(token: &TokenIdentity, claims: &RecordedClaims, record: &mut Json) {
     record.text("key_id", token.key_id().unwrap_or_default());
     time("expires_at", Some(token.expires_at()), record);
     record.text("binding", token.binding().as_str());
+    signals(token.usage(), record);
     let further = claims.further(token);
     if !further.is_empty() {
         record.object("claims", |claims| {
@@ -278,7 +280,20 @@ fn token(token: &TokenIdentity, claims: &RecordedClaims, record: &mut Json) {
     }
 }
 
-fn passed_over(ignored: &IgnoredToken, record: &mut Json) {
+/// The signals about a token, where a rule asked for them.
+fn signals(usage: TokenUsage, record: &mut Json) {
+    if usage == TokenUsage::default() {
+        return;
+    }
+    record.object("signals", |signals| {
+        for own in TokenSignal::ALL {
+            let truth = usage.is_raised(own).map_or(Truth::Unknown, Truth::from);
+            signals.entry(own.as_str(), truth.as_str());
+        }
+    });
+}
+
+fn ignored_token(ignored: &IgnoredToken, record: &mut Json) {
     let (place, name) = match &ignored.place {
         TokenPlace::Authorization => ("authorization", ""),
         TokenPlace::Header(name) | TokenPlace::Prefixed(name, _) => ("header", name.as_str()),

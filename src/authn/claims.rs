@@ -176,9 +176,12 @@ impl RegisteredClaims {
         let theirs = theirs.join(", ");
         Err(Reason::Audience.because(match ours.is_empty() {
             true => format!(
-                "token is for {theirs}, and its issuer has no `audiences`: only tokens without one count"
+                "the audience of the token is {theirs}, and its issuer has no `audiences`: only tokens without one count"
             ),
-            false => format!("token is for {theirs}, and not for `{}`{near}", ours.join("`, `")),
+            false => format!(
+                "the audience of the token is {theirs}, expected `{}`{near}",
+                ours.join("`, `")
+            ),
         }))
     }
 

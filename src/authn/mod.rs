@@ -47,10 +47,10 @@ pub use peer::{
     with_unknown_authorities,
 };
 pub use rejected_cookie::RejectedCookie;
-pub use scope::{Counting, ScopedHosts, TokenScope, pass_over};
+pub use scope::{Counting, ScopedHosts, TokenScope, ignore_uncounted};
 pub use signed::SignedToken;
 pub use subject::Subject;
-pub use token::{Presenter, TokenIdentity, verify_all as verify_tokens_traced};
+pub use token::{Presenter, TokenIdentity, TokenUsage, verify_all as verify_tokens_traced};
 pub use token_check::TokenCheck;
 pub use trace::{AuthenticationTrace, NoAuthenticationTrace};
 pub use verified::{CertificateKey, VerifiedCertificate};

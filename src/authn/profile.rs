@@ -45,13 +45,13 @@ fn check_svid(subject: Option<&str>, issuer: &Issuer) -> Result<(), Rejection> {
 
 /// Entra ID writes the tenant of a token twice (P500).
 fn check_tenant(claims: &Map<String, Value>, issuer: &Issuer) -> Result<(), Rejection> {
-    let told = |name: &str| claims.get(name).and_then(Value::as_str);
-    let iss = told("iss").unwrap_or(issuer.iss.as_str());
+    let claim = |name: &str| claims.get(name).and_then(Value::as_str);
+    let iss = claim("iss").unwrap_or(issuer.iss.as_str());
     let named = |tenant: &str| match issuer.iss.tenant(iss) {
         Some(own) => own == tenant,
         None => has_segment(iss, tenant),
     };
-    if told("tid").is_some_and(named) {
+    if claim("tid").is_some_and(named) {
         return Ok(());
     }
     Err(refuse("the claim `tid` is absent or names another tenant than `iss`"))
@@ -73,8 +73,8 @@ fn check_service_account(
         .and_then(|account| account.split_once(':'))
         .filter(|(namespace, name)| is_name(namespace) && is_name(name))
         .ok_or_else(|| refuse("the subject is not a Kubernetes service account"))?;
-    let told = |pointer: &str| claims.get("kubernetes.io")?.pointer(pointer)?.as_str();
-    if told("/namespace") == Some(namespace) && told("/serviceaccount/name") == Some(name) {
+    let claim = |pointer: &str| claims.get("kubernetes.io")?.pointer(pointer)?.as_str();
+    if claim("/namespace") == Some(namespace) && claim("/serviceaccount/name") == Some(name) {
         return Ok(());
     }
     Err(refuse("the claim `kubernetes.io` is absent or names another service account"))

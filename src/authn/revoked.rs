@@ -10,7 +10,7 @@ use crate::document::IssuerProfile;
 use crate::reason::{Reason, RefusedCredential, Rejection};
 use crate::secret::Fingerprint;
 use crate::trust::{
-    Issuer, RevocationKind, RevocationMark, RevocationTarget, RevocationView, Revoked,
+    Issuer, RUNNING, RevocationKind, RevocationMark, RevocationTarget, RevocationView, Revoked,
 };
 
 /// A CA on the path of a certificate, by what may be revoked of it.
@@ -184,6 +184,9 @@ pub(super) fn check_token<'a>(
 fn any_in_force(revocations: &RevocationView) -> Result<bool, Rejection> {
     match revocations.stale() {
         None => Ok(!revocations.is_empty()),
+        Some(RUNNING) => Err(Reason::RevocationsStale.because(
+            "the list `running` was never read from the shared store: it has what was revoked on servers",
+        )),
         Some(list) => Err(Reason::RevocationsStale
             .because(format!("the revocation list `{list}` is too old, or was never loaded"))),
     }

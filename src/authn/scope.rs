@@ -1,6 +1,6 @@
 //! Whose tokens count for a request: every issuer's, unless the documents about its host say which ones do (P142).
 //!
-//! A token is passed over only where it cannot be one of an issuer that counts. So no caller gets around a rule that looks at
+//! A token is ignored only where it cannot be one of an issuer that counts. So no caller gets around a rule that looks at
 //! tokens: such a rule names an issuer that counts, a token of that issuer stays refused however broken it is, and to leave a
 //! token out is open to every caller anyway.
 
@@ -85,7 +85,7 @@ impl Counting<'_> {
 }
 
 /// `evidence` without the tokens that are of no issuer that `counts`, by the name of its document.
-pub fn pass_over(
+pub fn ignore_uncounted(
     evidence: Evidence,
     trust: &TrustStore,
     memory: &dyn TokenCache,
@@ -101,7 +101,7 @@ pub fn pass_over(
     evidence.ignoring(of_none, |place| (!scope.uses(&place.place)).then(foreign))
 }
 
-/// Why a token is passed over.
+/// Why a token is ignored.
 pub(super) fn foreign() -> Rejection {
     Reason::IssuerUnknown
         .because("token's issuer does not count at this target, which ignores the token")

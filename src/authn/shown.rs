@@ -46,7 +46,7 @@ pub(super) fn shown(word: &str) -> String {
     }
 }
 
-/// The one of `ours` that `word` comes near, and how it differs.
+/// The one of `ours` that `word` is similar to, and how it differs.
 pub(super) fn near(word: &str, ours: &[&str]) -> Option<String> {
     // Of a longer one nothing is near (P432).
     if word.len() > MAX_NEAR {
@@ -65,7 +65,7 @@ pub(super) fn near(word: &str, ours: &[&str]) -> Option<String> {
                 |text: &str| text.split_once("://").map_or(text, |(_, rest)| rest).to_owned();
             differing("its scheme", &|text| trimmed(&scheme(text)))
         })
-        .or_else(|| Some(format!("`{}` comes near", closest(word, ours)?)))
+        .or_else(|| Some(format!("`{}` is similar", closest(word, ours)?)))
 }
 
 #[cfg(test)]
@@ -107,7 +107,7 @@ mod tests {
                 Some("`https://login.example.com/` differs by its scheme"),
             ),
             ("orders ", Some("`orders` differs by white space")),
-            ("order", Some("`orders` comes near")),
+            ("order", Some("`orders` is similar")),
             ("https://other.example.org", None),
         ] {
             assert_eq!(near(word, &ours).as_deref(), expected, "{word}");

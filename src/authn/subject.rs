@@ -5,7 +5,7 @@ use super::once::OneTimeUse;
 use super::peer::PeerIdentity;
 use super::rejected_cookie::RejectedCookie;
 use super::scope;
-use super::token::TokenIdentity;
+use super::token::{TokenIdentity, TokenUsage};
 use crate::evidence::IgnoredToken;
 use crate::reason::{RefusedCredential, Rejection};
 use crate::request::TokenPlace;
@@ -62,6 +62,18 @@ impl Subject {
     /// The verified token of the issuer document called `issuer`.
     pub fn token(&self, issuer: &str) -> Option<&TokenIdentity> {
         self.tokens.verified()?.iter().find(|token| token.issuer_name() == issuer)
+    }
+
+    /// Notes the use of each of its verified tokens.
+    pub fn note_usage(&mut self, usage: impl Fn(&TokenIdentity) -> TokenUsage) {
+        let own = match &mut self.tokens {
+            Credential::Verified(tokens) => tokens.as_mut_slice(),
+            Credential::Absent | Credential::Rejected(_) => &mut [],
+        };
+        let others = self.others.iter_mut().flat_map(|others| &mut others.verified);
+        for token in own.iter_mut().chain(others) {
+            *token = token.clone().used_as(usage(token));
+        }
     }
 
     /// Everything among its credentials that works once, those first whose loss costs least.

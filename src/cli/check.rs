@@ -4,8 +4,8 @@ use std::io::{self, IsTerminal as _, Write};
 use std::path::PathBuf;
 
 use super::style::HEADING;
-use super::{CommandError, Exit, sarif, style};
-use crate::app::judge_assertions;
+use super::{CommandError, Exit, documents, page_text, sarif, style};
+use crate::app::{judge_assertions, judge_signals};
 use crate::config::{Config, Overrides};
 use crate::document::{Code, Diagnostic, Severity, SourceFile, Span, any_error, closest};
 use crate::evidence::PeerSources;
@@ -21,7 +21,8 @@ Examples:
   countersign check policies --output sarif > countersign.sarif
   countersign check --explain unknown-field
 
-Exit codes: 0 no errors; 1 the report cannot be written; 2 wrong arguments; 3 wrong settings; 4 the documents have errors";
+Exit codes: 0 no errors; 1 the report cannot be written; 2 wrong arguments; 3 wrong settings; 4 the
+documents have errors";
 
 /// The page of all codes, which is made of their table.
 const CODES: &str = include_str!("../../docs/diagnostics.md");
@@ -38,12 +39,12 @@ pub(super) struct Args {
     /// The same, as other commands have it.
     #[arg(long, value_name = "PATH")]
     documents: Vec<PathBuf>,
-    /// The settings of a server: check its documents, and print which proxies the settings trust.
-    #[arg(long, value_name = "FILE")]
+    /// The settings of a server: check its documents, where none are given, and print which proxies the settings trust.
+    #[arg(long, value_name = "FILE", env = "COUNTERSIGN_CONFIG")]
     config: Option<PathBuf>,
     /// Explain a code, such as `never-reached`, or the reason of a denial, such as `throttled`: what is wrong, what to do, and an
     /// example.
-    #[arg(long, value_name = "CODE", conflicts_with_all = ["paths", "documents", "config"])]
+    #[arg(long, value_name = "CODE", conflicts_with_all = ["paths", "documents"])]
     explain: Option<String>,
     /// Treat warnings as errors: exit with code 4.
     #[arg(long)]
@@ -56,7 +57,7 @@ pub(super) struct Args {
 /// Output format.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
 pub(super) enum CheckOutput {
-    /// Text on standard error: the line, a caret, and what to do.
+    /// Text on standard error: each place, and what to do; of documents the line with a caret too.
     #[default]
     Human,
     /// A JSON array on standard output, with an object for each problem.
@@ -74,12 +75,17 @@ pub(super) fn run(args: &Args) -> Result<Exit, CommandError> {
     let load_config = |file| Config::load(Some(file), &Overrides::default());
     let config = args.config.as_deref().map(load_config).transpose()?;
     if let Some(config) = &config {
-        paths.extend(config.documents.iter().cloned());
+        if paths.is_empty() {
+            paths.clone_from(&config.documents);
+        }
         deadline = config.pdp.deadline;
-        hint_at_peer_sources(&config.listener.peer_sources);
     }
     let mut load = Load::from_paths(&paths).within(deadline);
     let rules = load.snapshot.as_ref().map(|snapshot| snapshot.policies().rules().count());
+    if let Some(config) = &config {
+        let wanting = load.snapshot.as_ref().map(|own| own.policies().rules_with_peer());
+        hint_at_peer_sources(&config.listener.peer_sources, wanting.unwrap_or_default());
+    }
     if let (Some(0), Some(path)) = (rules, paths.first()) {
         let message = "there is no policy: every request would be denied";
         let place = Span::start_of(&SourceFile::new(path, ""));
@@ -89,17 +95,10 @@ pub(super) fn run(args: &Args) -> Result<Exit, CommandError> {
         );
     }
     let (problems, files) = (&load.problems, load.files);
-    let written = match args.output {
-        CheckOutput::Human => {
-            let colour = io::stderr().is_terminal();
-            report(problems, files, args.output, colour, &mut style::err())
-        }
-        CheckOutput::Json | CheckOutput::Sarif => {
-            report(problems, files, args.output, false, &mut io::stdout())
-        }
-    };
+    let written = report(problems, files, args.output);
     if let (Some(config), Some(snapshot)) = (&config, &load.snapshot) {
         judge_assertions(config, snapshot)?;
+        judge_signals(config, snapshot)?;
     }
     let refused = any_error(problems) || (args.deny_warnings && !problems.is_empty());
     match (refused, written) {
@@ -130,16 +129,14 @@ fn explain(code: &str) -> Result<Exit, CommandError> {
         );
         return Err(CommandError::Usage(message));
     };
-    writeln!(style::out(), "{HEADING}{name}{HEADING:#}\n{}", text.trim_end())?;
+    writeln!(style::out(), "{HEADING}{name}{HEADING:#}\n{}", page_text::of_section(text))?;
     Ok(Exit::Ok)
 }
 
 /// P94: the settings assume something about the proxies that no document shows and nothing here can check.
-fn hint_at_peer_sources(sources: &PeerSources) {
-    if sources.are_off() {
-        style::hint(format_args!(
-            "`listener.peerSources` is off: certificates are ignored, and rules with `peer` allow no request (`peer_missing`)"
-        ));
+fn hint_at_peer_sources(sources: &PeerSources, wanting: usize) {
+    if let Some(warning) = documents::peers_are_off(sources, wanting) {
+        style::hint(format_args!("{warning}: {}", documents::PEER_SOURCES_REMEDY));
     } else if sources.rely_on_proxies() {
         style::hint(format_args!(
             "`listener.peerSources.leastEvidence: {}` assumes that every proxy that asks, and every forwarder, verifies client certificates against exactly the pinned authorities; behind one that does not, any certificate passes for any SPIFFE ID",
@@ -148,8 +145,20 @@ fn hint_at_peer_sources(sources: &PeerSources) {
     }
 }
 
-/// Writes `problems`, found in so many `files`.
-pub(super) fn report(
+/// Writes `problems`, found in so many `files`: for people to standard error, for programs to standard output.
+pub(super) fn report(problems: &[Diagnostic], files: usize, output: CheckOutput) -> io::Result<()> {
+    match output {
+        CheckOutput::Human => {
+            let colour = io::stderr().is_terminal();
+            write(problems, files, output, colour, &mut style::err())
+        }
+        CheckOutput::Json | CheckOutput::Sarif => {
+            write(problems, files, output, false, &mut io::stdout())
+        }
+    }
+}
+
+fn write(
     problems: &[Diagnostic],
     files: usize,
     output: CheckOutput,
@@ -201,7 +210,7 @@ mod tests {
 
     fn written(problems: &[Diagnostic], files: usize, output: CheckOutput) -> String {
         let mut out = Vec::new();
-        report(problems, files, output, false, &mut out).unwrap();
+        write(problems, files, output, false, &mut out).unwrap();
         String::from_utf8(out).unwrap()
     }
 

@@ -2,13 +2,18 @@
 
 use std::ffi::OsString;
 
+use clap::builder::Resettable;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::parser::ValueSource;
 use clap::{ArgMatches, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use super::error::ProgramOutput;
 use super::{
-    CommandError, Exit, check, completions, decisions, demo, diff, doctor, explain, init, inspect,
-    keys, lint_mesh, replay, revocations, revoke, schema, serve, style, test, who_can,
+    CommandError, Exit, cel, check, completions, decisions, demo, dev, diff, doctor, explain, init,
+    inspect, keys, lint_mesh, man, replay, revocations, revoke, schema, serve, style, test,
+    who_can,
 };
+use crate::config;
 
 /// External authorization for Envoy and Istio: who is on the wire, countersigned by what it carries.
 #[derive(Debug, Parser)]
@@ -22,6 +27,8 @@ struct Cli {
 enum Command {
     /// Write a start that works into an empty folder: settings, documents with tests, Envoy's configuration.
     Init(init::Args),
+    /// Run such a start with Envoy on this machine, and follow every edit: decisions and suites as they come.
+    Dev(dev::Args),
     /// Answer Envoy's checks.
     Serve(serve::Args),
     /// Find what is wrong on this machine: settings, documents, files, issuers, the store, clocks, addresses, proxies.
@@ -50,23 +57,28 @@ enum Command {
     Revocations(revocations::Args),
     /// Test policies with the cases of their suites.
     Test(test::Args),
+    /// Try a condition against a request and its caller.
+    Cel(cel::Args),
     /// Play a tour with a real Envoy on this machine: which requests are allowed, which are denied, and why.
     Demo(demo::Args),
-    /// Print the JSON Schema of documents, or the reference of their keys.
+    /// Print the JSON Schema of documents, settings or the output of a command, or the reference of keys.
     Schema(schema::Args),
     /// Print a completion script for a shell.
     Completions(completions::Args),
+    /// Print a manual page, or write one for every command.
+    Man(man::Args),
 }
 
 /// Runs the command in `arguments`, the program's name first.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Exit {
-    let parsed = Cli::command()
-        .try_get_matches_from(arguments)
-        .and_then(|matches| Ok((Cli::from_arg_matches(&matches)?, output(&matches))));
-    let (cli, output) = match parsed {
+    let parsed = program().try_get_matches_from(arguments).and_then(|matches| {
+        Ok((Cli::from_arg_matches(&matches)?, output(&matches), is_of_variable(&matches)))
+    });
+    let (cli, output, is_of_variable) = match parsed {
         Ok(parsed) => parsed,
         Err(message) if message.use_stderr() => {
             style::message(&message.render());
+            lacking(&message).into_iter().for_each(style::hint);
             return Exit::Usage;
         }
         Err(message) => {
@@ -77,9 +89,55 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Exit {
     };
     install_crypto();
     cli.command.run().unwrap_or_else(|error| {
+        let error = if is_of_variable { error.of_variable(CONFIG) } else { error };
         error.write(output);
         error.print()
     })
+}
+
+/// The variable that stands for `--config`.
+const CONFIG: &str = "COUNTERSIGN_CONFIG";
+
+/// The program's arguments. An empty variable is one that is not set.
+fn program() -> clap::Command {
+    let is_empty = config::is_empty_variable(CONFIG);
+    if is_empty { without_variable(Cli::command()) } else { Cli::command() }
+}
+
+fn without_variable(command: clap::Command) -> clap::Command {
+    let own = |arg: clap::Arg| match arg.get_id() == "config" {
+        true => arg.env(Resettable::Reset),
+        false => arg,
+    };
+    command.mut_args(own).mut_subcommands(without_variable)
+}
+
+/// True if the variable names the settings file of the command that is run.
+fn is_of_variable(matches: &ArgMatches) -> bool {
+    let has_one = matches.try_contains_id("config").unwrap_or(false);
+    (has_one && matches.value_source("config") == Some(ValueSource::EnvVariable))
+        || matches.subcommand().is_some_and(|(_, own)| is_of_variable(own))
+}
+
+/// Advice where an argument is missing that settings can stand for.
+fn lacking(message: &clap::Error) -> Option<String> {
+    let missing = message.get(ContextKind::InvalidArg);
+    let Some(ContextValue::Strings(missing)) = missing else { return None };
+    if message.kind() != ErrorKind::MissingRequiredArgument {
+        return None;
+    }
+    let lacks =
+        |parts: &[&str]| missing.iter().any(|own| parts.iter().any(|part| own.contains(part)));
+    let documents = lacks(&["--documents", "<PATH>", "<AFTER>"]);
+    let what = match (documents, lacks(&["--audit"])) {
+        (true, true) => "`--documents` and `--audit`",
+        (true, false) => "`--documents`",
+        (false, true) => "`--audit`",
+        (false, false) => return None,
+    };
+    Some(format!(
+        "\nInstead of {what}, name the settings of a server, which say where they are: `--config FILE`, or {CONFIG}."
+    ))
 }
 
 /// The `--output` of the command that is run, where it is one for programs.
@@ -104,6 +162,7 @@ impl Command {
     fn run(self) -> Result<Exit, CommandError> {
         match self {
             Self::Init(args) => init::run(&args),
+            Self::Dev(args) => dev::run(args),
             Self::Serve(args) => serve::run(&args),
             Self::Doctor(args) => doctor::run(&args),
             Self::Check(args) => check::run(&args),
@@ -118,9 +177,11 @@ impl Command {
             Self::Revoke(args) => revoke::run(&args),
             Self::Revocations(args) => revocations::run(&args),
             Self::Test(args) => test::run(&args),
+            Self::Cel(args) => cel::run(&args),
             Self::Demo(args) => demo::run(args),
             Self::Schema(args) => schema::run(&args),
             Self::Completions(args) => completions::run(&args, &mut Cli::command()),
+            Self::Man(args) => man::run(&args, Cli::command()),
         }
     }
 }

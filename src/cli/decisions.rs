@@ -8,9 +8,12 @@ use std::path::{Path, PathBuf};
 use std::thread::sleep;
 use std::time::Duration;
 
+use schemars::JsonSchema;
+use serde::Serialize;
+
 use super::records::{self, Filters, RecordLines, peer, rule};
 use super::style::{BAD, GOOD, Output, QUIET, out, visible};
-use super::{CommandError, Exit};
+use super::{CommandError, Exit, files};
 use crate::audit::DecisionRecord;
 use crate::config::{Config, Overrides};
 use crate::policy::Effect;
@@ -53,6 +56,9 @@ pub(super) struct Args {
     output: Output,
 }
 
+/// The least widths of the columns of reasons, rules and peers; those of decisions that are still to come.
+const WIDTHS: [usize; 3] = [22, 28, 1];
+
 /// The field by which decisions are counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 enum By {
@@ -75,7 +81,7 @@ struct Listed {
 }
 
 pub(super) fn run(args: &Args) -> Result<Exit, CommandError> {
-    let config = args.config.as_deref().filter(|_| args.audit.is_none());
+    let config = args.config.as_deref();
     let config = config.map(|file| Config::load(Some(file), &Overrides::default())).transpose()?;
     let configured = config.as_ref().and_then(|config| config.audit.as_ref()?.file());
     let path = args.audit.as_deref().or(configured).ok_or_else(|| {
@@ -83,27 +89,19 @@ pub(super) fn run(args: &Args) -> Result<Exit, CommandError> {
             "settings: no audit log is written to a file; name one with `--audit`",
         )
     })?;
-    let failed = |error: io::Error| {
-        CommandError::failure(format_args!(
-            "cannot read `{}`: {error}",
-            visible(&path.to_string_lossy())
-        ))
-    };
-    let mut newest =
-        Newest { limit: args.limit, listed: VecDeque::new(), wanted: 0, counts: BTreeMap::new() };
+    let failed = |error: io::Error| CommandError::Failure(files::unreadable(path, &error));
+    let mut newest = Newest { limit: args.limit, ..Newest::default() };
     if path.as_os_str() == "-" {
-        records::open(path)
-            .and_then(|mut lines| lines.each(|line| newest.take(args, line)))
-            .map_err(failed)?;
+        newest.read(args, path)?;
         newest.write(args)?;
         return Ok(Exit::Ok);
     }
     for file in records::with_older(path).iter().filter(|file| *file != path) {
-        let lines = records::open(file);
-        lines.and_then(|mut lines| lines.each(|line| newest.take(args, line))).map_err(failed)?;
+        newest.read(args, file)?;
     }
     let mut log = Log::open(path).map_err(failed)?;
     log.lines.each(|line| newest.take(args, line)).map_err(failed)?;
+    log.lines.check(path).map_err(CommandError::Failure)?;
     newest.write(args)?;
     match args.tail.then(|| log.follow(args)) {
         // The reader of our output has gone.
@@ -115,13 +113,18 @@ pub(super) fn run(args: &Args) -> Result<Exit, CommandError> {
 impl Args {
     /// The record in `line`, where it is wanted.
     fn wanted(&self, line: &str) -> Option<DecisionRecord> {
-        // A line that a crash tore, or another program wrote, need not be a record.
-        let record: DecisionRecord = serde_json::from_str(line).ok()?;
-        self.filters.want(&record).then_some(record)
+        decision(line).filter(|record| self.filters.want(record))
     }
 }
 
+/// The record in `line`. A line that a crash tore, or another program wrote, need not be one.
+fn decision(line: &str) -> Option<DecisionRecord> {
+    let record: DecisionRecord = serde_json::from_str(line).ok()?;
+    (!record.decision_id.is_empty()).then_some(record)
+}
+
 /// The newest decisions that are wanted.
+#[derive(Default)]
 struct Newest {
     limit: usize,
     listed: VecDeque<Listed>,
@@ -129,11 +132,28 @@ struct Newest {
     wanted: usize,
     /// How many there are of each, where they are counted and not listed.
     counts: BTreeMap<String, u64>,
+    /// The time of the last decision, wanted or not.
+    last: Option<String>,
 }
 
 impl Newest {
+    /// Takes the decisions in the log at `path`.
+    fn read(&mut self, args: &Args, path: &Path) -> Result<(), CommandError> {
+        let mut read = || {
+            let mut lines = records::open(path)?;
+            lines.each(|line| self.take(args, line)).map(|()| lines)
+        };
+        let lines =
+            read().map_err(|error| CommandError::Failure(files::unreadable(path, &error)))?;
+        lines.check(path).map_err(CommandError::Failure)
+    }
+
     fn take(&mut self, args: &Args, line: &str) {
-        let Some(record) = args.wanted(line) else { return };
+        let Some(record) = decision(line) else { return };
+        if !args.filters.want(&record) {
+            self.last = Some(record.time);
+            return;
+        }
         if let Some(by) = args.by {
             let own = self.counts.entry(by.of(&record)).or_default();
             *own = own.saturating_add(1);
@@ -147,10 +167,23 @@ impl Newest {
     }
 
     fn write(&self, args: &Args) -> io::Result<()> {
+        let none = self.wanted == 0 && self.counts.is_empty();
+        if let Some(last) = self.last.as_deref().filter(|_| none && !args.tail) {
+            // A clock that was wrong writes times that `--since` does not find.
+            super::style::hint(format_args!(
+                "none fits; the last decision of the log is of {}",
+                visible(last)
+            ));
+        }
         if args.by.is_some() {
             return self.write_counts(args.output);
         }
-        self.listed.iter().try_for_each(|listed| listed.write(args.output))?;
+        let columns = self.listed.iter().map(Listed::columns);
+        let widths = columns.fold(WIDTHS, |widths, own| {
+            let ([a, b, c], [x, y, z]) = (own.map(|text| text.chars().count()), widths);
+            [a.max(x), b.max(y), c.max(z)]
+        });
+        self.listed.iter().try_for_each(|listed| listed.write(args.output, widths))?;
         if args.output == Output::Human && !args.tail {
             let denied =
                 self.listed.iter().filter(|own| own.record.effect() == Some(Effect::Deny)).count();
@@ -172,7 +205,7 @@ impl Newest {
             Output::Json => {
                 let rows = counts
                     .iter()
-                    .map(|(name, count)| serde_json::json!({ "name": name, "count": count }));
+                    .map(|(name, count)| CountedReport { name: (*name).clone(), count: **count });
                 super::style::json(&rows.collect::<Vec<_>>(), &mut io::stdout().lock())
             }
             Output::Human => counts.iter().try_for_each(|(name, count)| {
@@ -181,6 +214,14 @@ impl Newest {
             }),
         }
     }
+}
+
+/// How many decisions have one value.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct CountedReport {
+    count: u64,
+    /// The value; empty for decisions without one.
+    name: String,
 }
 
 impl By {
@@ -197,22 +238,26 @@ impl By {
 }
 
 impl Listed {
-    fn write(&self, output: Output) -> io::Result<()> {
+    /// The reason, the rule and the peer.
+    fn columns(&self) -> [String; 3] {
+        let record = &self.record;
+        let or_none = |text: String| if text.is_empty() { "-".to_owned() } else { visible(&text) };
+        [record.reason.clone(), rule(record), peer(record)].map(or_none)
+    }
+
+    fn write(&self, output: Output, widths: [usize; 3]) -> io::Result<()> {
         let record = &self.record;
         if output == Output::Json {
             return writeln!(io::stdout().lock(), "{}", self.line);
         }
         let request = record.request.clone().unwrap_or_default();
-        let or_none = |text: String| if text.is_empty() { "-".to_owned() } else { visible(&text) };
+        let ([reason, rule, peer], [a, b, c]) = (self.columns(), widths);
         let style = if record.effect() == Some(Effect::Allow) { GOOD } else { BAD };
         writeln!(
             out(),
-            "{}  {style}{:<5}{style:#}  {:<22}  {:<28}  {}  {} {}{}  {QUIET}{}{QUIET:#}",
+            "{}  {style}{:<5}{style:#}  {reason:<a$}  {rule:<b$}  {peer:<c$}  {} {}{}  {QUIET}{}{QUIET:#}",
             visible(&record.time),
             visible(&record.decision),
-            or_none(record.reason.clone()),
-            or_none(rule(record)),
-            or_none(peer(record)),
             visible(&request.method),
             visible(&request.host),
             visible(&request.path),
@@ -243,7 +288,7 @@ impl<'a> Log<'a> {
                 let Some(record) = args.wanted(line) else { return };
                 let listed = Listed { record, line: line.to_owned() };
                 written = std::mem::replace(&mut written, Ok(()))
-                    .and_then(|()| listed.write(args.output));
+                    .and_then(|()| listed.write(args.output, WIDTHS));
             })?;
             written?;
             io::stdout().flush()?;

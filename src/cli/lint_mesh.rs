@@ -1,12 +1,11 @@
 //! `countersign lint-mesh`: what makes authorization weaker than it looks, in the settings of Envoy and its control planes.
 
 use std::fs;
-use std::io::{self, IsTerminal as _, Read as _};
+use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
 use super::check::{CheckOutput, report};
-use super::files::shown;
-use super::{CommandError, Exit, documents, style};
+use super::{CommandError, Exit, documents, files};
 use crate::document::any_error;
 use crate::limits::MAX_MESH_FILE_BYTES;
 use crate::mesh::{IdentityHeaders, lint};
@@ -15,18 +14,20 @@ const EXAMPLES: &str = "\
 Examples:
   countersign lint-mesh envoy.yaml
   curl -s 127.0.0.1:9901/config_dump?include_eds | countersign lint-mesh -
-  kubectl get -A -o yaml authorizationpolicies,peerauthentications,destinationrules,envoyfilters,configmap/istio | countersign lint-mesh -
+  kubectl get -A -o yaml peerauthentications,authorizationpolicies,destinationrules,envoyfilters \\
+      | countersign lint-mesh -
   countersign lint-mesh --documents policies --output sarif manifests/ > mesh.sarif
   countersign check --explain fails-open
 
-Exit codes: 0 nothing is open; 1 the report cannot be written; 2 wrong arguments; 3 wrong settings; 4 something is open, or a file cannot be read";
+Exit codes: 0 nothing is open; 1 the report cannot be written; 2 wrong arguments; 3 wrong settings;
+4 something is open, or a file cannot be read";
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Args {
     /// Files, or folders that are searched for `*.yaml`, `*.yml` and `*.json`: a bootstrap or `/config_dump` of Envoy, a mesh configuration
     /// or resources of Istio, resources of Envoy Gateway and of the Gateway API. With `-`, standard input.
-    #[arg(required = true, value_name = "PATH")]
+    #[arg(required = true, value_name = "FILE|FOLDER")]
     paths: Vec<PathBuf>,
     /// The policies that the mesh asks about: headers that they inject must not be written after the check.
     #[arg(long, value_name = "PATH")]
@@ -51,27 +52,19 @@ pub(super) fn run(args: &Args) -> Result<Exit, CommandError> {
     let identity = IdentityHeaders::with(injected(args)?);
     let count = files.len();
     let problems = lint(files, &identity);
-    match args.output {
-        CheckOutput::Human => {
-            report(&problems, count, args.output, io::stderr().is_terminal(), &mut style::err())?;
-        }
-        CheckOutput::Json | CheckOutput::Sarif => {
-            report(&problems, count, args.output, false, &mut io::stdout())?;
-        }
-    }
+    report(&problems, count, args.output)?;
     let refused = any_error(&problems) || (args.deny_warnings && !problems.is_empty());
     Ok(if refused { Exit::Documents } else { Exit::Ok })
 }
 
 /// The texts of the files and folders in `paths`, with their names.
 pub(super) fn read_all(paths: &[PathBuf]) -> Result<Vec<(String, String)>, CommandError> {
-    let mut files = Vec::new();
+    let mut all = Vec::new();
     for path in paths {
-        read(path, &mut files).map_err(|error| {
-            CommandError::Usage(format!("cannot read `{}`: {error}", shown(path)))
-        })?;
+        read(path, &mut all)
+            .map_err(|error| CommandError::Usage(files::unreadable(path, &error)))?;
     }
-    Ok(files)
+    Ok(all)
 }
 
 /// The headers that the policies inject.

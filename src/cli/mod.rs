@@ -1,11 +1,13 @@
 //! The command line: arguments in, one command run, an exit code out.
 
 mod admin_client;
+mod cel;
 mod check;
 mod command;
 mod completions;
 mod decisions;
 mod demo;
+mod dev;
 mod diff;
 mod doctor;
 mod documents;
@@ -17,8 +19,12 @@ mod init;
 mod inspect;
 mod keys;
 mod lint_mesh;
+mod man;
+mod output_schema;
+mod page_text;
 mod records;
 mod replay;
+mod request_args;
 mod revocations;
 mod revoke;
 mod sarif;

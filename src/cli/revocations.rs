@@ -8,9 +8,10 @@ use comfy_table::{ContentArrangement, Table};
 
 use super::admin_client::{Admin, AdminArgs};
 use super::style::{BAD, HEADING, Output, QUIET, visible};
-use super::{CommandError, Exit, documents, time};
+use super::{CommandError, Exit, documents, style, time};
 use crate::admin::api::{ListedRevocation, RevocationPage};
 use crate::clock::{Clock as _, SystemClock, UnixTime};
+use crate::config::Config;
 use crate::pdp::{ListStatus, SharingStatus};
 use crate::store::StoreKind;
 use crate::trust::RevocationKind;
@@ -19,13 +20,14 @@ use crate::words::counted;
 const EXAMPLES: &str = "\
 Examples:
   What a running server refuses:
-    countersign revocations --token-file admin.token
+    countersign revocations --config countersign.yaml
   What one person revoked:
-    countersign revocations --token-file admin.token --author alice --output json
+    countersign revocations --config countersign.yaml --author alice --output json
   What documents say, without a server:
     countersign revocations --documents policies
 
-Exit codes: 0 listed; 1 not listed, or a list is stale; 2 wrong arguments; 4 the documents have errors.";
+Exit codes: 0 listed; 1 not listed, or a list is stale; 2 wrong arguments; 3 wrong settings; 4 the
+documents have errors";
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
@@ -33,8 +35,8 @@ pub(super) struct Args {
     /// Read documents instead of asking a running server, which alone knows how old lists are; may be given more than once.
     #[arg(long, value_name = "PATH", conflicts_with_all = ["admin", "token_file"])]
     documents: Vec<PathBuf>,
-    /// Read the documents of these settings instead.
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["admin", "token_file", "documents"])]
+    /// The settings of the server, for the address and the token of its admin listener; where they open no revocation API, for its documents.
+    #[arg(long, value_name = "FILE", env = "COUNTERSIGN_CONFIG")]
     config: Option<PathBuf>,
     #[command(flatten)]
     admin: AdminArgs,
@@ -56,24 +58,39 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args) -> Result<Exit, CommandError> {
-    if args.kind.as_deref().is_some_and(|kind| RevocationKind::of_field(kind).is_none()) {
-        let kinds = RevocationKind::ALL.map(|kind| format!("`{}`", kind.field()));
+    if args.kind.as_deref().is_some_and(|kind| RevocationKind::named(kind).is_none()) {
+        let kinds = RevocationKind::ALL.map(|kind| format!("`{}`", kind.as_str()));
         let message = format!("`--kind` is none of {}", kinds.join(", "));
         return Err(CommandError::Usage(message));
     }
-    let mut found = args.find()?;
+    let (mut found, is_of_documents) = match args.documents()? {
+        Some(paths) => (read_documents(&paths)?, true),
+        None => (args.ask()?, false),
+    };
     found.entries.retain(|listed| args.wants(listed));
     args.output.write(&found, write)?;
+    if is_of_documents {
+        style::hint("read from documents only: a running server may have more");
+    }
     Ok(Exit::ok_if(!found.lists.iter().any(|list| list.stale)))
 }
 
 impl Args {
-    fn find(&self) -> Result<RevocationPage, CommandError> {
-        let paths = documents::named(&self.documents, self.config.as_deref())?;
-        if !paths.is_empty() || self.config.is_some() {
-            return read_documents(&paths);
-        }
-        let admin = Admin::new(&self.admin).map_err(CommandError::Usage)?;
+    /// The documents to read, where no server is to be asked: those that are named, or of settings without a revocation API.
+    fn documents(&self) -> Result<Option<Vec<PathBuf>>, CommandError> {
+        let config = self.config.as_deref().filter(|_| !self.admin.is_given());
+        let (config, paths) = documents::with_settings(&self.documents, config)?;
+        let has_api = |config: &Config| {
+            config.admin.as_ref().is_some_and(|admin| admin.revocations.is_some())
+        };
+        let is_of_documents =
+            !self.documents.is_empty() || config.is_some_and(|config| !has_api(&config));
+        Ok(is_of_documents.then_some(paths))
+    }
+
+    fn ask(&self) -> Result<RevocationPage, CommandError> {
+        let admin = self.admin.or_in(self.config.as_deref())?;
+        let admin = Admin::new(&admin).map_err(CommandError::Usage)?;
         let asking = admin.ask(http::Method::GET, "/revocations", Vec::new());
         documents::runtime()?.block_on(asking).map_err(CommandError::Failure)
     }
@@ -92,7 +109,7 @@ impl Args {
             texts.any(|text| text.contains(part))
         });
         contains
-            && is(&self.kind, Some(target.kind().field()))
+            && is(&self.kind, Some(target.kind().as_str()))
             && is(&self.list, Some(list))
             && is(&self.author, note.author.as_deref())
     }
@@ -129,7 +146,7 @@ fn write(found: &RevocationPage, out: &mut dyn Write) -> io::Result<()> {
             false => target.token_issuer().or(target.certificate_issuer()),
         };
         table.add_row([
-            target.kind().field().to_owned(),
+            target.kind().as_str().to_owned(),
             visible(&target.value()),
             text(of),
             time(entry.issued_before()),

@@ -45,7 +45,7 @@ fn result(problem: &Diagnostic) -> Value {
         Some(help) => problem.quiet(&format!("{}\n{help}", problem.message)),
         None => problem.quiet(&problem.message),
     };
-    let uri = problem.span.file().path().to_string_lossy().replace('\\', "/");
+    let uri = problem.span.file().shown_path().replace('\\', "/");
     json!({
         "ruleId": problem.code,
         "level": level(problem.severity),

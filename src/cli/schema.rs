@@ -1,19 +1,21 @@
-//! `countersign schema`: the JSON Schema of documents or settings, and the reference of their keys.
+//! `countersign schema`: the JSON Schema of documents, of settings or of what a command prints, and the reference of keys.
 
 use std::io::{self, Write as _};
 use std::path::PathBuf;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 
-use super::{CommandError, Exit};
+use super::{CommandError, Exit, output_schema};
 use crate::config;
 use crate::document::{Kind, schema};
+use crate::words::of_system;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
   countersign schema --output-file countersign.schema.json
-  countersign schema --kind Policy --output markdown
+  countersign schema --output markdown
+  countersign schema --of explain
 
 Exit codes: 0 printed; 1 it cannot be written; 2 wrong arguments")]
 pub(super) struct Args {
@@ -23,8 +25,14 @@ pub(super) struct Args {
     /// The settings file instead of documents.
     #[arg(long, conflicts_with = "kind")]
     settings: bool,
+    /// The output of this command with `--output json`, such as `explain` or `keys verify`.
+    #[arg(long, value_name = "COMMAND", conflicts_with_all = ["kind", "settings"], value_parser = PossibleValuesParser::new(output_schema::commands()))]
+    of: Option<String>,
+    /// List the commands that `--of` knows.
+    #[arg(long, conflicts_with_all = ["kind", "settings", "of"])]
+    list: bool,
     /// Output format.
-    #[arg(long, value_enum, default_value_t, value_name = "FORMAT", conflicts_with = "kind")]
+    #[arg(long, value_enum, default_value_t, value_name = "FORMAT", conflicts_with_all = ["kind", "of", "list"])]
     output: SchemaOutput,
     /// Write to this file instead of standard output.
     #[arg(long, value_name = "FILE")]
@@ -42,7 +50,12 @@ enum SchemaOutput {
 }
 
 pub(super) fn run(args: &Args) -> Result<Exit, CommandError> {
+    let of_command = args.of.as_deref().and_then(output_schema::schema_of);
     let text = match (args.output, args.kind) {
+        (SchemaOutput::Json, _) if args.list => {
+            output_schema::commands().iter().map(|command| format!("{command}\n")).collect()
+        }
+        (SchemaOutput::Json, _) if let Some(schema) = &of_command => format!("{schema:#}\n"),
         (SchemaOutput::Markdown, _) if args.settings => config::schema::reference(),
         (SchemaOutput::Json, _) if args.settings => format!("{:#}\n", config::schema::schema()),
         (SchemaOutput::Markdown, _) => schema::reference(),
@@ -51,7 +64,11 @@ pub(super) fn run(args: &Args) -> Result<Exit, CommandError> {
     };
     match &args.output_file {
         Some(path) => std::fs::write(path, text).map_err(|error| {
-            CommandError::failure(format_args!("cannot write `{}`: {error}", path.display()))
+            CommandError::failure(format_args!(
+                "cannot write `{}`: {}",
+                path.display(),
+                of_system(&error)
+            ))
         })?,
         None => io::stdout().write_all(text.as_bytes())?,
     }

@@ -1,20 +1,24 @@
 //! `countersign serve`: settings, a bound listener, and checks until a signal.
 
 use std::future::pending;
-use std::io::{self, Write as _};
+use std::io;
 use std::path::PathBuf;
 
 use futures_util::FutureExt as _;
+use schemars::JsonSchema;
+use serde::Serialize;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 
+use super::documents::{PEER_SOURCES_REMEDY, peers_are_off};
+use super::style::Output;
 use super::{CommandError, Exit, documents, style};
-use crate::app::{Bound, StartError, judge_assertions};
+use crate::app::{Bound, StartError, judge_assertions, judge_signals};
 use crate::config::{Config, ListenerOverrides, LogOverrides, Overrides, service_links};
 use crate::envoy::{Stop, Tls};
 use crate::evidence::PeerSources;
 use crate::telemetry::{self, LogLevel};
-use crate::words::counted;
+use crate::words::{counted, of_system};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -22,8 +26,8 @@ Examples:
   countersign serve --config countersign.yaml --check
   countersign serve --documents policies --listen 127.0.0.1:9001
 
-Exit codes: 0 stopped, or checked; 1 failed, or stopped by a second signal; 2 wrong arguments; 3 wrong settings;
-4 the documents have errors; 5 the address cannot be listened on";
+Exit codes: 0 stopped, or checked; 1 failed, or stopped by a second signal; 2 wrong arguments; 3
+wrong settings; 4 the documents have errors; 5 the address cannot be listened on";
 
 /// Arguments of `serve`. Each overrides the environment, which overrides the file.
 #[derive(Debug, clap::Args)]
@@ -48,6 +52,18 @@ pub(super) struct Args {
     /// of assertions and the folders that are written to are not looked at.
     #[arg(long)]
     check: bool,
+    /// Output format of `--check`.
+    #[arg(long, value_enum, default_value_t, value_name = "FORMAT", requires = "check")]
+    output: Output,
+}
+
+/// The result of `--check`.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct ConfigurationReport {
+    rules: usize,
+    revision: String,
+    /// Reasons why rules can never allow a request.
+    warnings: Vec<String>,
 }
 
 /// The signals that ask the process to end.
@@ -59,7 +75,7 @@ struct StopSignals {
 pub(super) fn run(args: &Args) -> Result<Exit, CommandError> {
     let config = Config::load(args.config.as_deref(), &args.overrides())?;
     if args.check {
-        return check(&config);
+        return check(&config, args.output);
     }
     let log_level = telemetry::init(&config.log).map_err(|message| {
         CommandError::settings(format_args!("settings: `log.level`: {message}"))
@@ -79,27 +95,35 @@ pub(super) fn run(args: &Args) -> Result<Exit, CommandError> {
 }
 
 /// Reads the documents and the certificates that the settings name, as a start does, and listens nowhere.
-fn check(config: &Config) -> Result<Exit, CommandError> {
+fn check(config: &Config, output: Output) -> Result<Exit, CommandError> {
     let snapshot = documents::read(&config.documents)?;
     if let Some(tls) = &config.listener.tls {
-        Tls::load(tls.clone()).map_err(StartError::Tls)?;
+        Tls::load(tls.clone()).map_err(StartError::Settings)?;
     }
     judge_assertions(config, &snapshot)?;
-    let rules = counted(snapshot.policies().rules().count(), "rule");
-    writeln!(
-        style::out(),
-        "the settings and the documents can be used: {rules}, revision {}",
-        snapshot.revision()
-    )?;
+    judge_signals(config, &snapshot)?;
+    let rules = snapshot.policies().rules().count();
+    let wanting = snapshot.policies().rules_with_peer();
+    let warning = peers_are_off(&config.listener.peer_sources, wanting)
+        .map(|warning| format!("{warning}: {PEER_SOURCES_REMEDY}"));
+    if let Some(warning) = &warning {
+        style::hint(format_args!("warning: {warning}"));
+    }
+    let revision = snapshot.revision().to_string();
+    let report = ConfigurationReport { rules, revision, warnings: warning.into_iter().collect() };
+    output.write(&report, |ConfigurationReport { rules, revision, .. }, out| {
+        let rules = counted(*rules, "rule");
+        writeln!(out, "the settings and the documents can be used: {rules}, revision {revision}")
+    })?;
     Ok(Exit::Ok)
 }
 
 async fn serve(config: &Config, log_level: LogLevel) -> Result<Exit, CommandError> {
     let bound = Bound::build(config, log_level).await?;
-    log_peer_sources(&config.listener.peer_sources);
+    log_peer_sources(&config.listener.peer_sources, bound.rules_with_peer());
     bound.announce(config);
     let no_signals = |error: io::Error| {
-        CommandError::failure(format_args!("cannot listen for signals: {error}"))
+        CommandError::failure(format_args!("cannot listen for signals: {}", of_system(&error)))
     };
     let mut signals = StopSignals::listen().map_err(no_signals)?;
     let mut hangups = signal(SignalKind::hangup()).map_err(no_signals)?;
@@ -132,12 +156,12 @@ async fn serve(config: &Config, log_level: LogLevel) -> Result<Exit, CommandErro
 }
 
 /// P94: the settings assume one thing about the proxies that nothing here can check.
-fn log_peer_sources(sources: &PeerSources) {
+fn log_peer_sources(sources: &PeerSources, wanting: usize) {
     let least_evidence = sources.least_evidence.as_str();
-    if sources.are_off() {
-        tracing::info!(
-            "certificates are ignored, since `listener.peerSources` is off: rules with `peer` allow no request"
-        );
+    if let Some(warning) = peers_are_off(sources, wanting) {
+        tracing::warn!("{warning}: {PEER_SOURCES_REMEDY}");
+    } else if sources.are_off() {
+        tracing::info!("certificates are ignored, since `listener.peerSources` is off");
     } else if sources.rely_on_proxies() {
         tracing::warn!(
             least_evidence,
@@ -156,11 +180,9 @@ impl From<StartError> for CommandError {
                 "{error}; is another countersign running? choose another address with `--listen`"
             )),
             StartError::Audit(_)
-            | StartError::Descriptors(_)
-            | StartError::Tls(_)
+            | StartError::Settings(_)
             | StartError::Store(_)
-            | StartError::Revocations(_)
-            | StartError::Assertion(_) => Self::settings(error),
+            | StartError::Revocations(_) => Self::settings(error),
             StartError::Metrics(_) => Self::failure(error),
         }
     }

@@ -9,6 +9,7 @@ use serde::Serialize;
 use crate::document::Diagnostic;
 pub(super) use crate::json::visible;
 use crate::json::write_visible;
+use crate::secret::without_tokens;
 
 pub(super) const GOOD: Style = AnsiColor::Green.on_default();
 pub(super) const BAD: Style = AnsiColor::Red.on_default().bold();
@@ -41,13 +42,24 @@ impl Output {
 
 /// Prints `error: message` on standard error.
 pub(super) fn error(message: impl Display) {
+    let text = message.to_string();
+    let shown = without_tokens(&text);
     // If standard error is closed, there is nowhere to report that.
-    let _ = writeln!(err(), "{BAD}error{BAD:#}: {message}");
+    let _ = writeln!(err(), "{BAD}error{BAD:#}: {shown}");
+    if shown != text {
+        hint("a token is named by its file, or given on standard input with `-`");
+    }
+}
+
+/// Prints `warning: message` on standard error.
+pub(super) fn warning(message: impl Display) {
+    let text = message.to_string();
+    let _ = writeln!(err(), "{BAD}warning{BAD:#}: {}", without_tokens(&text));
 }
 
 /// Prints a message that is styled already on standard error.
 pub(super) fn message(message: &clap::builder::StyledStr) {
-    let _ = write!(err(), "{}", message.ansi());
+    let _ = write!(err(), "{}", without_tokens(&message.ansi().to_string()));
 }
 
 /// Prints a hint on standard error.
@@ -85,7 +97,8 @@ impl<W: Write> Write for Visible<W> {
         let escape = |c: char, out: &mut Vec<u8>| {
             out.extend_from_slice(visible(c.encode_utf8(&mut [0; 4])).as_bytes());
         };
-        write_visible(&String::from_utf8_lossy(bytes), &mut self.0, kept, escape)?;
+        let text = without_tokens(&String::from_utf8_lossy(bytes));
+        write_visible(&text, &mut self.0, kept, escape)?;
         Ok(bytes.len())
     }
 
@@ -106,9 +119,10 @@ fn colour(text: &str) -> usize {
 }
 
 /// Writes `value` as JSON. The characters that [`visible`] escapes are escaped as JSON escapes them, so that programs read the
-/// same text.
+/// same text; tokens are hidden, as everywhere.
 pub(super) fn json(value: &impl Serialize, out: &mut dyn Write) -> io::Result<()> {
-    out.write_all(format!("{}\n", crate::json::pretty(value)?).as_bytes())
+    let text = without_tokens(&crate::json::pretty(value)?);
+    out.write_all(format!("{text}\n").as_bytes())
 }
 
 #[cfg(test)]

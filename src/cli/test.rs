@@ -3,6 +3,7 @@
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::{CommandError, Exit, documents, style, watch};
@@ -22,8 +23,8 @@ Examples:
   countersign test policies --watch
   countersign test --config countersign.yaml --filter orders/
 
-Exit codes: 0 every case passes; 1 one fails, or something is not tested that has to be; 2 wrong arguments;
-4 the documents have errors")]
+Exit codes: 0 every case passes; 1 one fails, or something is not tested that has to be; 2 wrong
+arguments; 3 wrong settings; 4 the documents have errors")]
 pub(super) struct Args {
     /// Files, or folders that are searched for `*.yaml` and `*.yml`: policies and their suites.
     #[arg(required_unless_present_any = ["documents", "config"], value_name = "PATH")]
@@ -32,7 +33,7 @@ pub(super) struct Args {
     #[arg(long, value_name = "PATH")]
     documents: Vec<PathBuf>,
     /// Settings of a server: its documents, where none are given.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", env = "COUNTERSIGN_CONFIG")]
     config: Option<PathBuf>,
     /// Only cases with this text in `SUITE/CASE`.
     #[arg(long, value_name = "TEXT", conflicts_with = "full_coverage")]
@@ -61,8 +62,8 @@ enum TestOutput {
 }
 
 /// A case in `--output json`.
-#[derive(Debug, Serialize)]
-struct JsonCase<'a> {
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct JsonCase<'a> {
     suite: &'a str,
     case: &'a str,
     variant: &'a str,
@@ -76,16 +77,27 @@ pub(super) fn run(args: &Args) -> Result<Exit, CommandError> {
     let paths = [args.paths.as_slice(), &args.documents].concat();
     let paths = documents::named(&paths, args.config.as_deref())?;
     if !args.watch {
-        return Tested::run(Load::from_paths(&paths))?.print(args);
+        return args.print(Load::from_paths(&paths));
     }
     Err(watch::run(&paths, || {
         let load = Load::from_paths(&paths);
         let files = load.snapshot.iter().flat_map(Snapshot::files).map(Path::to_owned).collect();
-        if let Err(error) = Tested::run(load).and_then(|tested| tested.print(args)) {
+        if let Err(error) = args.print(load) {
             error.print();
         }
         files
     }))
+}
+
+impl Args {
+    fn print(&self, load: Load) -> Result<Exit, CommandError> {
+        Tested::run(load)?.print(self.output, self.filter.as_deref(), self.full_coverage)
+    }
+}
+
+/// Runs every suite of `load`, and prints what failed and why.
+pub(super) fn once(load: Load) -> Result<Exit, CommandError> {
+    Tested::run(load)?.print(TestOutput::Human, None, false)
 }
 
 /// The results of the suites of some documents.
@@ -121,23 +133,28 @@ impl Tested {
         }
     }
 
-    fn print(mut self, args: &Args) -> Result<Exit, CommandError> {
+    fn print(
+        mut self,
+        output: TestOutput,
+        filter: Option<&str>,
+        full_coverage: bool,
+    ) -> Result<Exit, CommandError> {
         style::diagnostics(&self.warnings);
         if self.reports.is_empty() {
             return Err(CommandError::failure("no `kind: PolicySuite` document among the files"));
         }
-        if let Some(text) = &args.filter {
+        if let Some(text) = filter {
             self.keep(text)?;
         }
         let (policies, reports) = (self.snapshot.policies(), self.reports.as_slice());
         let mut out = style::out();
-        match args.output {
+        match output {
             TestOutput::Human => human(reports, policies, &mut out),
             TestOutput::Json => json(reports, &mut out),
             TestOutput::Junit => junit(reports, &mut out),
         }?;
         let passed = reports.iter().flat_map(|report| &report.cases).all(passed);
-        let covered = !args.full_coverage || coverage(reports, policies).is_full();
+        let covered = !full_coverage || coverage(reports, policies).is_full();
         Ok(Exit::ok_if(passed && covered))
     }
 }

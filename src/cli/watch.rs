@@ -10,7 +10,7 @@ use super::{CommandError, style};
 use crate::reload::FileWatch;
 
 /// How long files must be quiet: an editor that saves is several events.
-const DEBOUNCE: Duration = Duration::from_millis(100);
+pub(super) const DEBOUNCE: Duration = Duration::from_millis(100);
 
 /// Does `work` now, and again whenever something in `paths`, or in the files that it returns, changes.
 pub(super) fn run(paths: &[PathBuf], mut work: impl FnMut() -> Vec<PathBuf>) -> CommandError {

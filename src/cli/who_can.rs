@@ -5,11 +5,13 @@ use std::io::{self, Write};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::style::{BAD, GOOD, HEADING, Output, QUIET, visible};
-use super::{CommandError, Exit, documents};
+use super::{CommandError, Exit, documents, request_args};
 use crate::clock::{Clock as _, SystemClock};
+use crate::document::closest;
 use crate::pdp::Snapshot;
 use crate::policy::{
     Callers, Effect, Possibility, ReachAnswer, ReachQuestion, ReachRule, VouchingDomain,
@@ -20,10 +22,12 @@ use crate::request::{RequestView, Target};
 const EXAMPLES: &str = "\
 Examples:
   countersign who-can --documents policies --host orders.example.com --path /v1/orders/42
-  countersign who-can --documents policies --host orders.example.com --path /v1/orders --method POST --output json
+  countersign who-can --documents policies --host orders.example.com --path /v1/orders --method POST \\
+      --output json
   countersign who-can --config countersign.yaml --host orders.example.com --path /admin
 
-Exit codes: 0 answered, 1 the answer cannot be written, 2 wrong arguments, 3 wrong settings, 4 documents with errors";
+Exit codes: 0 answered; 1 the answer cannot be written; 2 wrong arguments; 3 wrong settings; 4 the
+documents have errors";
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
@@ -35,12 +39,12 @@ pub(super) struct Args {
     #[arg(long, value_name = "FILE", env = "COUNTERSIGN_CONFIG")]
     config: Option<PathBuf>,
     /// The authority, such as `orders.example.com` or `orders.example.com:8443`.
-    #[arg(long, value_name = "HOST")]
+    #[arg(long, value_name = "HOST", value_parser = request_args::host)]
     host: String,
     /// The path, without a query.
-    #[arg(long, value_name = "PATH")]
+    #[arg(long, value_name = "PATH", value_parser = request_args::path_alone)]
     path: String,
-    /// The method.
+    /// The method, case-sensitive.
     #[arg(long, value_name = "METHOD", default_value = "GET")]
     method: String,
     /// The port of the connection. Without it, every port that a target of the host names, and another.
@@ -52,24 +56,26 @@ pub(super) struct Args {
 }
 
 /// The answers, as `docs/changing-policies.md` describes them.
-#[derive(Debug, Serialize)]
-struct WhoCanReport {
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct WhoCanReport {
     method: String,
     host: String,
     path: String,
     /// The ports of the connection that were tried.
     ports: Vec<u16>,
-    answers: Vec<AnswerReport>,
+    answers: Vec<CallersReport>,
+    /// Reasons why the question may be another one than it looks like.
+    notes: Vec<String>,
     /// The rules that can allow, with what each looks at.
-    allowed_by: Vec<RuleReport>,
+    allowed_by: Vec<ReachingRule>,
     /// The rules that take it back.
-    denied_by: Vec<RuleReport>,
+    denied_by: Vec<ReachingRule>,
     /// The peers, issuers and scopes that the allow rules name.
     named: BTreeMap<&'static str, BTreeSet<String>>,
 }
 
-#[derive(Debug, Serialize)]
-struct AnswerReport {
+#[derive(Debug, Serialize, JsonSchema)]
+struct CallersReport {
     /// The callers that the question is about.
     callers: &'static str,
     answer: Possibility,
@@ -81,14 +87,14 @@ struct AnswerReport {
     refused: Option<String>,
 }
 
-#[derive(Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
 struct GapReport {
     data: &'static str,
     rule: String,
 }
 
-#[derive(Debug, Serialize)]
-struct RuleReport {
+#[derive(Debug, Serialize, JsonSchema)]
+struct ReachingRule {
     rule: String,
     /// The path template that the path matches; none if the rule is about every path.
     path: Option<String>,
@@ -97,7 +103,7 @@ struct RuleReport {
     needs: Vec<NeedReport>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 struct NeedReport {
     /// The thing that is looked at, as `explain` calls it.
     check: String,
@@ -113,9 +119,6 @@ const NAMED: [(&str, &str); 4] = [
 ];
 
 pub(super) fn run(args: &Args) -> Result<Exit, CommandError> {
-    if args.path.contains(['?', '#']) {
-        return Err(CommandError::Usage(String::from("`--path` is a path without a query")));
-    }
     let snapshot = documents::read(&documents::named(&args.documents, args.config.as_deref())?)?;
     WhoCanReport::new(args, &snapshot).write(args.output)?;
     Ok(Exit::Ok)
@@ -136,24 +139,59 @@ impl WhoCanReport {
         }
         for callers in Callers::ALL {
             let each = views.iter().map(|view| policies.reach(&question(view), callers));
-            answers.push(AnswerReport::of_ports(callers, &each.collect::<Vec<_>>()));
+            answers.push(CallersReport::of_ports(callers, &each.collect::<Vec<_>>()));
         }
         let of = |effect| rules.values().filter(move |own: &&ReachRule| own.effect == effect);
         Self {
             method: args.method.clone(),
             host: args.host.clone(),
             path: args.path.clone(),
+            notes: notes(args, snapshot),
             ports,
             answers,
             named: named(of(Effect::Allow)),
-            allowed_by: of(Effect::Allow).map(RuleReport::new).collect(),
-            denied_by: of(Effect::Deny).map(RuleReport::new).collect(),
+            allowed_by: of(Effect::Allow).map(ReachingRule::new).collect(),
+            denied_by: of(Effect::Deny).map(ReachingRule::new).collect(),
         }
     }
 
     fn write(&self, output: Output) -> io::Result<()> {
         output.write(self, human)
     }
+}
+
+/// A host that no policy is about, and a method in an unusual spelling.
+fn notes(args: &Args, snapshot: &Snapshot) -> Vec<String> {
+    let (policies, view) = (snapshot.policies(), view(args, None));
+    let others = policies.other_hosts(&view).map(|hosts| {
+        let near = near(&args.host, &hosts);
+        let near = if near.is_empty() { String::new() } else { format!("; near it: {near}") };
+        format!(
+            "no policy is about the host `{}`, so that every request is denied{near}",
+            args.host
+        )
+    });
+    let methods = policies.methods_of(&view);
+    let upper = args.method.to_ascii_uppercase();
+    let is_odd = !methods.contains(&args.method)
+        && (methods.contains(&upper) || (upper != args.method && upper.len() < 8));
+    let method = is_odd.then(|| {
+        let method = &args.method;
+        format!("methods are case-sensitive, and the question is about `{method}`: `--method {upper}` is another one")
+    });
+    others.into_iter().chain(method).collect()
+}
+
+/// The hosts that are spelled like `asked`, else those of the same domain, else the first ones.
+fn near(asked: &str, hosts: &[String]) -> String {
+    let names: Vec<&str> = hosts.iter().map(String::as_str).collect();
+    let domain = asked.split_once('.').map_or(asked, |(_, rest)| rest);
+    let like: Vec<_> = match closest(asked, &names) {
+        Some(own) => vec![own],
+        None => names.iter().copied().filter(|own| own.ends_with(domain)).collect(),
+    };
+    let shown = if like.is_empty() { &names } else { &like };
+    shown.iter().take(5).map(|own| format!("`{own}`")).collect::<Vec<_>>().join(", ")
 }
 
 fn vouching(domain: &crate::trust::TrustDomain) -> VouchingDomain {
@@ -196,7 +234,7 @@ fn named<'r>(
     all
 }
 
-impl AnswerReport {
+impl CallersReport {
     /// Yes by one port is yes; no is no by every port.
     fn of_ports(callers: Callers, each: &[ReachAnswer]) -> Self {
         let is = |wanted| move |own: &ReachAnswer| own.answer == wanted;
@@ -222,7 +260,7 @@ impl AnswerReport {
     }
 }
 
-impl RuleReport {
+impl ReachingRule {
     fn new(rule: &ReachRule) -> Self {
         let need = |(check, wants): &(String, Vec<String>)| NeedReport {
             check: check.clone(),
@@ -248,8 +286,12 @@ fn human(report: &WhoCanReport, out: &mut dyn Write) -> io::Result<()> {
         };
         writeln!(out, "  {:<29} {style}{}{style:#}{}", own.callers, own.answer, because(own))?;
     }
+    for note in &report.notes {
+        writeln!(out, "note: {}", visible(note))?;
+    }
+    let denied = if report.allowed_by.is_empty() { "denied by" } else { "unless denied by" };
     write_rules("allowed by", &report.allowed_by, out)?;
-    write_rules("unless denied by", &report.denied_by, out)?;
+    write_rules(denied, &report.denied_by, out)?;
     if !report.named.is_empty() {
         writeln!(out, "\n{HEADING}named{HEADING:#}")?;
     }
@@ -260,7 +302,7 @@ fn human(report: &WhoCanReport, out: &mut dyn Write) -> io::Result<()> {
     Ok(())
 }
 
-fn because(own: &AnswerReport) -> String {
+fn because(own: &CallersReport) -> String {
     let open = own.decided_by.iter().map(|gap| format!("{} ({})", gap.data, visible(&gap.rule)));
     let open = open.collect::<Vec<_>>().join(", ");
     match (&own.refused, &own.rule, open.is_empty()) {
@@ -271,7 +313,7 @@ fn because(own: &AnswerReport) -> String {
     }
 }
 
-fn write_rules(heading: &str, rules: &[RuleReport], out: &mut dyn Write) -> io::Result<()> {
+fn write_rules(heading: &str, rules: &[ReachingRule], out: &mut dyn Write) -> io::Result<()> {
     if !rules.is_empty() {
         writeln!(out, "\n{HEADING}{heading}{HEADING:#}")?;
     }

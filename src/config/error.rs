@@ -5,12 +5,13 @@ use std::path::PathBuf;
 use figment::error::Kind;
 
 use crate::document::{Diagnostic, closest, expected_scalar, plain_words};
+use crate::secret::unread_file;
 
 /// Why settings cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
     /// The file cannot be read.
-    #[error("cannot read `{}`: {why}", path.display())]
+    #[error("cannot read `{}`: {why}", unread_file(path))]
     Unreadable {
         /// The file.
         path: PathBuf,

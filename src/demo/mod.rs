@@ -5,8 +5,6 @@
 
 mod error;
 mod folder;
-mod interrupt;
-mod process;
 mod stage;
 
 pub(crate) mod audit;
@@ -14,9 +12,11 @@ pub(crate) mod client;
 pub(crate) mod envoy;
 pub(crate) mod envoy_binary;
 pub(crate) mod http1;
+pub(crate) mod interrupt;
 pub(crate) mod mint;
 pub(crate) mod pki;
 pub(crate) mod play;
+pub(crate) mod process;
 pub(crate) mod report;
 pub(crate) mod server;
 pub(crate) mod tour;

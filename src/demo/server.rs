@@ -1,7 +1,7 @@
 //! countersign itself, as its own process: the same executable that plays the demo.
 
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
 
 use tokio::net::{TcpListener, TcpStream};
@@ -12,9 +12,12 @@ use super::process::Process;
 use super::{DemoError, Folder};
 use countersign::secret::Fingerprint;
 
+/// The name of the settings in their folder.
+pub(crate) const SETTINGS: &str = "countersign.yaml";
+
 /// The demo's files of settings and documents: names in its folder, and contents with `${PORT}` and `${ADMIN_PORT}`.
 pub(crate) const FILES: [(&str, &str); 4] = [
-    ("countersign.yaml", include_str!("documents/countersign.yaml")),
+    (SETTINGS, include_str!("documents/countersign.yaml")),
     ("policies/trust-domain.yaml", include_str!("documents/trust-domain.yaml")),
     ("policies/token-issuer.yaml", include_str!("documents/token-issuer.yaml")),
     ("policies/orders.yaml", include_str!("documents/orders.yaml")),
@@ -72,10 +75,8 @@ impl Server {
         folder: &Folder,
         addresses: Addresses,
     ) -> Result<Self, DemoError> {
-        let mut command = Command::new(program);
-        command.args(["serve", "--config", "countersign.yaml"]).current_dir(folder.path());
-        let mut process = Process::start("countersign", command, folder.join("countersign.log"))?;
-        process.ready(async || is_ready(addresses.admin).await.then_some(())).await?;
+        let log = folder.join("countersign.log");
+        let process = start(program, folder.path(), addresses.admin, log).await?;
         Ok(Self { process })
     }
 
@@ -94,6 +95,21 @@ impl Server {
     }
 }
 
+/// Starts `program serve` on the settings in `folder` and waits until it answers operators at `admin` that it is ready.
+pub(crate) async fn start(
+    program: &Path,
+    folder: &Path,
+    admin: SocketAddr,
+    log: PathBuf,
+) -> Result<Process, DemoError> {
+    let mut command = Command::new(program);
+    command.args(["serve", "--config", SETTINGS]).current_dir(folder);
+    let mut process = Process::start("countersign", command, log)?;
+    process.ready(async || is_ready(admin).await.then_some(())).await?;
+    Ok(process)
+}
+
+/// True if the server at this address of operators answers that it is ready.
 async fn is_ready(admin: SocketAddr) -> bool {
     let Ok(stream) = TcpStream::connect(admin).await else { return false };
     let answer = Connection::new(stream).send(&Request::get("countersign", "/readyz")).await;

@@ -7,17 +7,8 @@ pub(super) const SECRETS_ARE_IN_FILES: &str =
     "a secret is never in a document: write it to a file, and name that with `file`";
 
 /// Keys of settings that may be an empty mapping.
-const WITH_DEFAULTS: [&str; 9] = [
-    "admin",
-    "anomalies",
-    "fetch",
-    "log",
-    "memory",
-    "readiness",
-    "reload",
-    "revocations",
-    "throttle",
-];
+const WITH_DEFAULTS: [&str; 8] =
+    ["anomalies", "fetch", "log", "memory", "readiness", "reload", "revocations", "throttle"];
 
 /// Keys that name a secret by its file.
 const OF_SECRETS: [&str; 6] = ["basic", "bearer", "key", "post", "secrets", "token"];
@@ -37,9 +28,8 @@ pub(super) fn mapping(key: &str) -> Option<String> {
         "keys" => {
             "say where the keys are: `keys: { discovery: {} }`, `keys: { url: ADDRESS }` or `keys: { file: PATH }`"
         }
-        "audit" => {
-            "say where records go: `audit: { stdout: {} }` or `audit: { file: { path: PATH } }`"
-        }
+        "audit" => "say where records go: `audit: { stdout: {} }` or `audit: { file: PATH }`",
+        "admin" => "say where it listens: `admin: { address: 127.0.0.1:9002 }`",
         "store" => {
             "write `store: { redis: { url: ADDRESS } }`, or leave it away for the `memory` of each replica"
         }
@@ -53,6 +43,7 @@ pub(super) fn mapping(key: &str) -> Option<String> {
             "name the peers: `peer: { spiffe: [..] }`, `peer: { trustDomain: NAME }` or `peer: { any: true }`"
         }
         "token" => "name the issuer: `token: { issuer: NAME }`",
+        "expect" => "write `expect: { decision: allow }` or `expect: { decision: deny }`",
         "target" => "name the hosts: `target: { hosts: [api.example.com] }`",
         "on" => "write `on: { methods: [GET], paths: [/v1/orders] }`",
         "inject" => "write `inject: { headers: { x-subject: \"{token.sub}\" } }`",

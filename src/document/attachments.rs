@@ -46,6 +46,30 @@ impl Attachments {
         distinct(sources)
     }
 
+    /// Every file that `document` names, also those of credentials and of lists that are read beside it, by its name there.
+    pub fn named_in(document: &Document) -> BTreeMap<String, PathBuf> {
+        let clients = document.spec.clients();
+        let list = match &document.spec {
+            super::Spec::RevocationList(list) => Some(list),
+            super::Spec::TrustDomain(_)
+            | super::Spec::TokenIssuer(_)
+            | super::Spec::Policy(_)
+            | super::Spec::Fragments(_)
+            | super::Spec::PolicySuite(_) => None,
+        };
+        let beside = list.iter().flat_map(|own| {
+            own.from.iter().chain(own.signature.iter().map(|signature| &signature.from))
+        });
+        let sources = document.spec.sources().into_iter().chain(beside);
+        let sources = sources.chain(clients.iter().flat_map(super::ClientSpec::sources));
+        let files = sources.filter_map(|source| match source {
+            Source::File(file) => Some(file),
+            Source::Remote(remote) => remote.ca.as_ref(),
+            Source::Inline(_) => None,
+        });
+        files.map(|file| (file.value.clone(), resolve(&document.origin, file))).collect()
+    }
+
     /// Every file of credentials that servers are shown ([`Spec::clients`](super::Spec::clients)).
     pub fn credentials_in(documents: &[Document]) -> Vec<PathBuf> {
         let files = documents.iter().flat_map(|document| {

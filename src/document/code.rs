@@ -3,12 +3,14 @@
 //! To add a code, add a row here and a document that causes it to `tests/policy-errors` (or another test), and run
 //! `COUNTERSIGN_BLESS=1 cargo test --test in_process policy_errors::`.
 
+use std::borrow::Cow;
 use std::fmt;
 
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Serialize, Serializer};
 
 /// The severity of a diagnostic: documents with an error cannot be used.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Severity {
     /// The documents are not used.
@@ -86,6 +88,7 @@ codes! {
         DuplicateRule "duplicate-rule" Error "two rules have the same name" "give each rule a name of its own";
         AllowWithoutIdentity "allow-without-identity" Error "an allow rule requires no identity" "add `peer` or `token`, or write `public: true`";
         NotInDeny "not-in-deny" Error "a key has no meaning in a deny rule" "remove it, or move it to an allow rule";
+        NotInAllow "not-in-allow" Error "a key has no meaning in an allow rule" "move it to a deny rule about the same requests";
         InvalidHost "invalid-host" Error "a host cannot be matched" "write a host name, optionally with one leading `*` label";
         InvalidPort "invalid-port" Error "a port is not possible" "write a port from 1 to 65535";
         InvalidPath "invalid-path" Error "no request can match the path" "write it as requests have it, in canonical form";
@@ -113,6 +116,7 @@ codes! {
         OddScope "odd-scope" Warning "no token is likely to have this scope" "write the scope as tokens have it";
         InvalidAcr "invalid-acr" Error "a text is not one `acr` value" "list each value as an entry of its own";
         InvalidPointer "invalid-pointer" Error "a JSON pointer leads to no claim" "write it as in `/realm_access/roles`";
+        UnknownClaim "unknown-claim" Error "no issuer of the rule, or of the token, has a claim of this name" "correct the name, or add it to `claims` of the `TokenIssuer` document";
         ClaimKind "claim-kind" Warning "a claim is compared with a value of another type than its standard has" "compare it with a value of the right type";
         OddText "odd-text" Warning "no request or token is likely to have this text" "write the text exactly as requests or tokens have it";
         AudienceIsClient "audience-is-client" Warning "an audience is the id of a client, as ID tokens have it" "use the audience of access tokens";
@@ -255,26 +259,34 @@ codes! {
         CheckSwitchedOff "check-switched-off" Error "the proxy does not check these requests" "remove the exception, and write a `public: true` rule for what may be open";
         ListenerWithoutCheck "listener-without-check" Warning "a listener accepts requests and has no `ext_authz` filter" "add the filter, unless nothing behind the listener needs it";
         UpgradeWithoutCheck "upgrade-without-check" Error "upgraded requests have filters of their own, and countersign is not among them" "remove the filters of the upgrade, or add `ext_authz` to them";
-        CheckInPart "check-in-part" Warning "only some of the requests are checked" "check every request, and leave methods and paths to policies";
+        OtherService "other-service" Warning "a route asks another service than its filter does" "remove `grpc_service` from the route, unless another countersign is meant";
+        NothingToLint "nothing-to-lint" Error "nothing of Envoy, Istio or a gateway is there; a warning where other files have some" "name the settings of a proxy or of its control plane; was a command that should have printed them refused?";
+        CheckInPart "check-in-part" Error "only some of the requests are checked" "check every request, and leave methods and paths to policies";
         PolicyReplaced "policy-replaced" Error "a more specific policy replaces the one that asks countersign" "write `mergeType: StrategicMerge`, or repeat `extAuth`";
         UnknownProvider "unknown-provider" Error "no provider of the mesh has this name" "correct the name, or add the provider to `extensionProviders`";
-        UnknownTargetRef "unknown-target-ref" Error "a policy is for an object that the files do not have, but they have one of another kind with this name" "name the object that is there, or select it by labels";
+        UnknownTargetRef "unknown-target-ref" Error "a policy is for an object that the files do not have, but they have others of its name or kind" "name the object that is there, or select it by labels";
         WrongProtocol "wrong-protocol" Error "the proxy asks over HTTP, and countersign answers gRPC" "use the gRPC form of the setting";
         InvalidMeshConfig "invalid-mesh-config" Error "a setting has a form that the control plane refuses" "write it as the message says";
         StatusAllows "status-allows" Error "the status for errors is one that callers take for success" "write 403 or 503";
         ActsBeforeCheck "acts-before-check" Warning "a filter in front of the check answers, or acts on headers that nothing has verified" "put it behind `ext_authz`";
         CallersXfcc "callers-xfcc" Error "the proxy keeps the `x-forwarded-client-cert` header that a caller writes" "let the proxy write it: `SANITIZE_SET`, in Envoy Gateway `SanitizeSet`";
         IdentityOverwritten "identity-overwritten" Warning "a header that says who the caller is is written after the check" "remove the modification, or use another name";
+        IdentityForged "identity-forged" Error "a header that countersign trusts is written in front of the check" "remove the modification: the proxy writes what it saw of the caller by itself";
+        SteeredByCaller "steered-by-caller" Error "after the decision the caller changes the request, or chooses its upstream, by a header" "write a fixed value, or choose by what rules see: host, path and method";
+        CertificateNotRequired "certificate-not-required" Warning "the proxy is to require client certificates, and lets callers pass without one" "name the authorities in `trusted_ca`, in Envoy Gateway in `caCertificateRefs`";
         NoCertificateShown "no-certificate-shown" Warning "countersign sees no client certificate" "write `include_peer_certificate: true`, or forward the certificate by `x-forwarded-client-cert`";
         UntrustedCertificates "untrusted-certificates" Warning "the proxy accepts certificates that it did not verify, and countersign does not see them" "write `include_peer_certificate: true`, or let the proxy verify";
         PlaintextCallers "plaintext-callers" Warning "callers may connect in plaintext" "require mutual TLS";
-        PlaintextCheck "plaintext-check" Warning "the proxy asks countersign over the network in plaintext" "use mutual TLS between the two";
+        PlaintextCheck "plaintext-check" Warning "the proxy asks countersign over the network in plaintext, or without verifying its certificate" "use mutual TLS between the two";
         RawHeadersOff "raw-headers-off" Warning "repeated headers are joined, and bytes that are not UTF-8 are replaced, before countersign sees them" "write `encode_raw_headers: true`";
+        HostKept "host-kept" Warning "the proxy finds the virtual host by another name than the host that rules are about" "write `strip_any_host_port: true` and `strip_trailing_host_dot: true`";
+        UnderscoresAllowed "underscores-allowed" Warning "headers with `_` pass, which many frameworks take for those with `-`" "write `common_http_protocol_options: { headers_with_underscores_action: REJECT_REQUEST }`";
+        MutationsUnchecked "mutations-unchecked" Warning "the proxy drops headers of an answer that are not valid, and lets the request pass" "write `validate_mutations: true`";
         HeadersHidden "headers-hidden" Warning "countersign does not see every header" "remove the list: deny rules see what is sent";
         RemovalForbidden "removal-forbidden" Error "the proxy does not remove or set headers as countersign says" "remove the restriction";
         RouteChosenAgain "route-chosen-again" Warning "the route is chosen again after the decision" "remove the setting, so that the route that was decided about is the one taken";
         LongWait "long-wait" Warning "the proxy waits for an answer for very long" "wait for 250 ms, a little longer than the `deadline` of countersign";
-        PathRewritten "path-rewritten" Warning "the proxy decodes escaped slashes before the check" "leave them as they are (`KEEP_UNCHANGED`, in Istio `BASE`), or refuse them";
+        PathRewritten "path-rewritten" Warning "the proxy changes paths before the check" "leave them as they are (`KEEP_UNCHANGED`, in Istio `BASE`), or refuse them";
         LocksItselfOut "locks-itself-out" Error "the check covers countersign itself, so that every check needs another check" "exclude the ports of countersign by `notPorts`, or select workloads by labels";
     }
 }
@@ -295,6 +307,16 @@ impl fmt::Display for Code {
 impl Serialize for Code {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(self.as_str())
+    }
+}
+
+impl JsonSchema for Code {
+    fn schema_name() -> Cow<'static, str> {
+        Cow::Borrowed("Code")
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string", "description": "A code of docs/diagnostics.md." })
     }
 }
 

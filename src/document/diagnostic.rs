@@ -3,9 +3,10 @@
 use std::fmt;
 
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
+use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::{Code, Kind, Severity, Span, masking};
+use super::{Code, Kind, Origin, RelativeSpan, Severity, Span, masking};
 use crate::json::visible;
 
 /// One problem. The message says what was found and what was expected; `help` says what to do.
@@ -34,8 +35,19 @@ pub struct MissingDocument {
     pub name: Option<String>,
 }
 
+/// A problem of a document, independent of the file and the offset that the document is at: it holds wherever the same text
+/// stands.
+#[derive(Clone, Debug)]
+pub struct RelativeDiagnostic {
+    severity: Severity,
+    code: Code,
+    message: Box<str>,
+    help: Option<Box<str>>,
+    place: RelativeSpan,
+}
+
 /// A [`Diagnostic`] as `check --output json` prints it.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct JsonDiagnostic {
     severity: Severity,
     code: Code,
@@ -80,14 +92,9 @@ impl Diagnostic {
             Severity::Error => Level::ERROR,
             Severity::Warning => Level::WARNING,
         };
-        let path = visible(&self.span.file().path().display().to_string());
+        let path = visible(&self.span.file().shown_path());
         let title = level.primary_title(visible(&self.quiet(&self.message))).id(self.code.as_str());
         let file = self.span.file();
-        let (text, place) = masking::hide(file.text(), file.masks(), self.span.bytes());
-        let snippet = || {
-            let place = AnnotationKind::Primary.span(place);
-            Snippet::source(&*text).path(path.clone()).annotation(place)
-        };
         // A file that cannot be read has no line to show.
         let (line, column) = self.span.line_column();
         let origin = annotate_snippets::Origin::path(path.clone());
@@ -96,7 +103,9 @@ impl Diagnostic {
         } else if file.is_foreign() {
             title.element(origin.line(line).char_column(column))
         } else {
-            title.element(snippet())
+            let (text, place) = masking::hide(file.text(), file.masks(), self.span.bytes());
+            let place = AnnotationKind::Primary.span(place);
+            title.element(Snippet::source(text).path(path.clone()).annotation(place))
         }];
         if let Some(help) = &self.help {
             report.push(Group::with_title(Level::HELP.secondary_title(visible(&self.quiet(help)))));
@@ -117,7 +126,7 @@ impl Diagnostic {
             severity: self.severity,
             code: self.code,
             message: self.quiet(&self.message),
-            file: self.span.file().path().display().to_string(),
+            file: self.span.file().shown_path(),
             line,
             column,
             help: self.help.as_deref().map(|help| self.quiet(help)),
@@ -130,6 +139,41 @@ impl fmt::Display for Diagnostic {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.span, self.quiet(&self.message))?;
         self.help.as_ref().map_or(Ok(()), |help| write!(f, "; {}", self.quiet(help)))
+    }
+}
+
+impl RelativeDiagnostic {
+    /// `problem`, which is one of the document at `origin` and does not speak of other places.
+    pub fn new(problem: Diagnostic, origin: &Origin) -> Self {
+        let Diagnostic { severity, code, message, span, help, missing: _ } = problem;
+        let (message, help) = (message.into(), help.map(Into::into));
+        Self { severity, code, message, help, place: origin.place(&span) }
+    }
+
+    /// A warning.
+    pub fn warning(code: Code, place: RelativeSpan, message: impl Into<Box<str>>) -> Self {
+        Self { severity: Severity::Warning, code, message: message.into(), help: None, place }
+    }
+
+    /// This problem with advice.
+    #[must_use]
+    pub fn help(mut self, help: impl Into<Box<str>>) -> Self {
+        self.help = Some(help.into());
+        self
+    }
+
+    /// The problem of the document at `origin`.
+    pub fn at(&self, origin: &Origin) -> Diagnostic {
+        let Self { severity, code, message, help, place } = self;
+        let help = help.as_deref().map(str::to_owned);
+        Diagnostic {
+            severity: *severity,
+            code: *code,
+            message: message.to_string(),
+            span: origin.at(*place),
+            help,
+            missing: None,
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! Words of other programs, with ours (P506).
 
 /// Values: the word of ours, and those that others have for it, in lower case without `-`, `_` and spaces.
-const VALUES: [(&str, &str); 24] = [
+const VALUES: [(&str, &str); 29] = [
     ("entra", "azure azuread aad microsoft msal"),
     ("kubernetes", "k8s serviceaccount eks gke aks openshift"),
     ("githubActions", "github gha"),
@@ -26,10 +26,15 @@ const VALUES: [(&str, &str); 24] = [
     ("whole", "exact"),
     ("id", "idtoken identity"),
     ("access", "accesstoken bearer at"),
+    ("string", "text str varchar uuid"),
+    ("integer", "int long int32 int64 whole timestamp"),
+    ("number", "float double decimal numeric"),
+    ("boolean", "bool flag"),
+    ("strings", "list array stringlist texts"),
 ];
 
 /// Fields: their names in lower case without `-` and `_`, a field that is possible at the place, and the advice.
-const FIELDS: [(&str, &str, &str); 17] = [
+const FIELDS: [(&str, &str, &str); 18] = [
     ("if condition expression cond expr cel", "when", "the condition of a rule is `when`"),
     (
         "methods method paths path grpc operation to match",
@@ -50,6 +55,11 @@ const FIELDS: [(&str, &str, &str); 17] = [
         "scopes scope issuer claims audiences",
         "rejectedCookies",
         "write it under `token`: `token: { issuer: NAME, scopes: [..] }`",
+    ),
+    (
+        "unless except excluding not notif",
+        "rejectedCookies",
+        "what a rule leaves out is another rule with `effect: deny`, which takes back what any rule allows; or a condition, as in `when: '!(..)'`",
     ),
     ("action", "effect", "write `effect: allow` or `effect: deny`"),
     (
@@ -99,7 +109,13 @@ pub(super) fn field(name: &str, expected: &[&str]) -> Option<&'static str> {
     let known = FIELDS
         .iter()
         .find(|(names, place, _)| is_here(place) && names.split(' ').any(|own| own == plain));
-    known.map(|(_, _, help)| *help).or_else(of_claim)
+    let of_header = || {
+        let is_header = name.contains('-') && is_here("responseHeaders") && is_here("assertion");
+        is_header.then_some(
+            "headers are set under `headers`: `inject: { headers: { x-user: \"{token.sub}\" } }`",
+        )
+    };
+    known.map(|(_, _, help)| *help).or_else(of_claim).or_else(of_header)
 }
 
 fn plain(word: &str) -> String {

@@ -7,21 +7,22 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
+use self::lines::{MaskedKey, indent, is_quoted, keys, keys_in_place, moved, trimmed};
+use self::urls::credentials_in;
 use self::words::{
     PLAIN_BELOW, PLAIN_WORDS, SENSITIVE, is_among, is_file, is_harmless, is_known, is_prose,
     is_time, is_word,
 };
 use crate::json::{is_shown, visible};
+use crate::limits::MAX_SHOWN_LINE_BYTES;
+use crate::secret::{HIDDEN, tokens_in, without_tokens};
 
 pub(crate) use self::words::holds_credentials;
 
+mod comparisons;
+mod lines;
+mod urls;
 mod words;
-
-/// Replaces a secret; always of the same length, so that it does not tell the length of the secret.
-const HIDDEN: &str = "<hidden>";
-
-/// Characters that structure YAML. At the ends of a hidden text they are shown.
-const STRUCTURE: [char; 13] = [' ', '\t', '\r', '{', '}', '[', ']', ',', '-', '|', '>', '?', ':'];
 
 /// The parts of a text that are not shown.
 #[derive(Debug, Default)]
@@ -30,6 +31,8 @@ pub(super) struct Masks {
     hidden: Vec<Range<usize>>,
     /// The values below the keys of secrets, in order: no message quotes them.
     secret: Vec<Range<usize>>,
+    /// The values that are compared with credentials, in order: no message about another place quotes them either.
+    compared: Vec<Range<usize>>,
 }
 
 /// The value of a secret's key, line by line.
@@ -41,14 +44,6 @@ struct Value {
     in_text: bool,
 }
 
-/// A word before a colon.
-struct MaskedKey<'a> {
-    name: &'a str,
-    start: usize,
-    /// Behind the colon.
-    end: usize,
-}
-
 /// The parts of `text` that are not shown.
 pub(super) fn masks(text: &str) -> Masks {
     let (mut value, mut in_pem, mut harmless, mut start): (Option<Value>, _, _, _) =
@@ -57,6 +52,12 @@ pub(super) fn masks(text: &str) -> Masks {
     let mut masks = Masks::default();
     for whole in text.split_inclusive('\n') {
         let line = whole.trim_end_matches(['\n', '\r']);
+        if line.len() > MAX_SHOWN_LINE_BYTES {
+            masks.hide_whole(moved(&(0..line.len()), start));
+            (harmless, value, shown) = (false, Some(Value::below(line)), None);
+            start = start.saturating_add(whole.len());
+            continue;
+        }
         value = value.take().filter(|value| value.continues_in(line));
         shown = shown.take().filter(|shown| shown.continues_in(line));
         harmless = harmless && shown.is_some() && !has_odd_key(line);
@@ -98,8 +99,34 @@ pub(super) fn masks(text: &str) -> Masks {
         masks.hidden.extend(own.iter().map(|part| moved(part, start)));
         start = start.saturating_add(whole.len());
     }
-    masks.hidden.sort_by_key(|part| part.start);
+    masks.compared = comparisons::compared_values(text);
+    masks.hidden.extend(masks.compared.iter().cloned().chain(tokens_in(text)));
+    masks.hidden = joined(masks.hidden);
     masks
+}
+
+impl Masks {
+    fn hide_whole(&mut self, line: Range<usize>) {
+        self.hidden.push(line.clone());
+        self.secret.push(line);
+    }
+}
+
+/// The parts in order, each one once.
+fn joined(mut parts: Vec<Range<usize>>) -> Vec<Range<usize>> {
+    parts.sort_by_key(|part| part.start);
+    parts.into_iter().fold(Vec::new(), |mut all: Vec<Range<usize>>, part| {
+        match all.last_mut().filter(|last| part.start < last.end) {
+            Some(last) => last.end = last.end.max(part.end),
+            None => all.push(part),
+        }
+        all
+    })
+}
+
+/// The masks of a text that its reader has just written: tokens alone are hidden.
+pub(super) fn masks_of_argument(text: &str) -> Masks {
+    Masks { hidden: tokens_in(text).collect(), ..Masks::default() }
 }
 
 /// `text` without its `hidden` parts and with escapes for what cannot be seen, and `span` in the new text.
@@ -132,23 +159,46 @@ pub(super) fn hide<'t>(
     (Cow::Owned(masked), new.start..new.end.max(new.start))
 }
 
-/// `message` without the words that it quotes from below the key of a secret at `at`. The names of keys and of files are told.
+/// `message` without the words that it quotes from below the key of a secret at `at`, and without those that are compared with
+/// credentials. The names of keys and of files stay.
 pub(super) fn quiet(message: &str, text: &str, masks: &Masks, at: usize) -> String {
+    let message = without_tokens(message);
+    let compared = masks.compared.iter().filter_map(|part| text.get(part.clone()));
+    let message = compared.filter(|own| own.len() > 3).fold(message, |message, own| {
+        if message.contains(own) { message.replace(own, HIDDEN) } else { message }
+    });
+    let message = with_hidden_addresses(&message, text, masks, at);
     let part = part_at(&masks.secret, at).and_then(|_| part_at(&masks.hidden, at));
-    let Some(own) = part.and_then(|part| text.get(part.clone())) else {
-        return message.to_owned();
-    };
-    let before = part.and_then(|part| text.get(..part.start)).unwrap_or_default();
-    let is_file = before.trim_end_matches([' ', '"', '\'']).ends_with("file:");
-    ['`', '"'].into_iter().fold(message.to_owned(), |message, quote| {
+    let Some(own) = part.and_then(|part| text.get(part.clone())) else { return message };
+    let own = own.trim_matches([' ', '"', '\'']);
+    ['`', '"'].into_iter().fold(message, |message, quote| {
         let parts = message.split(quote).enumerate().map(|(at, part)| {
-            let is_key = own.split_once(part).is_some_and(|(_, rest)| rest.starts_with(':'));
-            let is_named = is_known(part);
-            let quoted = at % 2 == 1 && part.len() > 2 && !is_named && own.contains(part);
-            if quoted && !is_key && !is_file { HIDDEN } else { part }
+            let is_key = is_word(part)
+                && own.split_once(part).is_some_and(|(_, rest)| rest.starts_with(':'));
+            // The path of a file is longer than its name in the document.
+            let repeats = own.contains(part) || (own.len() > 2 && part.ends_with(own));
+            let quoted = at % 2 == 1 && part.len() > 2 && !is_known(part) && repeats;
+            if quoted && !is_key && !is_file(own) { HIDDEN } else { part }
         });
         parts.collect::<Vec<_>>().join(&quote.to_string())
     })
+}
+
+/// `message` with the addresses that it quotes as the line at `at` shows them: without passwords and queries. What stands below the
+/// key of a secret is another matter: messages name keys and files there.
+fn with_hidden_addresses(message: &str, text: &str, masks: &Masks, at: usize) -> String {
+    let before = text.get(..at).unwrap_or_default();
+    let start = before.rfind('\n').map_or(0, |end| end.saturating_add(1));
+    let length = text.get(start..).map_or(0, |rest| rest.find('\n').unwrap_or(rest.len()));
+    let line = start..start.saturating_add(length);
+    let parts = masks.hidden.iter().filter(|part| line.contains(&part.start));
+    let parts = parts.filter(|part| part_at(&masks.secret, part.start).is_none());
+    let hidden: Vec<_> = parts.filter_map(|part| text.get(part.clone())).collect();
+    let shown = |(at, part): (usize, &str)| match at % 2 == 1 && part.contains("://") {
+        true => hidden.iter().fold(part.to_owned(), |part, own| part.replace(own, HIDDEN)),
+        false => part.to_owned(),
+    };
+    message.split('`').enumerate().map(shown).collect::<Vec<_>>().join("`")
 }
 
 /// True if the text at `at` may be a secret.
@@ -174,10 +224,6 @@ fn follow(from: usize, moved: usize, (part, shown): (&Range<usize>, &str), edge:
     }
 }
 
-fn moved(part: &Range<usize>, by: usize) -> Range<usize> {
-    part.start.saturating_add(by)..part.end.saturating_add(by)
-}
-
 /// The end of the first key in the line that holds credentials.
 fn after_secret_key(line: &str) -> Option<usize> {
     let explicit = line.trim_start_matches([' ', '-']).strip_prefix('?').map(str::trim);
@@ -186,54 +232,11 @@ fn after_secret_key(line: &str) -> Option<usize> {
     key.or_else(|| explicit.map(|_| line.len().saturating_sub(1)))
 }
 
-/// Each word before a colon.
-fn keys(text: &str) -> impl Iterator<Item = MaskedKey<'_>> {
-    let word = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
-    text.match_indices(':').filter_map(move |(at, _)| {
-        let before = text.get(..at)?.trim_end().trim_end_matches(['"', '\'']);
-        let start = before.rfind(|c| !word(c)).map_or(0, |end| end.saturating_add(1));
-        let name = before.get(start..)?.trim_start_matches('-');
-        let start = before.len().saturating_sub(name.len());
-        Some(MaskedKey { name, start, end: at.saturating_add(1) })
-    })
-}
-
-/// Those of them that stand where YAML has keys: at the beginning of a line, or of an entry in brackets.
-fn keys_in_place(line: &str) -> impl Iterator<Item = MaskedKey<'_>> {
-    keys(line).filter(|key| {
-        let before = line.get(..key.start).unwrap_or_default();
-        let before = before.trim_end_matches(['"', '\'', ' ', '\t', '-', '?', '#']);
-        let after = line.get(key.end..).unwrap_or_default();
-        let placed = before.is_empty() || before.ends_with(['{', ',', '[']);
-        let colon = line.get(..key.end).unwrap_or_default().trim_end_matches(':');
-        let ended = after.is_empty()
-            || after.starts_with([' ', '\t', '"', '\'', '{', '['])
-            || colon.ends_with(['"', '\'']);
-        placed && !key.name.is_empty() && ended
-    })
-}
-
-/// True if a quote is open where `line` ends.
-fn is_quoted(line: &str) -> bool {
-    let mut open = None;
-    let mut before = ' ';
-    for c in line.chars() {
-        match open {
-            Some(quote) if quote == c => open = None,
-            None if matches!(c, '"' | '\'') && STRUCTURE.contains(&before) => open = Some(c),
-            _ => {}
-        }
-        before = c;
-    }
-    open.is_some()
-}
-
 /// The hidden parts of a line that is not below a secret: the values of keys that are not harmless, and the users of URLs and the
 /// values of parameters that hold credentials anywhere. `is_free` is true where a comment cannot be a part of a value.
 fn open_part(line: &str, harmless: &mut bool, is_free: bool) -> Vec<Range<usize>> {
     let (line, comment) = line.split_at(comment_at(line));
-    let hidden = users_of_urls(line).chain(queries_of_urls(line)).chain(parameters(line));
-    let mut hidden: Vec<_> = hidden.collect();
+    let mut hidden: Vec<_> = credentials_in(line).collect();
     let mut from = 0;
     for MaskedKey { name, start, end } in keys_in_place(line) {
         if !*harmless {
@@ -351,65 +354,6 @@ fn end_of_server(line: &str, from: usize) -> usize {
     server.map_or(from, |rest| word.end.saturating_sub(rest))
 }
 
-/// `part` of a line without what only structures it, if there is more.
-fn trimmed(line: &str, part: Range<usize>) -> Option<Range<usize>> {
-    let text = line.get(part.clone())?;
-    let bare = text.trim_matches([' ', '\t', ',', '"', '\'', '}', '$']).strip_prefix('{');
-    if bare.is_some_and(|name| name.contains('.') && name.bytes().all(is_of_a_variable)) {
-        return None;
-    }
-    let front = text.len().saturating_sub(text.trim_start_matches(STRUCTURE).len());
-    let inner = text.trim_matches(STRUCTURE);
-    // The rest of an address, whose quotation began before its server.
-    let is_rest = line.get(..part.start).is_some_and(|before| before.ends_with('/'));
-    let inner = if is_rest { inner.trim_end_matches(['"', '\'']) } else { inner };
-    let start = part.start.saturating_add(front);
-    (!inner.trim_matches(['"', '\'']).is_empty()).then(|| start..start.saturating_add(inner.len()))
-}
-
-/// Of `token.sub`, which stands for a value.
-const fn is_of_a_variable(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'/' | b'_' | b'-' | b'|' | b' ')
-}
-
-/// `user:password` of each URL.
-fn users_of_urls(line: &str) -> impl Iterator<Item = Range<usize>> {
-    line.match_indices("://").filter_map(move |(at, mark)| {
-        let start = at.saturating_add(mark.len());
-        let rest = line.get(start..)?;
-        // A password may have a slash that should be escaped.
-        let address = rest.split(['"', '\'', ' ']).next()?;
-        let user = address.rfind('@')?;
-        Some(start..start.saturating_add(user))
-    })
-}
-
-/// The text behind `?` or `#` in each URL.
-fn queries_of_urls(line: &str) -> impl Iterator<Item = Range<usize>> {
-    line.match_indices("://").filter_map(move |(at, mark)| {
-        let start = at.saturating_add(mark.len());
-        let url = line.get(start..)?.split(['"', '\'', ' ', ',', '}', ']']).next()?;
-        let query = url.find(['?', '#'])?.saturating_add(1);
-        (query < url.len()).then(|| start.saturating_add(query)..start.saturating_add(url.len()))
-    })
-}
-
-/// The values of parameters in paths and queries whose names are like those of secrets: `access_token=..`, `;jsessionid=..`.
-fn parameters(line: &str) -> impl Iterator<Item = Range<usize>> {
-    let begins = line.match_indices(['?', '&', ';']);
-    begins.filter_map(move |(at, mark)| {
-        let at = at.saturating_add(mark.len());
-        let (name, rest) = line.get(at..)?.split_once('=')?;
-        let value = rest.split(['&', ';', '#', '"', '\'', ' ', ',']).next().unwrap_or_default();
-        let lower = name.to_ascii_lowercase();
-        let like = ["token", "session", "code", "assertion", "sig", "key"];
-        let is_secret = holds_credentials(name) || like.iter().any(|part| lower.contains(part));
-        let word = name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b));
-        let start = at.saturating_add(name.len()).saturating_add(1);
-        (word && is_secret && !value.is_empty()).then(|| start..start.saturating_add(value.len()))
-    })
-}
-
 impl Value {
     /// The value of a key in this line.
     fn below(line: &str) -> Self {
@@ -450,11 +394,6 @@ impl Value {
             || line.trim_start().starts_with(':');
         !line.starts_with("---") && (inside || self.brackets > 0 || self.quote.is_some())
     }
-}
-
-/// A dash indents: a list may stand at the column of its key.
-fn indent(line: &str) -> usize {
-    line.len().saturating_sub(line.trim_start_matches([' ', '-']).len())
 }
 
 #[cfg(test)]

@@ -8,25 +8,27 @@ mod advice;
 pub mod answers;
 mod attachments;
 mod bind;
+mod claims;
 mod code;
 mod diagnostic;
 mod duration;
 pub mod during;
 mod entries;
-mod fragments;
 mod habits;
 mod introspection;
+mod issuer_claims;
 mod issuer_name;
 mod issuer_profile;
 mod kind;
+mod lines;
 mod masking;
 mod one_or_more;
 mod origin;
 mod plain;
 pub mod policy;
 pub mod policy_suite;
+mod punctuation;
 mod read;
-mod relative;
 mod revocation_list;
 pub mod schema;
 mod slips;
@@ -38,16 +40,22 @@ mod suggest;
 mod token_issuer;
 mod tree;
 mod trust_domain;
+mod unsaid;
 mod yaml;
 
 pub use attachments::{Attachments, NOT_FETCHED, RemoteContents, remote_name, resolve};
 pub use bind::BindSpec;
+pub use claims::{ClaimTypeSpec, ClaimWord};
 pub use code::{Code, Severity};
-pub use diagnostic::{Diagnostic, JsonDiagnostic, MissingDocument, any_error, sort};
+pub use diagnostic::{
+    Diagnostic, JsonDiagnostic, MissingDocument, RelativeDiagnostic, any_error, sort,
+};
 pub use duration::HumanDuration;
 pub use entries::{Entries, Texts};
-pub use fragments::FragmentsSpec;
 pub use introspection::{IntrospectionClientSpec, IntrospectionSpec, PrivateKeyJwtSpec};
+pub use issuer_claims::{
+    ClaimKind, ClaimPath, ClaimTypes, KnownClaims, UnknownClaim, standard_type, usual_type,
+};
 pub use issuer_name::{BegunIssuer, IssuerName, TENANT, is_tenant};
 pub use issuer_profile::{IssuerProfile, ProfileDefaults};
 pub use kind::Kind;
@@ -55,10 +63,9 @@ pub(crate) use masking::holds_credentials;
 pub use one_or_more::OneOrMore;
 pub use origin::{Origin, RelativeSpan};
 pub use plain::{has_placeholder, like_a_pattern, not_plain};
-pub use policy::PolicySpec;
+pub use policy::{FragmentsSpec, PolicySpec};
 pub use policy_suite::{PolicySuiteSpec, QuestionSpec};
 pub use read::{RawDocument, check_unique, find, parse, question, read_settings};
-pub use relative::RelativeDiagnostic;
 pub use revocation_list::{
     ListSignatureSpec, OnStaleList, RevocationEntrySpec, RevocationListSpec,
 };
@@ -72,7 +79,7 @@ pub use token_issuer::{
     ProtocolEncoding, ProtocolPlaceSpec, SharedSecretSpec, TELL_KINDS_APART, TokenIssuerSpec,
     TokenKind, TokenPlaceSpec, TokenUse, WithoutAudienceSpec,
 };
-pub use tree::{Node, Tree};
+pub use tree::{Node, NodeBudget, Tree};
 pub use trust_domain::{
     ExtendedKeyUsageSpec, LeafSpec, OnMissing, OnStale, Pin, RevocationDepth, RevocationSpec,
     TrustDomainSpec,

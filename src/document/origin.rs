@@ -43,6 +43,12 @@ impl Origin {
         &self.file
     }
 
+    /// The span in the file for these bytes of this document.
+    pub(super) fn part(&self, bytes: Range<usize>) -> Span {
+        let outside = |at: usize| self.base.saturating_add(at);
+        Span::new(&self.file, outside(bytes.start)..outside(bytes.end))
+    }
+
     /// `span`, which is in this document, from the document's start.
     pub fn place(&self, span: &Span) -> RelativeSpan {
         let Range { start, end } = span.bytes();

@@ -1,4 +1,4 @@
-//! The shape of `kind: Policy`. What the values mean is decided by the room that compiles it.
+//! The shape of `kind: Policy` and of `kind: Fragments`. What the values mean is decided by the room that compiles it.
 //!
 //! An optional key is an `Option`, so that "unset" and "empty" stay distinct: an empty list matches nothing, and compiling
 //! refuses it.
@@ -24,6 +24,18 @@ pub struct PolicySpec {
     /// The response sent when this policy denies a request, or when no policy allows one for its hosts. Example:
     /// `deny: { body: { text: Ask the platform team for access. } }`.
     pub deny: Option<Spanned<DenySpec>>,
+}
+
+/// The spec of a `Fragments` document. Names are unique among all documents of the kind.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct FragmentsSpec {
+    /// Peers, by the names that rules `use` under `peer`.
+    pub peers: Option<Entries<PeerSpec>>,
+    /// Tokens, by the names that rules `use` under `token`.
+    pub tokens: Option<Entries<TokenSpec>>,
+    /// Conditions in CEL, by the names that rules list under `conditions`.
+    pub conditions: Option<Entries<String>>,
 }
 
 /// Which requests a policy is about.
@@ -206,29 +218,18 @@ words! {
     }
 }
 
-/// The mode of a rule: enforced or in shadow.
-#[derive(
-    Clone,
-    Copy,
-    Debug,
-    Default,
-    PartialEq,
-    Eq,
-    Hash,
-    PartialOrd,
-    Ord,
-    Serialize,
-    Deserialize,
-    JsonSchema,
-)]
-#[serde(rename_all = "lowercase")]
-#[schemars(rename = "ModeSpec")]
-pub enum Mode {
-    /// It counts.
-    #[default]
-    Enforce,
-    /// It is evaluated and reported only.
-    Shadow,
+words! {
+    /// The mode of a rule: enforced or in shadow.
+    #[derive(Default, Serialize, Deserialize, JsonSchema)]
+    #[serde(rename_all = "lowercase")]
+    #[schemars(rename = "ModeSpec")]
+    pub enum Mode {
+        /// It counts.
+        #[default]
+        Enforce "enforce",
+        /// It is evaluated and reported only.
+        Shadow "shadow",
+    }
 }
 
 /// Which requests a rule is about, among those of its policy's target.
@@ -314,6 +315,24 @@ pub struct TokenSpec {
     /// How long ago its user may have authenticated (the claim `auth_time`), as a duration. A caller that does not meet it
     /// gets the challenge of RFC 9470.
     pub max_age: Option<Spanned<HumanDuration>>,
+    /// Only in deny rules: signals of which one is raised about it. They need `anomalies` in the settings, and where that cannot be
+    /// determined the rule denies. Example: `signals: [token_peers]`.
+    pub signals: Option<Spanned<Vec<Spanned<TokenSignal>>>>,
+}
+
+words! {
+    /// A signal about the token of a request, from how it was used.
+    #[derive(Serialize, Deserialize, JsonSchema)]
+    #[serde(rename_all = "snake_case")]
+    pub enum TokenSignal {
+        /// Two peers used it at the host of the request, within the time of `anomalies.window` in the settings. A caller without a
+        /// certificate counts as a peer of its own.
+        #[serde(rename = "token_peers")]
+        Peers "token_peers",
+        /// It was used there from more than eight networks, within that time.
+        #[serde(rename = "token_addresses")]
+        Addresses "token_addresses",
+    }
 }
 
 /// How a scope of a token stands for one that is asked for.
@@ -345,6 +364,22 @@ impl ScopeForm {
                     asked.starts_with(beginning) && above.is_some_and(below)
                 }),
             }
+    }
+}
+
+impl ScopeForm {
+    /// Every scope that stands for `asked`, itself first.
+    pub fn all_for(self, asked: &str) -> Vec<String> {
+        let mut all = vec![asked.to_owned()];
+        for (at, separator) in asked.match_indices(SEPARATORS) {
+            let above = asked.get(..at).unwrap_or_default();
+            all.push(match self {
+                Self::Whole | Self::Hierarchy => above.to_owned(),
+                Self::Wildcard => format!("{above}{separator}*"),
+            });
+        }
+        all.retain(|held| self.covers(held, asked));
+        all
     }
 }
 
@@ -413,20 +448,6 @@ pub struct TextSpec {
     pub prefix: Option<Spanned<String>>,
     /// It ends with this.
     pub suffix: Option<Spanned<String>>,
-}
-
-impl PeerSpec {
-    /// The fragment that it uses.
-    pub const fn fragment(&self) -> Option<&Spanned<String>> {
-        self.fragment.as_ref()
-    }
-}
-
-impl TokenSpec {
-    /// The fragment that it uses.
-    pub const fn fragment(&self) -> Option<&Spanned<String>> {
-        self.fragment.as_ref()
-    }
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::policy::Effect;
+use super::policy::{Effect, TokenSignal};
 use super::{Entries, Spanned, Texts};
 use crate::evidence_level::EvidenceLevel;
 
@@ -58,17 +58,20 @@ pub struct TokenFixture {
     pub issuer: Option<Spanned<String>>,
     /// Instead of the rest: it was refused, for this reason code.
     pub rejected: Option<Spanned<String>>,
-    /// With `rejected` and `issuer`: the cookie that it was in, which a rule may pass over. Example: `cookie: session`.
+    /// With `rejected` and `issuer`: the cookie that it was in, which a rule may ignore. Example: `cookie: session`.
     pub cookie: Option<Spanned<String>>,
     /// Instead of the rest: `true` for a token of an issuer that no document names, which is refused (`issuer_unknown`) but where
     /// the target ignores such tokens.
     pub foreign: Option<Spanned<bool>>,
     /// Its claims.
-    #[serde(default)]
-    pub claims: Map<String, Value>,
+    pub claims: Option<Entries<Value>>,
     /// Its binding to the peer. Default: `none`.
     #[serde(default)]
     pub binding: BindingFixture,
+    /// The signals that are raised about it; every other one is not. Example: `signals: [token_peers]`.
+    pub signals: Option<Spanned<Vec<Spanned<TokenSignal>>>>,
+    /// The signals that cannot be determined. Example: `unknownSignals: [token_addresses]`.
+    pub unknown_signals: Option<Spanned<Vec<Spanned<TokenSignal>>>>,
 }
 
 /// The binding of a token to the peer.
@@ -114,9 +117,9 @@ pub struct RequestFixture {
     #[schemars(extend("default" = "GET"))]
     pub method: Option<String>,
     /// The authority.
-    pub host: String,
+    pub host: Spanned<String>,
     /// The path with its query. What carries a token there is taken out, as a server does.
-    pub path: String,
+    pub path: Spanned<String>,
     /// The scheme; `https` if nothing is said.
     #[schemars(extend("default" = "https"))]
     pub scheme: Option<String>,

@@ -92,7 +92,7 @@ pub fn read_settings<'de, T: Deserialize<'de>>(
 /// The first problem, with its place.
 pub fn question(file: &Arc<SourceFile>) -> Result<(QuestionSpec, Origin), Diagnostic> {
     let origin = Origin::of(file);
-    yaml::read(file.text(), &origin).map(|spec| (spec, origin))
+    yaml::read_whole(file.text(), &origin).map(|spec| (spec, origin))
 }
 
 impl RawDocument {
@@ -113,6 +113,11 @@ impl RawDocument {
         }
         let named: Named = yaml::read(self.text(), &self.origin).ok()?;
         Some(named.metadata.name)
+    }
+
+    /// True if it has `kind` twice: a `---` is missing in it.
+    pub fn has_two_heads(&self) -> bool {
+        self.text().lines().filter(|line| line.starts_with("kind:")).nth(1).is_some()
     }
 
     /// Its place.
@@ -198,7 +203,12 @@ fn head(text: &str, origin: &Origin) -> Result<Kind, Diagnostic> {
         let message =
             format!("unknown apiVersion `{}`, expected `{API_VERSION}`", head.api_version.value);
         let place = origin.span(&head.api_version);
-        return Err(Diagnostic::error(Code::UnknownApiVersion, place, message));
+        let problem = Diagnostic::error(Code::UnknownApiVersion, place, message);
+        let version = &head.api_version.value;
+        return Err(match slips::is_of_a_mesh(version) {
+            true => problem.help(slips::OF_A_MESH),
+            false => problem,
+        });
     }
     let word = head.kind.value.as_str();
     Kind::named(word).ok_or_else(|| {
@@ -214,7 +224,7 @@ fn whole<'de, S: Deserialize<'de>>(
     origin: &Origin,
     spec: impl FnOnce(S) -> Spec,
 ) -> Result<Document, Diagnostic> {
-    let whole: Whole<S> = yaml::read(text, origin)?;
+    let whole: Whole<S> = yaml::read_whole(text, origin)?;
     check_name(&whole.metadata.name, origin)?;
     Ok(Document { metadata: whole.metadata, spec: spec(whole.spec), origin: origin.clone() })
 }

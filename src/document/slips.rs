@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::{Span, masking};
+use super::{Span, masking, punctuation};
 
 /// Characters that YAML gives a meaning at the beginning of a value (YAML 1.2.2 section 5.3).
 const INDICATORS: [char; 6] = ['*', '&', '!', '%', '@', '`'];
@@ -14,6 +14,20 @@ const HEADS: [&str; 4] = ["apiVersion", "kind", "metadata", "spec"];
 const OF_SETTINGS: [&str; 7] =
     ["listener", "documents", "admin", "audit", "log", "store", "stateFolder"];
 
+/// Keys that only a configuration of Envoy has at its top.
+const OF_ENVOY: [&str; 7] = [
+    "static_resources",
+    "dynamic_resources",
+    "layered_runtime",
+    "cluster_manager",
+    "configs",
+    "resources",
+    "node",
+];
+
+/// The advice for a file of another program among the documents.
+pub(super) const OF_A_MESH: &str = "this looks like a configuration of Envoy, Istio or a gateway, and the folders of documents hold documents of countersign only: put it elsewhere, and have `countersign lint-mesh FILE` check it";
+
 /// The advice for a text that is no YAML.
 pub(super) fn syntax(place: &Span) -> String {
     let at = place.bytes().start;
@@ -22,10 +36,27 @@ pub(super) fn syntax(place: &Span) -> String {
     // No advice quotes a text that may be a secret.
     let (text, at) = shown(place);
     let [line, _] = lines_at(&text, at);
-    let found = odd.or_else(|| indicator(line)).or_else(|| braces(line));
-    found.or_else(|| after_quotes(line)).or_else(|| second_colon(line)).unwrap_or_else(|| {
+    let [own, _] = lines_at(place.file().text(), place.bytes().start);
+    let found = odd.or_else(|| indicator(line)).or_else(|| braces(line)).or_else(|| variable(own));
+    let found = found.or_else(|| after_quotes(line)).or_else(|| second_colon(line));
+    found.or_else(|| punctuation::advice(&text, at, line)).unwrap_or_else(|| {
         String::from("look for a bracket, a quote or an indentation that does not fit")
     })
+}
+
+/// The place of the slip in a text that is no YAML, where the parser stops behind it.
+pub(super) fn place(place: &Span) -> Span {
+    match punctuation::place(place.file().text(), place.bytes().start) {
+        Some(slip) => Span::new(place.file(), slip..slip.saturating_add(1)),
+        None => place.clone(),
+    }
+}
+
+/// The advice where a word like `key:{` stands and a mapping is expected.
+pub(super) fn space_behind_colon(place: &Span) -> Option<String> {
+    let (text, at) = shown(place);
+    let [line, _] = lines_at(&text, at);
+    punctuation::space_behind_colon(line).map(|(_, advice)| advice)
 }
 
 /// The advice for `*name`, `&name` and the like, which YAML reads as something else than a text.
@@ -63,11 +94,19 @@ pub(super) fn mapping_for_text(place: &Span) -> Option<String> {
 pub(super) fn no_list(place: &Span, key: &str) -> Option<String> {
     let (text, at) = shown(place);
     let line = text.get(at..)?.lines().next()?;
-    if line.starts_with('{') {
+    let is_mapping = line.starts_with('{')
+        || line
+            .split_once(':')
+            .is_some_and(|(name, rest)| is_name(name) && rest.starts_with([' ', '\r']))
+        || line.strip_suffix(':').is_some_and(is_name);
+    if is_mapping {
         return Some(match key {
             "claims" => {
                 String::from("write each claim as an entry: `[{ pointer: /tenant, equals: acme }]`")
             }
+            "headers" | "query" => format!(
+                "write each test as an entry: `{key}: [{{ name: NAME, any: {{ equals: VALUE }} }}]`"
+            ),
             _ => format!("write a list of mappings: `{key}: [{{ .. }}]`"),
         });
     }
@@ -101,6 +140,9 @@ pub(super) fn given_twice(key: &str, place: &Span) -> String {
 /// The advice for a text without `apiVersion`.
 pub(super) fn no_document(text: &str) -> &'static str {
     let has = |keys: &[&str]| top_keys(text).any(|key| keys.contains(&key));
+    if has(&OF_ENVOY) && !has(&HEADS) {
+        return OF_A_MESH;
+    }
     if has(&OF_SETTINGS) && !has(&HEADS) {
         return "this looks like a settings file: put it outside the folders of documents, and name it with `--config`";
     }
@@ -108,6 +150,14 @@ pub(super) fn no_document(text: &str) -> &'static str {
         return "write documents one after another, with `---` between them, and not as a list";
     }
     "a document has `apiVersion: countersign.dev/v1alpha1`, `kind`, `metadata` and `spec`"
+}
+
+/// True if `version` is the `apiVersion` of a resource that gateways and meshes read.
+pub(super) fn is_of_a_mesh(version: &str) -> bool {
+    let group = version.split('/').next().unwrap_or_default();
+    let is_below = |own: &&str| group == *own || group.ends_with(&format!(".{own}"));
+    let groups = ["istio.io", "envoyproxy.io", "gateway.networking.k8s.io"];
+    groups.iter().any(is_below)
 }
 
 /// The advice for settings that are documents.
@@ -131,8 +181,7 @@ fn shown(place: &Span) -> (Cow<'_, str>, usize) {
 
 /// The line at `at`, and the one after it that is not empty.
 fn lines_at(text: &str, at: usize) -> [&str; 2] {
-    let before = text.get(..at).unwrap_or_default();
-    let start = before.rfind('\n').map_or(0, |end| end.saturating_add(1));
+    let start = punctuation::line_start(text, at);
     let mut lines = text.get(start..).unwrap_or_default().lines();
     let line = lines.next().unwrap_or_default();
     [line, lines.find(|line| !line.is_empty()).unwrap_or_default()]
@@ -173,6 +222,34 @@ fn braces(line: &str) -> Option<String> {
         })
     })?;
     Some(quoting(word, "the beginning of a mapping where it has `{`"))
+}
+
+/// The advice for a variable of ours behind other text. It quotes nothing else of the line, whose value may be a secret.
+fn variable(line: &str) -> Option<String> {
+    let mut found = line.match_indices('{').filter_map(|(at, _)| {
+        let before = line.get(..at)?.chars().next_back()?;
+        let (name, _) = line.get(at.saturating_add(1)..)?.split_once('}')?;
+        let is_ours =
+            ["token.", "peer.", "request.", "decision."].iter().any(|own| name.starts_with(own));
+        let is_glued = !matches!(before, ' ' | '"' | '\'' | '[' | '{');
+        (is_ours && is_glued && is_name(name)).then_some(name)
+    });
+    let name = found.next()?;
+    Some(format!(
+        "YAML reads the `{{` of `{{{name}}}` as the beginning of a mapping: put the whole value in quotes, as in `\"user-{{{name}}}\"`"
+    ))
+}
+
+/// The truth value that a word of other versions of YAML means.
+pub(super) fn truth(place: &Span) -> Option<String> {
+    let text = place.file().text().get(place.bytes().start..)?;
+    let word = text.split(|c: char| !c.is_ascii_alphanumeric()).next()?;
+    let meant = match word.to_ascii_lowercase().as_str() {
+        "yes" | "on" | "y" | "true" | "1" => "true",
+        "no" | "off" | "n" | "false" | "0" => "false",
+        _ => return None,
+    };
+    Some(format!("write `{meant}`"))
 }
 
 /// The advice for a text behind closing quotes.
@@ -237,7 +314,7 @@ mod tests {
             ("paths: [/a/{id}/b]", "{", "put it in quotes, `\"/a/{id}/b\"`"),
             ("when: \"a\" == b", "==", "the value ends at its second `\"`"),
             ("name: a: b", ": b", "a value with a colon and a space in it needs quotes"),
-            ("name: [a", "[", "look for a bracket, a quote or an indentation"),
+            ("name: [a", "[", "the `[` in line 1 is not closed"),
             ("password: *hunter2", "*", "look for a bracket, a quote or an indentation"),
         ] {
             let file = SourceFile::new("a.yaml", text);

@@ -5,17 +5,31 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
+use super::lines::Lines;
 use super::masking::{self, Masks};
+use crate::secret::without_tokens;
 
 /// One file of documents: its name as the operator wrote it, and its text.
 #[derive(Debug)]
 pub struct SourceFile {
     path: PathBuf,
     text: String,
-    /// True if another program's secrets may be in it, which nothing here knows: no line of it is shown.
-    is_foreign: bool,
+    shown: ShownLines,
     /// The parts of the text that may be secret, found when the first problem is shown.
     masks: OnceLock<Masks>,
+    /// Its lines, found when the first place is shown.
+    lines: OnceLock<Lines>,
+}
+
+/// How much of a file's lines a diagnostic shows.
+#[derive(Clone, Copy, Debug)]
+enum ShownLines {
+    /// All but what may be secret.
+    Masked,
+    /// All.
+    Whole,
+    /// None: another program's secrets may be in it, which nothing here knows.
+    None,
 }
 
 impl PartialEq for SourceFile {
@@ -36,21 +50,32 @@ pub struct Span {
 impl SourceFile {
     /// A file's name and text.
     pub fn new(path: impl Into<PathBuf>, text: impl Into<String>) -> Arc<Self> {
-        Self::with(path.into(), text.into(), false)
+        Self::with(path.into(), text.into(), ShownLines::Masked)
     }
 
     /// A file of another program: problems in it are shown by their place alone.
     pub fn foreign(path: impl Into<PathBuf>, text: impl Into<String>) -> Arc<Self> {
-        Self::with(path.into(), text.into(), true)
+        Self::with(path.into(), text.into(), ShownLines::None)
     }
 
-    fn with(path: PathBuf, text: String, is_foreign: bool) -> Arc<Self> {
-        Arc::new(Self { path, text, is_foreign, masks: OnceLock::new() })
+    /// An argument called `name` of a command, which the user has just written: problems show it whole.
+    pub fn argument(name: &str, text: &str) -> Arc<Self> {
+        Self::with(name.into(), text.into(), ShownLines::Whole)
+    }
+
+    fn with(path: PathBuf, text: String, shown: ShownLines) -> Arc<Self> {
+        let (masks, lines) = (OnceLock::new(), OnceLock::new());
+        Arc::new(Self { path, text, shown, masks, lines })
     }
 
     /// Its name as the operator wrote it.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Its name as messages show it.
+    pub fn shown_path(&self) -> String {
+        without_tokens(&self.path.display().to_string())
     }
 
     /// Its text.
@@ -60,14 +85,15 @@ impl SourceFile {
 
     /// True if no line of it is shown.
     pub(super) const fn is_foreign(&self) -> bool {
-        self.is_foreign
+        matches!(self.shown, ShownLines::None)
     }
 
     pub(super) fn masks(&self) -> &Masks {
-        self.masks.get_or_init(|| match self.is_foreign {
-            // Messages about it name settings, which are no secrets, and no line is shown.
-            true => Masks::default(),
-            false => masking::masks(&self.text),
+        self.masks.get_or_init(|| match self.shown {
+            ShownLines::Masked => masking::masks(&self.text),
+            // Of a foreign file messages name settings, which are no secrets.
+            ShownLines::None => Masks::default(),
+            ShownLines::Whole => masking::masks_of_argument(&self.text),
         })
     }
 }
@@ -125,17 +151,15 @@ impl Span {
 
     /// Line and column, both from 1; the column counts characters.
     pub fn line_column(&self) -> (usize, usize) {
-        let before = self.file.text.get(..self.bytes.start).unwrap_or_default();
-        let line = before.matches('\n').count().saturating_add(1);
-        let column =
-            before.rsplit('\n').next().unwrap_or_default().chars().count().saturating_add(1);
-        (line, column)
+        let text = &self.file.text;
+        let lines = self.file.lines.get_or_init(|| Lines::of(text));
+        lines.line_column(text, self.bytes.start)
     }
 }
 
 impl fmt::Display for Span {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (line, column) = self.line_column();
-        write!(f, "{}:{line}:{column}", self.file.path.display())
+        write!(f, "{}:{line}:{column}", self.file.shown_path())
     }
 }

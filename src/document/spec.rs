@@ -95,9 +95,27 @@ impl Spec {
         });
         let mut clients: Vec<_> = remote.collect();
         if let Self::TokenIssuer(spec) = self {
-            clients.extend(spec.keys.iter().filter_map(|keys| keys.value.client.clone()));
+            let keys = spec.keys.iter().chain(&spec.more_keys);
+            clients.extend(keys.filter_map(|keys| keys.value.client.clone()));
             clients.extend(spec.introspection.iter().map(|own| own.value.client.value.shown()));
         }
         clients
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::document::{SourceFile, parse};
+
+    /// P764: the clients of every source of keys.
+    #[test]
+    fn clients_of_more_keys_are_known() {
+        let text = "apiVersion: countersign.dev/v1alpha1\nkind: TokenIssuer\nmetadata: { name: corp }\nspec:\n  issuer: https://a.example\n  \
+             audiences: [a]\n  algorithms: [RS256]\n  keys: { url: https://a.example/1, client: { bearer: { file: one } } }\n  \
+             moreKeys: [{ url: https://a.example/2, client: { bearer: { file: two } } }]\n";
+        let mut problems = Vec::new();
+        let documents = parse(&SourceFile::new("issuer.yaml", text), &mut problems);
+        assert_eq!(problems, []);
+        assert_eq!(documents[0].spec.clients().len(), 2);
     }
 }

@@ -5,7 +5,8 @@ use serde::{Deserialize, Serialize};
 
 use super::issuer_profile::IssuerProfile;
 use super::{
-    BindSpec, ClientSpec, HumanDuration, IntrospectionSpec, SecretFile, Source, Spanned, source,
+    BindSpec, ClaimTypeSpec, ClientSpec, Entries, HumanDuration, IntrospectionSpec, SecretFile,
+    Source, Spanned, source,
 };
 
 /// The spec of a `TokenIssuer` document.
@@ -70,6 +71,10 @@ pub struct TokenIssuerSpec {
     pub dpop: Option<Spanned<DpopSpec>>,
     /// Claims that every token has, by JSON pointer (RFC 6901), beside those of the profile.
     pub required_claims: Option<Vec<Spanned<String>>>,
+    /// The claims that its tokens have, by name, beside those of standards and of the profile: `string`, `integer`, `number`, `boolean`,
+    /// `strings` (a list of them), `any`, or a mapping of members. Policies that name others are errors. No token is judged by it.
+    /// Unset: policies may name any claim.
+    pub claims: Option<Spanned<Entries<ClaimTypeSpec>>>,
     /// Key ids that are never used, whatever the issuer publishes: for emergencies.
     #[serde(default)]
     pub deny_kids: Vec<Spanned<String>>,

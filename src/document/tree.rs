@@ -17,15 +17,23 @@ pub struct Tree {
     origin: Origin,
 }
 
+/// The values that may still be read: aliases make many of few bytes.
+#[derive(Debug)]
+pub struct NodeBudget {
+    left: usize,
+    /// The values of a document beyond its bytes: without aliases there are at most as many values as bytes.
+    repeated: usize,
+}
+
 /// A value with its place.
 #[derive(Clone, Debug)]
 pub struct Node {
-    kind: NodeKind,
-    place: Location,
+    pub(super) kind: NodeKind,
+    pub(super) place: Location,
 }
 
 #[derive(Clone, Debug)]
-enum NodeKind {
+pub(super) enum NodeKind {
     /// Nothing, a truth value, a number or a text.
     Scalar(Scalar),
     List(Vec<Node>),
@@ -45,18 +53,39 @@ pub(super) enum Scalar {
     Text(String),
 }
 
+impl NodeBudget {
+    /// Room for `most` values, and in each document for `repeated` values beyond those of its bytes.
+    pub const fn new(most: usize, repeated: usize) -> Self {
+        Self { left: most, repeated }
+    }
+}
+
 impl Tree {
-    /// Reads every document in `file`. One that is no YAML becomes a diagnostic in `problems`.
-    pub fn read(file: &Arc<SourceFile>, problems: &mut Vec<Diagnostic>) -> Vec<Self> {
+    /// Reads every document in `file`. One that is no YAML, or for which `budget` has no room, becomes a diagnostic in `problems`.
+    pub fn read(
+        file: &Arc<SourceFile>,
+        budget: &mut NodeBudget,
+        problems: &mut Vec<Diagnostic>,
+    ) -> Vec<Self> {
         let mut trees = Vec::new();
         for (base, text) in yaml::split(file.text()) {
             let origin = Origin { file: Arc::clone(file), base };
-            match yaml::read_foreign(text, &origin) {
-                Ok(root) => trees.push(Self { root, origin }),
+            let most = budget.left.min(text.len().saturating_add(budget.repeated));
+            match yaml::read_foreign::<Node>(text, &origin, most) {
+                Ok(root) => {
+                    budget.left = budget.left.saturating_sub(root.count());
+                    trees.push(Self { root, origin });
+                }
                 Err(problem) => problems.push(problem),
             }
         }
         trees
+    }
+
+    /// This tree with each mapping as `rule` makes it, from the innermost to the root.
+    #[must_use]
+    pub fn rewritten(self, rule: &dyn Fn(Node) -> Node) -> Self {
+        Self { root: self.root.rewritten(rule), origin: self.origin }
     }
 
     /// The place of `node`, which is in this tree.
@@ -103,14 +132,22 @@ impl Node {
         }
     }
 
-    /// True if `true` stands here.
+    /// True if `true` stands here, also in quotes, as JSON of a protobuf message may have it.
     pub fn is_true(&self) -> bool {
-        matches!(&self.kind, NodeKind::Scalar(Scalar::Bool(true)))
+        matches!(&self.kind, NodeKind::Scalar(Scalar::Bool(true))) || self.text() == Some("true")
     }
 
-    /// True if `false` stands here.
+    /// True if `false` stands here, also in quotes.
     pub fn is_false(&self) -> bool {
-        matches!(&self.kind, NodeKind::Scalar(Scalar::Bool(false)))
+        matches!(&self.kind, NodeKind::Scalar(Scalar::Bool(false))) || self.text() == Some("false")
+    }
+
+    /// The word of `words` here: in any case, or by its number, as JSON of a protobuf enumeration may have it.
+    pub fn word<'w>(&self, words: &[&'w str]) -> Option<&'w str> {
+        let number = self.number().or_else(|| self.text()?.parse().ok());
+        let by_number = || words.get(usize::try_from(number?).ok()?).copied();
+        let is_here = |word: &&&str| self.text().is_some_and(|own| own.eq_ignore_ascii_case(word));
+        words.iter().find(is_here).copied().or_else(by_number)
     }
 
     /// True if the key `name` is `true`.
@@ -150,6 +187,55 @@ impl Node {
         self.items().is_empty() && self.entries().next().is_none()
     }
 
+    /// The number of values here, this one included.
+    fn count(&self) -> usize {
+        self.parts().fold(1, |count, part| count.saturating_add(part.count()))
+    }
+
+    fn rewritten(self, rule: &dyn Fn(Self) -> Self) -> Self {
+        let place = self.place;
+        let kind = match self.kind {
+            NodeKind::List(items) => {
+                NodeKind::List(items.into_iter().map(|item| item.rewritten(rule)).collect())
+            }
+            NodeKind::Map(entries) => {
+                let entries = entries.into_iter().map(|(key, value)| (key, value.rewritten(rule)));
+                return rule(Self { kind: NodeKind::Map(entries.collect()), place });
+            }
+            scalar @ NodeKind::Scalar(_) => scalar,
+        };
+        Self { kind, place }
+    }
+
+    /// This value at the keys `path`, one below the other, all in the place of this one.
+    #[must_use]
+    pub fn below<'p>(self, path: impl DoubleEndedIterator<Item = &'p str>) -> Self {
+        path.rev().fold(self, |value, key| {
+            let place = value.place;
+            let key = Spanned { value: key.to_owned(), place };
+            Self { kind: NodeKind::Map(vec![(key, value)]), place }
+        })
+    }
+
+    /// A text in the place of this value.
+    #[must_use]
+    pub fn with_text(&self, text: &str) -> Self {
+        let kind = NodeKind::Scalar(Scalar::Text(text.to_owned()));
+        Self { kind, place: self.place }
+    }
+
+    /// This mapping with the entries of `other` before its own; anything else as it is.
+    #[must_use]
+    pub fn with_entries_of(self, other: Self) -> Self {
+        match (self.kind, other.kind) {
+            (NodeKind::Map(own), NodeKind::Map(mut entries)) => {
+                entries.extend(own);
+                Self { kind: NodeKind::Map(entries), place: self.place }
+            }
+            (kind, _) => Self { kind, place: self.place },
+        }
+    }
+
     /// The values in this one, mappings and lists alike.
     pub fn parts(&self) -> impl Iterator<Item = &Self> {
         self.items().iter().chain(self.entries().map(|(_, value)| value))
@@ -158,11 +244,12 @@ impl Node {
 
 /// True if `key` is `name`, in `snake_case` or in `camelCase`.
 fn is_called(key: &str, name: &str) -> bool {
-    let plain = |text: &str| {
-        let plain = text.bytes().filter(|b| *b != b'_').map(|b| b.to_ascii_lowercase());
-        plain.collect::<Vec<_>>()
-    };
-    key == name || plain(key) == plain(name)
+    key == name || plain(key).eq(plain(name))
+}
+
+/// The bytes of `key` in which both spellings agree.
+fn plain(key: &str) -> impl Iterator<Item = u8> {
+    key.bytes().filter(|byte| *byte != b'_').map(|byte| byte.to_ascii_lowercase())
 }
 
 impl<'de> Deserialize<'de> for Node {
@@ -239,6 +326,7 @@ impl<'de> Visitor<'de> for NodeVisitor {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::document::Code;
 
     #[test]
     fn values_are_found_in_both_spellings_and_know_their_place() {
@@ -246,7 +334,8 @@ mod tests {
             "# of Envoy\na_bC: [1, {x: true}]\n---\n{\"failureModeAllow\": true, \"t\": \"1\"}\n";
         let file = SourceFile::new("envoy.yaml", text);
         let mut problems = Vec::new();
-        let trees = Tree::read(&file, &mut problems);
+        let mut budget = NodeBudget::new(1000, 0);
+        let trees = Tree::read(&file, &mut budget, &mut problems);
         assert_eq!(problems, []);
         let [first, second] = trees.as_slice() else { panic!("{trees:?}") };
         let list = first.root.get("aBc").unwrap();
@@ -255,7 +344,29 @@ mod tests {
         assert!(second.root.has("failure_mode_allow"));
         assert_eq!(second.root.text_of("t"), Some("1"));
         assert_eq!(second.key_place(&second.root, "t").line_column(), (4, 28));
-        Tree::read(&SourceFile::new("x", "a: [}"), &mut problems);
+        Tree::read(&SourceFile::new("x", "a: [}"), &mut budget, &mut problems);
         assert_eq!(problems.len(), 1);
+    }
+
+    /// P600: aliases of aliases make thousands of values of a few bytes. All documents share one budget.
+    #[test]
+    fn aliases_count_as_the_values_that_they_repeat() {
+        let layer = |own: char, below: &str| format!("{own}: &{own} [{}]\n", [below; 9].join(", "));
+        let bomb = layer('a', "1") + &layer('b', "*a") + &layer('c', "*b") + &layer('d', "*c");
+        let read = |text: &str, most, repeated| {
+            let (mut problems, mut budget) = (Vec::new(), NodeBudget::new(most, repeated));
+            let file = SourceFile::foreign("bomb.yaml", text);
+            let trees = Tree::read(&file, &mut budget, &mut problems);
+            (trees.len(), problems.iter().map(|own| own.code).collect::<Vec<_>>())
+        };
+        let twice = format!("{bomb}---\n{bomb}");
+        assert_eq!(read(&bomb, 1_000_000, 10_000), (1, vec![]));
+        assert_eq!(read(&bomb, 1_000_000, 1_000), (0, vec![Code::YamlBudget]));
+        assert_eq!(read(&twice, 1_000_000, 10_000), (2, vec![]));
+        assert_eq!(read(&twice, 10_000, 10_000), (1, vec![Code::YamlBudget]));
+        assert_eq!(read("a: &a [1]\nb: *a\n", 100, 0), (1, vec![]));
+        // The densest text without aliases.
+        assert_eq!(read("[1,1,1,1]", 100, 0), (1, vec![]));
+        assert_eq!(read("{a,b,c}", 100, 1), (1, vec![]));
     }
 }

@@ -110,7 +110,7 @@ pub enum Pin {
 }
 
 /// A peer's certificate must say `clientAuth`. What else will do is asked for by name.
-#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct ExtendedKeyUsageSpec {
     /// A certificate without the extension passes: RFC 5280 reads that as any use.

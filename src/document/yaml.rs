@@ -5,7 +5,9 @@ use serde_saphyr::{DuplicateKeyPolicy, Error, MergeKeyPolicy};
 
 use super::advice::{self, SECRETS_ARE_IN_FILES};
 use super::suggest::did_you_mean;
+use super::unsaid::Unsaid;
 use super::{Code, Diagnostic, Origin, Span, habits, masking, slips};
+use crate::limits::{MAX_DOCUMENT_EVENTS, MAX_MESH_DEPTH};
 
 /// Cuts a stream into its documents with the byte each starts at. Documents without content are skipped.
 ///
@@ -40,20 +42,86 @@ fn has_content(text: &str) -> bool {
         .any(|line| !line.is_empty() && !line.starts_with('#') && line != "...")
 }
 
+/// Reads all of a document like [`read`]; tags and keys without a value are errors, since both would be taken for nothing.
+pub(super) fn read_whole<'de, T: Deserialize<'de>>(
+    text: &'de str,
+    origin: &Origin,
+) -> Result<T, Diagnostic> {
+    nothing_unsaid(text, origin, || read(text, origin))
+}
+
 /// Reads one document into `T`, strictly: duplicate keys, merge keys and aliases are errors.
 pub(super) fn read<'de, T: Deserialize<'de>>(
     text: &'de str,
     origin: &Origin,
 ) -> Result<T, Diagnostic> {
-    read_as(text, origin, false)
+    read_as(text, origin, false).map_err(|problem| match Unsaid::of(text).tag {
+        Some(place) => tagged(origin.part(place)),
+        None => problem,
+    })
 }
 
-/// Reads one document like [`read`]; a number or a truth value where a text belongs is an error.
+/// Reads all of a document like [`read_whole`]; a number or a truth value where a text belongs is an error.
 pub(super) fn read_typed<'de, T: Deserialize<'de>>(
     text: &'de str,
     origin: &Origin,
 ) -> Result<T, Diagnostic> {
-    read_as(text, origin, true)
+    nothing_unsaid(text, origin, || read_as(text, origin, true))
+}
+
+fn tagged(place: Span) -> Diagnostic {
+    let message = "YAML reads a value that begins with `!` as a tag, and not as text";
+    Diagnostic::error(Code::InvalidYaml, place, message)
+        .help("put the whole value in quotes, as in `when: '!has(token.claims.x)'`")
+}
+
+/// The value that `read` gives, unless a tag, a key without a value or an empty requirement is in `text`.
+fn nothing_unsaid<T>(
+    text: &str,
+    origin: &Origin,
+    read: impl FnOnce() -> Result<T, Diagnostic>,
+) -> Result<T, Diagnostic> {
+    if let Some(problem) = misleading(text, origin) {
+        return Err(problem);
+    }
+    let Unsaid { tag, key, empty } = Unsaid::of(text);
+    if let Some(place) = tag {
+        return Err(tagged(origin.part(place)));
+    }
+    let read = read()?;
+    if let Some(place) = empty {
+        let message = format!("`{}` is empty", text.get(place.clone()).unwrap_or_default());
+        let help = "add entries, or remove the key: an empty one requires nothing";
+        return Err(Diagnostic::error(Code::EmptyList, origin.part(place), message).help(help));
+    }
+    let Some(place) = key else { return Ok(read) };
+    let name = text.get(place.clone()).filter(|name| is_word(name));
+    let name = name.map_or_else(|| String::from("a key"), |name| format!("`{name}`"));
+    let message = format!("{name} has no value");
+    let help = "write its value, or remove the key: with nothing behind it, it asks for nothing";
+    Err(Diagnostic::error(Code::InvalidValue, origin.part(place), message).help(help))
+}
+
+/// A character by which people and other programs read another text than YAML does, comments included.
+fn misleading(text: &str, origin: &Origin) -> Option<Diagnostic> {
+    let mut chars = text.char_indices().peekable();
+    while let Some((at, c)) = chars.next() {
+        let (what, help) = match c {
+            '\r' if chars.peek().is_none_or(|(_, next)| *next != '\n') => (
+                "a carriage return alone ends a line for YAML, and not for other programs",
+                "end lines with a line feed",
+            ),
+            // The controls of Unicode Standard Annex #9 that change the order of what follows.
+            '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => (
+                "a control character changes the order in which the text is shown",
+                "remove it; where a value needs it, write it as an escape in double quotes, such as \"\\u202B\"",
+            ),
+            _ => continue,
+        };
+        let place = origin.part(at..at.saturating_add(c.len_utf8()));
+        return Some(Diagnostic::error(Code::InvalidYaml, place, what).help(help));
+    }
+    None
 }
 
 fn read_as<'de, T: Deserialize<'de>>(
@@ -62,7 +130,7 @@ fn read_as<'de, T: Deserialize<'de>>(
     typed: bool,
 ) -> Result<T, Diagnostic> {
     // Anchors would let a short document expand into a long one, and hide from a reviewer what a rule says.
-    let budget = serde_saphyr::budget! { max_anchors: 0, max_aliases: 0, max_depth: 32, max_nodes: 2_000_000, max_events: 8_000_000 };
+    let budget = serde_saphyr::budget! { max_anchors: 0, max_aliases: 0, max_depth: 32, max_nodes: 2_000_000, max_events: MAX_DOCUMENT_EVENTS };
     let options = serde_saphyr::options! {
         budget: budget,
         duplicate_keys: DuplicateKeyPolicy::Error,
@@ -73,19 +141,39 @@ fn read_as<'de, T: Deserialize<'de>>(
     serde_saphyr::from_str_with_options(text, options).map_err(|error| diagnostic(&error, origin))
 }
 
-/// Reads a document of another program, which may use anchors and merge keys.
+/// Reads a document of another program, which may use anchors and merge keys, with at most `max_nodes` values.
 pub(super) fn read_foreign<'de, T: Deserialize<'de>>(
     text: &'de str,
     origin: &Origin,
+    max_nodes: usize,
 ) -> Result<T, Diagnostic> {
-    let budget =
-        serde_saphyr::budget! { max_depth: 128, max_nodes: 8_000_000, max_events: 32_000_000 };
+    let budget = serde_saphyr::budget! {
+        max_depth: MAX_MESH_DEPTH,
+        max_nodes: max_nodes,
+        max_events: max_nodes.saturating_mul(4),
+    };
     let options = serde_saphyr::options! {
         budget: budget,
         duplicate_keys: DuplicateKeyPolicy::Error,
         merge_keys: MergeKeyPolicy::Merge,
     };
-    serde_saphyr::from_str_with_options(text, options).map_err(|error| diagnostic(&error, origin))
+    serde_saphyr::from_str_with_options(text, options)
+        .map_err(|error| foreign_diagnostic(&error, origin, max_nodes))
+}
+
+fn foreign_diagnostic(error: &Error, origin: &Origin, max_nodes: usize) -> Diagnostic {
+    let mut inner = error.without_snippet();
+    while let Error::AliasError { error, .. } = inner {
+        inner = error.without_snippet();
+    }
+    if !matches!(inner, Error::Budget { .. } | Error::AliasReplayLimitExceeded { .. }) {
+        return diagnostic(error, origin);
+    }
+    let message = format!(
+        "there are more than the {max_nodes} values for which there is room, with those that aliases repeat, or one is nested in more than {MAX_MESH_DEPTH} others"
+    );
+    Diagnostic::error(Code::YamlBudget, origin.start(), message)
+        .help("write out what anchors repeat, and lint large files in several runs")
 }
 
 /// The words that are possible.
@@ -132,11 +220,7 @@ fn diagnostic(error: &Error, origin: &Origin) -> Diagnostic {
             let message = format!("missing field `{field}` in the mapping that has this");
             helped(problem(Code::MissingField, message), advice::missing(field))
         }
-        Error::DuplicateMappingKey { key, .. } => {
-            let key = key.as_deref().unwrap_or("?");
-            problem(Code::DuplicateKey, format!("`{key}` is given twice"))
-                .help(slips::given_twice(key, &place))
-        }
+        Error::DuplicateMappingKey { key, .. } => given_twice(key.as_deref(), &place),
         Error::SerdeInvalidType { unexpected, expected, .. }
         | Error::SerdeInvalidValue { unexpected, expected, .. } => {
             problem(Code::InvalidValue, format!("got {unexpected}, {}", expected_scalar(expected)))
@@ -145,8 +229,9 @@ fn diagnostic(error: &Error, origin: &Origin) -> Diagnostic {
             helped(problem(Code::InvalidValue, expected_shape(expected)), shape(expected, &place))
         }
         Error::InvalidBooleanStrict { .. } => {
-            problem(Code::InvalidValue, String::from("expected `true` or `false`"))
+            helped(problem(Code::InvalidValue, "expected `true` or `false`".into()), slips::truth(&place))
         }
+        Error::MergeKeyNotAllowed { .. } => merge_key(&place),
         Error::InvalidScalar { ty, .. } => problem(Code::InvalidValue, expected_scalar(ty)),
         Error::QuotingRequired { .. } => no_text(&place),
         Error::NullIntoString { .. } => {
@@ -154,7 +239,8 @@ fn diagnostic(error: &Error, origin: &Origin) -> Diagnostic {
         }
         Error::Message { msg, .. } => problem(Code::InvalidValue, plain_words(msg).to_owned()),
         Error::ExternalMessage { msg, .. } => {
-            problem(Code::InvalidYaml, msg.clone()).help(slips::syntax(&place))
+            let place = slips::place(&place);
+            Diagnostic::error(Code::InvalidYaml, place.clone(), msg.clone()).help(slips::syntax(&place))
         }
         Error::Budget { .. } => problem(
             Code::YamlBudget,
@@ -167,10 +253,30 @@ fn diagnostic(error: &Error, origin: &Origin) -> Diagnostic {
     }
 }
 
+/// The problem of a key that is there twice; without its name, where that may be a secret.
+fn given_twice(key: Option<&str>, place: &Span) -> Diagnostic {
+    let name = key.map_or_else(|| String::from("a key"), |key| format!("`{key}`"));
+    Diagnostic::error(Code::DuplicateKey, place.clone(), format!("{name} is given twice"))
+        .help(slips::given_twice(key.unwrap_or_default(), place))
+}
+
+fn merge_key(place: &Span) -> Diagnostic {
+    let message =
+        "a merge key (`<<`) takes keys from elsewhere, and a document says all of its own";
+    Diagnostic::error(Code::InvalidYaml, place.clone(), message).help(
+        "write the keys out; requirements that several rules share are `kind: Fragments`, which rules name with `use`",
+    )
+}
+
 /// The advice where another shape is `expected`.
 fn shape(expected: &str, place: &Span) -> Option<String> {
     match expected {
-        "mapping start" => advice::mapping(advice::key_at(place)),
+        "mapping start" => match advice::key_at(place) {
+            key @ ("headers" | "responseHeaders") => Some(format!(
+                "write each header as a key with its value: `{key}: {{ x-user: \"{{token.sub}}\" }}`"
+            )),
+            key => slips::space_behind_colon(place).or_else(|| advice::mapping(key)),
+        },
         "sequence start" => slips::no_list(place, advice::key_at(place)),
         "string scalar" | "scalar" if advice::key_at(place) == "inline" => Some(String::from(
             "write the text itself: `inline: |`, and the text indented on the lines below",
@@ -248,6 +354,9 @@ fn quiet_diagnostic(error: &Error, place: &Span) -> Option<Diagnostic> {
         Error::SerdeUnknownVariant { expected, .. } => {
             unknown_value(problem(Code::UnknownValue, one_of(expected)), "", expected)
         }
+        Error::DuplicateMappingKey { key, .. } => {
+            given_twice(key.as_deref().filter(|key| is_word(key)), place)
+        }
         Error::SerdeInvalidType { expected, .. } | Error::SerdeInvalidValue { expected, .. } => {
             problem(Code::InvalidValue, expected_scalar(expected))
         }
@@ -322,5 +431,20 @@ mod tests {
         let documents: Vec<_> = split(text).into_iter().map(|(at, t)| (at, t.trim())).collect();
         assert_eq!(documents, [(10, "a: 1"), (33, "b: |\n  --- not a marker"), (62, "# c\nc: 3")]);
         assert!(split("").is_empty());
+    }
+
+    /// P766: a line that only YAML sees, and text that is shown in another order, hide what a document says; also in comments.
+    #[test]
+    fn text_that_misleads_is_refused() {
+        let read = |text: &str| {
+            let origin = Origin::of(&crate::document::SourceFile::new("a.yaml", text));
+            read_whole::<serde_json::Value>(text, &origin).map_err(|problem| problem.message)
+        };
+        for text in ["a: 1 # b\r  c: 2\n", "a: 1\r", "a: 1 # \u{202e}b\n", "a: \u{2066}b\n"] {
+            assert!(read(text).is_err(), "{text:?}");
+        }
+        for text in ["a: 1\r\nb: 2\r\n", "a: \"\\u202Eb\"\n", "a: \u{200f}b\n"] {
+            assert!(read(text).is_ok(), "{text:?}");
+        }
     }
 }

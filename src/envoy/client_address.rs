@@ -128,8 +128,8 @@ impl ExternalAddress {
         if !is_in(&self.proxies, connected) {
             return Client::Connection;
         }
-        let told = view.headers.single(EXTERNAL_ADDRESS).ok().flatten();
-        told.and_then(address).map_or(Client::Unknown, Client::At)
+        let address_line = view.headers.single(EXTERNAL_ADDRESS).ok().flatten();
+        address_line.and_then(address).map_or(Client::Unknown, Client::At)
     }
 }
 
@@ -232,7 +232,7 @@ mod tests {
 
     /// P122: one address that a trusted proxy wrote, or none.
     #[test]
-    fn the_external_address_is_believed_from_proxies_only() {
+    fn the_external_address_is_trusted_from_proxies_only() {
         let settings = settings(r#"{"xEnvoyExternalAddress": {"proxies": ["10.0.0.0/8"]}}"#);
         for (source, lines, expected) in [
             (Some("10.0.0.1"), &["203.0.113.7"][..], Client::At("203.0.113.7".parse().unwrap())),
@@ -250,13 +250,13 @@ mod tests {
 
     #[test]
     fn settings_that_find_nothing_are_refused() {
-        for (json, told) in [
+        for (json, expected) in [
             (r#"{"xForwardedFor": {"trustedHops": 0, "proxies": ["10.0.0.0/8"]}}"#, "trustedHops"),
             (r#"{"xForwardedFor": {"trustedHops": 1, "proxies": []}}"#, "`proxies`"),
             (r#"{"xEnvoyExternalAddress": {"proxies": []}}"#, "`proxies`"),
         ] {
             let problem = settings(json).check().unwrap_err();
-            assert!(problem.contains(told), "{json}: {problem}");
+            assert!(problem.contains(expected), "{json}: {problem}");
         }
         assert_eq!(settings(r#""connection""#).check(), Ok(()));
         let unguarded = r#"{"xForwardedFor": {"trustedHops": 1}}"#;

@@ -73,9 +73,7 @@ fn allow(permit: &Permit, outcome: &Outcome, answer: &mut Writer<'_>) {
         for header in sealed {
             overwrite(field::ok::HEADERS, &header.name, header.value.expose(), ok);
         }
-        for name in to_remove(permit, sealed) {
-            ok.text(field::ok::HEADERS_TO_REMOVE, name);
-        }
+        remove(permit, sealed, ok);
         each(field::ok::RESPONSE_HEADERS, &obligations.response_headers, ok);
         each(field::ok::RESPONSE_HEADERS, response_headers, ok);
         for parameter in &obligations.query {
@@ -104,18 +102,25 @@ fn allow(permit: &Permit, outcome: &Outcome, answer: &mut Writer<'_>) {
 
 /// A header that is set overwrites the caller's copies. Every other header that a rule could have set, or that overrides
 /// the request line, is removed (P13, P133). The two lists are disjoint because Envoy removes after it sets.
-fn to_remove<'a>(permit: &'a Permit, sealed: &'a [SealedHeader]) -> impl Iterator<Item = &'a str> {
-    let is_set = |name: &str| {
-        permit.headers().iter().any(|header| *header.name == *name)
-            || sealed.iter().any(|header| *header.name == *name)
+fn remove(permit: &Permit, sealed: &[SealedHeader], ok: &mut Writer<'_>) {
+    let set = || {
+        let own = permit.headers().iter().map(|header| &*header.name);
+        own.chain(sealed.iter().map(|header| &*header.name))
     };
-    let injectable = permit.strip().iter().map(String::as_str).filter(move |name| !is_set(name));
+    ok.append(|out| permit.removed().write(set(), removed, out));
     // A header that others share is set to what is left of it, where anything is. A parameter is among those that are removed from
     // the query.
-    let goes =
-        |place: &'a TokenPlace| place.header().filter(|name| !(place.is_shared() && is_set(name)));
+    let stays = |place: &TokenPlace, name: &str| place.is_shared() && set().any(|own| own == name);
+    let goes = |place| TokenPlace::header(place).filter(|name| !stays(place, name));
     let tokens: BTreeSet<_> = permit.obligations().tokens.iter().filter_map(goes).collect();
-    injectable.chain(tokens)
+    for name in tokens {
+        ok.text(field::ok::HEADERS_TO_REMOVE, name);
+    }
+}
+
+/// The name of a header to remove, in an answer.
+fn removed(name: &str, out: &mut Vec<u8>) {
+    Writer::new(out).text(field::ok::HEADERS_TO_REMOVE, name);
 }
 
 fn each(field: u32, headers: &[HeaderMutation], out: &mut Writer<'_>) {

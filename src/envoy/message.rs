@@ -4,7 +4,7 @@ use bytes::{Buf as _, Bytes, BytesMut};
 use http_body_util::BodyExt as _;
 use hyper::body::Body;
 
-use crate::envoy::arrival::Arrival;
+use crate::envoy::status::Arrival;
 use crate::limits::MAX_CHECK_REQUEST_BYTES;
 use crate::reason::{Reason, Rejection};
 
@@ -20,7 +20,7 @@ const USUAL_ANSWER: usize = 1024;
 pub(super) async fn receive(body: tonic::body::Body, arrival: &Arrival) -> Option<ReceivedMessage> {
     // A check that is not decided is not kept either, so that memory has a bound. It is read to its end: otherwise the
     // caller would still be sending when the answer comes.
-    let most = if arrival.is_admitted() { MAX_CHECK_REQUEST_BYTES } else { 0 };
+    let most = if arrival.admitted.is_some() { MAX_CHECK_REQUEST_BYTES } else { 0 };
     match arrival.deadline.meet(read(body, most)).await {
         Some(Ok(_)) if most == 0 => Some(Err(
             Reason::Overloaded.because("`listener.concurrentChecks` are being decided already")

@@ -1,6 +1,5 @@
 //! The policy enforcement point's edge: the only room that names Envoy's types.
 
-mod arrival;
 mod client_address;
 mod decode;
 mod encode;

@@ -8,8 +8,8 @@ use bytes::Bytes;
 use futures_util::FutureExt as _;
 
 use crate::clock::Deadline;
-use crate::envoy::arrival::Arrival;
 use crate::envoy::message::{ReceivedMessage, frame, parse};
+use crate::envoy::status::Arrival;
 use crate::envoy::status::{LevelGuard, ListenerStatus};
 use crate::envoy::{ClientAddress, decode, encode};
 use crate::pdp::{AuditSink, Observer, Outcome, Pdp, Pinned};

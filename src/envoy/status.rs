@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use crate::clock::Seldom;
+use crate::clock::{Deadline, Seldom};
 
 /// Counts and levels of one listener.
 #[derive(Debug, Default)]
@@ -53,6 +53,15 @@ pub(super) enum RefusedConnection {
     Revoked,
     /// No call came in time.
     Unused,
+}
+
+/// A check that is on its way to its answer.
+#[derive(Debug)]
+pub(super) struct Arrival {
+    /// When the answer has to be there.
+    pub(super) deadline: Deadline,
+    /// `None` where there is too much to do already.
+    pub(super) admitted: Option<LevelGuard>,
 }
 
 impl RefusedConnection {

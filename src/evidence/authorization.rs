@@ -3,6 +3,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use memchr::memchr;
 
 use crate::reason::{Reason, Rejection};
 use crate::request::{CredentialHeaders, HeaderValue, PROTOCOLS, ProtocolElement, TokenPlace};
@@ -62,11 +63,17 @@ fn behind(
     value: &HeaderValue,
     known: &[(&str, TokenScheme)],
 ) -> Result<Option<(TokenScheme, SealedText)>, Rejection> {
-    let line = once(text(value)?);
+    let line = text(value)?;
+    let sealed = |(scheme, token)| (scheme, value.seal(token));
+    // Tokens are long, and few lines have a comma.
+    if memchr(b',', line.as_bytes()).is_none() {
+        return Ok(scheme(line, known)?.map(sealed));
+    }
+    let line = once(line);
     if line.contains(',') && line.split(',').any(|line| !matches!(scheme(line, known), Ok(None))) {
         return Err(several());
     }
-    Ok(scheme(line, known)?.map(|(scheme, token)| (scheme, value.seal(token))))
+    Ok(scheme(line, known)?.map(sealed))
 }
 
 /// A token without a scheme, in a header where others have one: what has a space is one of those, also with parameters (RFC 9110

@@ -176,7 +176,7 @@ fn pem(
     Ok(certificates)
 }
 
-/// True if PEM has so many certificates and nothing else. The reader passes over a block that is broken, and the next certificate
+/// True if PEM has so many certificates and nothing else. The reader ignores a block that is broken, and the next certificate
 /// would be taken for the leaf (P332).
 fn is_whole(pem: &[u8], certificates: usize) -> bool {
     let dashes = memchr::memmem::find_iter(pem, b"-----").count();

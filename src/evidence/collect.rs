@@ -68,7 +68,7 @@ impl Evidence {
         self.tokens.as_deref().unwrap_or(&self.readable)
     }
 
-    /// Passes over the tokens that `token` has a reason for, and the unreadable places that `place` has one for.
+    /// Ignores the tokens that `token` has a reason for, and the unreadable places that `place` has one for.
     #[must_use]
     pub fn ignoring(
         mut self,

@@ -22,7 +22,7 @@ pub struct PeerEvidence {
     /// The direct TLS peer as the proxy names it: text, not an identity (P46). Empty is absent.
     pub principal: Option<Text>,
     /// The use of `principal` as an identity where there is nothing better.
-    pub principal_believed: PrincipalSource,
+    pub principal_trusted: PrincipalSource,
     /// The proxy's own name as the check has it: its first URI, else a DNS name or the subject. Empty is absent.
     pub destination: Option<Text>,
     /// Its other names, as configured.
@@ -53,7 +53,7 @@ impl PeerEvidence {
             principal: text(credentials.source_principal()),
             destination: text(destination_principal),
             identities: sources.identities.iter().map(|name| name.as_str().into()).collect(),
-            principal_believed: sources.principal,
+            principal_trusted: sources.principal,
             least: sources.least_evidence,
             xfcc_without_tls: sources.xfcc_without_tls,
             client_cert_without_tls: sources.client_cert_without_tls,
@@ -61,8 +61,8 @@ impl PeerEvidence {
     }
 }
 
-fn when<T>(believed: bool, read: impl FnOnce() -> Result<Option<T>, Rejection>) -> Presented<T> {
-    if !believed {
+fn when<T>(trusted: bool, read: impl FnOnce() -> Result<Option<T>, Rejection>) -> Presented<T> {
+    if !trusted {
         return Presented::Absent;
     }
     match read() {
@@ -154,7 +154,7 @@ mod tests {
 
     /// P47: a source that is not enabled is treated as if it had not been sent.
     #[test]
-    fn nothing_is_believed_unless_configured() {
+    fn nothing_is_trusted_unless_configured() {
         let credentials = credentials(&[b"URI=spiffe://a/b"], Some("x"));
         let evidence = PeerEvidence::collect(&credentials, None, &PeerSources::default());
         assert_eq!(evidence.xfcc, Presented::Absent);

@@ -45,7 +45,7 @@ pub struct UnreadableToken {
     pub rejection: Rejection,
 }
 
-/// A credential that was passed over, as a document says in so many words: it is no part of who is asking.
+/// A credential that was ignored, as a document says in so many words: it is no part of who is asking.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IgnoredToken {
     /// Its place.

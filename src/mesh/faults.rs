@@ -2,10 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use super::wait::WaitFault;
 use crate::document::{Code, Diagnostic, Severity, Span};
-
-/// The text in the place of a `${PLACEHOLDER}`, again and again.
-pub(super) const FILLER: &str = "?_";
 
 /// The faults that are found so far.
 #[derive(Debug, Default)]
@@ -25,6 +23,19 @@ impl Faults {
             Severity::Warning => Diagnostic::warning(code, place, message),
         };
         self.found.push(problem.help(code.remedy()));
+    }
+
+    /// Adds a fault of an error's code that may be none, as the files do not show enough.
+    pub(super) fn warn(&mut self, code: Code, place: Span, message: impl Into<String>) {
+        self.found.push(Diagnostic::warning(code, place, message).help(code.remedy()));
+    }
+
+    /// Adds the fault of the wait at `node`, which is what `waits` does.
+    pub(super) fn add_wait(&mut self, place: Span, waits: &str, fault: WaitFault) {
+        match fault {
+            WaitFault::Long(wait) => self.add(Code::LongWait, place, format!("{waits} {wait}")),
+            WaitFault::Unreadable(message) => self.add(Code::InvalidMeshConfig, place, message),
+        }
     }
 }
 
@@ -46,25 +57,4 @@ impl IdentityHeaders {
         let text = text.to_ascii_lowercase();
         self.0.iter().map(String::as_str).find(|name| text.contains(name))
     }
-}
-
-/// The seconds of a duration as protobuf's JSON and Kubernetes write it: `0.25s`, `250ms`, `10m`.
-pub(super) fn seconds(text: &str) -> Option<f64> {
-    let digits = text.find(|c: char| !c.is_ascii_digit() && c != '.')?;
-    let (number, unit) = text.split_at_checked(digits)?;
-    let number: f64 = number.parse().ok()?;
-    let factor = match unit {
-        "ms" => 0.001,
-        "s" => 1.0,
-        "m" => 60.0,
-        "h" => 3600.0,
-        _ => return None,
-    };
-    Some(number * factor)
-}
-
-/// True if nothing should wait for an answer for that long.
-pub(super) fn is_long(wait: &str) -> bool {
-    // Zero is no limit.
-    seconds(wait).is_some_and(|seconds| seconds > 5.0 || seconds == 0.0)
 }

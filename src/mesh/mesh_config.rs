@@ -1,8 +1,9 @@
 //! Istio's mesh configuration: who is asked, and what happens without an answer.
 
-use crate::document::{Code, Node, SourceFile, Tree};
-use crate::mesh::faults::{Faults, is_long};
-use crate::mesh::resources::Resource;
+use super::faults::Faults;
+use super::topology;
+use super::wait::{self, Reader};
+use crate::document::{Code, Node, Tree};
 
 /// A mesh configuration.
 #[derive(Clone, Copy, Debug)]
@@ -15,31 +16,32 @@ pub(super) struct MeshConfig<'a> {
 const GRPC: &str = "envoyExtAuthzGrpc";
 const HTTP: &str = "envoyExtAuthzHttp";
 
-/// The texts within ConfigMaps that hold a mesh configuration of their own.
-pub(super) fn nested(trees: &[Tree]) -> Vec<Tree> {
-    let mut found = Vec::new();
-    for resource in Resource::all(trees).iter().filter(|own| own.is("", "ConfigMap")) {
-        let Some(data) = resource.node.get("data") else { continue };
-        let texts = ["mesh", "mesh.yaml"].iter().filter_map(|key| data.text_of(key));
-        for text in texts {
-            let path = format!("{}#{}", resource.tree.file().path().display(), resource.name());
-            // A text that is no YAML there is refused by the program that reads it.
-            found.extend(Tree::read(&SourceFile::foreign(path, text), &mut Vec::new()));
-        }
-    }
-    found
+/// Keys that a mesh configuration has at its top.
+const KEYS: [&str; 5] =
+    ["extensionProviders", "defaultConfig", "rootNamespace", "enableAutoMtls", "pathNormalization"];
+
+/// A service that is asked.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct ProviderService<'a> {
+    /// Its host.
+    pub(super) host: &'a str,
+    pub(super) port: Option<i64>,
 }
 
 impl<'a> MeshConfig<'a> {
-    /// Every mesh configuration in `trees`: by itself, in values of a chart, or of an operator.
-    pub(super) fn all(trees: &'a [Tree]) -> Vec<Self> {
-        let of_tree = |tree: &'a Tree| {
+    /// Every mesh configuration in `trees`: by itself, or as `meshConfig` in values of a chart or of an operator, wherever they stand.
+    pub(super) fn all(trees: impl Iterator<Item = &'a Tree>) -> Vec<Self> {
+        let mut all = Vec::new();
+        for tree in trees {
             let root = &tree.root;
-            let places = [root.get("meshConfig"), root.at(&["spec", "meshConfig"])];
-            let whole = Some(root).filter(|own| own.get("extensionProviders").is_some());
-            places.into_iter().flatten().chain(whole).map(move |node| Self { tree, node })
-        };
-        trees.iter().flat_map(of_tree).collect()
+            let is_own =
+                root.get("apiVersion").is_none() && KEYS.iter().any(|key| root.get(key).is_some());
+            match is_own {
+                true => all.push(Self { tree, node: root }),
+                false => find(tree, root, &mut all),
+            }
+        }
+        all
     }
 
     /// The providers that ask for authorization, with their settings.
@@ -57,8 +59,13 @@ impl<'a> MeshConfig<'a> {
     }
 
     /// The services that are asked.
-    pub(super) fn services(&self) -> impl Iterator<Item = &'a str> {
-        self.providers().filter_map(|(_, _, own)| own.text_of("service"))
+    pub(super) fn services(&self) -> impl Iterator<Item = ProviderService<'a>> {
+        self.providers().filter_map(|(_, _, own)| {
+            let service = own.text_of("service")?;
+            // A namespace in front of the host says which entry of a registry is meant.
+            let host = service.split_once('/').map_or(service, |(_, host)| host);
+            Some(ProviderService { host, port: own.get("port").and_then(Node::number) })
+        })
     }
 
     /// The namespace whose policies cover the whole mesh.
@@ -75,6 +82,9 @@ impl<'a> MeshConfig<'a> {
                 settings,
                 faults,
             );
+        }
+        if let Some(config) = node.get("defaultConfig") {
+            topology::lint(tree, config, faults);
         }
         let normalization = node.at(&["pathNormalization", "normalization"]);
         if let Some(own) =
@@ -109,17 +119,18 @@ impl<'a> MeshConfig<'a> {
             );
             faults.add(Code::RouteChosenAgain, place("clearRouteCache"), message);
         }
-        match settings.get("timeout").map(Node::text) {
+        match settings.get("timeout") {
             None => {
                 let message =
                     format!("the provider `{name}` has no `timeout`, and Istio waits for 600 s");
                 faults.add(Code::LongWait, tree.place(settings), message);
             }
-            Some(Some(wait)) if is_long(wait) => {
-                let message = format!("the provider `{name}` waits for {wait}");
-                faults.add(Code::LongWait, place("timeout"), message);
+            Some(wait) => {
+                if let Some(fault) = wait::fault(wait, Reader::ControlPlane) {
+                    let waits = format!("the provider `{name}` waits");
+                    faults.add_wait(place("timeout"), &waits, fault);
+                }
             }
-            Some(_) => {}
         }
         let Some(status) = settings.get("statusOnError") else { return };
         let number = status.text().and_then(|own| own.parse::<i64>().ok()).or(status.number());
@@ -131,4 +142,15 @@ impl<'a> MeshConfig<'a> {
             faults.add(Code::StatusAllows, tree.place(status), message);
         }
     }
+}
+
+/// Adds every `meshConfig` in `node`.
+fn find<'a>(tree: &'a Tree, node: &'a Node, all: &mut Vec<MeshConfig<'a>>) {
+    for (key, value) in node.entries() {
+        match key.value == "meshConfig" {
+            true => all.push(MeshConfig { tree, node: value }),
+            false => find(tree, value, all),
+        }
+    }
+    node.items().iter().for_each(|item| find(tree, item, all));
 }

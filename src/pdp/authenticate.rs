@@ -3,9 +3,11 @@
 use super::collected::Collected;
 use super::outcome::Authenticated;
 use super::pinned::Pinned;
+use super::token_uses::TokenUse;
 use super::trace::RequestTrace;
 use crate::authn::{self, Subject};
 use crate::reason::Reason;
+use crate::request::RequestView;
 use crate::trust::Material;
 
 impl Pinned<'_> {
@@ -71,5 +73,21 @@ impl Pinned<'_> {
             let domains = authn::with_unknown_authorities(peer, trust);
             domains.into_iter().for_each(|domain| remote.ask_for_authorities(domain));
         }
+    }
+    /// Notes how the tokens of the caller are used, if a rule that is about the request asks for it.
+    pub(super) fn note_usage(&self, view: &RequestView, authenticated: &mut Authenticated<'_>) {
+        let Some(uses) = &self.pdp.token_uses else { return };
+        let Authenticated { subject, at, .. } = authenticated;
+        // A request with a refused certificate is denied before any rule, and says nothing about the token beside it.
+        if subject.peer().rejection().is_some()
+            || !self.current.snapshot.policies().asks_for_signals_of(view)
+        {
+            return;
+        }
+        let Ok(target) = &view.target else { return };
+        let peer = subject.peer().verified().cloned();
+        subject.note_usage(|token| {
+            uses.add(&TokenUse::of(token, peer.as_ref(), (view, &target.host), *at))
+        });
     }
 }

@@ -58,9 +58,13 @@ impl<'a> Collected<'a> {
     }
 
     /// The same without the tokens of issuers that do not count.
-    pub(super) fn pass_over(self, trust: &TrustStore, counts: impl Fn(&str) -> bool) -> Self {
+    pub(super) fn ignore_uncounted(
+        self,
+        trust: &TrustStore,
+        counts: impl Fn(&str) -> bool,
+    ) -> Self {
         let Self { evidence, shared, origin, mut cached } = self;
-        let evidence = authn::pass_over(evidence, trust, &cached, counts);
+        let evidence = authn::ignore_uncounted(evidence, trust, &cached, counts);
         let presented = evidence.presented();
         let is_left = |known: &Arc<SignedToken>| presented.iter().any(|token| known.is(token));
         cached.tokens.retain(is_left);

@@ -34,6 +34,7 @@ use crate::spiffe::SpiffeId;
 use crate::trust::{
     ClientCredentials, HeaderText, KeyUrl, bundle_authorities, client_certificate, secret_line,
 };
+use crate::words::of_system;
 
 /// A connection, over which requests go one after the other.
 #[derive(Debug)]
@@ -106,10 +107,10 @@ fn line(before: &str, path: &Path) -> Result<HeaderValue, FetchError> {
 
 fn bytes(path: &Path) -> Result<Secret<Vec<u8>>, FetchError> {
     let mut bytes = Vec::new();
-    let file =
-        File::open(path).map_err(|error| unusable(path, &format!("cannot be read: {error}")))?;
+    let file = File::open(path)
+        .map_err(|error| unusable(path, &format!("cannot be read: {}", of_system(&error))))?;
     let read = file.take(MAX_CREDENTIAL_BYTES).read_to_end(&mut bytes);
-    read.map_err(|error| unusable(path, &format!("cannot be read: {error}")))?;
+    read.map_err(|error| unusable(path, &format!("cannot be read: {}", of_system(&error))))?;
     Ok(Secret::new(bytes))
 }
 

@@ -28,7 +28,7 @@ impl Pinned<'_> {
         collected.origin = origin(view);
         // Before any issuer is asked: no issuer sees a token that does not count here.
         if let Some(counting) = snapshot.token_scope().of(view) {
-            collected = collected.pass_over(snapshot.trust(), |issuer| counting.has(issuer));
+            collected = collected.ignore_uncounted(snapshot.trust(), |issuer| counting.has(issuer));
         }
         if !matches!(collected.evidence.proof, Presented::Absent) {
             collected.evidence.request = RequestLine::of(view);

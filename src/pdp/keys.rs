@@ -10,8 +10,10 @@ mod state;
 pub use entry::KeyStatus;
 pub use load::{FirstSeen, KnownVersions, LastGood, LoadError, Loaded, last_good, load};
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -22,8 +24,9 @@ use crate::clock::{Clock, Deadline};
 use crate::evidence::PresentedToken;
 use crate::pdp::fetch::Fetcher;
 use crate::pdp::follow::RefreshTask;
-use crate::pdp::kept_files::KeptFiles;
 use crate::pdp::keys::entry::{FollowedKeys, Need, Shared};
+use crate::pdp::keys::load::address;
+use crate::pdp::state_files::StateFiles;
 use crate::sync::lock;
 use crate::trust::{
     Algorithm, Issuer, KeySet, KeySource, Material, Outdated, RemoteKeys, TrustStore,
@@ -33,8 +36,10 @@ use crate::trust::{
 pub struct KeyCache {
     clock: Arc<dyn Clock>,
     fetcher: Arc<dyn Fetcher>,
-    files: Option<Arc<KeptFiles>>,
+    files: Option<Arc<StateFiles>>,
     entries: Mutex<Vec<KeyCacheEntry>>,
+    /// How many fetches have begun.
+    fetches: Arc<AtomicU64>,
 }
 
 /// One source. Nothing follows it where only requests need it that began before.
@@ -43,21 +48,25 @@ struct KeyCacheEntry {
     task: Option<RefreshTask>,
 }
 
+/// The last good keys of several sources, by what they are.
+struct AtHand(BTreeMap<String, Vec<(Arc<RemoteKeys>, LastGood)>>);
+
 impl KeyCache {
     /// An empty cache. [`KeyCache::follow`] fills it.
     pub fn new(clock: Arc<dyn Clock>, fetcher: Arc<dyn Fetcher>) -> Self {
-        Self { clock, fetcher, files: None, entries: Mutex::new(Vec::new()) }
+        let (files, entries, fetches) = (None, Mutex::default(), Arc::default());
+        Self { clock, fetcher, files, entries, fetches }
     }
 
     /// This cache with a folder where the last good keys outlive a restart.
     #[must_use]
-    pub fn kept_in(mut self, folder: PathBuf) -> Self {
-        self.files = Some(Arc::new(KeptFiles::new(folder)));
+    pub fn saved_in(mut self, folder: PathBuf) -> Self {
+        self.files = Some(Arc::new(StateFiles::new(folder)));
         self
     }
 
     /// The folder, where there is one.
-    pub fn kept_files(&self) -> Option<&KeptFiles> {
+    pub fn state_files(&self) -> Option<&StateFiles> {
         self.files.as_deref()
     }
 
@@ -67,19 +76,26 @@ impl KeyCache {
     }
 
     /// Follows the sources in `trust` from now on: new ones are fetched in the background, and begin with the last good keys where
-    /// only the way to fetch them is new. Requests that still hold the `previous` snapshot are served to their end. Called within
-    /// a tokio runtime, before the new snapshot is published.
+    /// only the way to fetch them is new. Of sources of the same keys, whose server is known in the same way, the one that was asked
+    /// last has them: one that has others begins again (P670). Requests that still hold the `previous` snapshot are served to their
+    /// end. Called within a tokio runtime, before the new snapshot is published.
     pub fn follow(&self, trust: &TrustStore, previous: Option<&TrustStore>) {
         let mut entries = lock(&self.entries);
+        let at_hand = AtHand::of(&entries);
+        let newest = |source: &RemoteKeys| at_hand.newest(source, |own| own.trusts_like(source));
         let stays = |entry: &KeyCacheEntry| {
-            entry.task.is_some() && sources(trust).any(|(_, own)| entry.shared.serves(own))
+            entry.task.is_some()
+                && sources(trust).any(|(_, own)| entry.shared.serves(own))
+                && entry.shared.catches_up(newest(&entry.shared.source))
         };
         let (stay, mut before): (Vec<_>, Vec<_>) = entries.drain(..).partition(stays);
         *entries = stay;
+        let replaced = AtHand::of(&before);
         entries.iter().for_each(|entry| lock(&entry.shared.issuers).clear());
         for (issuer, source) in sources(trust) {
             if !entries.iter().any(|entry| entry.shared.serves(source)) {
-                entries.push(self.start(source, &before));
+                let first = newest(source).or_else(|| replaced.newest(source, |_| true));
+                entries.push(self.start(source, first.cloned()));
             }
             let own = entries.iter().find(|entry| entry.shared.serves(source));
             own.into_iter().for_each(|own| lock(&own.shared.issuers).push(issuer.id.clone()));
@@ -94,10 +110,9 @@ impl KeyCache {
         }
     }
 
-    fn start(&self, source: &Arc<RemoteKeys>, before: &[KeyCacheEntry]) -> KeyCacheEntry {
-        let mut same = before.iter().map(|entry| &*entry.shared);
-        let same = same.find(|shared| shared.source.are_those_of(source));
-        let shared = Shared::new(source, same, self.files.clone(), Arc::clone(&self.clock));
+    fn start(&self, source: &Arc<RemoteKeys>, newest: Option<LastGood>) -> KeyCacheEntry {
+        let (files, clock) = (self.files.clone(), Arc::clone(&self.clock));
+        let shared = Shared::new(source, newest, files, clock, Arc::clone(&self.fetches));
         let (shared, fetcher) = (Arc::new(shared), Arc::clone(&self.fetcher));
         let followed =
             FollowedKeys { shared: Arc::clone(&shared), fetcher, known: KnownVersions::default() };
@@ -257,6 +272,29 @@ impl KeyCache {
 impl fmt::Debug for KeyCache {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("KeyCache").finish_non_exhaustive()
+    }
+}
+
+impl AtHand {
+    fn of(entries: &[KeyCacheEntry]) -> Self {
+        let mut sets: BTreeMap<_, Vec<_>> = BTreeMap::new();
+        for shared in entries.iter().map(|entry| &entry.shared) {
+            if let Some(held) = shared.held() {
+                let source = Arc::clone(&shared.source);
+                sets.entry(address(&source)).or_default().push((source, held));
+            }
+        }
+        Self(sets)
+    }
+
+    /// The set of `source` that was asked for last, of those whose sources count.
+    fn newest(
+        &self,
+        source: &RemoteKeys,
+        counts: impl Fn(&RemoteKeys) -> bool,
+    ) -> Option<&LastGood> {
+        let sets = self.0.get(&address(source))?.iter();
+        sets.filter(|(own, _)| counts(own)).map(|(_, held)| held).max_by_key(|held| held.fetch)
     }
 }
 

@@ -8,6 +8,7 @@ mod authenticate;
 mod collected;
 mod connect;
 mod current;
+mod decide;
 mod dial;
 mod failed;
 mod fetch;
@@ -16,7 +17,6 @@ mod follow;
 mod fulfil;
 mod gather;
 mod introspect;
-mod kept_files;
 mod keys;
 mod outcome;
 mod pinned;
@@ -29,7 +29,9 @@ mod shared_headers;
 mod single_use;
 mod snapshot;
 mod spiffe_server;
+mod state_files;
 mod throttle;
+mod token_uses;
 mod trace;
 mod verification_cache;
 
@@ -38,7 +40,6 @@ pub use current::RetiredSnapshot;
 pub use fetch::{FetchError, FetchRequest, Fetched, Fetcher, HttpsFetcher, Validators};
 pub use follow::{FetchOptions, PacedFetcher, refresh_after};
 pub use introspect::Introspector;
-pub use kept_files::KeptFiles;
 pub use keys::{
     FirstSeen, KeyCache, KeyStatus, KnownVersions, LastGood, LoadError, Loaded, last_good,
     load as load_keys,
@@ -49,13 +50,15 @@ pub use point::{Pdp, PdpOptions};
 pub use proxy::{Proxies, ProxyError};
 pub use remote::{RemoteFiles, RemoteStatus};
 pub use revocation::{
-    BeforeFirstSync, KnownRevocation, ListStatus, Published, RUNNING, RevocationOptions,
-    RevocationRegister, SharingStatus, UnknownRevocation,
+    BeforeFirstSync, KnownRevocation, ListStatus, Published, RevocationOptions, RevocationRegister,
+    SharingStatus, UnknownRevocation,
 };
 pub use sealed::SealedHeader;
 pub use snapshot::{
-    FileSet, Inventory, KeptLists, KeptListsStatus, Load, Revision, Snapshot, is_document,
+    FileSet, Inventory, Load, RefusedFiles, Revision, SavedLists, SavedListsStatus, Snapshot,
+    is_document,
 };
+pub use state_files::StateFiles;
 pub use throttle::{Throttle, ThrottleMode, ThrottleOptions, ThrottleStatus};
 pub use trace::{NoRequestTrace, RequestTrace};
 pub use verification_cache::{VerificationCache, VerificationCacheOptions};

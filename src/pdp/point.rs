@@ -17,6 +17,7 @@ use super::remote::RemoteFiles;
 use super::revocation::RevocationRegister;
 use super::snapshot::{Revision, Snapshot};
 use super::throttle::{Throttle, ThrottleOptions};
+use super::token_uses::TokenUses;
 use super::verification_cache::VerificationCacheOptions;
 use crate::authn;
 use crate::clock::Clock;
@@ -42,6 +43,8 @@ pub struct Pdp {
     pub(super) store: Arc<Store>,
     /// `None` where failed attempts are not counted.
     pub(super) throttle: Option<Throttle>,
+    /// `None` where the settings look for no signals.
+    pub(super) token_uses: Option<TokenUses>,
     unknown_xfcc_keys: AtomicU64,
 }
 
@@ -81,7 +84,7 @@ impl Pdp {
         let introspector = Introspector::https(Arc::clone(&clock), proxies);
         introspector.follow(snapshot.trust(), None);
         let (fetcher, now) = (Arc::clone(keys.fetcher()), Arc::clone(&clock));
-        let revocations = RevocationRegister::kept_in(revocations, snapshot.trust(), now, fetcher);
+        let revocations = RevocationRegister::saved_in(revocations, snapshot.trust(), now, fetcher);
         Self {
             current: ArcSwap::from_pointee(CurrentSnapshot::new(snapshot, &options.memory)),
             keys,
@@ -91,6 +94,7 @@ impl Pdp {
             assertions: None,
             store: Arc::new(Store::in_memory(Arc::clone(&clock))),
             throttle: None,
+            token_uses: None,
             clock,
             ids: DecisionIds::new(),
             options,
@@ -124,6 +128,12 @@ impl Pdp {
         Self { throttle, ..self }
     }
 
+    /// Remembers each use of a token for `window`, where rules ask for signals about tokens.
+    #[must_use]
+    pub fn remembering_uses(self, window: Duration) -> Self {
+        Self { token_uses: Some(TokenUses::new(window)), ..self }
+    }
+
     /// How failed attempts are throttled, where they are.
     pub const fn throttle(&self) -> Option<&Throttle> {
         self.throttle.as_ref()
@@ -141,6 +151,11 @@ impl Pdp {
         if snapshot.policies().asserts() && self.assertions.is_none() {
             tracing::error!(
                 "rules ask for assertions and the settings have no `assertion`: those requests are denied"
+            );
+        }
+        if snapshot.policies().asks_for_signals() && self.token_uses.is_none() {
+            tracing::error!(
+                "rules ask for signals about tokens and the settings have no `anomalies`: those rules deny"
             );
         }
         let previous = self.current.load();

@@ -9,8 +9,9 @@ use hyper_util::client::proxy::matcher::Matcher;
 use ipnet::IpNet;
 
 use crate::json::visible;
+use crate::request::is_this_host;
 use crate::secret::Secret;
-use crate::trust::{KeyUrl, is_odd_number};
+use crate::trust::{KeyUrl, is_odd_number, port_in};
 
 /// Which requests go through which proxy. Those to this host never do.
 #[derive(Default)]
@@ -98,7 +99,7 @@ impl Proxies {
             ignored.push(name);
             None
         });
-        // Other programs pass over what they do not understand, too.
+        // Other programs ignore what they do not understand, too.
         let direct = get("NO_PROXY")
             .map(|text| entries(text.expose()).filter_map(Direct::read).collect())
             .unwrap_or_default();
@@ -115,7 +116,7 @@ impl Proxies {
         let uri = url.uri();
         let own = if url.is_plaintext() { &self.http } else { &self.https };
         let host = uri.host()?;
-        if is_this_host(host) {
+        if needs_no_proxy(host) {
             return None;
         }
         if self.direct.iter().any(|direct| direct.matches(host, url.port())) {
@@ -126,6 +127,9 @@ impl Proxies {
 }
 
 fn proxy(text: &str, uri: &Uri) -> Option<Proxy> {
+    // The library takes the usual port in the place of one that is none.
+    let bare = text.split_once("://").map_or(text, |(_, rest)| rest);
+    let port = port_in(bare.split(['/', '?', '#']).next()?).ok()?;
     let matcher = Matcher::builder().all(text.to_owned()).build();
     let found = matcher.intercept(uri)?;
     let encrypted = match found.uri().scheme() {
@@ -133,7 +137,7 @@ fn proxy(text: &str, uri: &Uri) -> Option<Proxy> {
         Some(scheme) if *scheme == Scheme::HTTP => false,
         _ => return None,
     };
-    let port = found.uri().port_u16().unwrap_or(if encrypted { 443 } else { 80 });
+    let port = port.unwrap_or(if encrypted { 443 } else { 80 });
     let host = found.uri().host().filter(|host| !host.is_empty())?.to_owned();
     Some(Proxy { host, port, encrypted, authorization: found.basic_auth().cloned() })
 }
@@ -190,11 +194,10 @@ fn address(host: &str) -> Option<IpAddr> {
     bare(host).parse::<IpAddr>().ok().map(|address| address.to_canonical())
 }
 
-fn is_this_host(host: &str) -> bool {
+/// True for this host, and for names that resolve to it (RFC 6761 section 6.3).
+fn needs_no_proxy(host: &str) -> bool {
     let name = bare(host);
-    address(host).is_some_and(|address| address.is_loopback())
-        || name == "localhost"
-        || name.ends_with(".localhost")
+    is_this_host(&name) || name.ends_with(".localhost")
 }
 
 impl fmt::Debug for Proxies {
@@ -276,9 +279,18 @@ mod tests {
         assert_eq!(proxy.authorization.as_ref().unwrap(), "Basic dXNlcjpjYW5hcnk=");
         let shown = format!("{proxies:?} {proxy:?}");
         assert!(!shown.contains("canary") && !shown.contains("dXNl"), "{shown}");
-        for wrong in
-            ["socks5://canary.example:1080", "http://", "canary canary", "ftp://canary", ""]
-        {
+        for wrong in [
+            "socks5://canary.example:1080",
+            "http://",
+            "canary canary",
+            "ftp://canary",
+            "",
+            // P655: the usual port is not taken for one that is none.
+            "http://canary.example:99999",
+            "http://user:pw@canary.example:0",
+            "canary.example:99999",
+            "http://[::1]:99999",
+        ] {
             let wrong = Some(Secret::new(wrong.to_owned()));
             let error = Proxies::new(wrong, None, &[]).unwrap_err();
             assert!(!error.to_string().contains("canary"));

@@ -23,7 +23,7 @@ use crate::pdp::fetch::{FetchRequest, Fetched, Fetcher, Validators};
 use crate::pdp::follow::{
     FetchFailure, RefreshState, RefreshTask, RemoteResource, Saved, TokenBucket,
 };
-use crate::pdp::kept_files::KeptFiles;
+use crate::pdp::state_files::StateFiles;
 use crate::sync::lock;
 use crate::trust::{Access, RemoteFile, RemotePart, TrustStore, refresh_hint};
 
@@ -31,7 +31,7 @@ use crate::trust::{Access, RemoteFile, RemotePart, TrustStore, refresh_hint};
 pub struct RemoteFiles {
     clock: Arc<dyn Clock>,
     fetcher: Arc<dyn Fetcher>,
-    files: Option<KeptFiles>,
+    files: Option<StateFiles>,
     entries: Mutex<BTreeMap<String, FileEntry>>,
     changed: Arc<Notify>,
 }
@@ -112,12 +112,12 @@ impl RemoteFiles {
 
     /// The same with a folder where the last good files outlive a restart.
     #[must_use]
-    pub fn kept_in(self, folder: Option<PathBuf>) -> Self {
-        Self { files: folder.map(KeptFiles::new), ..self }
+    pub fn saved_in(self, folder: Option<PathBuf>) -> Self {
+        Self { files: folder.map(StateFiles::new), ..self }
     }
 
     /// The folder, where there is one.
-    pub const fn kept_files(&self) -> Option<&KeptFiles> {
+    pub const fn state_files(&self) -> Option<&StateFiles> {
         self.files.as_ref()
     }
 

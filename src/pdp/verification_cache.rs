@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use moka::sync::Cache;
+use quick_cache::DefaultHashBuilder;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -29,8 +30,9 @@ pub struct VerificationCache {
     tokens: TokenEntries,
 }
 
+/// A key is a whole certificate, perhaps with its chain: with the standard hasher, hashing it is most of a look.
 #[derive(Debug)]
-struct CertificateEntries(Cache<CertificateKey, Arc<VerifiedCertificate>>);
+struct CertificateEntries(Cache<CertificateKey, Arc<VerifiedCertificate>, DefaultHashBuilder>);
 
 /// By the fingerprint of the token. A token that is verified again, with other keys, replaces itself. An expired one makes room in
 /// time; its times are checked for every request.
@@ -63,7 +65,7 @@ impl VerificationCache {
         let certificates = Cache::builder()
             .max_capacity(options.certificate_bytes)
             .weigher(|key: &CertificateKey, _| weight(key.size(), ENTRY_OVERHEAD))
-            .build();
+            .build_with_hasher(DefaultHashBuilder::default());
         let bytes = options.token_bytes;
         let most = usize::try_from(bytes / SMALL_TOKEN_BYTES).unwrap_or(usize::MAX);
         let tokens = quick_cache::sync::Cache::with_weighter(most, bytes, TokenWeight);

@@ -25,19 +25,20 @@ pub use explain::non_matching_rules::NonMatchingRule;
 pub use explain::possible::{Gap, PossibleDecision, RulePrints};
 pub use explain::reach::{Possibility, ReachAnswer, ReachQuestion, ReachRule};
 pub use explain::recorder::{CheckTrace, RuleOutcome, RuleTrace, TraceRecorder};
+pub use explain::set_changes::{SetChange, SetPart};
 pub use explain::witness::{Callers, VouchingDomain};
 pub use model::annotations::Annotations;
 pub use model::answer::{Answer, CustomAnswer};
-pub use model::decision::{Decision, Denial, Needs, Permit, ProofNeed, ShadowOutcome};
+pub use model::decision::{Decision, Denial, Needs, Permit, ProofNeed, ShadowOutcome, Throttling};
 pub use model::decision_id::DecisionId;
 pub use model::decision_request::DecisionRequest;
 pub use model::obligations::{AssertionRequest, HeaderMutation, Obligations, QueryMutation};
+pub use model::removed_headers::RemovedHeaders;
 pub use model::rule_name::RuleName;
-pub use model::throttling::Throttling;
 pub use model::truth::Truth;
 pub use requirement::missing::{MissingData, RecordField};
 pub use requirement::observation::{Observation, ObservedValue, Operand};
 pub use suite::{
-    CaseReport, Coverage, CoverageReport, Difference, KnownIssuer, Question, Suite, SuiteReport,
-    UntriedPart,
+    CaseReport, ConditionNames, ConditionTrial, Coverage, CoverageReport, Difference, KnownIssuer,
+    Question, Suite, SuiteReport, UntriedPart,
 };

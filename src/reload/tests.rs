@@ -1,6 +1,7 @@
 //! Files on servers: absent at first, then there, then garbage, then better; and a folder of documents all the while.
 
 mod in_place;
+mod replay;
 mod watching;
 
 use std::collections::VecDeque;
@@ -139,7 +140,7 @@ fn an_address_that_cannot_be_used_is_named_in_its_place() {
     }
 }
 
-/// P190: the end of a file's name in capital letters is no reason to pass over its rules, and what has no end is not read.
+/// P190: the end of a file's name in capital letters is no reason to ignore its rules, and what has no end is not read.
 #[cfg(unix)]
 #[test]
 fn every_document_of_a_folder_counts_or_is_refused() {

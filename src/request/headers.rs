@@ -1,6 +1,8 @@
 //! Header fields with every repetition kept: which value counts is the reader's decision, made in the open.
 
 use bytes::Bytes;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use crate::reason::{Reason, Rejection};
 use crate::request::{Text, is_spelling_of_header};
@@ -32,13 +34,15 @@ pub enum HeaderForm {
     Joined,
 }
 
-/// Which headers of the request the proxy shows.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// Which of a request's headers Envoy sends with a check.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(rename = "ShownHeaders")]
 pub enum Shown {
-    /// There may be others.
+    /// There may be others: each allow lists every header that must not go upstream, in every mixture of `-` and `_`.
     #[default]
     Some,
-    /// All of them.
+    /// All of them (neither `allowed_headers` nor `disallowed_headers` is set): an allow lists those that were sent.
     Every,
 }
 
@@ -247,7 +251,7 @@ mod tests {
 
     /// P131: whether a header was sent cannot be determined if only another spelling of its name was sent.
     #[test]
-    fn presence_in_another_spelling_cannot_be_told() {
+    fn presence_in_another_spelling_is_unknown() {
         assert_eq!(headers(&[("x-debug", b"1")]).is_there("x-debug"), Some(true));
         assert_eq!(headers(&[("x_debug", b"1"), ("x-debug", b"")]).is_there("x-debug"), Some(true));
         assert_eq!(headers(&[("x.debug", b"1")]).is_there("x-debug"), None);

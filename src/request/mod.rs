@@ -6,6 +6,7 @@
 
 mod attributes;
 mod credentials;
+mod habits;
 mod headers;
 mod parameters;
 mod path;
@@ -13,12 +14,14 @@ mod sealed;
 mod spelling;
 mod target;
 mod text;
+mod this_host;
 mod trace_parent;
 mod url;
 mod view;
 
 pub use attributes::{Client, Endpoint, ServerName};
 pub use credentials::CredentialHeaders;
+pub use habits::{host_slip, path_slip};
 pub use headers::{HeaderForm, HeaderValue, Headers, Shown, headers_of_one_value};
 pub use parameters::SealedParameters;
 pub use path::{CanonicalPath, PathLeniency};
@@ -28,6 +31,7 @@ pub use spelling::{
 };
 pub use target::{Host, HostForm, Target, parent_of};
 pub use text::Text;
+pub use this_host::is_this_host;
 pub use trace_parent::TraceParent;
 pub use url::{NormalUrl, RequestLine, UrlOrigin};
 pub use view::RequestView;

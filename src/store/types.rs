@@ -1,5 +1,6 @@
 //! The arguments and results of the store.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::clock::UnixTime;
@@ -53,7 +54,7 @@ pub struct KeyPage {
 
 words! {
     /// The kind of a store.
-    #[derive(Serialize, Deserialize)]
+    #[derive(Serialize, Deserialize, JsonSchema)]
     #[serde(rename_all = "lowercase")]
     pub enum StoreKind {
         /// The memory of one replica.

@@ -1,4 +1,4 @@
-//! Signals that something is odd: for people and alarms, never a decision. They are found beside the answers: what is seen waits in a
+//! Signals that something is odd: for people and alarms. No decision depends on them. They are found beside the answers: what is seen waits in a
 //! bounded queue, and where that is full it is not looked at. Every memory is bounded, and begins empty with the process.
 
 mod firsts;
@@ -9,9 +9,9 @@ mod signal;
 mod spread;
 
 use std::collections::VecDeque;
-use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -23,17 +23,41 @@ use self::seen::ProvenDecision;
 use self::shares::FamilyShares;
 pub use self::signal::{Anomaly, Signal};
 use self::spread::Spread;
-use crate::limits::MAX_ANOMALY_QUEUE;
+use crate::document::HumanDuration;
+use crate::limits::{MAX_ANOMALY_QUEUE, MAX_USE_WINDOW};
 use crate::pdp::{Observer, Outcome};
 use crate::request::RequestView;
 use crate::sync::lock;
 
 /// The settings of signals.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct AnomalyOptions {
     /// Also report other keys of an identity (`certificate_key`): only where each identity is one workload with one key at a time.
     pub keys: bool,
+    /// How long a use of a token counts for the rules that ask for signals (`token.signals`); at most `24h`.
+    pub window: HumanDuration,
+}
+
+impl Default for AnomalyOptions {
+    fn default() -> Self {
+        Self { keys: false, window: HumanDuration::new(Duration::from_hours(1)) }
+    }
+}
+
+impl AnomalyOptions {
+    /// True if the settings can be used.
+    ///
+    /// # Errors
+    /// An option that cannot.
+    pub fn check(&self) -> Result<(), String> {
+        let window = self.window.get();
+        if !window.is_zero() && window <= MAX_USE_WINDOW {
+            return Ok(());
+        }
+        let (own, most) = (self.window, HumanDuration::new(MAX_USE_WINDOW));
+        Err(format!("`anomalies.window` is {own}, expected more than 0 and at most {most}"))
+    }
 }
 
 /// Looks for signals in decisions.
@@ -78,20 +102,18 @@ impl Anomalies {
     pub const fn tally(&self) -> &Arc<AnomalyCounts> {
         &self.tally
     }
+
+    fn offer(&self, seen: ProvenDecision) {
+        if self.queue.try_send(seen).is_err() {
+            self.tally.dropped.fetch_add(1, Ordering::Relaxed);
+        }
+    }
 }
 
 impl Observer for Anomalies {
     fn observe(&self, view: &RequestView, outcome: &Outcome) {
         if let Some(seen) = ProvenDecision::of(view, outcome) {
             self.offer(seen);
-        }
-    }
-}
-
-impl Anomalies {
-    fn offer(&self, seen: ProvenDecision) {
-        if self.queue.try_send(seen).is_err() {
-            self.tally.dropped.fetch_add(1, Ordering::Relaxed);
         }
     }
 }
@@ -153,12 +175,6 @@ impl AnomalyCounts {
     /// The last few, the newest last.
     pub fn last(&self) -> Vec<Anomaly> {
         lock(&self.last).iter().cloned().collect()
-    }
-}
-
-impl fmt::Debug for ProvenDecision {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Seen({})", self.decision)
     }
 }
 

@@ -71,7 +71,7 @@ instruments! {
         "Failed attempts that replicas did not count together: the store was lost or too slow";
 
     ANOMALIES Counter "countersign.anomalies" "" ["signal"]
-        "Signals that something is odd, by kind; zero without `anomalies`";
+        "Signals that something is odd, by kind; absent without `anomalies`";
     ANOMALIES_DROPPED Counter "countersign.anomalies.dropped" "" []
         "Decisions that were not examined for signals because too many were waiting";
 
@@ -181,17 +181,6 @@ impl Instrument {
         };
         let total = if self.kind == MetricKind::Counter { "_total" } else { "" };
         format!("{}{unit}{total}", self.name.replace('.', "_"))
-    }
-}
-
-impl MetricKind {
-    /// The word for it, as on the Prometheus page.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Counter => "counter",
-            Self::Gauge | Self::Fraction => "gauge",
-            Self::Histogram => "histogram",
-        }
     }
 }
 

@@ -32,14 +32,6 @@ const DURATION_BUCKETS: [f64; 12] =
     [10e-6, 25e-6, 50e-6, 100e-6, 250e-6, 500e-6, 1e-3, 2.5e-3, 10e-3, 50e-3, 150e-3, 1.0];
 
 impl Metrics {
-    /// The instruments, all at zero.
-    ///
-    /// # Errors
-    /// A message where the exporter cannot be set up.
-    pub fn new() -> Result<Self, String> {
-        Self::sent_to(None, &Exports::default())
-    }
-
     /// The instruments, all at zero. They are sent by OTLP too where the settings name a collector.
     ///
     /// # Errors
@@ -183,7 +175,7 @@ mod tests {
 
     #[test]
     fn watched_values_are_on_the_page_with_their_help() {
-        let metrics = Metrics::new().unwrap();
+        let metrics = Metrics::sent_to(None, &Exports::default()).unwrap();
         for measurement in [
             instruments::STORE_LOSSES.shows(7_u64),
             instruments::STORE_UP.shows(3_u64),

@@ -33,6 +33,9 @@ pub enum KeyUrlError {
     /// A host with nothing between two dots.
     #[error("has a host with an empty part")]
     EmptyLabel,
+    /// A port that is not one: the library would take the usual one in its place.
+    #[error("has a port that is not 1 to 65535")]
+    Port,
     /// A fragment.
     #[error("has a fragment")]
     Fragment,
@@ -65,6 +68,7 @@ impl KeyUrl {
         if authority.host().is_empty() {
             return Err(KeyUrlError::NotAbsolute);
         }
+        port_in(authority.as_str())?;
         if is_odd_number(authority.host()) {
             return Err(KeyUrlError::OddAddress);
         }
@@ -90,6 +94,23 @@ impl KeyUrl {
     /// True if it is `http`.
     pub fn is_plaintext(&self) -> bool {
         self.0.scheme() == Some(&Scheme::HTTP)
+    }
+}
+
+/// The port that an authority has, if it has one.
+///
+/// # Errors
+/// It is not from 1 to 65535.
+pub(crate) fn port_in(authority: &str) -> Result<Option<u16>, KeyUrlError> {
+    let host = authority.rsplit('@').next().unwrap_or_default();
+    let parts =
+        host.rsplit_once(':').filter(|(host, _)| !host.contains(':') || host.ends_with(']'));
+    match parts {
+        None | Some((_, "")) => Ok(None),
+        Some((_, port)) => {
+            let port = port.parse().ok().filter(|port| *port > 0);
+            port.map(Some).ok_or(KeyUrlError::Port)
+        }
     }
 }
 
@@ -140,6 +161,10 @@ mod tests {
             ("https://0xa9fea9fe/", Err(OddAddress)),
             ("https://0251.0376.0251.0376/", Err(OddAddress)),
             ("https://127.1/", Err(OddAddress)),
+            // P655
+            ("https://issuer.example:99999/", Err(Port)),
+            ("https://issuer.example:0/", Err(Port)),
+            ("https://[::1]:65536/", Err(Port)),
             ("https://169.254.169.254./", Err(OddAddress)),
             ("https://a.0x/", Err(OddAddress)),
             ("https://127.0.0.1../", Err(OddAddress)),

@@ -25,25 +25,25 @@ pub use access::{Access, ClientCredentials, HeaderText, client_certificate, secr
 pub use algorithm::Algorithm;
 pub use assertion::ClientAssertion;
 pub use domain::{
-    Authority, BudgetSpent, Crl, CurrentList, ExtendedKeyUsageRules, IssuerId, IssuerKey,
-    IssuerKeys, KnownLists, LeafPin, LeafRules, LifePhase, Revocation, SignatureBudget,
-    SignatureChecks, StoredCrl, TrustDomain, Validity, authority_key_id, bundle_authorities,
-    extension_fault, issues_clients, key_weakness, refresh_hint, subject_key_id,
+    Authority, BudgetSpent, Crl, CurrentList, IssuerId, IssuerKey, IssuerKeys, KnownLists, LeafPin,
+    LeafRules, LifePhase, Revocation, SignatureBudget, SignatureChecks, StoredCrl, TrustDomain,
+    Validity, authority_key_id, bundle_authorities, extension_fault, issues_clients, key_weakness,
+    refresh_hint, subject_key_id,
 };
 pub use dpop::{DpopRules, NonceRules};
 pub use introspection::{AnswerError, ClientAuthentication, Introspection, IntrospectionAnswer};
 pub(crate) use issuer::canonical_type;
 pub use issuer::{Issuer, KeySource, TokenPeerBinding};
 pub use jwk::{KeyFault, KeyPurpose, VerificationKey};
-pub(crate) use key_url::is_odd_number;
 pub use key_url::{KeyUrl, KeyUrlError};
+pub(crate) use key_url::{is_odd_number, port_in};
 pub use keys::{KeyMiss, KeySet, KeySetError, SkippedKey};
 pub use material::{Material, Outdated};
 pub use name::{CanonicalName, NameError};
 pub use remote::{RemoteFile, RemoteKeys, RemotePart};
 pub use revocation::{
     AcceptedList, EntryError, FIRST_LINE, KnownIssuers, LineError, ListError, ListHeader, ListMark,
-    ListPlace, ListSignature, ListSignatureError, ListSource, ListText, RevocationEntry,
+    ListPlace, ListSignature, ListSignatureError, ListSource, ListText, RUNNING, RevocationEntry,
     RevocationKind, RevocationList, RevocationMark, RevocationNote, RevocationTable,
     RevocationTarget, RevocationView, Revoked,
 };

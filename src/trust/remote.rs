@@ -1,6 +1,5 @@
 //! The address of an issuer's keys, and the rules for asking it. A value; `pdp` does the asking.
 
-use std::fmt;
 use std::time::Duration;
 
 use crate::clock::UnixTime;
@@ -11,6 +10,7 @@ use crate::limits::{REMOTE_FILE_TIMEOUT, REVOCATION_LIST_TIMEOUT};
 use crate::spiffe::{SpiffeError, SpiffeId, TrustDomainName};
 use crate::trust::access::{self, Access, ClientCredentials};
 use crate::trust::{KeyPurpose, KeyUrl};
+use crate::words::words;
 
 /// Keys behind an address.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,9 +30,9 @@ pub struct RemoteKeys {
 }
 
 impl RemoteKeys {
-    /// True if these are the same keys as `other`, however they are fetched: last good ones stay when that changes.
-    pub fn are_those_of(&self, other: &Self) -> bool {
-        let of = |keys: &Self| (keys.url.clone(), keys.discovery.clone(), keys.purpose);
+    /// True if the server of both is known in the same way.
+    pub fn trusts_like(&self, other: &Self) -> bool {
+        let of = |keys: &Self| (keys.access.authorities.clone(), keys.access.spiffe.clone());
         of(self) == of(other)
     }
 }
@@ -56,19 +56,20 @@ pub struct RemoteFile {
     pub own_endpoint: bool,
 }
 
-/// A key of a document that may name a remote file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum RemotePart {
-    /// `bundle` of a trust domain.
-    Bundle,
-    /// `authorities` of a trust domain.
-    Authorities,
-    /// `intermediates` of a trust domain.
-    Intermediates,
-    /// `revocation.crls` of a trust domain.
-    Crls,
-    /// A part of a revocation list.
-    List,
+words! {
+    /// A key of a document that may name a remote file.
+    pub enum RemotePart {
+        /// `bundle` of a trust domain.
+        Bundle "bundle",
+        /// `authorities` of a trust domain.
+        Authorities "authorities",
+        /// `intermediates` of a trust domain.
+        Intermediates "intermediates",
+        /// `revocation.crls` of a trust domain.
+        Crls "revocation.crls",
+        /// A part of a revocation list.
+        List "from",
+    }
 }
 
 /// Revocation lists are published every few hours to days; ten minutes is soon enough and no load.
@@ -245,17 +246,5 @@ impl RemotePart {
     /// True if it may hold authorities.
     pub const fn has_authorities(self) -> bool {
         matches!(self, Self::Bundle | Self::Authorities | Self::Intermediates)
-    }
-}
-
-impl fmt::Display for RemotePart {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Bundle => "bundle",
-            Self::Authorities => "authorities",
-            Self::Intermediates => "intermediates",
-            Self::Crls => "revocation.crls",
-            Self::List => "from",
-        })
     }
 }

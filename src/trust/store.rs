@@ -192,6 +192,14 @@ impl TrustStore {
         revocation::lints_about(entry, &self.domains, &self.issuers)
     }
 
+    /// Checks that the issuer that `entry` names is not the name of a document, which no token has as its `iss`.
+    ///
+    /// # Errors
+    /// The name, and the issuers of that document.
+    pub fn check_issuer_of(&self, entry: &RevocationEntry) -> Result<(), String> {
+        revocation::check_issuer_of(entry, &self.issuers)
+    }
+
     /// The issuers and authorities of the documents, for lists that are read beside them.
     pub fn known_issuers(&self) -> KnownIssuers {
         KnownIssuers::of(&self.domains, &self.issuers)

@@ -1,7 +1,9 @@
 //! `docs/changing-policies.md`: each command on the page does what is printed there.
 
 use std::fs;
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use crate::program::{Props, Run};
 
@@ -13,23 +15,22 @@ fn page() -> PathBuf {
     root().join("docs/changing-policies.md")
 }
 
-/// A folder with the documents of both sides, and the log.
+/// A folder with the documents of both sides and the log, made by the commands of the page.
 fn props() -> Props {
     let props = Props::new();
-    let text = |name: &str| fs::read_to_string(root().join("tests/changing").join(name)).unwrap();
-    for side in ["main", "branch"] {
-        props.write(&format!("{side}/orders.yaml"), text(&format!("{side}.yaml")));
-        props.write(&format!("{side}/suite.yaml"), text("suite.yaml"));
-        for entry in fs::read_dir(root().join("policies/trust")).unwrap() {
-            let path = entry.unwrap().path();
-            let name = path.file_name().unwrap().to_str().unwrap();
-            props.write(&format!("{side}/trust/{name}"), fs::read(&path).unwrap());
-        }
+    for name in ["policies", "tests"] {
+        symlink(root().join(name), props.folder.path().join(name)).unwrap();
     }
-    props.write("audit.jsonl", "");
-    let empty = props.run("replay --audit audit.jsonl --documents main --output json", "");
-    let main = empty.json()["documents"].as_str().unwrap().to_owned();
-    props.write("audit.jsonl", text("audit.jsonl").replace("MAIN", &main));
+    let page = fs::read_to_string(page()).unwrap();
+    let (_, commands) = page.split_once("```sh\n").unwrap();
+    let (commands, _) = commands.split_once("```").unwrap();
+    let program = Path::new(env!("CARGO_BIN_EXE_countersign")).parent().unwrap();
+    let made = Command::new("sh")
+        .args(["-euc", commands])
+        .env("PATH", format!("{}:/usr/bin:/bin", program.display()))
+        .current_dir(props.folder.path())
+        .status();
+    assert!(made.unwrap().success());
     props
 }
 
@@ -135,9 +136,102 @@ fn mistakes_have_exit_codes_of_their_own() {
         ("who-can --config missing.yaml --host a --path /a", 3, "missing.yaml"),
         ("who-can --documents main --host a --path /a?b", 2, "without a query"),
         ("who-can --documents broken --host a --path /a", 4, "apiVersion"),
+        ("who-can --documents main --host https://a/b --path /a", 2, "write `a` alone"),
     ] {
         refused(&props.run(command, ""), code, part);
     }
+}
+
+/// P644: a deny rule with the same condition is not in the way where `{u}` is another segment to it.
+#[test]
+fn a_variable_of_another_segment_is_another_condition() {
+    let props = props();
+    let ask = |allow: &str, deny: &str| {
+        let rule = |name: &str, effect: &str, path: &str| {
+            let public = if effect == "allow" { "public: true, " } else { "" };
+            format!(
+                "    - {{ name: {name}, effect: {effect}, {public}on: {{ paths: ['{path}'] }}, when: 'request.headers[\"x-h\"] == request.path.u' }}\n"
+            )
+        };
+        let rules = rule("a", "allow", allow) + &rule("d", "deny", deny);
+        props.write("vars/p.yaml", format!("apiVersion: countersign.dev/v1alpha1\nkind: Policy\nmetadata: {{ name: p }}\nspec:\n  target: {{ hosts: [a.example.com] }}\n  rules:\n{rules}"));
+        let run = props
+            .run("who-can --documents vars --host a.example.com --path /x/b --output json", "");
+        run.json()["answers"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|own| own["answer"].as_str().unwrap().to_owned())
+            .collect::<Vec<_>>()
+    };
+    assert!(ask("/{u}/*", "/*/{u}").iter().all(|answer| answer != "no"));
+    assert!(ask("/{u}/*", "/{u}/*").iter().all(|answer| answer == "no"));
+    assert!(ask("/{u}/*", "/{u}/**").iter().all(|answer| answer == "no"));
+}
+
+/// P628: a bare "no" about a host that no policy names, or a method in small letters, is no comfort.
+#[test]
+fn questions_that_are_others_than_they_look_have_a_note() {
+    let props = props();
+    let ask = |more: &str| props.run(&format!("who-can --documents branch {more}"), "");
+    let path = "--path /v1/orders/17";
+    let odd = "methods are case-sensitive, and the question is about `get`";
+    for (question, parts) in [
+        (
+            format!("--host order.example.com {path}"),
+            vec![
+                "no policy is about the host `order.example.com`",
+                "near it: `orders.example.com`",
+            ],
+        ),
+        (
+            format!("--host a.test {path}"),
+            vec!["no policy is about the host `a.test`", "`orders.example.com`"],
+        ),
+        (format!("--host orders.example.com {path} --method get"), vec![odd, "`--method GET`"]),
+        (format!("--host orders.example.com {path} --method PATCH"), vec![]),
+        (format!("--host orders.example.com {path}"), vec![]),
+    ] {
+        let run = ask(&question);
+        assert_eq!(run.stdout.contains("note: "), !parts.is_empty(), "{}", run.stdout);
+        assert!(parts.iter().all(|part| run.stdout.contains(part)), "{}", run.stdout);
+        let is_allowed = run.stdout.contains("allowed by");
+        assert!(is_allowed || !run.stdout.contains("unless denied by"), "{}", run.stdout);
+    }
+}
+
+/// P633: one grammar: settings name documents for each command, and a message about missing documents says so.
+#[test]
+fn settings_stand_for_documents_everywhere() {
+    let props = props();
+    props.write("c.yaml", "documents: [branch]\nlistener: { address: '127.0.0.1:0' }\n");
+    let plain = props.run("diff main branch", "");
+    for command in ["diff main --config c.yaml", "diff main --documents branch"] {
+        let run = props.run(command, "");
+        assert_eq!(run.code, plain.code, "{command}: {}", run.stderr);
+        assert_eq!(run.stdout.lines().next(), plain.stdout.lines().next(), "{command}");
+    }
+    let run = props.run("serve --config c.yaml --check --output json", "");
+    assert_eq!((run.code, &run.json()["rules"]), (0, &4.into()), "{}", run.stderr);
+    for command in ["check", "test", "diff main", "who-can --host a --path /a", "keys"] {
+        refused(&props.run(command, ""), 2, "`--config FILE`, or COUNTERSIGN_CONFIG");
+    }
+    refused(&props.run("serve --output json --documents main", ""), 2, "--check");
+    for command in ["check", "test", "diff main", "revocations", "serve --check"] {
+        let run = Command::new(env!("CARGO_BIN_EXE_countersign"))
+            .current_dir(props.folder.path())
+            .env("COUNTERSIGN_CONFIG", "c.yaml")
+            .args(command.split(' '))
+            .output()
+            .unwrap();
+        let told = String::from_utf8_lossy(&run.stderr).into_owned();
+        assert!(run.status.code().unwrap() < 2, "{command}: {told}");
+    }
+    let token = "0123456789abcdef0123456789abcdef";
+    props.write("admin.token", token);
+    props.write("c.yaml", "documents: [branch]\nlistener: { address: '127.0.0.1:0' }\nadmin: { address: '127.0.0.1:1', revocations: { tokenFile: admin.token } }\n");
+    let run = props.run("revoke --spiffe spiffe://prod.example/a --config c.yaml", "");
+    refused(&run, 1, "cannot connect to 127.0.0.1:1");
 }
 
 /// P568: lines that are no decisions are counted by what they are, wherever they stand, and no file is read twice.
@@ -167,7 +261,7 @@ fn every_line_is_counted_once() {
         assert_eq!(json["all"]["records"], 3, "{json}");
         let passed =
             serde_json::json!({ "filtered": 0, "events": 0, "torn": 4, "foreign": 2, "older": 1 });
-        assert_eq!(json["passed_over"], passed);
+        assert_eq!(json["ignored"], passed);
         assert_eq!(json["newer"], serde_json::json!({ "records": 1, "fields": ["colour"] }));
         assert_eq!(json["cannot_tell"][0]["missing"], "the end of `path`, which is cut");
         assert_eq!(

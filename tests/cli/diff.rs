@@ -5,21 +5,22 @@ use countersign::clock::UnixTime;
 use serde_json::{Value, json};
 
 const TRUST: &str = include_str!("../explain/documents.yaml");
+const TRUST_WITH_FILES: &str = include_str!("../changing/trust_with_files.yaml");
 
-const RULE: &str = "effect: EFFECT, on: { methods: [GET, PUT], paths: ['/a/*', '/b'] }, source: [10.0.0.0/8], \
+pub(crate) const RULE: &str = "effect: EFFECT, on: { methods: [GET, PUT], paths: ['/a/*', '/b'] }, source: [10.0.0.0/8], \
     headers: [{ name: x-h, exists: true }], during: { from: 2027-01-01T00:00:00Z }, \
     peer: { spiffe: ['spiffe://prod.example/ns/web/**'], dns: ['*.web.svc'] }, \
     token: { issuer: corp, scopes: [read, write], subjects: [alice, bob], claims: [{ pointer: /tenant, equals: acme }] }, \
     when: 'request.scheme == \"https\"'";
 
-fn props() -> Props {
+pub(crate) fn props() -> Props {
     let props = Props::new();
     let issuer = crate::testbed::mint::Issuer::new(UnixTime::from_secs(NOW)).unwrap();
     props.write("keys/corp.jwks.json", issuer.key_set().unwrap());
     props
 }
 
-fn documents(target: &str, rules: &[String]) -> String {
+pub(crate) fn documents(target: &str, rules: &[String]) -> String {
     let trust =
         TRUST.split_once("---\napiVersion: countersign.dev/v1alpha1\nkind: Policy\n").unwrap().0;
     let rules: String = rules.iter().map(|rule| format!("    - {{ {rule} }}\n")).collect();
@@ -28,17 +29,18 @@ fn documents(target: &str, rules: &[String]) -> String {
     )
 }
 
-const TARGET: &str = "hosts: [orders.example.com, '*.example.org'], ports: [443, 8443]";
+pub(crate) const TARGET: &str = "hosts: [orders.example.com, '*.example.org'], ports: [443, 8443]";
 
-/// The access of the only change, and its keys.
-fn compared(props: &Props, before: &str, after: &str) -> (String, Vec<String>) {
+/// The access of the first change, and its keys. The only others are of headers that are removed from every request.
+pub(crate) fn compared(props: &Props, before: &str, after: &str) -> (String, Vec<String>) {
     props.write("before/all.yaml", before);
     props.write("after/all.yaml", after);
     let run = props.run("diff before after --output json", "");
     assert!(run.code < 2, "{}\n{after}", run.stderr);
     let json = run.json();
     let entries = json["entries"].as_array().unwrap();
-    assert!(entries.len() <= 1, "{json}");
+    let mut others = entries.iter().skip(1);
+    assert!(others.all(|own| own["kind"] == "stripped header"), "{json}");
     let Some(entry) = entries.first() else { return ("none".into(), Vec::new()) };
     let access = entry["access"].as_str().unwrap().to_owned();
     assert_eq!(run.code == 0, access == "same", "{json}");
@@ -113,10 +115,10 @@ fn whole_rules_and_targets_are_classed() {
         (of(&hosts, &[rule("")]), "narrowed", vec!["target.hosts"]),
         (
             of(TARGET, &[rule(", inject: { headers: { x-user: '{token.sub}' } }")]),
-            "same",
+            "other_headers",
             vec!["inject"],
         ),
-        (of(TARGET, &[rule(", annotations: { a: b }")]), "none", vec![]),
+        (of(TARGET, &[rule(", annotations: { a: b }")]), "other_headers", vec!["annotations"]),
         (of(TARGET, &[rule(""), other.clone()]), "narrowed", vec![]),
     ] {
         let found = compared(&props, &plain, &after);
@@ -129,6 +131,113 @@ fn whole_rules_and_targets_are_classed() {
     }
     let deny = plain.replace("effect: allow", "effect: deny");
     assert_eq!(compared(&props, &plain, &deny), ("narrowed".to_owned(), vec!["effect".to_owned()]));
+}
+
+/// P621: a variable of a path that stands for another segment is another rule to a condition, and other headers to the upstream.
+#[test]
+fn variables_that_change_places_are_a_change() {
+    let props = props();
+    let own = ", when: 'request.path.owner == token.sub'";
+    let header = ", inject: { headers: { x-owner: '{request.path.owner}' } }";
+    let claim = ", inject: { assertion: { header: x-caller, audience: o, claims: { o: '{request.path.owner}' } } }";
+    let rule = |paths: &str, more: &str| {
+        let rule = format!(
+            "name: r, effect: allow, on: {{ paths: [{paths}] }}, token: {{ issuer: corp }}{more}"
+        );
+        documents(TARGET, &[rule])
+    };
+    let plain = "'/o/{owner}/{id}'";
+    for (to, more, access, key) in [
+        ("'/o/{id}/{owner}'", own, "cannot_tell", "on.paths"),
+        ("'/o/{id}/{owner}'", header, "other_headers", "inject"),
+        ("'/o/{id}/{owner}'", claim, "other_headers", "inject"),
+        ("'/o/{id}/{owner}', '/p/{owner}'", own, "cannot_tell", "on.paths"),
+        ("'/o/{owner}/{id}', '/o/*/{owner}'", own, "cannot_tell", "on.paths"),
+        ("'/**/{owner}/{id}'", own, "cannot_tell", "on.paths"),
+        ("'/o/{owner}/{id}', '/p/{id}/{owner}'", own, "widened", "on.paths"),
+        ("'/o/{owner}/**'", own, "widened", "on.paths"),
+        ("'/o/{owner}/*'", own, "none", ""),
+        ("'/o/{id}/{owner}'", "", "none", ""),
+    ] {
+        let found = compared(&props, &rule(plain, more), &rule(to, more));
+        let keys: Vec<_> = Some(key.to_owned()).into_iter().filter(|key| !key.is_empty()).collect();
+        assert_eq!(found, (access.to_owned(), keys), "{to} {more}");
+    }
+}
+
+/// P622: the same callers are allowed, and the upstream, or a denied caller, gets something else: no change of access is no silence.
+#[test]
+fn what_goes_on_is_a_change_of_its_own() {
+    let props = props();
+    let rule = |more: &str| format!("name: r, {}{more}", RULE.replace("EFFECT", "allow"));
+    let of = |target: &str, more: &str| documents(&format!("{TARGET}{target}"), &[rule(more)]);
+    let inject = |value: &str| format!(", inject: {{ headers: {{ x-user: '{value}' }} }}");
+    for (one, other, access, key) in [
+        (
+            of("", ""),
+            of(", keep: { headers: [x-http-method-override] }", ""),
+            "other_headers",
+            "target.keep",
+        ),
+        (of("", ", remove: { token: true }"), of("", ""), "other_headers", "remove"),
+        (
+            of("", ", remove: { headers: [x-h] }"),
+            of("", ", remove: { headers: [x-g] }"),
+            "other_headers",
+            "remove",
+        ),
+        (of("", ", remove: { query: [q] }"), of("", ""), "other_headers", "remove"),
+        (
+            of("", &inject("{token.sub}")),
+            of("", &inject("{token.client}")),
+            "other_headers",
+            "inject",
+        ),
+        (of("", ""), of("", ", deny: { redirect: { to: '/login' } }"), "other_answer", "deny"),
+    ] {
+        for (before, after) in [(&one, &other), (&other, &one)] {
+            let found = compared(&props, before, after);
+            assert_eq!(found, (access.to_owned(), vec![key.to_owned()]), "{after}");
+        }
+    }
+    let run = props.run("diff before after --output github", "");
+    assert!(run.code == 1 && run.stdout.starts_with("::notice "), "{}", run.stdout);
+}
+
+/// P620: a scope that stands for others is above them, so that asking for it is narrower.
+#[test]
+fn forms_of_scopes_are_compared_by_what_they_mean() {
+    let props = props();
+    let rule = |token: &str| {
+        let rule = format!(
+            "name: r, effect: allow, on: {{ paths: [/a] }}, token: {{ issuer: corp, {token} }}"
+        );
+        documents(TARGET, &[rule])
+    };
+    for (one, other, access) in [
+        ("scopes: ['o:read']", "scopes: ['o:read'], scopeForm: hierarchy", "widened"),
+        ("scopes: ['o:read']", "scopes: ['o:read'], scopeForm: wildcard", "widened"),
+        (
+            "scopes: ['o:read'], scopeForm: hierarchy",
+            "scopes: [o], scopeForm: hierarchy",
+            "narrowed",
+        ),
+        (
+            "scopes: ['o:read'], scopeForm: hierarchy",
+            "scopes: ['o:read'], scopeForm: wildcard",
+            "both",
+        ),
+        (
+            "anyScope: ['o:read', 'o:write']",
+            "anyScope: ['o:read', 'o:write'], scopeForm: hierarchy",
+            "widened",
+        ),
+        ("scopes: ['o:read'], scopeForm: hierarchy", "scopes: ['o:read']", "narrowed"),
+    ] {
+        let found = compared(&props, &rule(one), &rule(other));
+        assert_eq!(found.0, access, "{one} {other}");
+        assert_eq!(compared(&props, &rule(other), &rule(one)).0, opposite(access), "{other} {one}");
+    }
 }
 
 /// Documents of trust are named, with what grows.
@@ -172,6 +281,52 @@ fn changes_of_trust_are_named() {
             entry("corp2", "added", "widened")
         ]
     );
+}
+
+/// P623: a file that a document of trust names is a part of it: with other contents the document has changed.
+#[test]
+fn every_file_that_a_document_names_counts() {
+    let props = props();
+    let read = |name: &str| std::fs::read_to_string(props.folder.path().join(name)).unwrap();
+    let (keys, ca) = (read("keys/corp.jwks.json"), read("ca/prod.pem"));
+    let list = "# none\n".to_owned();
+    let secret = "0123456789abcdef0123456789abcdef0123456789abcdef".to_owned();
+    let files = [
+        ("TokenIssuer", "corp", "corp.jwks.json", &keys),
+        ("TokenIssuer", "old", "hmac.secret", &secret),
+        ("TokenIssuer", "opaque", "asked.pem", &ca),
+        ("TokenIssuer", "opaque", "basic.secret", &secret),
+        ("TokenIssuer", "opaque", "team.txt", &secret),
+        ("TokenIssuer", "remote", "keys-ca.pem", &ca),
+        ("TokenIssuer", "remote", "bearer.secret", &secret),
+        ("TrustDomain", "prod", "certs/ca.pem", &ca),
+        ("RevocationList", "list", "revoked.txt", &list),
+    ];
+    for side in ["before", "after"] {
+        props.write(&format!("{side}/trust.yaml"), TRUST_WITH_FILES);
+        for (_, _, file, text) in files {
+            props.write(&format!("{side}/{file}"), text);
+        }
+    }
+    let same = props.run("diff before after --output json", "");
+    assert_eq!(
+        (same.code, same.json()["entries"].as_array().unwrap().len()),
+        (0, 0),
+        "{}",
+        same.stderr
+    );
+    for (kind, name, file, text) in files {
+        props.write(&format!("after/{file}"), format!("{text}\n"));
+        let run = props.run("diff before after --output json", "");
+        props.write(&format!("after/{file}"), text);
+        let json = run.json();
+        let [entry] = json["entries"].as_array().unwrap().as_slice() else {
+            panic!("{file}: {json}")
+        };
+        let found = [&entry["kind"], &entry["name"], &entry["access"], &entry["keys"][0]["key"]];
+        assert_eq!(found, [kind, name, "cannot_tell", &format!("file {file}")], "{json}");
+        assert_eq!(run.code, 1);
+    }
 }
 
 /// P569: places are those of the key in both files, and text of documents cannot forge a line of a workflow.

@@ -139,7 +139,10 @@ fn each_fault_is_found_with_its_remedy() {
         "{ file: ../dev/jwks.json }",
         "{ url: \"https://127.0.0.1:1/keys\" }",
     );
-    assert_eq!(findings(folder.path(), &["--offline"]).0, 0);
+    let (code, all) = findings(folder.path(), &["--offline"]);
+    let skipped: Vec<_> =
+        all.iter().filter(|own| own[1] == "skipped").map(|own| &*own[0]).collect();
+    assert_eq!((code, skipped), (0, vec!["keys", "store"]));
 }
 
 /// P593: files that others can read, and proxies.
@@ -176,13 +179,65 @@ fn faults_of_files_and_proxies_are_found() {
     change(folder.path(), "countersign.yaml", "listener:", "listner:");
     let (code, out, told) =
         run(folder.path(), &["doctor", "--config", "countersign.yaml", "--output", "json"]);
-    assert!(
-        code == 3 && told.contains("did you mean `listener`?") && out.starts_with('['),
-        "{told}"
-    );
+    assert!(code == 3 && told.contains("did you mean `listener`?"), "{told}");
+    let report: Value = serde_json::from_str(&out).unwrap();
+    assert_eq!(report["findings"][0]["check"], "settings", "{out}");
 }
 
-/// P595: addresses that are taken, by another program and by a server of ours.
+/// Answers a connection with each of `pages`, and gives the requests.
+fn answering(listener: TcpListener, pages: &[String]) -> std::thread::JoinHandle<Vec<String>> {
+    let pages = pages.to_vec();
+    std::thread::spawn(move || {
+        let answer = |page: String| {
+            let (mut stream, _) = listener.accept().unwrap();
+            let mut asked = [0; 512];
+            let read = stream.read(&mut asked).unwrap();
+            let length = page.len();
+            write!(stream, "HTTP/1.1 200 OK\r\ncontent-length: {length}\r\n\r\n{page}").unwrap();
+            String::from_utf8_lossy(&asked[..read]).into_owned()
+        };
+        pages.into_iter().map(answer).collect()
+    })
+}
+
+/// P630: a remedy is about this machine: the settings and files that are there, and words of a person.
+#[test]
+fn remedies_name_the_files_that_are_there() {
+    let folder = start();
+    change(
+        folder.path(),
+        "countersign.yaml",
+        "127.0.0.1:0 }",
+        "127.0.0.1:0, revocations: { tokenFile: dev/gone.token } }",
+    );
+    change(folder.path(), "countersign.yaml", "./audit.jsonl", "gone/a.jsonl");
+    change(folder.path(), "documents/policy.yaml", "effect: allow", "efect: allow");
+    change(folder.path(), "envoy.yaml", "dev/envoy.pem", "dev/none.pem");
+    let (code, all) = findings(folder.path(), &["--envoy", "envoy.yaml"]);
+    assert_eq!(code, 1);
+    for (check, part) in [
+        ("admin", "openssl rand -hex 32 > "),
+        ("documents", "`countersign check --config countersign.yaml`"),
+        ("envoy", "put the file there"),
+        ("audit", "in a folder that the server's user can write to"),
+    ] {
+        let own = all.iter().find(|own| own[0] == check && own[1] != "ok").unwrap();
+        assert!(own[3].contains(part), "{own:?}");
+    }
+    let text = format!("{all:?}");
+    assert!(!text.contains("entity not found") && !text.contains("FILE`"), "{text}");
+    // Other documents than those of the settings.
+    let (_, all) = findings(folder.path(), &["--documents", "gone"]);
+    assert!(all.iter().any(|own| own[0] == "documents" && own[1] == "error"), "{all:?}");
+}
+
+/// `/status` of a server with these documents, and one more part.
+fn status(revision: &str, part: &str) -> String {
+    let rest = r#""documents": { "unconfirmed_set": null, "errors": [] }"#;
+    format!(r#"{{ "revision": "{revision}", {rest}, "components": [{part}] }}"#)
+}
+
+/// P595, P632: addresses that are taken, by another program, by a server of ours, and by one with other documents.
 #[test]
 fn taken_addresses_are_told_apart() {
     let folder = start();
@@ -197,16 +252,19 @@ fn taken_addresses_are_told_apart() {
     fs::write(&settings, text.replace("admin: { address: 127.0.0.1:0 }", "")).unwrap();
     assert_found(folder.path(), &[], ("listener", "warning", "without `admin`"));
     fs::write(&settings, text.replace("127.0.0.1:0", &address(&admin))).unwrap();
-    // The page of a server of which one part is not well.
-    let page = "[+] listener: answering\n[~] certificate of the listener: expires in 1h\nready\n";
-    let server = std::thread::spawn(move || {
-        let (mut stream, _) = admin.accept().unwrap();
-        let mut asked = [0; 512];
-        let read = stream.read(&mut asked).unwrap();
-        let length = page.len();
-        write!(stream, "HTTP/1.1 200 OK\r\ncontent-length: {length}\r\n\r\n{page}").unwrap();
-        String::from_utf8_lossy(&asked[..read]).into_owned()
-    });
-    assert_found(folder.path(), &[], ("server", "warning", "expires in 1h"));
-    assert!(server.join().unwrap().starts_with("GET /readyz?verbose "));
+    // A server of which one part is not well; without a snapshot of its own documents it has other ones, too.
+    let part = r#"{ "name": "store", "condition": "degraded", "detail": "lost" }"#;
+    let server = answering(admin, &[status("0123456789abcdef", part)]);
+    let (_, all) = findings(folder.path(), &[]);
+    let wrong = all.iter().filter(|own| own[1] != "ok").map(|own| own[2].as_str());
+    let wrong: Vec<_> = wrong.collect();
+    assert!(wrong.len() == 2 && wrong[0].contains("another countersign"), "{wrong:?}");
+    assert_eq!(wrong[1], "store: lost");
+    assert!(server.join().unwrap()[0].starts_with("GET /status "));
+    // One with other documents.
+    let admin = TcpListener::bind("127.0.0.1:0").unwrap();
+    fs::write(&settings, text.replace("127.0.0.1:0", &address(&admin))).unwrap();
+    let server = answering(admin, &[status("0123456789abcdef", "")]);
+    assert_found(folder.path(), &[], ("server", "error", "another countersign"));
+    assert_eq!(server.join().unwrap().len(), 1);
 }

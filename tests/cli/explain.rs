@@ -78,7 +78,7 @@ const CASES: [(&str, &str); 9] = [
 
 /// The answer, what would have to change, and the way there, for each kind of ending.
 #[test]
-fn every_kind_of_answer_is_told_as_it_was_agreed() {
+fn every_kind_of_answer_is_printed_as_it_was_agreed() {
     let props = props();
     for (name, request) in CASES {
         props.write("request.yaml", request);
@@ -215,6 +215,32 @@ fn values_are_shown_to_who_asks_for_them() {
     let request = CASES.iter().find(|(name, _)| *name == "condition-false").unwrap().1;
     let run = props.run(&format!("explain - {AT} --show-values"), request);
     assert!(run.stdout.contains("is secret-tenant"), "{}", run.stdout);
+}
+
+/// P742: the commands in advice are whole, for the documents or the settings that were given.
+#[test]
+fn advice_about_a_refusal_has_whole_commands() {
+    let props = props();
+    let iss = crate::testbed::mint::ISSUER;
+    props.write("policies/revoked.yaml", format!(
+        "apiVersion: countersign.dev/v1alpha1\nkind: RevocationList\nmetadata: {{ name: revoked }}\nspec: {{ entries: [{{ issuer: '{iss}' }}] }}\n"
+    ));
+    props.write("countersign.yaml", "documents: [policies]\nlistener: { address: 127.0.0.1:0 }\n");
+    for from in ["--documents policies", "--config countersign.yaml"] {
+        let run = props.run(
+            &format!("explain --host orders.example.com --path /v1/orders --token tokens/bearer.jwt --at 2027-01-15T08:00:00Z --offline {from}"),
+            "",
+        );
+        let command = format!("countersign revocations {from}");
+        assert!(
+            run.stdout.contains(&format!("`{command}` shows who")),
+            "{}{}",
+            run.stdout,
+            run.stderr
+        );
+        let listed = props.run_with(&command.split(' ').skip(1).collect::<Vec<_>>(), "");
+        assert!(listed.code == 0 && listed.stdout.contains(iss), "{}", listed.stderr);
+    }
 }
 
 /// A real certificate and a real token, by flags: the steps and checks of a server.

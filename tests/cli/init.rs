@@ -13,7 +13,9 @@ pub(crate) fn run(folder: &Path, arguments: &[&str]) -> (i32, String, String) {
     let mut command = Command::new(env!("CARGO_BIN_EXE_countersign"));
     let output = command.current_dir(folder).args(arguments).output().unwrap();
     let text = |bytes| String::from_utf8(bytes).unwrap();
-    (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
+    let printed = text(output.stdout);
+    crate::output_schema::check(arguments, &printed);
+    (output.status.code().unwrap(), printed, text(output.stderr))
 }
 
 /// A folder with what `init` writes for `arguments`.
@@ -128,7 +130,7 @@ fn a_value_that_cannot_be_used_writes_nothing() {
         (&["--issuer", "login"], "issuer"),
         (&["--spiffe", "spiffe://prod.example/x"], "trust domain"),
         (&["--ca", "gone.pem"], "`--ca`: cannot read `gone.pem`"),
-        (&["--ca", "/dev/null"], "ca.pem"),
+        (&["--ca", "/dev/null"], "`--ca /dev/null`: `/dev/null` has no certificate"),
         (&["--profile", "azure"], "entra"),
         (&["--dev", "--profile", "entra"], "--dev"),
     ] {
@@ -154,11 +156,30 @@ fn what_is_to_throw_away_stays_private() {
         let text = fs::read_to_string(&path).unwrap();
         assert!(is_secret || !text.contains("PRIVATE"), "{}", path.display());
     }
-    assert_eq!(fs::read_to_string(folder.join("dev/.gitignore")).unwrap(), "*.key\n*.jwt\n");
+    assert_eq!(
+        fs::read_to_string(folder.join("dev/.gitignore")).unwrap(),
+        "*.key\n*.jwt\n*.log\nenvoy-admin\n"
+    );
     let certificate = ["inspect", "--documents", "documents", "dev/front.pem"];
     let (code, out, told) = run(&folder, &certificate);
     assert!(code == 0 && out.contains("spiffe://prod.example/ns/web/sa/front"), "{out}{told}");
     let token = ["keys", "verify", "--documents", "documents", "dev/alice.jwt"];
     let (code, out, told) = run(&folder, &token);
     assert!(code == 0 && out.contains("verified"), "{out}{told}");
+}
+
+/// P596: a value that the files would take and nothing else could use.
+#[test]
+fn a_host_and_a_trust_domain_are_names_alone() {
+    for (arguments, help) in [
+        (["--host", "orders.example.com:8443"], "without a port"),
+        (["--host", "https://orders.example.com"], "write `orders.example.com` alone"),
+        (["--spiffe", "spiffe://acme.test"], "alone: `acme.test`"),
+        (["--spiffe", "spiffe://acme.test/ns/a"], "alone: `acme.test`"),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let (code, _, told) = run(folder.path(), &[&["init"][..], &arguments].concat());
+        assert!(code == 2 && told.contains(help), "{arguments:?}: {code} {told}");
+        assert!(everything(folder.path()).is_empty());
+    }
 }

@@ -113,7 +113,7 @@ fn the_printed_pins_are_pins() {
 
 /// P30: position carries the trust, and the walk says so.
 #[test]
-fn the_walk_says_who_is_skipped_who_is_believed_and_who_is_not_reached() {
+fn the_walk_says_who_is_skipped_who_is_trusted_and_who_is_not_reached() {
     let props = props();
     let forged = hashed(&props.pki.reports, REPORTS).replace(COUNTERSIGN, REPORTS);
     let caller = format!("By={ENVOY};Cert=\"{}\"", encoded(&props.pki.frontend));
@@ -263,7 +263,7 @@ fn a_recorded_check_is_read_in_every_form() {
 
 /// RFC 9440: the word of the last forwarder alone.
 #[test]
-fn client_cert_is_believed_behind_a_forwarder_only() {
+fn client_cert_is_trusted_behind_a_forwarder_only() {
     let props = props();
     let leaf = format!(":{}:", STANDARD.encode(props.pki.frontend.der()));
     let shown = |principal: &str| {
@@ -318,7 +318,7 @@ fn a_chain_makes_full_evidence_and_der_is_a_certificate_too() {
     run.shows(0, &["evidence full", "chain 1 CN=prod.example demo CA"]);
     let run = props.run(&format!("inspect {AT}"), props.pki.frontend.der());
     run.shows(0, &["evidence leaf"]);
-    // A key in the same file is passed over.
+    // A key in the same file is ignored.
     let key = std::fs::read_to_string(props.folder.join("clients/frontend.key")).unwrap();
     let run = props.run(&format!("inspect {AT}"), key.clone() + &props.pki.frontend.pem());
     run.shows(0, &["evidence leaf"]);
@@ -397,7 +397,7 @@ fn what_cannot_be_read_is_named() {
     let props = props();
     props.write("keys.json", "{\"keys\": []}");
     for (arguments, code, texts) in [
-        ("inspect absent.pem", 2, ["cannot read `absent.pem`", "No such file"]),
+        ("inspect absent.pem", 2, ["cannot read `absent.pem`", "no such file"]),
         ("inspect -", 2, ["cannot inspect `standard input`", "there is nothing in it"]),
         ("inspect keys.json", 2, ["unknown field `keys`", "`attributes`"]),
         ("inspect clients/frontend.pem --at noon", 2, ["noon", "2026-11-22T03:00:00Z"]),
@@ -415,7 +415,7 @@ fn what_cannot_be_read_is_named() {
     }
 }
 
-/// P205: without documents no certificate is believed, and what cannot be read is a failure all the same, wherever it stands.
+/// P205: without documents no certificate is trusted, and what cannot be read is a failure all the same, wherever it stands.
 #[test]
 fn a_certificate_that_cannot_be_read_is_a_failure_without_documents_too() {
     let props = props();

@@ -123,7 +123,7 @@ fn thumbprint_of(mint: &Mint, position: usize) -> String {
 }
 
 #[test]
-fn published_keys_are_fetched_and_compared_with_those_that_were_kept() {
+fn published_keys_are_fetched_and_compared_with_those_that_were_saved() {
     let mint = Mint::new(CORP);
     let keys = mint.keys();
     let (address, server) = serve(vec![
@@ -136,15 +136,15 @@ fn published_keys_are_fetched_and_compared_with_those_that_were_kept() {
     let url = format!("{address}/jwks?secret=x");
     let from = format!("keys: {{ url: \"{url}\", allowPlaintext: true }}");
     mint.props.write("policies/corp.yaml", CORP.replace("keys: { file: ../keys.json }", &from));
-    let kept = json!({
+    let saved = json!({
         "address": url, "fetched_at": (NOW - 3600) * 1000, "next_fetch": (NOW + 60) * 1000,
         "first_seen": { &thumbprint: (NOW - 7200) * 1000 },
         "key_set": json!({ "keys": [keys[0]] }).to_string(),
     });
-    let file = format!("kept/{}.json", Fingerprint::of(url.as_bytes()).to_hex());
-    mint.props.write(&file, kept.to_string());
+    let file = format!("saved/{}.json", Fingerprint::of(url.as_bytes()).to_hex());
+    mint.props.write(&file, saved.to_string());
 
-    let run = mint.props.run("keys --documents policies --at 1800000000 --kept kept", "");
+    let run = mint.props.run("keys --documents policies --at 1800000000 --state-folder saved", "");
     let fetched = format!("source {address}, fetched in");
     assert!(
         run.stdout.split_whitespace().collect::<Vec<_>>().join(" ").contains(&fetched),
@@ -154,17 +154,17 @@ fn published_keys_are_fetched_and_compared_with_those_that_were_kept() {
     assert!(run.stdout.contains("may be kept for 300 s"), "{}", run.stdout);
     run.shows(
         0,
-        &["kept fetched 1h ago (2027-01-15T07:00:00Z), since then:", "+ demo-ec", "- demo-rsa"],
+        &["saved fetched 1h ago (2027-01-15T07:00:00Z), since then:", "+ demo-ec", "- demo-rsa"],
     );
     assert!(!run.stdout.contains("demo-rsa  RSA"), "{}", run.stdout);
     assert!(!run.stdout.contains("secret=x"), "P66: an address may hold a secret");
 
-    let down = mint.props.run("keys --documents policies --at 1800000000 --kept kept", "");
+    let down = mint.props.run("keys --documents policies --at 1800000000 --state-folder saved", "");
     down.shows(
         1,
         &[
             &format!("source {address}, not fetched: answered 503, expected 200"),
-            "a server that starts now has the keys that were kept",
+            "a server that starts now has the keys that were saved",
         ],
     );
     assert!(down.stdout.contains("demo-rsa  RSA"), "{}", down.stdout);
@@ -177,13 +177,14 @@ fn published_keys_are_fetched_and_compared_with_those_that_were_kept() {
     );
     server.join().unwrap();
 
-    let offline =
-        mint.props.run("keys --documents policies --at 1800000000 --kept kept --offline", "");
+    let offline = mint
+        .props
+        .run("keys --documents policies --at 1800000000 --state-folder saved --offline", "");
     offline.shows(
         1,
         &[
             &format!("source {address}, not fetched: `--offline` was given"),
-            "kept fetched 1h ago (2027-01-15T07:00:00Z), no change since",
+            "saved fetched 1h ago (2027-01-15T07:00:00Z), no change since",
             "refresh in 1m (2027-01-15T08:01:00Z)",
             "kid type alg thumbprint first seen status",
         ],
@@ -191,18 +192,19 @@ fn published_keys_are_fetched_and_compared_with_those_that_were_kept() {
     assert!(offline.stdout.contains("2h ago"), "{}", offline.stdout);
     let json = mint
         .props
-        .run("keys --documents policies --at 1800000000 --kept kept --offline --output json", "")
+        .run("keys --documents policies --at 1800000000 --state-folder saved --offline --output json", "")
         .json();
     assert_eq!(json[0]["next_refresh"], "2027-01-15T08:01:00Z");
     assert_eq!(json[0]["keys"][0]["first_seen"], "2027-01-15T06:00:00Z");
     let token = mint.issuer.mint(Key::Rsa, &json!({})).unwrap();
-    let kept = mint.verify("--kept kept --offline", &token);
-    kept.shows(0, &["verified", &format!(
-        "issuer corp, keys from {address}, not fetched: `--offline` was given; with the keys that were kept"
+    let saved = mint.verify("--state-folder saved --offline", &token);
+    saved.shows(0, &["verified", &format!(
+        "issuer corp, keys from {address}, not fetched: `--offline` was given; with the keys that were saved"
     )]);
-    let stale = mint
-        .props
-        .run("keys verify --documents policies --kept kept --offline --at 1800090000", &token);
+    let stale = mint.props.run(
+        "keys verify --documents policies --state-folder saved --offline --at 1800090000",
+        &token,
+    );
     stale.shows(1, &["failed keys: keys_stale"]);
 }
 

@@ -1,6 +1,8 @@
 //! The built binary as an operator meets it: what each command prints, its exit codes, and golden outputs.
 
 #[cfg(test)]
+mod cel;
+#[cfg(test)]
 mod changing;
 #[cfg(test)]
 mod commands;
@@ -8,6 +10,8 @@ mod commands;
 mod decisions;
 #[cfg(test)]
 mod diff;
+#[cfg(test)]
+mod diff_sets;
 #[cfg(test)]
 mod doctor;
 #[cfg(test)]
@@ -18,6 +22,10 @@ mod init;
 mod inspect;
 #[cfg(test)]
 mod keys;
+#[cfg(test)]
+mod newcomer;
+#[cfg(test)]
+mod output_schema;
 #[cfg(test)]
 mod pages;
 #[cfg(test)]

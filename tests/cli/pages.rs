@@ -1,7 +1,7 @@
 //! The pages show files and commands, and here each file is written and each command run, as printed and in order.
 //!
 //! Three things differ from what a reader does. Ports are free ones of this machine. `countersign serve` in the foreground goes
-//! to the background. Lines that begin with a program of [`OTHERS`] are passed over.
+//! to the background. Lines that begin with a program of [`OTHERS`] are ignored.
 
 mod markdown;
 mod shell;
@@ -39,8 +39,10 @@ const PLAYED_ELSEWHERE: &str = "docs/changing-policies.md";
 
 /// Programs that are not ours to run here: they build this repository, ask a registry, or need a cluster. What `cargo` and
 /// `.ci` run, CI runs.
-const OTHERS: [&str; 11] = [
+/// `countersign dev` has the ports of its settings, and `tests/e2e/init.rs` runs it with others.
+const OTHERS: [&str; 12] = [
     "cargo",
+    "countersign dev",
     "apt-get",
     ".ci/",
     "deploy/",

@@ -237,7 +237,7 @@ mod tests {
 
     /// A mistake is reported before any server is asked, with an exit code of its own.
     #[test]
-    fn a_slip_is_told_before_anybody_is_asked() {
+    fn a_slip_is_reported_before_any_server_is_asked() {
         let props = Props::new();
         props.write("admin.token", TOKEN);
         let server = "--admin http://127.0.0.1:1 --token-file admin.token";
@@ -273,6 +273,67 @@ mod tests {
             assert_eq!(run.code, 2, "{arguments}: {}", run.stderr);
             assert!(run.stderr.contains(text), "{arguments}: {}", run.stderr);
         }
+    }
+
+    /// P740: the address and the token of the settings count for the list, too; and a list of documents alone says that it is one.
+    #[tokio::test]
+    async fn the_list_is_that_of_the_server_of_the_settings() {
+        let house = House::open().await;
+        let props = &house.props;
+        let with =
+            |arguments: &str| props.run(&format!("{arguments} --config countersign.yaml"), "");
+        let revoked = with(&format!("revoke --subject alice --issuer {ISSUER}"));
+        revoked.shows(
+            0,
+            &["revoked on this replica only: it has no shared store (`store: { redis: .. }`)"],
+        );
+        for more in ["", "--token-file admin.token "] {
+            let listed = with(&format!("revocations {more}--output json"));
+            assert_eq!(listed.code, 0, "{more}: {}", listed.stderr);
+            assert_eq!(listed.json()["entries"][0]["sub"], "alice", "{more}");
+            assert!(!listed.stderr.contains("documents only"), "{}", listed.stderr);
+        }
+        let listed = with("revocations --documents policies");
+        assert!(listed.stdout.contains("no entries"), "{}", listed.stdout);
+        assert!(listed.stderr.contains("a running server may have more"), "{}", listed.stderr);
+
+        let settings = fs::read_to_string(props.folder.join("countersign.yaml")).unwrap();
+        let closed = settings.replace(", revocations: { tokenFile: admin.token }", "");
+        assert_ne!(closed, settings);
+        props.write("closed.yaml", closed);
+        let listed = props.run("revocations --config closed.yaml", "");
+        assert_eq!(listed.code, 0, "{}", listed.stderr);
+        assert!(listed.stderr.contains("a running server may have more"), "{}", listed.stderr);
+        let revoke = format!("revoke --subject alice --issuer {ISSUER} --config closed.yaml");
+        let run = props.run(&revoke, "");
+        assert_eq!(run.code, 2, "{}", run.stderr);
+        for part in ["the revocation API is off: `closed.yaml` has no", "revoke --write FILE"] {
+            assert!(run.stderr.contains(part), "{part}: {}", run.stderr);
+        }
+    }
+
+    /// P741: the name of a document is no issuer: it is refused by the documents at hand, and by the server.
+    #[tokio::test]
+    async fn the_name_of_a_document_is_no_issuer() {
+        let house = House::open().await;
+        let props = &house.props;
+        let named = format!("`corp` is the name of a TokenIssuer; its `iss` is `{ISSUER}`");
+        let refused = |run: &Run, code: i32| {
+            assert_eq!(run.code, code, "{}{}", run.stdout, run.stderr);
+            assert!(run.stderr.contains(&named), "{}", run.stderr);
+        };
+        let revoke = "revoke --subject alice --issuer corp";
+        refused(&props.run(&format!("{revoke} --config countersign.yaml"), ""), 2);
+        refused(&props.run(&format!("{revoke} --write policies/revoked.yaml"), ""), 2);
+        refused(&house.run(&revoke.split(' ').collect::<Vec<_>>()), 1);
+        assert_eq!(house.listed(&[]).len(), 0);
+        assert!(!props.folder.join("policies/revoked.yaml").exists());
+        let strange = "revoke --subject alice --issuer https://other.example";
+        let run = props.run(&format!("{strange} --write policies/revoked.yaml"), "");
+        assert_eq!(run.code, 0, "{}", run.stderr);
+        assert!(run.stderr.contains("no `TokenIssuer` document has the issuer"), "{}", run.stderr);
+        let run = props.run("check policies", "");
+        assert!(run.stderr.contains("unknown-issuer"), "{}", run.stderr);
     }
 
     /// P255: of entries that are written at once none is lost, and one that is written through a link is where it leads.

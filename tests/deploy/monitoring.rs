@@ -102,6 +102,22 @@ fn anchor(heading: &str) -> String {
     kept.collect::<String>().trim().to_lowercase().replace(' ', "-")
 }
 
+/// The runbook lists each alert by its name, with its severity and its section.
+#[test]
+fn the_runbook_lists_the_alerts() {
+    let runbook = tools::read("docs/runbook.md");
+    let rules = rules();
+    for rule in &rules {
+        let text = |pointer: &str| rule.pointer(pointer).unwrap().as_str().unwrap();
+        let row = format!("| `{}` | {} |", text("/alert"), text("/labels/severity"));
+        let row = runbook.lines().find(|line| line.starts_with(&row)).expect(&row);
+        let section = text("/annotations/runbook").split('#').nth(1).unwrap();
+        assert!(section.starts_with("{{") || row.contains(&format!("#{section})")), "{row}");
+    }
+    let listed = runbook.lines().filter(|line| line.starts_with("| `Countersign")).count();
+    assert_eq!(listed, rules.len());
+}
+
 #[test]
 fn every_alert_leads_to_a_section_that_there_is() {
     for rule in rules() {

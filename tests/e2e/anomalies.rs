@@ -11,7 +11,7 @@ use tokio::net::TcpStream;
 use crate::envoy;
 
 #[tokio::test]
-async fn a_token_of_two_peers_is_told_and_decided_as_ever() {
+async fn a_token_of_two_peers_is_a_signal_and_decided_as_ever() {
     let Some(mut props) = envoy::props() else { return };
     props.files[0].1.push_str("anomalies: {}\n");
     let folder = Folder::temporary().unwrap();

@@ -240,7 +240,7 @@ async fn a_removed_token_goes_no_further_from_any_of_its_places() {
 }
 
 #[tokio::test]
-async fn a_denied_caller_is_told_in_the_form_that_it_asks_for() {
+async fn a_denied_caller_gets_the_form_that_it_asks_for() {
     let Some(props) = props() else { return };
     let folder = Folder::temporary().unwrap();
     let mut stage = envoy::raise(&props, &folder).await;

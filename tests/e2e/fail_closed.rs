@@ -72,7 +72,7 @@ async fn answered(client: &Client, request: &Request, wanted: u16) -> u16 {
 
 /// The stricter setting that the shipped configuration offers: the handshake itself fails.
 #[tokio::test]
-async fn envoy_breaks_the_handshake_of_untrusted_certificates_where_it_is_told_to() {
+async fn envoy_breaks_the_handshake_of_untrusted_certificates_where_it_is_set_to() {
     let Some(binary) = envoy::find() else { return };
     let folder = Folder::temporary().unwrap();
     let pki = Pki::new(SystemClock.now()).unwrap();

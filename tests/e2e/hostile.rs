@@ -104,7 +104,7 @@ async fn a_forged_first_element_is_not_the_caller() {
     }
 }
 
-/// P33, P87: unknown keys, in an element of the caller's own, are passed over.
+/// P33, P87: unknown keys, in an element of the caller's own, are ignored.
 #[tokio::test]
 async fn unknown_keys_and_repeated_names_do_not_hide_the_caller() {
     let Some(meshes) = meshes() else { return };

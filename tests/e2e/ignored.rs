@@ -1,4 +1,4 @@
-//! Credentials that a document says are passed over, through the real Envoy.
+//! Credentials that a document says are ignored, through the real Envoy.
 
 use std::sync::Arc;
 
@@ -49,7 +49,7 @@ fn received(response: &Response) -> Received {
 }
 
 /// P141, P145: a browser with an expired session is sent to log in, loses the cookie, and gets there; nothing else of its is
-/// passed over.
+/// ignored.
 #[tokio::test]
 async fn an_expired_session_leads_to_the_login_page_and_no_further() {
     let Some(props) = props("") else { return };

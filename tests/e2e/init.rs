@@ -1,8 +1,10 @@
 //! The start that `countersign init --dev` writes, run as its page says: the first allow and the first denial.
 
+use std::net::SocketAddr;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::testbed::Folder;
 use crate::testbed::envoy::{Bootstrap, Envoy};
@@ -11,6 +13,7 @@ use crate::testbed::server::{Addresses, Server};
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
+use tokio::io::{AsyncBufReadExt as _, AsyncRead};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
@@ -20,6 +23,11 @@ const HOST: &str = "service.example.com";
 
 /// The status of the answer to alice's item, asked for with the token of `user`, or without a certificate and a token.
 async fn status(folder: &Folder, envoy: &Envoy, user: Option<&str>) -> u16 {
+    asked(folder, envoy.listener(), user).await
+}
+
+/// The same of the Envoy at `address`.
+async fn asked(folder: &Folder, address: SocketAddr, user: Option<&str>) -> u16 {
     let mut roots = RootCertStore::empty();
     roots.add(CertificateDer::from_pem_file(folder.join("ca.pem")).unwrap()).unwrap();
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
@@ -34,7 +42,7 @@ async fn status(folder: &Folder, envoy: &Envoy, user: Option<&str>) -> u16 {
             config.with_client_auth_cert(vec![leaf], key).unwrap()
         }
     };
-    let stream = TcpStream::connect(envoy.listener()).await.unwrap();
+    let stream = TcpStream::connect(address).await.unwrap();
     let name = ServerName::try_from(HOST).unwrap();
     let stream = TlsConnector::from(Arc::new(config)).connect(name, stream).await.unwrap();
     let request = Request::get(HOST, "/users/alice/items/1");
@@ -72,4 +80,101 @@ async fn the_start_runs_behind_a_real_envoy() {
     assert!([401, 403].contains(&status(&folder, &envoy, None).await));
     envoy.stop().await.unwrap();
     server.stop().await.unwrap();
+}
+
+/// `countersign dev` in a folder, with what it prints.
+struct Dev {
+    process: tokio::process::Child,
+    lines: tokio::sync::mpsc::UnboundedReceiver<String>,
+    seen: Vec<String>,
+}
+
+impl Dev {
+    fn start(folder: &Path, envoy: &Path) -> Self {
+        let mut command = tokio::process::Command::new(env!("CARGO_BIN_EXE_countersign"));
+        command.args(["dev", "--envoy"]).arg(envoy).arg(folder).kill_on_drop(true);
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut process = command.spawn().unwrap();
+        let (send, lines) = tokio::sync::mpsc::unbounded_channel();
+        tokio::spawn(pass_on(process.stdout.take().unwrap(), send.clone()));
+        tokio::spawn(pass_on(process.stderr.take().unwrap(), send));
+        Self { process, lines, seen: Vec::new() }
+    }
+
+    /// Waits for a line with `part`.
+    async fn says(&mut self, part: &str) -> String {
+        let found = async {
+            loop {
+                let line = self.lines.recv().await?;
+                self.seen.push(line.clone());
+                if line.contains(part) {
+                    return Some(line);
+                }
+            }
+        };
+        let found = tokio::time::timeout(Duration::from_secs(30), found).await;
+        found.ok().flatten().unwrap_or_else(|| panic!("{part} is not in {:#?}", self.seen))
+    }
+}
+
+async fn pass_on(from: impl AsyncRead + Unpin, to: tokio::sync::mpsc::UnboundedSender<String>) {
+    let mut lines = tokio::io::BufReader::new(from).lines();
+    while let Ok(Some(line)) = lines.next_line().await {
+        if to.send(line).is_err() {
+            return;
+        }
+    }
+}
+
+/// P700: an edit that is wrong stops nothing, and one that is right is in force, of documents, settings and Envoy's configuration.
+#[tokio::test]
+async fn dev_follows_every_edit_and_goes_on_through_wrong_ones() {
+    let Some(binary) = envoy::find() else { return };
+    let folder = Folder::temporary().unwrap();
+    let program = Path::new(env!("CARGO_BIN_EXE_countersign"));
+    let written = Command::new(program).args(["init", "--dev"]).current_dir(folder.path()).output();
+    assert!(written.unwrap().status.success());
+    let (own, gateway) = (Addresses::free().await.unwrap(), Addresses::free().await.unwrap());
+    let edit = |name: &str, from: &str, to: &str| {
+        let text = std::fs::read_to_string(folder.join(name)).unwrap();
+        assert!(text.contains(from), "{name}: {from}");
+        folder.write(name, text.replace(from, to)).unwrap();
+    };
+    let port = |address: SocketAddr| address.port().to_string();
+    edit("countersign.yaml", "9001", &port(own.checks));
+    edit("countersign.yaml", "9002", &port(own.admin));
+    edit("envoy.yaml", "port_value: 9001", &format!("port_value: {}", port(own.checks)));
+    edit("envoy.yaml", "port_value: 8443", &format!("port_value: {}", port(gateway.checks)));
+    edit("envoy.yaml", "port_value: 9901", &format!("port_value: {}", port(gateway.admin)));
+
+    let mut dev = Dev::start(folder.path(), binary.program());
+    dev.says("countersign and Envoy run").await;
+    dev.says("5 cases: 5 passed, 0 failed").await;
+    assert_eq!(asked(&folder, gateway.checks, Some("alice")).await, 200);
+    dev.says("  allow  ").await;
+    edit("documents/policy.yaml", "scopes: [", "scope: [");
+    dev.says("did you mean `scopes`?").await;
+    assert_eq!(asked(&folder, gateway.checks, Some("alice")).await, 200);
+    edit("countersign.yaml", "shownHeaders: every", "shownHeaders: some");
+    dev.says("the server goes on with the settings that it has").await;
+    edit("documents/policy.yaml", "scope: [\"items:read\"]", "scopes: [\"items:write\"]");
+    dev.says("5 cases: 4 passed, 1 failed").await;
+    edit("countersign.yaml", "shownHeaders: some", "shownHeaders: every # as before");
+    dev.says("countersign started again").await;
+    assert_eq!(asked(&folder, gateway.checks, Some("alice")).await, 403);
+    dev.says("scope_missing").await;
+    edit("envoy.yaml", "static_resources:", "static_resource:");
+    dev.says("Envoy does not take `envoy.yaml`").await;
+    assert_eq!(asked(&folder, gateway.checks, Some("alice")).await, 403);
+    edit("envoy.yaml", "static_resource:", "static_resources: # as before");
+    dev.says("Envoy started again").await;
+    assert_eq!(asked(&folder, gateway.checks, Some("alice")).await, 403);
+
+    let interrupt = format!("kill -INT {}", dev.process.id().unwrap());
+    assert!(Command::new("sh").arg("-c").arg(interrupt).status().unwrap().success());
+    assert_eq!(dev.process.wait().await.unwrap().code(), Some(0));
+    assert!(
+        TcpStream::connect(own.admin).await.is_err()
+            && TcpStream::connect(gateway.checks).await.is_err()
+    );
 }

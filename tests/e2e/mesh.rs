@@ -44,7 +44,7 @@ pub(crate) struct Mesh {
 }
 
 impl Mesh {
-    /// Envoy with `template`; countersign believes `sources` and asks for `evidence`.
+    /// Envoy with `template`; countersign trusts `sources` and asks for `evidence`.
     async fn raise(template: &str, sources: &str, evidence: &str) -> Option<Self> {
         Self::vary(template, &[], sources, evidence, false).await
     }
@@ -277,7 +277,7 @@ async fn behind_an_istio_waypoint() {
 
 /// P47: where the waypoint's word is not asked for by name, there is no peer.
 #[tokio::test]
-async fn a_waypoint_is_not_believed_unless_asked_for() {
+async fn a_waypoint_is_not_trusted_unless_asked_for() {
     let Some(mut mesh) =
         Mesh::raise(WAYPOINT, "{ xfcc: true, leastEvidence: asserted }", "asserted").await
     else {

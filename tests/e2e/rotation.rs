@@ -227,7 +227,7 @@ async fn keys_rotate_and_fail_behind_envoy_without_a_wrong_decision() {
     let replaced = [issuer.token("b", "c")];
     assert_eq!(drill.judge(&replaced).await, [Ok(())]);
 
-    // Beyond `maxStale` nothing is believed, and the first fetch that works heals.
+    // Beyond `maxStale` nothing is trusted, and the first fetch that works heals.
     issuer.set(Mood::Down);
     drill.clock.advance(Duration::from_secs(3601));
     drill.keys.recheck();

@@ -335,7 +335,7 @@ async fn the_client_is_who_the_trusted_proxy_names() {
 
 /// P122: without the setting, and from a connection of no trusted proxy, the client is the other end of the connection.
 #[tokio::test]
-async fn what_a_caller_writes_about_its_address_is_not_believed() {
+async fn what_a_caller_writes_about_its_address_is_not_trusted() {
     let rules = allow(", source: [127.0.0.0/8]");
     for listener in [
         "connection",

@@ -17,7 +17,7 @@ const DETAILS: &str = "{ subject: true, dns: true, uri: true }";
 const CERTIFIED: &str = "{ cert: true, subject: true, dns: true, uri: true }";
 const HASHES: &str = "{ xfcc: true, leastEvidence: hash }";
 
-/// An Envoy, what is believed of it, and at which level.
+/// An Envoy, which of its sources are trusted, and at which level.
 struct Scene {
     title: &'static str,
     template: &'static str,

@@ -310,7 +310,7 @@ fn certificates() -> (String, String, String, String) {
 
 /// A server that accepts and never answers, and one that answers with garbage: never up, never a first use, never a hang.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_silent_server_and_a_babbling_one_are_not_believed() {
+async fn a_silent_server_and_a_babbling_one_are_not_trusted() {
     for garbage in [None, Some(&b"$5\r\nHTTP/1.1 200 OK\r\n\r\n+OK\r\n:1\r\n"[..])] {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();

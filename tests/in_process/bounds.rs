@@ -1,4 +1,4 @@
-//! The table of bounds in `docs/security-model.md` is that of `src/limits.rs`. `COUNTERSIGN_BLESS=1` writes it.
+//! The table of bounds in `docs/security-model.md` is that of `src/limits.rs` and `src/limits/documents.rs`. `COUNTERSIGN_BLESS=1` writes it.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -70,6 +70,13 @@ fn value(text: &str, known: &BTreeMap<String, Value>) -> Value {
         None if text.contains("Duration") => Value::Millis(millis(text)),
         None => Value::Count(product(text, known)),
     }
+}
+
+/// The files of bounds.
+fn source() -> String {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let files = ["src/limits.rs", "src/limits/documents.rs"];
+    files.map(|file| fs::read_to_string(root.join(file)).unwrap()).concat()
 }
 
 fn bounds(source: &str) -> Vec<Bound> {
@@ -148,7 +155,7 @@ fn table(bounds: &[Bound]) -> String {
 #[test]
 fn every_bound_is_in_the_table() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let bounds = bounds(&fs::read_to_string(root.join("src/limits.rs")).unwrap());
+    let bounds = bounds(&source());
     assert!(bounds.len() > 100);
     let page = root.join("docs/security-model.md");
     let text = fs::read_to_string(&page).unwrap();
@@ -166,9 +173,7 @@ fn every_bound_is_in_the_table() {
 #[test]
 fn the_values_are_those_of_the_program() {
     use countersign::limits;
-    let bounds = bounds(
-        &fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("src/limits.rs")).unwrap(),
-    );
+    let bounds = bounds(&source());
     let of = |name: &str| bounds.iter().find(|bound| bound.name == name).unwrap().value;
     let count = |count: usize| Value::Count(count.try_into().unwrap());
     let millis = |time: std::time::Duration| u64::try_from(time.as_millis()).unwrap();

@@ -140,7 +140,7 @@ async fn a_second_of_ten_thousand_key_ids_costs_one_fetch() {
     assert_eq!(drill.issuer.fetches() - before, 1);
 }
 
-/// After `maxStale` nothing is believed any more, and the first fetch that works heals.
+/// After `maxStale` nothing is trusted any more, and the first fetch that works heals.
 #[tokio::test]
 async fn an_outage_beyond_max_stale_denies_and_heals() {
     let drill = Drill::new(&["a", "attacker"], Mood::Publishing(vec!["a"])).await;

@@ -51,3 +51,5 @@ mod snippets;
 mod throttle;
 #[cfg(test)]
 mod tidy;
+#[cfg(test)]
+mod token_signals;

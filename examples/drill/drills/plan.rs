@@ -16,7 +16,7 @@ pub(crate) const TLS: &str = "127.0.0.1:${PORT}
     clientAuthorities: ca/prod.pem
     clients: { spiffe: [\"ALLOWED\"] }";
 
-/// Envoy's side: shows its certificate, and believes only countersign's.
+/// Envoy's side: shows its certificate, and trusts only countersign's.
 pub(crate) const CLUSTER: (&str, &str) = (
     "    - name: countersign\n      type: STATIC\n",
     r#"    - name: countersign

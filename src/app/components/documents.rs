@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering;
 
 use serde_json::{Value, json};
 
+use crate::admin::api::DocumentsStatus;
 use crate::admin::{ComponentHealth, HealthState};
 use crate::app::component::{Component, count};
 use crate::clock::UnixTime;
@@ -49,18 +50,23 @@ impl Component for DocumentsComponent {
 
     fn status(&self, _now: UnixTime) -> Value {
         let reload = &self.reload;
-        json!({
-            "revision": self.pdp.revision().as_str(),
-            "documents": {
-                "policies": self.pdp.inspect(rules_by_policy),
-                "stale": self.is_stale(),
-                "reloads_applied": count(&reload.applied),
-                "reloads_refused": count(&reload.refused),
-                "errors": reload.errors.load().as_ref(),
-                "unconfirmed_set": reload.unconfirmed().as_deref(),
-                "changes_unnotified": reload.unnotified.load().as_deref(),
-            },
-        })
+        let read_by_commands = DocumentsStatus {
+            unconfirmed_set: reload.unconfirmed().map(|set| set.to_string()),
+            errors: reload.errors.load().to_vec(),
+        };
+        let mut documents = json!({
+            "policies": self.pdp.inspect(rules_by_policy),
+            "stale": self.is_stale(),
+            "reloads_applied": count(&reload.applied),
+            "reloads_refused": count(&reload.refused),
+            "changes_unnotified": reload.unnotified.load().as_deref(),
+        });
+        if let (Value::Object(all), Ok(Value::Object(own))) =
+            (&mut documents, serde_json::to_value(read_by_commands))
+        {
+            all.extend(own);
+        }
+        json!({ "revision": self.pdp.revision().as_str(), "documents": documents })
     }
 
     fn metrics(&self, _now: UnixTime) -> Vec<Measurement> {

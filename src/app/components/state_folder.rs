@@ -5,14 +5,14 @@ use std::sync::Arc;
 use crate::admin::{ComponentHealth, HealthState};
 use crate::app::component::Component;
 use crate::clock::UnixTime;
-use crate::pdp::{KeptFiles, KeptLists, KeyCache, Pdp, RemoteFiles};
+use crate::pdp::{KeyCache, Pdp, RemoteFiles, SavedLists, StateFiles};
 use crate::telemetry::{Measurement, instruments};
 
 pub(in crate::app) struct StateFolderComponent {
     pub(in crate::app) keys: Arc<KeyCache>,
     pub(in crate::app) remote: Arc<RemoteFiles>,
     pub(in crate::app) pdp: Arc<Pdp>,
-    pub(in crate::app) lists: Option<Arc<KeptLists>>,
+    pub(in crate::app) lists: Option<Arc<SavedLists>>,
 }
 
 /// A part of the folder with its problem.
@@ -21,11 +21,11 @@ type StatePart = (&'static str, Option<String>);
 impl StateFolderComponent {
     fn files(&self) -> impl Iterator<Item = StatePart> {
         let parts = [
-            ("keys", self.keys.kept_files()),
-            ("files", self.remote.kept_files()),
-            ("revocations", self.pdp.revocations().kept_files()),
+            ("keys", self.keys.state_files()),
+            ("files", self.remote.state_files()),
+            ("revocations", self.pdp.revocations().state_files()),
         ];
-        parts.into_iter().filter_map(|(name, files)| Some((name, KeptFiles::problem(files?))))
+        parts.into_iter().filter_map(|(name, files)| Some((name, StateFiles::problem(files?))))
     }
 }
 
@@ -48,7 +48,7 @@ fn health((part, problem): StatePart) -> ComponentHealth {
         None => (HealthState::Good, String::from("written to the state folder")),
         Some(problem) => (HealthState::Degraded, problem),
     };
-    ComponentHealth::new(format!("kept {part}"), condition, detail)
+    ComponentHealth::new(format!("saved {part}"), condition, detail)
 }
 
 #[cfg(test)]
@@ -60,7 +60,7 @@ mod tests {
     fn a_problem_of_the_state_folder_degrades() {
         let shown =
             |problem: Option<&str>| health(("keys", problem.map(str::to_owned))).to_string();
-        assert_eq!(shown(None), "[+] kept keys: written to the state folder");
-        assert_eq!(shown(Some("`a` is lost")), "[~] kept keys: `a` is lost");
+        assert_eq!(shown(None), "[+] saved keys: written to the state folder");
+        assert_eq!(shown(Some("`a` is lost")), "[~] saved keys: `a` is lost");
     }
 }

@@ -90,7 +90,7 @@ impl Replica {
         let trust = compiled(documents);
         let keys = Arc::new(KeyCache::new(Arc::clone(&shared), Arc::clone(&fetcher)));
         let remote = Arc::new(RemoteFiles::new(Arc::clone(&shared), Arc::clone(&fetcher)));
-        let register = RevocationRegister::kept_in(None, &trust, Arc::clone(&shared), fetcher);
+        let register = RevocationRegister::saved_in(None, &trust, Arc::clone(&shared), fetcher);
         let revocations = Arc::new(register);
         keys.follow(&trust, None);
         remote.follow(&trust);

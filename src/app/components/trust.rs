@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::admin::{ComponentHealth, HealthState};
 use crate::app::component::{Component, ago, shown_at, until};
 use crate::clock::UnixTime;
-use crate::pdp::{KeptLists, KeptListsStatus, KeyCache, KeyStatus, Pdp};
+use crate::pdp::{KeyCache, KeyStatus, Pdp, SavedLists, SavedListsStatus};
 use crate::telemetry::{Measurement, instruments};
 use crate::trust::{Authority, Issuer, KeySource, LifePhase, TrustDomain, Validity};
 use crate::words::counted;
@@ -16,7 +16,7 @@ use crate::words::counted;
 pub(in crate::app) struct Trust {
     pub(in crate::app) pdp: Arc<Pdp>,
     /// The folder in which revocation lists survive a restart.
-    pub(in crate::app) kept: Option<Arc<KeptLists>>,
+    pub(in crate::app) saved_lists: Option<Arc<SavedLists>>,
     pub(in crate::app) keys: Arc<KeyCache>,
 }
 
@@ -34,7 +34,7 @@ impl Component for Trust {
     fn health(&self, now: UnixTime) -> Vec<ComponentHealth> {
         let mut health = self.domains(|domain| Some(authorities(domain, now)));
         health.extend(self.domains(|domain| lists(domain, now)));
-        health.extend(self.kept.as_ref().and_then(|kept| kept_lists(kept.status())));
+        health.extend(self.saved_lists.as_ref().and_then(|lists| saved_lists(lists.status())));
         health
     }
 
@@ -85,7 +85,12 @@ fn authorities(domain: &TrustDomain, now: UnixTime) -> ComponentHealth {
     let all = &domain.authorities;
     let near: Vec<_> = all.iter().filter_map(|authority| end_of(authority, now)).collect();
     if !near.is_empty() {
-        return ComponentHealth::new(name, HealthState::Degraded, near.join("; "));
+        let counts = |own: &Authority| {
+            matches!(own.validity.phase(now), LifePhase::Within | LifePhase::Ending)
+        };
+        let none = if all.iter().any(counts) { "" } else { ": no certificate is accepted" };
+        let detail = format!("{}{none}", near.join("; "));
+        return ComponentHealth::new(name, HealthState::Degraded, detail);
     }
     let first = all.iter().map(|authority| authority.validity.not_after).min();
     match first {
@@ -102,13 +107,13 @@ fn authorities(domain: &TrustDomain, now: UnixTime) -> ComponentHealth {
 
 fn end_of(authority: &Authority, now: UnixTime) -> Option<String> {
     let Validity { not_before, not_after } = authority.validity;
-    let told = match authority.validity.phase(now) {
+    let phase = match authority.validity.phase(now) {
         LifePhase::Within => return None,
         LifePhase::Early => format!("is not valid for another {}", until(not_before, now)),
         LifePhase::Ending => format!("expires in {}", until(not_after, now)),
         LifePhase::Over => format!("expired {}", ago(not_after, now)),
     };
-    Some(format!("`{}` {told}", authority.subject()))
+    Some(format!("`{}` {phase}", authority.subject()))
 }
 
 fn is_well_within(authority: &Authority, now: UnixTime) -> bool {
@@ -142,8 +147,8 @@ fn lists(domain: &TrustDomain, now: UnixTime) -> Option<ComponentHealth> {
 }
 
 /// The folder of lists, where it has any or has a problem.
-fn kept_lists(KeptListsStatus { lists, problem }: KeptListsStatus) -> Option<ComponentHealth> {
-    let name = "kept revocation lists";
+fn saved_lists(SavedListsStatus { lists, problem }: SavedListsStatus) -> Option<ComponentHealth> {
+    let name = "saved revocation lists";
     match problem {
         None if lists == 0 => None,
         None => Some(ComponentHealth::new(name, HealthState::Good, counted(lists, "list"))),

@@ -148,6 +148,7 @@ fn caller() -> Subject {
     });
     let claims = claims.as_object().unwrap().clone();
     let token = TokenIdentity::assertion("corp", claims, Binding::Dpop).unwrap();
+    let token = token.used_as(TokenUsage::default().with(TokenSignal::Peers, Some(false)));
     let peer = PeerIdentity::assertion(facts, EvidenceLevel::Full);
     // A cookie of an issuer that does not count here.
     let cookie = RejectedCookie {

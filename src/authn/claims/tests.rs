@@ -164,7 +164,7 @@ fn a_token_without_an_audience_needs_a_client_that_is_named() {
 
 /// With `withoutAudience` alone there is no audience to name.
 #[test]
-fn a_token_with_an_audience_where_none_counts_is_told_so() {
+fn a_token_with_an_audience_where_none_counts_is_named() {
     let trust = issuer("");
     let mut own = trust.issuers()[0].clone();
     own.audiences.clear();
@@ -195,9 +195,13 @@ fn a_refusal_says_what_the_token_says() {
         (
             json!({ "aud": ["Orders", "zoe@example.com"] }),
             NOW,
-            "token is for (6 bytes), (15 bytes), and not for `orders`, `billing`; `orders` differs by case",
+            "the audience of the token is (6 bytes), (15 bytes), expected `orders`, `billing`; `orders` differs by case",
         ),
-        (json!({ "aud": "x" }), NOW, "token is for (1 bytes), and not for `orders`, `billing`"),
+        (
+            json!({ "aud": "x" }),
+            NOW,
+            "the audience of the token is (1 bytes), expected `orders`, `billing`",
+        ),
         (
             json!({ "exp": NOW + 7200 }),
             NOW,

@@ -14,14 +14,15 @@ use crate::authn::facts::PeerFacts;
 use crate::authn::revoked::{self, IssuerMarks};
 use crate::authn::verified::{CertificateKey, VerifiedCertificate};
 use crate::clock::UnixTime;
+use crate::document::ExtendedKeyUsageSpec;
 use crate::evidence::{DecodedCertificate, PresentedCertificate};
 use crate::limits::MAX_FAILED_SIGNATURES;
 use crate::reason::{Reason, Rejection};
 use crate::secret::Fingerprint;
 use crate::spiffe::SpiffeId;
 use crate::trust::{
-    ExtendedKeyUsageRules, IssuerKeys, LeafPin, LeafRules, RevocationView, SignatureBudget,
-    SignatureChecks, TrustDomain, TrustStore, Validity, key_weakness,
+    IssuerKeys, LeafPin, LeafRules, RevocationView, SignatureBudget, SignatureChecks, TrustDomain,
+    TrustStore, Validity, key_weakness,
 };
 
 /// Everything that one verification uses.
@@ -154,6 +155,9 @@ impl<'a> CertificateVerifier<'a> {
         for (domain, rejection) in refusals {
             if self.may_be_of(domain, &rejection, leaf, &mut paths) {
                 vouchers.unsure.push(domain.name.to_owned());
+                if ENDS_WITH_TIME.contains(&rejection.reason()) {
+                    vouchers.holds = Validity { not_before: self.now, not_after: self.now };
+                }
             }
         }
         Ok(vouchers)
@@ -210,6 +214,10 @@ impl<'a> CertificateVerifier<'a> {
         Ok(found)
     }
 }
+
+/// Why a domain may not vouch at one moment and vouch at another, so that its doubt is remembered for this moment alone (P713).
+const ENDS_WITH_TIME: [Reason; 4] =
+    [Reason::CrlStale, Reason::CertNotYetValid, Reason::CertExpired, Reason::CertLifetime];
 
 /// The trust domains that vouch for one certificate.
 struct Vouchers<'a> {
@@ -292,7 +300,7 @@ pub(super) fn check_svid(leaf: &X509Certificate<'_>) -> Result<(), Rejection> {
 }
 
 /// RFC 5280 sections 4.2.1.3, 4.2.1.9 and 4.2.1.12: an end entity that may authenticate as a TLS client (P36, P39).
-fn check_usage(leaf: &X509Certificate<'_>, rules: ExtendedKeyUsageRules) -> Result<(), Rejection> {
+fn check_usage(leaf: &X509Certificate<'_>, rules: ExtendedKeyUsageSpec) -> Result<(), Rejection> {
     if leaf.is_ca() {
         return Err(Reason::CertEku.because("the certificate is a CA"));
     }

@@ -20,7 +20,7 @@ use crate::authn::revoked::IssuerMarks;
 use crate::clock::UnixTime;
 use crate::reason::{Reason, Rejection};
 use crate::secret::Fingerprint;
-use crate::trust::{IssuerId, TrustDomain, Validity};
+use crate::trust::{Authority, IssuerId, TrustDomain, Validity};
 
 /// A path that was found.
 #[derive(Clone)]
@@ -128,7 +128,7 @@ fn check_path(
             || Reason::ChainUntrusted.because("the path ends at no pinned authority"),
         )?;
     let mut holds = authority.validity;
-    check_authority(holds, now)?;
+    check_authority(authority, now)?;
     let ders: Vec<_> = std::iter::once(authority.der.clone())
         .chain(path.intermediate_certificates().rev().map(|certificate| certificate.der()))
         .collect();
@@ -163,12 +163,16 @@ fn marks(der: &[u8], certificate: &X509Certificate<'_>) -> IssuerMarks {
     })
 }
 
-fn check_authority(validity: Validity, now: UnixTime) -> Result<(), Rejection> {
-    if now.as_secs() > validity.not_after.as_secs() {
-        return Err(Reason::CertExpired.because("the pinned authority has expired"));
+fn check_authority(authority: &Authority, now: UnixTime) -> Result<(), Rejection> {
+    let Validity { not_before, not_after } = authority.validity;
+    let detail = |is: &str, moment: UnixTime| {
+        format!("the pinned authority `{}` {is} {}", authority.subject(), moment.to_rfc3339())
+    };
+    if now.as_secs() > not_after.as_secs() {
+        return Err(Reason::CertExpired.because(detail("expired at", not_after)));
     }
-    if now.as_secs() < validity.not_before.as_secs() {
-        return Err(Reason::CertNotYetValid.because("the pinned authority is not valid yet"));
+    if now.as_secs() < not_before.as_secs() {
+        return Err(Reason::CertNotYetValid.because(detail("is not valid before", not_before)));
     }
     Ok(())
 }
@@ -193,11 +197,16 @@ fn rejection(why: &Error) -> Rejection {
         reason = "the library's errors are open-ended; what has no code of its own means no trusted path"
     )]
     let (reason, detail) = match why {
-        Error::CertExpired { .. } => {
-            (Reason::CertExpired, "the certificate or one of its issuers has expired")
+        Error::CertExpired { not_after, .. } => {
+            let end = moment(not_after.as_secs());
+            let detail = format!("the certificate or one of its issuers expired at {end}");
+            return Reason::CertExpired.because(detail);
         }
-        Error::CertNotValidYet { .. } => {
-            (Reason::CertNotYetValid, "the certificate or one of its issuers is not valid yet")
+        Error::CertNotValidYet { not_before, .. } => {
+            let start = moment(not_before.as_secs());
+            let detail =
+                format!("the certificate or one of its issuers is not valid before {start}");
+            return Reason::CertNotYetValid.because(detail);
         }
         Error::InvalidCertValidity => (Reason::CertLifetime, "a certificate ends before it begins"),
         Error::CaUsedAsEndEntity => (Reason::CertEku, "the certificate is a CA"),
@@ -230,6 +239,10 @@ fn rejection(why: &Error) -> Rejection {
         _ => return Reason::ChainUntrusted.because(format!("no trusted path: {}", words(why))),
     };
     reason.because(detail)
+}
+
+fn moment(secs: u64) -> String {
+    UnixTime::from_secs(i64::try_from(secs).unwrap_or(i64::MAX)).to_rfc3339()
 }
 
 /// The library's name for an error as words: it has no texts of its own.

@@ -57,7 +57,7 @@ impl<F: FnMut(Hop<'_>)> Walk<'_, '_, F> {
         let (xfcc, client_cert) = (readable(&evidence.xfcc)?, readable(&evidence.client_cert)?);
         let step = match (leaf, xfcc) {
             (Some(leaf), xfcc) => self.proven(leaf, xfcc)?,
-            (None, Some(xfcc)) => self.told(xfcc)?,
+            (None, Some(xfcc)) => self.listed(xfcc)?,
             (None, None) if client_cert.is_some() => self.unproven_forwarder()?,
             (None, None) => WalkStep::Ends(self.principal()?),
         };
@@ -183,7 +183,7 @@ impl<F: FnMut(Hop<'_>)> Walk<'_, '_, F> {
     }
 
     /// The TLS peer by the element that our own proxy wrote, and by what it calls the peer outside of the header.
-    fn told(&mut self, xfcc: &Xfcc) -> Result<WalkStep, Rejection> {
+    fn listed(&mut self, xfcc: &Xfcc) -> Result<WalkStep, Rejection> {
         let Some((element, farther)) = xfcc.elements.split_last() else {
             return Ok(WalkStep::Ends(None));
         };
@@ -278,7 +278,7 @@ impl<F: FnMut(Hop<'_>)> Walk<'_, '_, F> {
     /// The proxy's word alone. A forwarder's is not the caller's.
     fn principal(&mut self) -> Result<Option<PeerIdentity>, Rejection> {
         let Some(principal) = self.evidence.principal.as_deref() else { return Ok(None) };
-        if self.evidence.principal_believed == PrincipalSource::Off {
+        if self.evidence.principal_trusted == PrincipalSource::Off {
             return Ok(None);
         }
         let place = HopPlace::Principal;

@@ -1,10 +1,10 @@
-//! Which tokens are passed over at a target that ignores those of issuers that do not count.
+//! Which tokens are ignored at a target that ignores those of issuers that do not count.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 
-use super::pass_over;
+use super::ignore_uncounted;
 use crate::authn::{Caches, NoCache, authenticate};
 use crate::clock::UnixTime;
 use crate::document::{self, Attachments, SourceFile};
@@ -38,7 +38,7 @@ fn trust() -> TrustStore {
     store
 }
 
-/// Why the caller's tokens are refused, if they are, and how many were passed over.
+/// Why the caller's tokens are refused, if they are, and how many were ignored.
 fn seen(counts: &[&str], headers: &[(&str, &str)]) -> (Option<Reason>, usize) {
     let trust = trust();
     let places = trust.token_places();
@@ -49,7 +49,7 @@ fn seen(counts: &[&str], headers: &[(&str, &str)]) -> (Option<Reason>, usize) {
     }
     let (_, credentials) = CredentialHeaders::split(all, &sealed, None, None);
     let evidence = evidence::collect(&credentials, None, &PeerSources::default(), &places);
-    let evidence = pass_over(evidence, &trust, &NoCache, |name| counts.contains(&name));
+    let evidence = ignore_uncounted(evidence, &trust, &NoCache, |name| counts.contains(&name));
     let memory = Caches { certificates: &NoCache, tokens: &NoCache };
     let now = UnixTime::from_secs(1_800_000_000);
     let subject = authenticate(&evidence, &trust, &Material::default(), memory, now);
@@ -68,7 +68,7 @@ fn bearer(counts: &[&str], token: &str) -> (Option<Reason>, usize) {
 
 /// P142: what is certainly of no issuer that counts is nothing; what may be of one stays refused, however broken it is.
 #[test]
-fn only_tokens_that_certainly_do_not_count_are_passed_over() {
+fn only_tokens_that_certainly_do_not_count_are_ignored() {
     let of = |iss: &str| jws(&json!({ "iss": iss }));
     let corp = of("https://corp.example");
     let (head, _) = corp.rsplit_once('.').unwrap();
@@ -107,7 +107,7 @@ fn only_tokens_that_certainly_do_not_count_are_passed_over() {
     assert_eq!(bearer(&["opaque"], &two), ignored, "none who counts has tokens there");
 }
 
-/// P331: in a place where no issuer that counts has its tokens, everything is passed over, whatever issuer it names.
+/// P331: in a place where no issuer that counts has its tokens, everything is ignored, whatever issuer it names.
 #[test]
 fn a_place_without_an_issuer_that_counts_is_not_looked_at() {
     let corp = jws(&json!({ "iss": "https://corp.example" }));
@@ -117,7 +117,7 @@ fn a_place_without_an_issuer_that_counts_is_not_looked_at() {
     assert_eq!(seen(&["corp"], &[("cookie", &cookie)]), (Some(Reason::SignatureInvalid), 0));
 }
 
-/// P142: an issuer that is asked may have made any text in its place, and no issuer is asked about a token that is passed over.
+/// P142: an issuer that is asked may have made any text in its place, and no issuer is asked about a token that is ignored.
 #[test]
 fn an_opaque_token_may_be_of_the_issuer_that_is_asked() {
     let opaque = |counts: &[&str]| seen(counts, &[("x-token", "2YotnFZFEjr1zCsicMWpAA")]);

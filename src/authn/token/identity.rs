@@ -9,10 +9,12 @@ use crate::authn::binding::Binding;
 use crate::authn::claims::RegisteredClaims;
 use crate::authn::once::OneTimeUse;
 use crate::authn::signed::Content;
+use crate::authn::token::usage::TokenUsage;
 use crate::clock::UnixTime;
 use crate::identity_map::claim_at;
 use crate::reason::Rejection;
 use crate::request::TokenPlace;
+use crate::secret::Fingerprint;
 
 /// A verified token.
 #[derive(Clone)]
@@ -25,6 +27,7 @@ pub struct TokenIdentity {
     pub(super) copies: Vec<TokenPlace>,
     pub(super) proof: Option<OneTimeUse>,
     pub(super) single_use: Option<OneTimeUse>,
+    pub(super) usage: TokenUsage,
 }
 
 impl TokenIdentity {
@@ -61,7 +64,27 @@ impl TokenIdentity {
             copies: Vec::new(),
             proof: None,
             single_use: None,
+            usage: TokenUsage::default(),
         })
+    }
+
+    /// The same token, of whose use this was seen.
+    #[must_use]
+    pub fn used_as(self, usage: TokenUsage) -> Self {
+        Self { usage, ..self }
+    }
+
+    /// The signals that its use raises.
+    pub const fn usage(&self) -> TokenUsage {
+        self.usage
+    }
+
+    /// The same for the same token: the hash of its claims.
+    pub fn mark(&self) -> Fingerprint {
+        let mut claims = Vec::new();
+        // Claims are JSON, which has a text.
+        let _ = serde_json::to_writer(&mut claims, self.claims());
+        Fingerprint::of(&claims)
     }
 
     /// The name of the `TokenIssuer` document that vouches for it.

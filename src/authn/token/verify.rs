@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::identity::TokenIdentity;
 use super::presenter::Presenter;
+use super::usage::TokenUsage;
 use crate::authn::cache::TokenCache;
 use crate::authn::claims::RegisteredClaims;
 use crate::authn::dpop::Possession;
@@ -262,7 +263,9 @@ impl<'a> TokenVerifier<'a> {
                 continue;
             }
             match self.verify_with(token, other, None, passed) {
-                Err(own) if by_keys(&own).is_some_and(|own| Some(own) <= by_keys(&why)) => {}
+                // A fault of the token itself is its own, whatever further sources say of keys (P712).
+                Err(own) if by_keys(&own).is_none() => return Err(own),
+                Err(own) if by_keys(&own) <= by_keys(&why) => {}
                 Err(own) => why = own,
                 Ok(verified) => return Ok(verified),
             }
@@ -354,7 +357,7 @@ pub(super) fn unknown(iss: Option<&str>, trust: &TrustStore) -> String {
     format!("token's issuer {} is not configured{near}", shown(iss))
 }
 
-/// The tenant that the `iss` of a token names, where it begins as those of an issuer with tenants, and what comes near (P511).
+/// The tenant that the `iss` of a token names, where it begins as those of an issuer with tenants, and one of ours that is similar (P511).
 fn tenant_of(iss: &str, trust: &TrustStore) -> Option<String> {
     let begun = || trust.issuers().iter().filter_map(|own| Some((own, own.iss.begun_by(iss)?)));
     if let Some((_, begun)) = begun().find(|(_, begun)| begun.is_allowed) {
@@ -364,7 +367,7 @@ fn tenant_of(iss: &str, trust: &TrustStore) -> Option<String> {
     let names: Vec<_> = trust.issuers().iter().filter(|own| own.name == issuer.name).collect();
     let names = names.iter().flat_map(|own| own.iss.tenants()).take(MAX_TENANTS_WITH_KEYS);
     let names: Vec<&str> = names.map(String::as_str).collect();
-    let near = closest(begun.tenant, &names).map(|near| format!("; `{near}` comes near"));
+    let near = closest(begun.tenant, &names).map(|near| format!("; `{near}` is similar"));
     Some(format!(
         "the tenant {} is not among the `tenants` of `{}`{}",
         of_header(begun.tenant),
@@ -448,6 +451,7 @@ impl TokenIdentity {
             copies: Vec::new(),
             proof,
             single_use,
+            usage: TokenUsage::default(),
         })
     }
 }

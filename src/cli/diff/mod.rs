@@ -9,18 +9,20 @@ use std::io;
 use std::path::PathBuf;
 
 use super::replay;
-use super::{CommandError, Exit, style};
+use super::{CommandError, Exit, documents, style};
 use crate::cli::records::Filters;
 use places::Places;
-use report::DiffReport;
+pub(super) use report::DiffReport;
 
 const EXAMPLES: &str = "\
 Examples:
   countersign diff main/policies policies
   countersign diff main/policies policies --audit audit.jsonl --output markdown
   countersign diff main/policies policies --output github
+  countersign diff main/policies --config countersign.yaml
 
-Exit codes: 0 no change in access, 1 some access or some decision changes, 2 wrong arguments, 4 documents with errors";
+Exit codes: 0 no change; 1 some access, some decision, or what is sent with it changes; 2 wrong
+arguments; 3 wrong settings; 4 the documents have errors";
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
@@ -29,8 +31,14 @@ pub(super) struct Args {
     #[arg(value_name = "BEFORE")]
     before: PathBuf,
     /// The documents after.
-    #[arg(value_name = "AFTER")]
-    after: PathBuf,
+    #[arg(value_name = "AFTER", required_unless_present_any = ["documents", "config"])]
+    after: Option<PathBuf>,
+    /// The documents after, as other commands have it; may be given more than once.
+    #[arg(long, value_name = "PATH", conflicts_with = "after")]
+    documents: Vec<PathBuf>,
+    /// The settings of a server: its documents are those after, where none are given.
+    #[arg(long, value_name = "FILE", env = "COUNTERSIGN_CONFIG")]
+    config: Option<PathBuf>,
     /// Audit logs whose decisions are put to both, as `replay` does.
     #[arg(long, value_name = "FILE", num_args = 1..)]
     audit: Vec<PathBuf>,
@@ -54,13 +62,12 @@ enum DiffFormat {
 }
 
 pub(super) fn run(args: &Args) -> Result<Exit, CommandError> {
-    let (before, after) = (Places::load(&args.before)?, Places::load(&args.after)?);
+    let given: Vec<_> = args.after.iter().chain(&args.documents).cloned().collect();
+    let (old, new) = (vec![args.before.clone()], documents::named(&given, args.config.as_deref())?);
+    let (before, after) = (Places::load(&old)?, Places::load(&new)?);
     let replay = match args.audit.is_empty() {
         true => None,
-        false => {
-            let (old, new) = (vec![args.before.clone()], vec![args.after.clone()]);
-            Some(replay::report(&args.audit, &new, &old, &Filters::default())?)
-        }
+        false => Some(replay::report(&args.audit, &new, &old, &Filters::default())?),
     };
     let trust = trust::changes(&before, &after);
     let report = DiffReport::new((&before, &after), trust, replay);

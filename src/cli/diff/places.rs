@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::cli::{CommandError, documents};
@@ -21,7 +22,7 @@ pub(super) struct Places {
 }
 
 /// A place in a file.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub(super) struct Place {
     pub(super) file: String,
     pub(super) line: usize,
@@ -37,15 +38,14 @@ impl std::fmt::Display for Place {
 impl From<Span> for Place {
     fn from(span: Span) -> Self {
         let (line, column) = span.line_column();
-        Self { file: span.file().path().display().to_string(), line, column }
+        Self { file: span.file().shown_path(), line, column }
     }
 }
 
 impl Places {
-    pub(super) fn load(path: &Path) -> Result<Self, CommandError> {
-        let paths = [path.to_owned()];
-        let snapshot = documents::read(&paths)?;
-        let suites = Load::from_paths(&paths).suites;
+    pub(super) fn load(paths: &[PathBuf]) -> Result<Self, CommandError> {
+        let snapshot = documents::read(paths)?;
+        let suites = Load::from_paths(paths).suites;
         let mut files: Vec<PathBuf> = snapshot.files().map(Path::to_owned).collect();
         files.sort();
         files.dedup();
@@ -61,6 +61,17 @@ impl Places {
             }
             let own = policy.rules.value.iter().find(|own| own.name.value == *rule.rule)?;
             Some(place(own, &policy.target, key, &document.origin))
+        })
+    }
+
+    /// The place of the `deny` of a policy, or of its name.
+    pub(super) fn of_answer(&self, policy: &str) -> Option<Place> {
+        self.documents.iter().find_map(|(document, _)| {
+            let Spec::Policy(spec) = &document.spec else { return None };
+            let name = &document.metadata.name;
+            let deny = spec.deny.as_ref().map(Spanned::only_place);
+            let place = deny.unwrap_or_else(|| name.only_place());
+            (name.value == policy).then(|| document.origin.span(&place).into())
         })
     }
 

@@ -2,15 +2,16 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::places::{Place, Places};
 use crate::cli::replay::ReplayReport;
-use crate::policy::{AccessChange, Effect, RuleChange, RuleChangeKind};
+use crate::policy::{AccessChange, Effect, RuleChange, RuleChangeKind, SetChange, SetPart};
 
 /// Two sets of documents, compared in terms of access.
-#[derive(Debug, Serialize)]
-pub(super) struct DiffReport {
+#[derive(Debug, Serialize, JsonSchema)]
+pub(in crate::cli) struct DiffReport {
     /// Rules and documents of trust.
     pub(super) entries: Vec<ChangeEntry>,
     /// The cases of the suites of both sets that are decided otherwise.
@@ -22,9 +23,9 @@ pub(super) struct DiffReport {
 }
 
 /// A rule, or a document of trust, that is not the same in both.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(super) struct ChangeEntry {
-    /// `rule`, or the kind of the document.
+    /// `rule`, `stripped header`, `stripped parameter`, `tokens`, `policy`, or the kind of the document of trust.
     pub(super) kind: &'static str,
     pub(super) name: String,
     pub(super) change: RuleChangeKind,
@@ -36,7 +37,7 @@ pub(super) struct ChangeEntry {
 }
 
 /// A key that is not the same in both.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(super) struct KeyEntry {
     pub(super) key: String,
     pub(super) access: AccessChange,
@@ -45,7 +46,7 @@ pub(super) struct KeyEntry {
 }
 
 /// A case that is decided otherwise.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(super) struct CaseEntry {
     /// `SUITE/NAME`, and which of several combinations.
     pub(super) case: String,
@@ -65,11 +66,13 @@ impl DiffReport {
     ) -> Self {
         let changes = before.snapshot.policies().changes_to(after.snapshot.policies());
         let rules = changes.iter().map(|change| ChangeEntry::of(change, before, after));
+        let sets = before.snapshot.policies().set_changes_to(after.snapshot.policies());
+        let sets = sets.iter().map(|change| ChangeEntry::of_set(change, before, after));
         let (tried, cases) = cases(before, after);
-        Self { entries: rules.chain(trust).collect(), cases, tried, replay }
+        Self { entries: rules.chain(sets).chain(trust).collect(), cases, tried, replay }
     }
 
-    /// True if no access and no decision changes.
+    /// True if no access, no decision and nothing that is sent changes.
     pub(super) fn is_unchanged(&self) -> bool {
         self.entries.iter().all(|own| own.access == AccessChange::Same)
             && self.cases.is_empty()
@@ -94,6 +97,22 @@ impl ChangeEntry {
             keys: keys.collect(),
             before,
             after,
+        }
+    }
+
+    fn of_set(change: &SetChange, before: &Places, after: &Places) -> Self {
+        let place = |of: &Places| {
+            (change.part == SetPart::Policy).then(|| of.of_answer(&change.name)).flatten()
+        };
+        Self {
+            kind: change.part.as_str(),
+            name: change.name.clone(),
+            change: change.kind,
+            effect: None,
+            access: change.access,
+            keys: Vec::new(),
+            before: place(before),
+            after: place(after),
         }
     }
 }

@@ -39,11 +39,16 @@ pub(super) fn human(report: &DiffReport, out: &mut impl Write) -> io::Result<()>
         let style = match own.access {
             AccessChange::Widened | AccessChange::Both => BAD,
             AccessChange::Narrowed => GOOD,
-            AccessChange::Same | AccessChange::CannotTell => HEADING,
+            AccessChange::Same
+            | AccessChange::OtherAnswer
+            | AccessChange::OtherHeaders
+            | AccessChange::CannotTell => HEADING,
         };
         let place = places(own.before.as_ref(), own.after.as_ref());
         writeln!(out, "\n{} {}: {style}{}{style:#}", subject(own), own.change, own.access)?;
-        writeln!(out, "  {QUIET}{place}{QUIET:#}")?;
+        if !place.is_empty() {
+            writeln!(out, "  {QUIET}{place}{QUIET:#}")?;
+        }
         for key in &own.keys {
             let place = places(key.before.as_ref(), key.after.as_ref());
             writeln!(out, "  {:<16} {:<21} {QUIET}{place}{QUIET:#}", key.key, key.access.as_str())?;
@@ -92,10 +97,12 @@ pub(super) fn markdown(report: &DiffReport, out: &mut impl Write) -> io::Result<
     replay::markdown(own, out)
 }
 
-/// Workflow commands of GitHub: a notice where access is narrowed, and a warning where it may be widened or a case changes.
+/// Workflow commands of GitHub: a notice where access is narrowed or a denial is answered otherwise, and a warning where access may be
+/// widened, other headers are sent or a case changes.
 pub(super) fn github(report: &DiffReport, out: &mut impl Write) -> io::Result<()> {
     for own in report.entries.iter().filter(|own| own.access != AccessChange::Same) {
-        let level = if own.access == AccessChange::Narrowed { "notice" } else { "warning" };
+        let is_mild = matches!(own.access, AccessChange::Narrowed | AccessChange::OtherAnswer);
+        let level = if is_mild { "notice" } else { "warning" };
         let keys: Vec<_> =
             own.keys.iter().map(|key| format!("{} {}", key.key, key.access)).collect();
         let keys = if keys.is_empty() { String::new() } else { format!(" ({})", keys.join(", ")) };

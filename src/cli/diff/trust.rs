@@ -1,16 +1,14 @@
 //! The documents of trust of two sets: whose certificates and tokens count.
 
 use std::collections::BTreeSet;
+use std::fs;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use super::places::{Place, Places};
 use super::report::{ChangeEntry, KeyEntry};
-use crate::document::{Document, Spanned, Spec};
+use crate::document::{Attachments, Document, Spanned, Spec};
 use crate::policy::{AccessChange, RuleChangeKind};
-use crate::secret::Fingerprint;
-
-/// A document, and the fingerprint of its text.
-type Read = (Document, Fingerprint);
 
 /// `maxLifetime` of a `TokenIssuer` that does not say.
 const DEFAULT_LIFETIME: Duration = Duration::from_hours(24);
@@ -23,8 +21,9 @@ pub(super) fn changes(before: &Places, after: &Places) -> Vec<ChangeEntry> {
         let (one, other) = (old.get(&name).copied(), new.get(&name).copied());
         let (kind, access, keys) = match (one, other) {
             (Some(one), Some(other)) => {
-                let keys = keys(&one.0, &other.0);
-                if keys.is_empty() && !is_changed(before, after, (one, other)) {
+                let mut keys = keys(&one.0, &other.0);
+                keys.extend(files(&one.0, &other.0));
+                if keys.is_empty() && one.1 == other.1 {
                     return None;
                 }
                 // Other keys may have changed as well.
@@ -33,7 +32,6 @@ pub(super) fn changes(before: &Places, after: &Places) -> Vec<ChangeEntry> {
             (None, _) => (RuleChangeKind::Added, of_whole(name.0, true), Vec::new()),
             (_, None) => (RuleChangeKind::Removed, of_whole(name.0, false), Vec::new()),
         };
-        let place = |own: &Read| Place::from(own.0.origin.span(&own.0.metadata.name));
         Some(ChangeEntry {
             kind: name.0,
             name: name.1.to_owned(),
@@ -41,8 +39,8 @@ pub(super) fn changes(before: &Places, after: &Places) -> Vec<ChangeEntry> {
             effect: None,
             access,
             keys,
-            before: one.map(place),
-            after: other.map(place),
+            before: one.and_then(|own| place(&own.0)),
+            after: other.and_then(|own| place(&own.0)),
         })
     });
     entries.collect()
@@ -55,15 +53,25 @@ fn of_whole(kind: &str, is_added: bool) -> AccessChange {
     }
 }
 
-/// True if the text of a document, or a file that it points to, is another.
-fn is_changed(before: &Places, after: &Places, (one, other): (&Read, &Read)) -> bool {
-    let name = &one.0.metadata.name.value;
-    let revision = |side: &Places| {
-        let mut domains = side.snapshot.trust().domains().iter();
-        domains.find(|own| own.name == *name).map(|own| own.revision)
+/// The files that either document names and that have other contents. What is in them is not compared.
+fn files(one: &Document, other: &Document) -> Vec<KeyEntry> {
+    let (old, new) = (Attachments::named_in(one), Attachments::named_in(other));
+    let contents = |path: Option<&PathBuf>| path.and_then(|path| fs::read(path).ok());
+    let names: BTreeSet<_> = old.keys().chain(new.keys()).collect();
+    let changed =
+        names.into_iter().filter(|name| contents(old.get(*name)) != contents(new.get(*name)));
+    let entry = |name: &String| KeyEntry {
+        key: format!("file {name}"),
+        access: AccessChange::CannotTell,
+        before: old.get(name).and_then(|_| place(one)),
+        after: new.get(name).and_then(|_| place(other)),
     };
-    let is_domain = matches!(one.0.spec, Spec::TrustDomain(_));
-    one.1 != other.1 || (is_domain && revision(before) != revision(after))
+    changed.map(entry).collect()
+}
+
+/// The place of the name of a document.
+fn place(document: &Document) -> Option<Place> {
+    Some(document.origin.span(&document.metadata.name).into())
 }
 
 fn keys(one: &Document, other: &Document) -> Vec<KeyEntry> {
@@ -87,7 +95,6 @@ fn keys(one: &Document, other: &Document) -> Vec<KeyEntry> {
             },
         ),
     ];
-    let place = |document: &Document| Some(document.origin.span(&document.metadata.name).into());
     let changed = all.into_iter().filter(|(_, access)| *access != AccessChange::Same);
     let entry = |(key, access): (&str, _)| KeyEntry {
         key: key.to_owned(),

@@ -3,15 +3,19 @@
 use std::fmt::Display;
 use std::io::{self, Write};
 
-use serde_json::{Value, json};
+use schemars::JsonSchema;
+use serde::Serialize;
 
 use crate::admin::{ComponentHealth, HealthState};
+use crate::cli::documents::PEER_SOURCES_REMEDY;
 use crate::cli::style::{BAD, GOOD, HEADING, QUIET};
 use crate::words::counted;
 
 /// The matters that `doctor` looks at.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
 pub(super) enum Matter {
+    Settings,
     Documents,
     RemoteFiles,
     Peers,
@@ -32,7 +36,8 @@ pub(super) enum Matter {
 }
 
 /// Each matter with the word for it, and with what to do where something is wrong with it.
-const TABLE: [(Matter, &str, &str); 17] = [
+const TABLE: [(Matter, &str, &str); 18] = [
+    (Matter::Settings, "settings", "docs/settings.md has every key; nothing else was looked at"),
     (
         Matter::Documents,
         "documents",
@@ -43,15 +48,11 @@ const TABLE: [(Matter, &str, &str); 17] = [
         "remote-files",
         "open the way to its server, or correct its address in the document: nothing that needs the file is accepted",
     ),
-    (
-        Matter::Peers,
-        "peers",
-        "set `listener.peerSources` to what your proxies send, such as `{ sourceCertificate: true, xfcc: true }`",
-    ),
+    (Matter::Peers, "peers", PEER_SOURCES_REMEDY),
     (
         Matter::Authorities,
         "authorities",
-        "put the new authority beside the old one, have certificates issued by it, then remove the old one; fetch lists again",
+        "put the new authority beside the old one, have certificates issued by it, then remove the old one; replace a revocation list that is due",
     ),
     (Matter::Assertions, "assertions", "set `assertion`, with keys that this user can read"),
     (
@@ -87,7 +88,7 @@ const TABLE: [(Matter, &str, &str); 17] = [
     (
         Matter::Store,
         "store",
-        "start Redis, open the way to it, or correct `store.redis`; docs/reliability.md says what a store must keep",
+        "start Redis, open the way to it, or correct `store.redis`; docs/operations.md (The store) says what a store must keep",
     ),
     (
         Matter::Admin,
@@ -99,8 +100,12 @@ const TABLE: [(Matter, &str, &str); 17] = [
         "listener",
         "end the program that listens there, or change `listener.address`",
     ),
-    (Matter::Server, "server", "docs/operations.md explains each line of `/readyz?verbose`"),
-    (Matter::Envoy, "envoy", "`countersign lint-mesh FILE` shows each problem"),
+    (
+        Matter::Server,
+        "server",
+        "docs/runbook.md (Alerts) has a section for each part that needs a look",
+    ),
+    (Matter::Envoy, "envoy", "`countersign lint-mesh` shows each problem"),
     (
         Matter::AccessLog,
         "access-log",
@@ -108,27 +113,54 @@ const TABLE: [(Matter, &str, &str); 17] = [
     ),
 ];
 
-/// How bad a finding is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Severity {
+/// The outcome of a look at something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Outcome {
+    #[serde(rename = "ok")]
     Good,
     Warning,
     Error,
+    /// It was not looked at.
+    Skipped,
 }
 
 /// One thing that was looked at.
 #[derive(Debug)]
 pub(super) struct Finding {
     matter: Matter,
-    severity: Severity,
+    severity: Outcome,
     detail: String,
     /// Another remedy than that of the matter.
     remedy: Option<String>,
 }
 
+/// Everything that was looked at, as programs read it.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(in crate::cli) struct DoctorReport {
+    errors: usize,
+    findings: Vec<FindingReport>,
+    warnings: usize,
+}
+
+/// One thing that was looked at.
+#[derive(Debug, Serialize, JsonSchema)]
+struct FindingReport {
+    /// A word of docs/doctor.md.
+    check: Matter,
+    detail: String,
+    /// The thing to do; none where nothing is wrong.
+    remedy: Option<String>,
+    severity: Outcome,
+}
+
 /// Everything that was looked at.
 #[derive(Debug, Default)]
-pub(super) struct Report(Vec<Finding>);
+pub(super) struct Report {
+    findings: Vec<Finding>,
+    /// The settings file, which commands in remedies name.
+    config: Option<String>,
+}
 
 impl Matter {
     /// Its word and its remedy.
@@ -138,95 +170,110 @@ impl Matter {
     }
 }
 
-impl Severity {
+impl Outcome {
     const fn as_str(self) -> &'static str {
         match self {
             Self::Good => "ok",
             Self::Warning => "warning",
             Self::Error => "error",
+            Self::Skipped => "skipped",
         }
     }
 }
 
 impl Finding {
-    fn remedy(&self) -> Option<&str> {
+    /// The remedy, with commands for the settings file `config`.
+    fn remedy(&self, config: Option<&str>) -> Option<String> {
         let remedy = self.remedy.as_deref().unwrap_or(self.matter.row().1);
-        (self.severity != Severity::Good).then_some(remedy)
+        let remedy = match config {
+            Some(config) => remedy.replace("--config FILE", &format!("--config {config}")),
+            None => remedy.replace(" --config FILE", ""),
+        };
+        matches!(self.severity, Outcome::Warning | Outcome::Error).then_some(remedy)
     }
 }
 
 impl Report {
-    pub(super) fn add(&mut self, matter: Matter, severity: Severity, detail: impl Display) {
-        self.0.push(Finding { matter, severity, detail: detail.to_string(), remedy: None });
+    /// An empty one about the settings in the file `config`.
+    pub(super) fn about(config: Option<String>) -> Self {
+        Self { findings: Vec::new(), config }
+    }
+
+    /// A matter that `--offline` leaves alone.
+    pub(super) fn skip(&mut self, matter: Matter) {
+        self.add(matter, Outcome::Skipped, "not asked, by `--offline`");
+    }
+
+    pub(super) fn add(&mut self, matter: Matter, severity: Outcome, detail: impl Display) {
+        self.findings.push(Finding { matter, severity, detail: detail.to_string(), remedy: None });
     }
 
     pub(super) fn good(&mut self, matter: Matter, detail: impl Display) {
-        self.add(matter, Severity::Good, detail);
+        self.add(matter, Outcome::Good, detail);
     }
 
     pub(super) fn warn(&mut self, matter: Matter, detail: impl Display) {
-        self.add(matter, Severity::Warning, detail);
+        self.add(matter, Outcome::Warning, detail);
     }
 
     pub(super) fn fail(&mut self, matter: Matter, detail: impl Display) {
-        self.add(matter, Severity::Error, detail);
+        self.add(matter, Outcome::Error, detail);
     }
 
     /// A finding with a remedy of its own.
     pub(super) fn advise(
         &mut self,
         matter: Matter,
-        severity: Severity,
+        severity: Outcome,
         detail: String,
         remedy: String,
     ) {
-        self.0.push(Finding { matter, severity, detail, remedy: Some(remedy) });
+        self.findings.push(Finding { matter, severity, detail, remedy: Some(remedy) });
     }
 
     /// A part of a server, as `/readyz?verbose` shows it.
     pub(super) fn part(&mut self, matter: Matter, part: &ComponentHealth) {
         let severity = match part.condition {
-            HealthState::Good => Severity::Good,
-            HealthState::Degraded => Severity::Warning,
-            HealthState::Missing | HealthState::Required | HealthState::NotReady => Severity::Error,
+            HealthState::Good => Outcome::Good,
+            HealthState::Degraded => Outcome::Warning,
+            HealthState::Missing | HealthState::Required | HealthState::NotReady => Outcome::Error,
         };
         self.add(matter, severity, format_args!("{}: {}", part.name, part.detail));
     }
 
-    pub(super) fn count(&self, severity: Severity) -> usize {
-        self.0.iter().filter(|finding| finding.severity == severity).count()
+    pub(super) fn count(&self, severity: Outcome) -> usize {
+        self.findings.iter().filter(|finding| finding.severity == severity).count()
     }
 
-    pub(super) fn json(&self) -> Value {
-        let findings = self.0.iter().map(|finding| {
-            json!({
-                "check": finding.matter.row().0,
-                "severity": finding.severity.as_str(),
-                "detail": finding.detail,
-                "remedy": finding.remedy(),
-            })
+    pub(super) fn json(&self) -> DoctorReport {
+        let findings = self.findings.iter().map(|finding| FindingReport {
+            check: finding.matter,
+            severity: finding.severity,
+            detail: finding.detail.clone(),
+            remedy: finding.remedy(self.config.as_deref()),
         });
-        json!({
-            "errors": self.count(Severity::Error),
-            "warnings": self.count(Severity::Warning),
-            "findings": findings.collect::<Vec<_>>(),
-        })
+        DoctorReport {
+            errors: self.count(Outcome::Error),
+            warnings: self.count(Outcome::Warning),
+            findings: findings.collect(),
+        }
     }
 
     pub(super) fn write(&self, out: &mut dyn Write) -> io::Result<()> {
-        for finding in &self.0 {
+        for finding in &self.findings {
             let style = match finding.severity {
-                Severity::Good => GOOD,
-                Severity::Warning => HEADING,
-                Severity::Error => BAD,
+                Outcome::Good => GOOD,
+                Outcome::Warning => HEADING,
+                Outcome::Error => BAD,
+                Outcome::Skipped => QUIET,
             };
             let (severity, matter) = (finding.severity.as_str(), finding.matter.row().0);
             writeln!(out, "{style}{severity:<7}{style:#}  {matter:<13}  {}", finding.detail)?;
-            if let Some(remedy) = finding.remedy() {
+            if let Some(remedy) = finding.remedy(self.config.as_deref()) {
                 writeln!(out, "{QUIET}{:<24}{remedy}{QUIET:#}", "")?;
             }
         }
-        let (errors, warnings) = (self.count(Severity::Error), self.count(Severity::Warning));
+        let (errors, warnings) = (self.count(Outcome::Error), self.count(Outcome::Warning));
         writeln!(out, "\n{}, {}", counted(errors, "error"), counted(warnings, "warning"))
     }
 }

@@ -6,8 +6,8 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::finding::{Matter, Report, Severity};
-use crate::app::{judge_assertions, listener_certificate, trust_domain_health};
+use super::finding::{Matter, Outcome, Report};
+use crate::app::{judge_assertions, judge_signals, listener_certificate, trust_domain_health};
 use crate::cli::files::shown;
 use crate::cli::{CommandError, check, documents, lint_mesh};
 use crate::clock::{SystemClock, UnixTime};
@@ -19,7 +19,7 @@ use crate::pdp::{HttpsFetcher, Load, Snapshot};
 use crate::signer::{AssertionKeys, Signer};
 use crate::store::StoreOptions;
 use crate::trust::{LifePhase, TrustDomain};
-use crate::words::counted;
+use crate::words::{counted, of_system};
 
 /// The documents, with the files that `fetcher` gets for them.
 pub(super) async fn documents(
@@ -28,6 +28,9 @@ pub(super) async fn documents(
     report: &mut Report,
 ) -> Option<Snapshot> {
     let mut load = Load::from_paths(&config.documents);
+    if fetcher.is_none() && has_remote_files(&load) {
+        report.skip(Matter::RemoteFiles);
+    }
     if let (Some(fetcher), Some(snapshot)) = (fetcher, &load.snapshot) {
         let (contents, missing) = documents::remote_files(snapshot, fetcher).await;
         if !contents.is_empty() {
@@ -37,7 +40,7 @@ pub(super) async fn documents(
             );
             load = Load::with_remote(&config.documents, contents);
         }
-        missing.iter().for_each(|told| report.fail(Matter::RemoteFiles, told));
+        missing.iter().for_each(|file| report.fail(Matter::RemoteFiles, file));
     }
     let Load { snapshot, problems, files, .. } = load.within(config.pdp.deadline);
     let summary = check::summary(&problems, files);
@@ -57,6 +60,11 @@ pub(super) async fn documents(
     Some(snapshot)
 }
 
+fn has_remote_files(load: &Load) -> bool {
+    let domains = load.snapshot.iter().flat_map(|snapshot| snapshot.trust().domains());
+    domains.into_iter().any(|domain| !domain.remotes.is_empty())
+}
+
 /// The peers that rules ask for, and the authorities that vouch for them.
 pub(super) fn trust(
     (config, offline): (&Config, bool),
@@ -66,15 +74,11 @@ pub(super) fn trust(
 ) {
     let (sources, wanting) = (&config.listener.peer_sources, snapshot.policies().rules_with_peer());
     let level = sources.least_evidence.as_str();
-    if sources.are_off() && wanting > 0 {
-        let wanting = counted(wanting, "rule");
-        report.fail(
-            Matter::Peers,
-            format_args!("`listener.peerSources` is off: {wanting} with `peer` allow no request (`peer_missing`)"),
-        );
+    if let Some(warning) = documents::peers_are_off(sources, wanting) {
+        report.fail(Matter::Peers, warning);
     } else if !sources.are_off() {
-        let by = if sources.rely_on_proxies() { "the proxies' word" } else { "their certificates" };
-        report.good(Matter::Peers, format_args!("believed by {by}, `leastEvidence: {level}`"));
+        let by = if sources.rely_on_proxies() { "the proxies' word" } else { "certificates" };
+        report.good(Matter::Peers, format_args!("identified by {by}, `leastEvidence: {level}`"));
     }
     let domains = snapshot.trust().domains().iter();
     // A domain whose files were not fetched is no fault.
@@ -87,6 +91,9 @@ pub(super) fn trust(
                 false => report.part(Matter::Authorities, &part),
             }
         }
+    }
+    if let Err(why) = judge_signals(config, snapshot) {
+        report.fail(Matter::Documents, why);
     }
     let judged = judge_assertions(config, snapshot).map_err(|error| error.to_string());
     let signer = config.assertion.as_ref();
@@ -119,8 +126,10 @@ pub(super) fn files(config: &Config, now: UnixTime, report: &mut Report) {
         let mode = found.permissions().mode() & 0o777;
         if found.is_file() && mode & 0o007 != 0 {
             let shown = shown(&path);
-            let told = format!("every user of this machine can open `{shown}` (mode {mode:04o})");
-            report.warn(Matter::PrivateFiles, told);
+            let message =
+                format!("every user of this machine can open `{shown}` (mode {mode:04o})");
+            let remedy = format!("`chmod 600 {shown}`, or mount it for the server's user alone");
+            report.advise(Matter::PrivateFiles, Outcome::Warning, message, remedy);
         }
     }
     match config.audit.as_ref().map(|audit| audit.file()) {
@@ -140,7 +149,9 @@ fn writable(matter: Matter, path: &Path, tried: io::Result<()>, report: &mut Rep
     let path = shown(path);
     match tried {
         Ok(()) => report.good(matter, format_args!("`{path}` can be written")),
-        Err(error) => report.fail(matter, format_args!("`{path}` cannot be written: {error}")),
+        Err(error) => {
+            report.fail(matter, format_args!("`{path}` cannot be written: {}", of_system(&error)))
+        }
     }
 }
 
@@ -159,7 +170,9 @@ fn can_make_files(folder: &Path, makes_folders: bool) -> io::Result<()> {
     let there = there.filter(|own| !own.as_os_str().is_empty()).unwrap_or(Path::new("."));
     tempfile::NamedTempFile::new_in(there).map(drop).map_err(|error| {
         // Its message has the name of the file that was tried.
-        io::Error::from(error.kind())
+        let is_gone = error.kind() == io::ErrorKind::NotFound;
+        let kind = error.kind().to_string();
+        io::Error::other(if is_gone { "its folder is not there" } else { kind.as_str() })
     })
 }
 
@@ -185,6 +198,49 @@ fn private_files(config: &Config) -> Vec<PathBuf> {
     all
 }
 
+/// The files that a proxy's configuration names and that are neither here nor beside it.
+fn missing_files(path: &Path, text: &str, report: &mut Report) {
+    let beside = path.parent().unwrap_or(Path::new(""));
+    let named = text.match_indices("filename:").filter_map(|(at, key)| {
+        let value = text.get(at.saturating_add(key.len())..)?.lines().next()?.trim_start();
+        let end = |c: char| matches!(c, ' ' | ',' | '}' | '"' | '\'');
+        value.trim_start_matches(['"', '\'']).split(end).next()
+    });
+    let mut named: Vec<_> = named.filter(|own| !own.is_empty() && !own.contains("${")).collect();
+    named.sort_unstable();
+    named.dedup();
+    for file in
+        named.into_iter().filter(|own| !Path::new(own).exists() && !beside.join(own).exists())
+    {
+        let (path, file) = (shown(path), shown(Path::new(file)));
+        let message = format!("`{path}` names `{file}`, which is not on this machine");
+        let remedy =
+            "put the file there, or correct its name; if the proxy runs elsewhere, look there";
+        report.advise(Matter::Envoy, Outcome::Warning, message, remedy.to_owned());
+    }
+}
+
+/// The ports that a proxy's configuration names and that are none: Envoy refuses it.
+fn odd_ports(path: &str, text: &str, report: &mut Report) {
+    let keys = ["port_value", "portValue"].into_iter();
+    let found = keys.flat_map(|key| text.match_indices(key).map(|(at, key)| (at, key.len())));
+    let mut odd: Vec<_> = found
+        .filter_map(|(at, length)| {
+            let value = text.get(at.saturating_add(length)..)?.lines().next()?;
+            let value = value.trim_start_matches(['"', '\'', ':', ' ']);
+            let end = value.find(|c: char| !c.is_ascii_digit()).unwrap_or(value.len());
+            let digits = value.get(..end).filter(|digits| !digits.is_empty())?;
+            (digits.parse::<u16>().is_err()).then_some(digits)
+        })
+        .collect();
+    odd.dedup();
+    for port in odd {
+        let path = shown(Path::new(path));
+        let message = format!("`{path}` has the port {port}, and ports are 0 to 65535");
+        report.advise(Matter::Envoy, Outcome::Error, message, String::from("correct the port"));
+    }
+}
+
 /// The proxies' configurations in `paths`.
 pub(super) fn proxies(
     paths: &[PathBuf],
@@ -193,6 +249,8 @@ pub(super) fn proxies(
 ) -> Result<(), CommandError> {
     let files = lint_mesh::read_all(paths)?;
     for (path, text) in &files {
+        missing_files(Path::new(path), text, report);
+        odd_ports(path, text, report);
         let lower = text.to_ascii_lowercase();
         if lower.contains("ext_authz")
             && !["decision_id", "x-request-id"].iter().any(|own| lower.contains(own))
@@ -212,11 +270,11 @@ pub(super) fn proxies(
     }
     for problem in problems {
         let severity = match problem.severity {
-            document::Severity::Error => Severity::Error,
-            document::Severity::Warning => Severity::Warning,
+            document::Severity::Error => Outcome::Error,
+            document::Severity::Warning => Outcome::Warning,
         };
         let (line, column) = problem.span.line_column();
-        let place = problem.span.file().path().display();
+        let place = problem.span.file().shown_path();
         let detail = format!("{place}:{line}:{column}: {}", problem.message);
         let explain = format!("`countersign check --explain {}`", problem.code.as_str());
         report.advise(Matter::Envoy, severity, detail, problem.help.unwrap_or(explain));

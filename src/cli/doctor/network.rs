@@ -1,20 +1,14 @@
-//! The servers that a server asks, the clocks that they show, and the addresses to listen on.
+//! The servers that a server asks, and the clocks that they show.
 
-use std::io;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use tokio::net::{TcpListener, TcpStream};
-use tokio::time::{sleep, timeout};
+use tokio::time::sleep;
 
 use super::finding::{Matter, Report};
 use crate::clock::{Clock as _, Stopwatch, SystemClock, UnixTime};
-use crate::config::Config;
-use crate::demo::http1::{Connection, Request};
 use crate::document::HumanDuration;
-use crate::envoy::Listener;
 use crate::limits::STORE_CONNECT_TIMEOUT;
 use crate::pdp::{HttpsFetcher, KnownVersions, Snapshot, load_keys};
 use crate::store::{Store, StoreOptions};
@@ -26,9 +20,6 @@ const CLOCK_ODD: Duration = Duration::from_secs(5);
 
 /// The default `clockSkew` of issuers: beyond it good tokens are refused.
 const CLOCK_WRONG: Duration = Duration::from_secs(30);
-
-/// The longest wait for the pages of a server on this machine.
-const PAGE_WITHIN: Duration = Duration::from_secs(2);
 
 /// Fetches the keys of every issuer once, and compares the clocks of their servers with ours.
 pub(super) async fn issuers(snapshot: &Snapshot, fetcher: &HttpsFetcher, report: &mut Report) {
@@ -49,9 +40,9 @@ pub(super) async fn issuers(snapshot: &Snapshot, fetcher: &HttpsFetcher, report:
 }
 
 /// The answer of an issuer, with the time of its server and ours.
-type Asked = Result<(String, Option<(UnixTime, UnixTime)>), String>;
+type ClockAnswer = Result<(String, Option<(UnixTime, UnixTime)>), String>;
 
-async fn ask<'a>(issuer: &'a Issuer, fetcher: &HttpsFetcher) -> (&'a Issuer, Asked) {
+async fn ask<'a>(issuer: &'a Issuer, fetcher: &HttpsFetcher) -> (&'a Issuer, ClockAnswer) {
     let asked = match &issuer.keys {
         KeySource::Local(keys) => {
             Ok((format!("{} in the documents", counted(keys.keys().len(), "key")), None))
@@ -78,10 +69,10 @@ fn clock(name: &str, theirs: UnixTime, ours: UnixTime, report: &mut Report) {
         true => (ours.since(theirs), "ahead of"),
         false => (theirs.since(ours), "behind"),
     };
-    let told = format!("{} {how} the server of `{name}`", HumanDuration::new(apart).rounded());
+    let message = format!("{} {how} the server of `{name}`", HumanDuration::new(apart).rounded());
     match apart {
-        _ if apart > CLOCK_WRONG => report.fail(Matter::Clock, told),
-        _ if apart > CLOCK_ODD => report.warn(Matter::Clock, told),
+        _ if apart > CLOCK_WRONG => report.fail(Matter::Clock, message),
+        _ if apart > CLOCK_ODD => report.warn(Matter::Clock, message),
         _ => report.good(Matter::Clock, format_args!("as that of the server of `{name}`")),
     }
 }
@@ -112,68 +103,6 @@ pub(super) async fn store(options: &StoreOptions, report: &mut Report) {
     }
 }
 
-/// Binds the addresses for a moment. Those of a server that runs here are taken, and it says how it is.
-pub(super) async fn addresses(config: &Config, report: &mut Report) {
-    let mut running = false;
-    if let Some(admin) = &config.admin {
-        if let Some(Err(why)) = admin.revocations.as_ref().map(|own| own.check()) {
-            report.fail(Matter::Admin, format_args!("`admin.revocations`: {why}"));
-        }
-        let address = admin.address;
-        match TcpListener::bind(address).await {
-            Ok(_) => report.good(Matter::Admin, format_args!("{address} is free")),
-            Err(error) if is_busy(&error) => match page(address).await {
-                Some(page) => {
-                    running = true;
-                    report.good(Matter::Admin, format_args!("a server runs here, at {address}"));
-                    parts(&page, report);
-                }
-                None => {
-                    report.fail(Matter::Admin, format_args!("another program listens at {address}"))
-                }
-            },
-            Err(error) => report.fail(Matter::Admin, format_args!("{address}: {error}")),
-        }
-    }
-    let address = &config.listener.address;
-    match Listener::bind(address, config.listener.socket).await {
-        Ok(_) => report.good(Matter::Listener, format_args!("{address} is free")),
-        Err(error) if is_busy(&error) && running => {
-            report.good(Matter::Listener, format_args!("{address}, by the server that runs here"));
-        }
-        Err(error) if is_busy(&error) && config.admin.is_none() => {
-            report.warn(Matter::Listener, format_args!("{address} is taken: without `admin` it cannot be seen whether by the server itself"));
-        }
-        Err(error) => report.fail(Matter::Listener, format_args!("{address}: {error}")),
-    }
-}
-
-fn is_busy(error: &io::Error) -> bool {
-    error.kind() == io::ErrorKind::AddrInUse
-}
-
-/// The lines of `/readyz?verbose`, if a server of ours answers.
-async fn page(address: SocketAddr) -> Option<String> {
-    let asked = async {
-        let stream = TcpStream::connect(address).await.ok()?;
-        let request = Request::get("countersign", "/readyz?verbose");
-        Some(Connection::new(stream).send(&request).await.ok()?.text())
-    };
-    let page = timeout(PAGE_WITHIN, asked).await.ok()??;
-    page.lines().any(|line| line.starts_with('[')).then_some(page)
-}
-
-/// The parts of the running server that are not well.
-fn parts(page: &str, report: &mut Report) {
-    for line in page.lines() {
-        if let Some(part) = line.strip_prefix("[~] ") {
-            report.warn(Matter::Server, part);
-        } else if let Some(part) = line.strip_prefix("[-] ") {
-            report.fail(Matter::Server, part);
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -184,7 +113,7 @@ mod tests {
         let found = |theirs: i64, ours: i64| {
             let mut report = Report::default();
             clock("a", UnixTime::from_secs(theirs), UnixTime::from_secs(ours), &mut report);
-            let value = report.json();
+            let value = serde_json::to_value(report.json()).unwrap();
             let finding = &value["findings"][0];
             format!(
                 "{} {}",
@@ -195,19 +124,5 @@ mod tests {
         assert_eq!(found(1000, 1003), "ok as that of the server of `a`");
         assert_eq!(found(1000, 1010), "warning 10s ahead of the server of `a`");
         assert_eq!(found(1100, 1000), "error 1m40s behind the server of `a`");
-    }
-
-    /// P595: a running server's own lines are findings.
-    #[test]
-    fn lines_of_a_running_server_are_findings() {
-        let mut report = Report::default();
-        parts("[+] listener: answering\n[~] store: lost\n[-] keys: none\nready\n", &mut report);
-        let value = report.json();
-        assert_eq!((&value["warnings"], &value["errors"]), (&1.into(), &1.into()));
-        assert_eq!(value["findings"][1]["detail"], "keys: none");
-        assert_eq!(
-            (counted(2, "key"), counted(2, "policy")),
-            ("2 keys".into(), "2 policies".into())
-        );
     }
 }

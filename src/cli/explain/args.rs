@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
 use crate::cli::style::Output;
-use crate::cli::time;
+use crate::cli::{files, request_args, time};
 use crate::clock::UnixTime;
 use crate::evidence_level::EvidenceLevel;
 
@@ -16,7 +16,7 @@ Examples:
       --peer-spiffe spiffe://prod.example/ns/web/sa/frontend --token token.jwt
   countersign explain --documents policies request.yaml
 
-Exit codes: 0 allowed, 1 denied, 2 wrong arguments, 3 wrong settings, 4 documents with errors")]
+Exit codes: 0 allowed; 1 denied; 2 wrong arguments; 3 wrong settings; 4 the documents have errors")]
 pub(in crate::cli) struct Args {
     /// A request in a file: as in the cases of a `PolicySuite` (YAML, JSON), or a recorded check (JSON, protobuf). With `-`,
     /// standard input.
@@ -46,7 +46,7 @@ pub(in crate::cli) struct Args {
     pub(super) at: Option<UnixTime>,
     /// The folder where a server keeps the last good keys. Without it, that of `--config`.
     #[arg(long, value_name = "FOLDER")]
-    pub(super) kept: Option<PathBuf>,
+    pub(super) state_folder: Option<PathBuf>,
     /// Fetch nothing: use only what is in files.
     #[arg(long)]
     pub(super) offline: bool,
@@ -58,15 +58,25 @@ pub(in crate::cli) struct Args {
     pub(super) output: Output,
 }
 
+impl Args {
+    /// The arguments for another command about the same documents. The settings say which server that is, too.
+    pub(super) fn documents_arguments(&self) -> String {
+        let named = |flag: &str, path: &PathBuf| format!("{flag} {}", files::shown(path));
+        let config = self.config.as_ref().map(|path| vec![named("--config", path)]);
+        let documents = || self.documents.iter().map(|path| named("--documents", path)).collect();
+        config.unwrap_or_else(documents).join(" ")
+    }
+}
+
 /// The request, where it is given by flags.
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Request")]
 pub(super) struct RequestArgs {
     /// The authority, such as `orders.example.com` or `orders.example.com:8443`.
-    #[arg(long, value_name = "HOST", requires = "path")]
+    #[arg(long, value_name = "HOST", requires = "path", value_parser = request_args::host)]
     pub(super) host: Option<String>,
     /// The path with its query.
-    #[arg(long, value_name = "PATH", requires = "host")]
+    #[arg(long, value_name = "PATH", requires = "host", value_parser = request_args::path)]
     pub(super) path: Option<String>,
     /// The method.
     #[arg(long, value_name = "METHOD", default_value = "GET", requires = "host")]

@@ -130,11 +130,11 @@ impl ExplainSetup<'_> {
         let fetcher: Arc<dyn Fetcher> =
             if may_wait { Arc::new(HttpsFetcher::through(&proxies)) } else { Arc::new(Offline) };
         let keys = KeyCache::new(clock.clone(), fetcher);
-        let kept = self.args.kept.as_ref();
-        let kept = kept.or(self.config.and_then(|config| config.state_folder.as_ref()));
-        // Fetched keys are not kept here: the folder belongs to the server.
-        let keys = match kept.filter(|_| !may_wait) {
-            Some(folder) => keys.kept_in(folder.clone()),
+        let saved = self.args.state_folder.as_ref();
+        let saved = saved.or(self.config.and_then(|config| config.state_folder.as_ref()));
+        // Fetched keys are not saved here: the folder belongs to the server.
+        let keys = match saved.filter(|_| !may_wait) {
+            Some(folder) => keys.saved_in(folder.clone()),
             None => keys,
         };
         let peer_sources = self.config.map(|config| config.pdp.peer_sources.clone());
@@ -149,6 +149,9 @@ impl ExplainSetup<'_> {
             Some(signer) => pdp.asserting(Arc::new(signer)),
             None => pdp,
         };
+        // The memory of a server is not here: of a token that is shown, this is the first use.
+        let anomalies = self.config.and_then(|config| config.anomalies).unwrap_or_default();
+        let pdp = pdp.remembering_uses(anomalies.window.get());
         if may_wait { pdp } else { pdp.without_introspection() }
     }
 

@@ -1,7 +1,6 @@
 //! A decision in the audit log, evaluated again. Data that the record does not hold is unknown, and never made up.
 
-use std::fs::File;
-use std::io::{self, BufRead as _, BufReader, Read};
+use std::io;
 use std::iter::once;
 use std::path::Path;
 
@@ -9,7 +8,8 @@ use super::question::{
     ExplainInput, ExplainedCaller, QuestionContext, QuestionSource, RecordedDecision,
 };
 use crate::audit::{DecisionRecord, RecordedClaims, put_aside};
-use crate::cli::records::{RecordedRequest, cut_field};
+use crate::cli::files;
+use crate::cli::records::{self, RecordedRequest, cut_field};
 use crate::cli::style::visible;
 use crate::config::Config;
 
@@ -32,18 +32,16 @@ pub(super) fn input(
 
 /// The decision in the log at `path`, or in one that was put aside before it.
 fn find(id: &str, path: &Path) -> Result<DecisionRecord, String> {
-    let shown = visible(&path.to_string_lossy());
+    let shown = files::shown(path);
     if id.len() < 4 {
         return Err(String::from("give at least four characters of the decision's id"));
     }
     if path.as_os_str() == "-" {
-        return only(id, find_in(id, io::stdin().lock(), &shown)?, &shown);
+        return only(id, find_in(id, path)?, &files::named(path));
     }
     let mut found = Vec::new();
     for log in once(path.to_owned()).chain(put_aside(path)) {
-        let shown = visible(&log.to_string_lossy());
-        let log = File::open(&log).map_err(|error| format!("cannot read `{shown}`: {error}"))?;
-        found.extend(find_in(id, log, &shown)?);
+        found.extend(find_in(id, &log)?);
         if found.iter().any(|record| record.decision_id == id) {
             break;
         }
@@ -76,21 +74,20 @@ fn only(id: &str, mut found: Vec<DecisionRecord>, shown: &str) -> Result<Decisio
 }
 
 /// Every record that is called so.
-fn find_in(id: &str, log: impl Read, shown: &str) -> Result<Vec<DecisionRecord>, String> {
+fn find_in(id: &str, path: &Path) -> Result<Vec<DecisionRecord>, String> {
+    let unreadable = |error: io::Error| files::unreadable(path, &error);
     let mut found: Vec<DecisionRecord> = Vec::new();
-    for line in BufReader::new(log).split(b'\n') {
-        let line = line.map_err(|error| format!("cannot read `{shown}`: {error}"))?;
-        // A line that a crash tore, or another program wrote, need not be text.
-        let Ok(line) = String::from_utf8(line) else { continue };
+    let mut lines = records::open(path).map_err(unreadable)?;
+    let mut take = |line: &str| {
         // Most lines are about other decisions, and need not be understood.
-        if !line.contains(id) {
-            continue;
+        if line.contains(id) {
+            let record = serde_json::from_str::<DecisionRecord>(line).ok();
+            found.extend(record.filter(|record| is_called(record, id)));
         }
-        let Ok(record) = serde_json::from_str::<DecisionRecord>(&line) else { continue };
-        if is_called(&record, id) {
-            found.push(record);
-        }
-    }
+    };
+    lines.each(&mut take).map_err(unreadable)?;
+    lines.rest().into_iter().for_each(take);
+    lines.check(path)?;
     Ok(found)
 }
 

@@ -2,6 +2,7 @@
 
 use std::cmp::Reverse;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::remedy::{ASK_AGAIN, remedy};
@@ -12,7 +13,7 @@ use crate::reason::{Reason, Rejection};
 use crate::request::RequestView;
 
 /// A change that would allow the request.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(super) struct SuggestedChange {
     /// `policy/rule`; none where it is about no rule.
     pub(super) rule: Option<String>,
@@ -23,17 +24,20 @@ pub(super) struct SuggestedChange {
 /// How many rules that are about other requests are worth naming.
 const MOST_NON_MATCHING: usize = 3;
 
-/// The changes that would make `decision` an allow.
+/// The changes that would make `decision` an allow. `from` are the arguments that name the documents.
 pub(super) fn all(
     decision: &Decision,
     rules: &RulesReport,
     policies: &PolicySet,
-    view: &RequestView,
+    (view, from): (&RequestView, &str),
 ) -> Vec<SuggestedChange> {
     let Decision::Deny(denial) = decision else { return Vec::new() };
     if denial.rule.as_ref().is_none() && denial.rejection.reason() != Reason::NoRule {
         // It was refused before any rule was asked.
-        return vec![SuggestedChange { rule: None, needs: vec![instead_of(&denial.rejection)] }];
+        return vec![SuggestedChange {
+            rule: None,
+            needs: vec![instead_of(&denial.rejection, from)],
+        }];
     }
     let about = || rules.policies.iter().flat_map(|p| p.rules.iter().map(move |rule| (p, rule)));
     let mut changes: Vec<_> = about().filter_map(|(p, rule)| must_not_deny(p, rule)).collect();
@@ -54,12 +58,13 @@ pub(super) fn all(
     changes
 }
 
-/// The next thing to do about a refusal.
-fn instead_of(rejection: &Rejection) -> String {
+/// The next thing to do about a refusal, with commands for the documents that the arguments `from` name.
+fn instead_of(rejection: &Rejection, from: &str) -> String {
     let reason = rejection.reason();
     // The issuer may be at fault where the reason alone would blame the credential.
     let is_own = rejection.client_answer() == reason.client_answer();
     let advice = if is_own { remedy(reason) } else { ASK_AGAIN };
+    let advice = advice.replace("--documents PATH", from);
     format!("{advice}; `countersign check --explain {reason}` says more")
 }
 

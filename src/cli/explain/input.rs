@@ -10,6 +10,7 @@ use super::args::Args;
 use super::audit;
 use super::question::{ExplainInput, ExplainedCaller, QuestionContext, QuestionSource};
 use crate::authn::{PeerFacts, PeerIdentity};
+use crate::cli::documents::KnownNames;
 use crate::cli::files::{self, shown};
 use crate::cli::keys::token_header;
 use crate::cli::style::visible;
@@ -18,13 +19,12 @@ use crate::config::Config;
 use crate::document::{SourceFile, any_error, closest};
 use crate::envoy;
 use crate::pdp::Snapshot;
-use crate::policy::{KnownIssuer, MissingData, Question, Suite};
+use crate::policy::{MissingData, Question, Suite};
 use crate::request::{
     Client, CredentialHeaders, Endpoint, HeaderValue, Headers, RequestView, ServerName, Shown,
     Target, Text,
 };
 use crate::spiffe::SpiffeId;
-use crate::trust::Issuer;
 
 impl ExplainInput {
     pub(super) fn read(
@@ -107,14 +107,9 @@ fn in_file(
     };
     let mut problems = Vec::new();
     let file: Arc<SourceFile> = SourceFile::new(path, text);
-    let trust = snapshot.trust();
-    let known = |own| {
-        let Issuer { name, profile, iss, client_claim, .. }: &Issuer = own;
-        KnownIssuer::of(name, *profile, iss.clone(), client_claim.as_deref())
-    };
-    let issuers: Vec<_> = trust.issuers().iter().map(known).collect();
-    let domains: Vec<_> = trust.domains().iter().map(|domain| domain.name.as_str()).collect();
-    let question = Question::read(&file, &issuers, &domains, snapshot.sealed(), &mut problems);
+    let names = KnownNames::of(snapshot.trust());
+    let question =
+        Question::read(&file, &names.issuers, &names.domains, snapshot.sealed(), &mut problems);
     let Some(question) = question.filter(|_| !any_error(&problems)) else {
         let message = format!("`{}` is not a request to explain", shown(path));
         return Err(CommandError::Question(problems, message));
@@ -125,7 +120,7 @@ fn in_file(
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, String> {
-    files::read(path).map_err(|error| format!("cannot read `{}`: {error}", shown(path)))
+    files::read(path).map_err(|error| files::unreadable(path, &error))
 }
 
 fn by_flags(args: &Args, snapshot: &Snapshot) -> Result<ExplainInput, String> {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::audit::DecisionRecord;
@@ -37,7 +38,7 @@ pub(super) enum ExplainedCaller {
 }
 
 /// The source of a question.
-#[derive(Clone, Copy, Debug, Default, Serialize)]
+#[derive(Clone, Copy, Debug, Default, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum QuestionSource {
     /// Flags of the command.
@@ -63,6 +64,8 @@ pub(super) struct QuestionContext {
     pub(super) vouched: bool,
     /// True if the proxy could say who the TLS peer is.
     pub(super) names_tls_peer: bool,
+    /// The arguments that name the documents, for commands in advice.
+    pub(super) documents: String,
     pub(super) notes: Vec<String>,
     /// The warnings about its file.
     pub(super) warnings: Vec<Diagnostic>,
@@ -70,7 +73,7 @@ pub(super) struct QuestionContext {
 }
 
 /// The decision, as the record has it.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(super) struct RecordedDecision {
     pub(super) decision_id: String,
     pub(super) time: String,

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
@@ -21,8 +22,8 @@ use crate::reason::Reason;
 use crate::request::{Client, Endpoint, RequestView};
 
 /// A decision and everything that led to it.
-#[derive(Debug, Serialize)]
-pub(super) struct ExplainReport {
+#[derive(Debug, Serialize, JsonSchema)]
+pub(in crate::cli) struct ExplainReport {
     /// The answer; by the documents at hand, not those that were in force when a record was written.
     pub(super) answer: AnswerReport,
     /// The changes that would allow the request, one entry for each rule, nearest first; empty for an allow.
@@ -40,7 +41,7 @@ pub(super) struct ExplainReport {
     pub(super) non_matching_rules: Vec<NonMatchingRuleReport>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(super) struct AnswerReport {
     pub(super) decision: Effect,
     pub(super) reason: Option<Reason>,
@@ -61,14 +62,14 @@ pub(super) struct AnswerReport {
     pub(super) shadows: Vec<ShadowReport>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(super) struct HeaderReport {
     pub(super) name: String,
     /// Only with `--show-values` where it may be about people.
     pub(super) value: Option<String>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(super) struct ShadowReport {
     pub(super) rule: String,
     pub(super) effect: Effect,
@@ -76,7 +77,7 @@ pub(super) struct ShadowReport {
     pub(super) changes: bool,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(super) struct QuestionReport {
     pub(super) from: QuestionSource,
     pub(super) method: String,
@@ -93,7 +94,7 @@ pub(super) struct QuestionReport {
 }
 
 /// How the request came, as far as that is known.
-#[derive(Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
 pub(super) struct ConnectionReport {
     /// The address of the client, which `source` of a rule is about, where it is not the other end of the connection.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -109,7 +110,7 @@ pub(super) struct ConnectionReport {
     pub(super) sni: Option<String>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(super) struct RecordedReport {
     #[serde(flatten)]
     pub(super) recorded: RecordedDecision,
@@ -119,7 +120,7 @@ pub(super) struct RecordedReport {
     pub(super) same_answer: bool,
 }
 
-#[derive(Debug, Default, Serialize)]
+#[derive(Debug, Default, Serialize, JsonSchema)]
 pub(super) struct TokensReport {
     pub(super) verdict: Verdict,
     #[serde(flatten)]
@@ -135,8 +136,8 @@ pub(super) struct TokensReport {
     pub(super) claims: Vec<Map<String, Value>>,
 }
 
-/// A token that was passed over.
-#[derive(Debug, Serialize)]
+/// A token that was ignored.
+#[derive(Debug, Serialize, JsonSchema)]
 pub(super) struct IgnoredReport {
     /// Such as `cookie session`.
     pub(super) place: String,
@@ -146,7 +147,7 @@ pub(super) struct IgnoredReport {
 
 /// A verified token. The members that an audit record has too are called as there; this has no hash of a `jti` and no claims,
 /// so that it is a type of its own.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(super) struct TokenReport {
     pub(super) issuer: String,
     pub(super) subject: Option<String>,
@@ -159,7 +160,7 @@ pub(super) struct TokenReport {
 }
 
 /// One check of a token.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(super) struct CheckReport {
     pub(super) check: &'static str,
     pub(super) section: &'static str,
@@ -178,7 +179,7 @@ impl ExplainReport {
         let subject = outcome.subject.as_ref();
         let rules = RulesReport::new(view, outcome, &watch.rules, policies, show_values);
         let answer = AnswerReport::new(view, outcome, show_values);
-        let changes = change::all(&outcome.decision, &rules, policies, view);
+        let changes = change::all(&outcome.decision, &rules, policies, (view, &context.documents));
         let RulesReport { policies, non_matching_rules } = rules;
         let missing = crate::policy::PolicyTrace::missing(&watch.rules);
         let recorded = context.recorded.map(|recorded| RecordedReport {
@@ -285,41 +286,28 @@ impl AnswerReport {
             effect: shadow.effect,
             changes: shadow.changes,
         });
-        let shadows = shadows.collect();
         let rule = outcome.decision.rule().map(ToString::to_string);
         let notes = outcome.decision.annotations().iter();
         let notes = notes.map(|(name, value)| (name.to_owned(), value.to_owned()));
-        let answer = match &outcome.decision {
-            Decision::Allow(permit) => {
-                let also = also(permit.obligations(), &outcome.response_headers);
-                Self { also, ..Self::allow(permit, rule, shadows, show_values) }
-            }
-            Decision::Deny(denial) => Self::deny(denial, view, rule, shadows, outcome),
-        };
-        Self { annotations: notes.collect(), ..answer }
-    }
-
-    const fn by(decision: Effect, rule: Option<String>, shadows: Vec<ShadowReport>) -> Self {
-        Self {
-            decision,
+        let answer = Self {
+            decision: outcome.decision.effect(),
             reason: None,
             detail: None,
             rule,
-            annotations: BTreeMap::new(),
+            annotations: notes.collect(),
             status: None,
             headers: Vec::new(),
             also: Vec::new(),
             removed: Vec::new(),
-            shadows,
+            shadows: shadows.collect(),
+        };
+        match &outcome.decision {
+            Decision::Allow(permit) => answer.allowed(permit, outcome, show_values),
+            Decision::Deny(denial) => answer.denied(denial, view, outcome),
         }
     }
 
-    fn allow(
-        permit: &Permit,
-        rule: Option<String>,
-        shadows: Vec<ShadowReport>,
-        show_values: bool,
-    ) -> Self {
+    fn allowed(self, permit: &Permit, outcome: &Outcome, show_values: bool) -> Self {
         let headers = permit.headers().iter().map(|header| HeaderReport {
             name: header.name.to_string(),
             value: show_values.then(|| header.value.clone()),
@@ -327,18 +315,13 @@ impl AnswerReport {
         let set = |name: &str| permit.headers().iter().any(|header| *header.name == *name);
         Self {
             headers: headers.collect(),
+            also: also(permit.obligations(), &outcome.response_headers),
             removed: permit.strip().iter().filter(|name| !set(name)).cloned().collect(),
-            ..Self::by(Effect::Allow, rule, shadows)
+            ..self
         }
     }
 
-    fn deny(
-        denial: &Denial,
-        view: &RequestView,
-        rule: Option<String>,
-        shadows: Vec<ShadowReport>,
-        outcome: &Outcome,
-    ) -> Self {
+    fn denied(self, denial: &Denial, view: &RequestView, outcome: &Outcome) -> Self {
         let answer = Answer::of(denial, view, &outcome.id.to_string());
         // The id is this explanation's own, and would be another the next time.
         let headers = answer.headers.iter().map(|(name, value)| HeaderReport {
@@ -350,7 +333,7 @@ impl AnswerReport {
             detail: Some(denial.rejection.detail().to_owned()),
             status: Some(answer.status),
             headers: headers.collect(),
-            ..Self::by(Effect::Deny, rule, shadows)
+            ..self
         }
     }
 }
@@ -372,12 +355,16 @@ impl TokensReport {
     fn new(subject: &Subject, passed: &[TokenCheck]) -> Self {
         let tokens = subject.tokens();
         let (verdict, rejection) = match tokens {
+            // The check ends with a peer that is refused.
+            Credential::Absent if subject.peer().rejection().is_some() => {
+                (Verdict::NotReached, None)
+            }
             Credential::Absent => (Verdict::Absent, None),
             Credential::Rejected(rejection) => (Verdict::Rejected, Some(rejection.into())),
             Credential::Verified(_) => (Verdict::Verified, None),
         };
         let verified = tokens.verified().into_iter().flatten();
-        // The token of a cookie that is passed over was refused as well.
+        // The token of a cookie that is ignored was refused as well.
         let refused = tokens.rejection().is_some()
             || subject.ignored().iter().any(|own| own.place.cookie().is_some());
         let rejected = refused && !passed.is_empty();

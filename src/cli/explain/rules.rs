@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::pdp::Outcome;
@@ -18,7 +19,7 @@ pub(super) struct RulesReport {
 }
 
 /// A policy with rules about the request.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(super) struct PolicyReport {
     pub(super) policy: String,
     /// How its target matches the host.
@@ -27,7 +28,7 @@ pub(super) struct PolicyReport {
 }
 
 /// A rule about the request.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(super) struct RuleReport {
     pub(super) rule: String,
     pub(super) effect: Effect,
@@ -41,7 +42,7 @@ pub(super) struct RuleReport {
 }
 
 /// One check of a rule.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(super) struct RuleCheckReport {
     /// The thing that is looked at, such as `token.scopes`.
     pub(super) check: String,
@@ -56,16 +57,16 @@ pub(super) struct RuleCheckReport {
 }
 
 /// A part of a condition.
-#[derive(Debug, Serialize)]
-pub(super) struct OperandReport {
+#[derive(Debug, Serialize, JsonSchema)]
+pub(in crate::cli) struct OperandReport {
     pub(super) text: String,
     pub(super) result: Truth,
     pub(super) found: Vec<ObservationReport>,
 }
 
 /// Something that was looked at.
-#[derive(Debug, Serialize)]
-pub(super) struct ObservationReport {
+#[derive(Debug, Serialize, JsonSchema)]
+pub(in crate::cli) struct ObservationReport {
     pub(super) name: String,
     pub(super) state: ObservedState,
     /// The kind of a masked value.
@@ -74,9 +75,9 @@ pub(super) struct ObservationReport {
 }
 
 /// The form in which an observed value is reported.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-pub(super) enum ObservedState {
+pub(in crate::cli) enum ObservedState {
     Shown,
     /// Of its kind alone, since it may be about people.
     Masked,
@@ -86,7 +87,7 @@ pub(super) enum ObservedState {
 }
 
 /// A rule that is about other requests to the host.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(super) struct NonMatchingRuleReport {
     pub(super) rule: String,
     pub(super) effect: Effect,
@@ -95,7 +96,7 @@ pub(super) struct NonMatchingRuleReport {
 }
 
 /// Something in which a rule differs from a request.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(super) struct DifferenceReport {
     pub(super) what: Mismatch,
     /// The values that the rule is about in that respect.
@@ -165,7 +166,7 @@ impl RuleCheckReport {
 }
 
 impl OperandReport {
-    fn new(operand: &Operand, show_values: bool) -> Self {
+    pub(in crate::cli) fn new(operand: &Operand, show_values: bool) -> Self {
         let found = operand.observed.iter().map(|fact| ObservationReport::new(fact, show_values));
         Self { text: operand.text.clone(), result: operand.truth, found: found.collect() }
     }

@@ -34,8 +34,7 @@ pub(super) fn write(report: &ExplainReport, out: &mut dyn Write) -> io::Result<(
     if !connection.is_empty() {
         writeln!(out, "{QUIET}connection: {}{QUIET:#}", connection.join(", "))?;
     }
-    let (at, revision) = (&question.at, &question.revision);
-    writeln!(out, "{QUIET}decided at {at} by documents {revision}{QUIET:#}")?;
+    write_documents(report, out)?;
     for note in &question.notes {
         writeln!(out, "{QUIET}note: {}{QUIET:#}", visible(note))?;
     }
@@ -44,6 +43,18 @@ pub(super) fn write(report: &ExplainReport, out: &mut dyn Write) -> io::Result<(
     write_tokens(&report.tokens, out)?;
     write_policies(&report.policies, out)?;
     write_non_matching(report, out)
+}
+
+/// When it was decided, and by which documents; of a record also which documents explain it.
+fn write_documents(report: &ExplainReport, out: &mut dyn Write) -> io::Result<()> {
+    let (at, revision) = (&report.question.at, &report.question.revision);
+    let Some(RecordedReport { recorded, .. }) = &report.recorded else {
+        return writeln!(out, "{QUIET}decided at {at} by documents {revision}{QUIET:#}");
+    };
+    let (decided_at, by) = (visible(&recorded.time), visible(&recorded.revision));
+    let by = if by.is_empty() { "that it does not name" } else { &by };
+    writeln!(out, "{QUIET}decided at {decided_at} by documents {by}{QUIET:#}")?;
+    writeln!(out, "{QUIET}explained as of {at} by documents {revision}{QUIET:#}")
 }
 
 fn write_answer(answer: &AnswerReport, out: &mut dyn Write) -> io::Result<()> {
@@ -283,8 +294,24 @@ fn write_check(check: &RuleCheckReport, branch: &Branch, out: &mut dyn Write) ->
         write!(out, " {QUIET}wants{QUIET:#} {}", visible(&check.wants.join(", ")))?;
     }
     write_observations(&check.check, &check.found, out)?;
-    for (at, operand) in check.operands.iter().enumerate() {
-        write_operand(operand, &Branch::of(&branch.below, at, check.operands.len()), out)?;
+    write_operands_below(&check.operands, &branch.below, out)
+}
+
+/// The parts of a condition, as a tree.
+pub(in crate::cli) fn write_operands(
+    operands: &[OperandReport],
+    out: &mut dyn Write,
+) -> io::Result<()> {
+    write_operands_below(operands, "", out)
+}
+
+fn write_operands_below(
+    operands: &[OperandReport],
+    below: &str,
+    out: &mut dyn Write,
+) -> io::Result<()> {
+    for (at, operand) in operands.iter().enumerate() {
+        write_operand(operand, &Branch::of(below, at, operands.len()), out)?;
     }
     Ok(())
 }

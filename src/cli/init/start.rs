@@ -7,6 +7,7 @@ use serde_json::json;
 use super::args::Args;
 use super::write::NewFile;
 use crate::cli::files::{read, shown};
+use crate::cli::style::visible;
 use crate::cli::{CommandError, documents};
 use crate::clock::UnixTime;
 use crate::config;
@@ -14,7 +15,8 @@ use crate::demo::envoy::bootstrap::{Bootstrap, SIDECAR_MTLS};
 use crate::demo::mint::{Issuer, Key};
 use crate::demo::pki::{Authority, Usage, dns, uri};
 use crate::demo::{DemoError, Folder};
-use crate::document::{IssuerProfile, schema};
+use crate::document::{Diagnostic, IssuerProfile, schema};
+use crate::words::of_system;
 
 /// How long throw-away certificates and tokens live.
 const DEV_LIFETIME: Duration = Duration::from_secs(30 * 24 * 3600);
@@ -92,7 +94,7 @@ pub(super) fn files(args: &Args, now: UnixTime) -> Result<Vec<NewFile>, CommandE
             let unusable = |why: &dyn std::fmt::Display| {
                 CommandError::Usage(format!("`--ca`: cannot read `{}`: {why}", shown(path)))
             };
-            let pem = read(path).map_err(|error| unusable(&error))?;
+            let pem = read(path).map_err(|error| unusable(&of_system(&error)))?;
             String::from_utf8(pem).map_err(|_| unusable(&"it is not PEM"))?
         }
     };
@@ -110,7 +112,7 @@ pub(super) fn files(args: &Args, now: UnixTime) -> Result<Vec<NewFile>, CommandE
 ///
 /// # Errors
 /// A value cannot be used.
-pub(super) fn judge(files: &[NewFile]) -> Result<(), CommandError> {
+pub(super) fn judge(args: &Args, files: &[NewFile]) -> Result<(), CommandError> {
     let folder = Folder::temporary().map_err(CommandError::failure)?;
     for file in files {
         folder.write(file.path, &file.text).map_err(CommandError::failure)?;
@@ -118,23 +120,52 @@ pub(super) fn judge(files: &[NewFile]) -> Result<(), CommandError> {
     match documents::read(&[folder.join("documents")]) {
         Ok(_) => Ok(()),
         Err(CommandError::Documents(problems, _)) => {
-            let first = problems.first();
-            let told = first.map(|problem| {
-                let help = problem.help.as_ref().map(|help| format!(": {help}"));
-                format!("{}{}", problem.message, help.unwrap_or_default())
-            });
+            let message = problems.first().map(|problem| explained(args, problem));
             Err(CommandError::Usage(format!(
-                "nothing was written, since a value cannot be used: {}",
-                told.unwrap_or_default()
+                "nothing was written: {}",
+                message.unwrap_or_default()
             )))
         }
         Err(other) => Err(other),
     }
 }
 
+/// A problem in what is to be written, by the argument that it comes from: the files are not there to look at.
+fn explained(args: &Args, problem: &Diagnostic) -> String {
+    let help = problem.help.as_ref().map(|help| format!(": {help}"));
+    let message = format!("{}{}", problem.message, help.unwrap_or_default());
+    if let Some(ca) = args.ca.as_deref().filter(|_| message.contains("ca.pem")) {
+        return format!("`--ca {}`: {}", shown(ca), message.replace("../ca.pem", &shown(ca)));
+    }
+    let (line, _) = problem.span.line_column();
+    let line = problem.span.file().text().lines().nth(line.saturating_sub(1)).unwrap_or_default();
+    let flag = args.texts().into_iter().find_map(|(flag, text)| {
+        let text = text.filter(|text| line.contains(text))?;
+        Some(format!("`{flag} {}`: ", visible(text)))
+    });
+    // The address of the keys follows from the issuer.
+    let is_issuer = problem.span.file().path().ends_with("token-issuer.yaml");
+    let issuer = args.issuer.as_deref().filter(|_| is_issuer);
+    let issuer = || issuer.map(|issuer| format!("`--issuer {}`: ", visible(issuer)));
+    flag.or_else(issuer).unwrap_or_default() + &message
+}
+
 /// A host that `--host` stands for.
 pub(super) fn request_host(args: &Args) -> String {
     args.host.as_deref().unwrap_or("service.example.com").replace('*', "www")
+}
+
+/// Requests with the tokens to throw away.
+pub(super) fn requests(args: &Args) -> [String; 2] {
+    let host = request_host(args);
+    let curl = format!(
+        "curl -i --noproxy '*' --cacert ca.pem --connect-to {host}:443:{ENVOY} --cert dev/front.pem --key dev/front.key"
+    );
+    [("alice", "allowed"), ("bob", "denied, and `explain` says why")].map(|(user, becomes)| {
+        format!(
+            "{curl} -H \"authorization: Bearer $(cat dev/{user}.jwt)\" https://{host}/users/alice/items/1   # {becomes}"
+        )
+    })
 }
 
 const fn public(path: &'static str, text: String) -> NewFile {
@@ -152,11 +183,11 @@ fn values(args: &Args) -> Vec<Value> {
     };
     let domain = args.spiffe.as_deref().unwrap_or("prod.example");
     // Their `iss` is the trust domain (SPIFFE JWT-SVID section 3).
-    let issuer = match args.profile == IssuerProfile::JwtSvid {
+    let issuer = match args.profile() == IssuerProfile::JwtSvid {
         true => format!("spiffe://{domain}"),
         false => String::from("https://login.example.com"),
     };
-    let profile = serde_json::to_value(args.profile).unwrap_or_default();
+    let profile = serde_json::to_value(args.profile()).unwrap_or_default();
     let ca = match (&args.ca, args.dev) {
         (Some(_), _) => None,
         (None, true) => Some("an authority to throw away"),
@@ -176,9 +207,9 @@ fn values(args: &Args) -> Vec<Value> {
 fn keys(args: &Args) -> &'static str {
     if args.dev {
         DEV_KEYS
-    } else if args.profile == IssuerProfile::JwtSvid {
+    } else if args.profile() == IssuerProfile::JwtSvid {
         BUNDLE
-    } else if args.profile.defaults().discovery {
+    } else if args.profile().defaults().discovery {
         PROFILE_KEYS
     } else {
         DISCOVERY
@@ -246,7 +277,8 @@ fn dev(args: &Args, authority: &Authority, now: UnixTime) -> Result<Vec<NewFile>
     };
     let secret = |path, text| NewFile { path, text, is_secret: true };
     Ok(vec![
-        public("dev/.gitignore", String::from("*.key\n*.jwt\n")),
+        public("dev/.gitignore", String::from("*.key\n*.jwt\n*.log\nenvoy-admin\n")),
+        public("dev/requests.txt", requests(args).join("\n") + "\n"),
         public("dev/jwks.json", issuer.key_set()?),
         secret("dev/issuer.key", issuer.private_pem().to_owned()),
         secret("dev/alice.jwt", token("alice")?),

@@ -2,6 +2,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::peer::RejectionReport;
@@ -23,7 +24,7 @@ pub(super) struct VerificationContext<'a> {
 }
 
 /// A leaf with its chain.
-#[derive(Debug, Default, Serialize)]
+#[derive(Debug, Default, Serialize, JsonSchema)]
 pub(super) struct CertificateReport {
     /// Why it cannot be read.
     #[serde(flatten)]
@@ -35,7 +36,7 @@ pub(super) struct CertificateReport {
 }
 
 /// The contents of a certificate.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(super) struct Description {
     pub(super) subject: String,
     pub(super) issuer: String,
@@ -67,7 +68,7 @@ pub(super) struct Description {
 }
 
 /// The state of a certificate's dates.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum ValidityState {
     NotYetValid,
@@ -76,7 +77,7 @@ pub(super) enum ValidityState {
 }
 
 /// The verdict of one trust domain.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(super) struct VerdictReport {
     /// The name of the document.
     pub(super) trust_domain: String,
@@ -89,7 +90,7 @@ pub(super) struct VerdictReport {
 }
 
 /// The verdict of a trust domain on a certificate.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum DomainVerdictReport {
     Vouches,

@@ -21,8 +21,9 @@ Examples:
   countersign inspect client.pem --documents policies
   countersign inspect --xfcc 'Hash=..;URI=spiffe://prod.example/ns/web/sa/frontend' --documents policies
 
-Exit codes: 0 it is what it says, and verifies where there are documents; 1 it does not verify, or cannot be decoded;
-2 wrong arguments, or a kind that is not recognized; 4 the documents have errors")]
+Exit codes: 0 it is what it says, and verifies where there are documents; 1 it does not verify, or
+cannot be decoded; 2 wrong arguments, or a kind that is not recognized; 3 wrong settings; 4 the
+documents have errors")]
 pub(in crate::cli) struct Args {
     /// A file with a certificate or chain (PEM, DER), an XFCC value, or a recorded check (JSON, protobuf). Without it, or
     /// with `-`, standard input.
@@ -35,7 +36,7 @@ pub(in crate::cli) struct Args {
     #[arg(long = "as", value_enum, value_name = "KIND")]
     kind: Option<InputKind>,
     /// Settings of a server: its documents, where none are given.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", env = "COUNTERSIGN_CONFIG")]
     config: Option<PathBuf>,
     /// A file or folder of documents to verify with; may be given more than once.
     #[arg(long, value_name = "PATH")]
@@ -105,11 +106,10 @@ impl Args {
         if is_stdin && std::io::stdin().is_terminal() {
             style::hint("reading standard input: paste it and end with Ctrl-D");
         }
-        let name = || if is_stdin { "standard input".into() } else { files::shown(file) };
-        let bytes =
-            files::read(file).map_err(|error| format!("cannot read `{}`: {error}", name()))?;
-        InspectInput::parse(&bytes, self.kind)
-            .map_err(|why| format!("cannot inspect `{}`: {}", name(), style::visible(&why)))
+        let bytes = files::read(file).map_err(|error| files::unreadable(file, &error))?;
+        InspectInput::parse(&bytes, self.kind).map_err(|why| {
+            format!("cannot inspect `{}`: {}", files::named(file), style::visible(&why))
+        })
     }
 
     fn sources(&self, input: &InspectInput) -> PeerSources {

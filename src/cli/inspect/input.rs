@@ -118,7 +118,7 @@ impl InspectInput {
         }
     }
 
-    /// Certificates are shown as XFCC would: `Cert` for one, `Chain` for several. Private keys beside them are passed over.
+    /// Certificates are shown as XFCC would: `Cert` for one, `Chain` for several. Private keys beside them are ignored.
     fn pem(bytes: &[u8]) -> Result<Self, String> {
         let certificates: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(bytes).collect();
         let certificates = certificates.map_err(|_| String::from("it is not valid PEM"))?;

@@ -13,3 +13,4 @@ pub(super) use command::{Args, run};
 pub(super) use input::to_pem;
 pub(super) use peer::{HopReport, PeerReport, RejectionReport, Verdict};
 pub(super) use render::write_hop;
+pub(super) use report::InspectReport;

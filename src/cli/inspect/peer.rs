@@ -1,5 +1,6 @@
 //! The verified peer and the steps that lead to it, as values that `inspect` and `explain` share.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::authn::{Credential, Hop, HopFinding, HopPlace, PeerFacts, PeerIdentity};
@@ -8,7 +9,7 @@ use crate::reason::{Reason, Rejection};
 use crate::spiffe::SpiffeId;
 
 /// The caller, or why it is not verified.
-#[derive(Debug, Default, Serialize)]
+#[derive(Debug, Default, Serialize, JsonSchema)]
 pub(in crate::cli) struct PeerReport {
     pub(in crate::cli) verdict: Verdict,
     #[serde(flatten)]
@@ -22,14 +23,14 @@ pub(in crate::cli) struct PeerReport {
 }
 
 /// Why evidence or a token is refused.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub(in crate::cli) struct RejectionReport {
     pub(in crate::cli) reason: Reason,
     pub(in crate::cli) detail: String,
 }
 
 /// The result for a credential.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub(in crate::cli) enum Verdict {
     /// The decision did not get that far.
@@ -42,7 +43,7 @@ pub(in crate::cli) enum Verdict {
 }
 
 /// The place of a piece of evidence.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub(in crate::cli) enum PeerPlace {
     SourceCertificate,
@@ -52,9 +53,9 @@ pub(in crate::cli) enum PeerPlace {
 }
 
 /// The result of one step.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-pub(in crate::cli) enum Finding {
+pub(in crate::cli) enum HopResult {
     Caller,
     Forwarder,
     Repeated,
@@ -62,12 +63,12 @@ pub(in crate::cli) enum Finding {
     NotReached,
 }
 
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub(in crate::cli) struct HopReport {
     pub(in crate::cli) place: PeerPlace,
     /// The number of the XFCC element, counted from the left and from 1.
     pub(in crate::cli) element: Option<usize>,
-    pub(in crate::cli) finding: Finding,
+    pub(in crate::cli) finding: HopResult,
     #[serde(flatten)]
     pub(in crate::cli) rejection: Option<RejectionReport>,
     pub(in crate::cli) identity: Option<String>,
@@ -86,7 +87,7 @@ impl Verdict {
     }
 }
 
-impl Finding {
+impl HopResult {
     pub(in crate::cli) const fn text(self) -> &'static str {
         match self {
             Self::Caller => "caller",
@@ -135,18 +136,20 @@ impl HopReport {
             HopPlace::ClientCert => (PeerPlace::ClientCert, None),
             HopPlace::Principal => (PeerPlace::Principal, None),
         };
-        let empty = Self { place, finding: Finding::Repeated, ..Self::not_reached(element) };
+        let empty = Self { place, finding: HopResult::Repeated, ..Self::not_reached(element) };
         match hop.finding {
             HopFinding::Repeated => empty,
             HopFinding::Refused(why) => {
-                Self { finding: Finding::Refused, rejection: Some(why.into()), ..empty }
+                Self { finding: HopResult::Refused, rejection: Some(why.into()), ..empty }
             }
-            HopFinding::Caller(facts, level) => empty.verified(Finding::Caller, facts, level),
-            HopFinding::Forwarder(facts, level) => empty.verified(Finding::Forwarder, facts, level),
+            HopFinding::Caller(facts, level) => empty.verified(HopResult::Caller, facts, level),
+            HopFinding::Forwarder(facts, level) => {
+                empty.verified(HopResult::Forwarder, facts, level)
+            }
         }
     }
 
-    fn verified(self, finding: Finding, facts: &PeerFacts, level: EvidenceLevel) -> Self {
+    fn verified(self, finding: HopResult, facts: &PeerFacts, level: EvidenceLevel) -> Self {
         Self {
             finding,
             identity: Some(identity(facts)),
@@ -160,7 +163,7 @@ impl HopReport {
         Self {
             place: PeerPlace::Xfcc,
             element,
-            finding: Finding::NotReached,
+            finding: HopResult::NotReached,
             rejection: None,
             identity: None,
             trust_domain: None,

@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 
 use super::certificate::{CertificateReport, Description, ValidityState, VerdictReport};
-use super::peer::{Finding, HopReport, PeerPlace, PeerReport, RejectionReport, Verdict};
+use super::peer::{HopReport, HopResult, PeerPlace, PeerReport, RejectionReport, Verdict};
 use super::report::{ElementReport, InspectReport, XfccReport};
 use crate::cli::style::{BAD, GOOD, HEADING, QUIET, visible};
 use crate::evidence_level::EvidenceLevel;
@@ -72,9 +72,9 @@ pub(in crate::cli) fn write_hop(
         (None, PeerPlace::Principal) => String::from("principal"),
     };
     let style = match hop.finding {
-        Finding::Caller => GOOD,
-        Finding::Refused => BAD,
-        Finding::Forwarder | Finding::Repeated | Finding::NotReached => QUIET,
+        HopResult::Caller => GOOD,
+        HopResult::Refused => BAD,
+        HopResult::Forwarder | HopResult::Repeated | HopResult::NotReached => QUIET,
     };
     let finding = hop.finding.text();
     writeln!(out, "  {place:<18}  {style}{finding:<11}{style:#}  {remark}")
@@ -93,10 +93,10 @@ fn why(hop: &HopReport, report: &InspectReport) -> String {
     let evidence = hop.evidence.map_or("", EvidenceLevel::as_str);
     match (hop.finding, &hop.rejection) {
         (_, Some(RejectionReport { reason, detail })) => format!("{reason}: {}", visible(detail)),
-        (Finding::Caller, _) => format!("verified, by {evidence}: {name}"),
-        (Finding::Forwarder, _) => format!("skipped, it forwards for the one before it: {name}"),
-        (Finding::Repeated, _) => String::from("skipped, it repeats `source.certificate`"),
-        _ if report.walk.iter().any(|hop| hop.finding == Finding::Caller) => {
+        (HopResult::Caller, _) => format!("verified, by {evidence}: {name}"),
+        (HopResult::Forwarder, _) => format!("skipped, it forwards for the one before it: {name}"),
+        (HopResult::Repeated, _) => String::from("skipped, it repeats `source.certificate`"),
+        _ if report.walk.iter().any(|hop| hop.finding == HopResult::Caller) => {
             String::from("any client can write elements before the caller's")
         }
         _ => String::from("the walk ended before it"),

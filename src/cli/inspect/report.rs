@@ -1,15 +1,16 @@
 //! The findings about the evidence as values; `render` writes them as text.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::certificate::{CertificateReport, VerificationContext};
 use super::input::InspectInput;
-use super::peer::{Finding, HopReport, PeerReport, RejectionReport, Verdict};
+use super::peer::{HopReport, HopResult, PeerReport, RejectionReport, Verdict};
 use crate::authn::{self, Hop, NoCache};
 use crate::evidence::{PeerEvidence, PeerSources, Presented, PresentedCertificate, XfccElement};
 
-#[derive(Debug, Serialize)]
-pub(super) struct InspectReport {
+#[derive(Debug, Serialize, JsonSchema)]
+pub(in crate::cli) struct InspectReport {
     pub(super) input: &'static str,
     /// True if it is a certificate alone, without a request.
     #[serde(skip)]
@@ -30,7 +31,7 @@ pub(super) struct InspectReport {
     pub(super) client_cert: Option<CertificateReport>,
 }
 
-#[derive(Debug, Default, Serialize)]
+#[derive(Debug, Default, Serialize, JsonSchema)]
 pub(super) struct XfccReport {
     #[serde(flatten)]
     pub(super) rejection: Option<RejectionReport>,
@@ -40,7 +41,7 @@ pub(super) struct XfccReport {
 }
 
 /// One XFCC element as it is written.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(super) struct ElementReport {
     pub(super) by: Vec<String>,
     pub(super) hash: Option<String>,
@@ -95,7 +96,7 @@ impl InspectReport {
     /// A certificate alone came with no request, so a forwarder's certificate is judged as its own.
     fn judge_alone(&mut self) {
         let walk = std::mem::take(&mut self.walk);
-        let Some(hop) = walk.into_iter().find(|hop| hop.finding == Finding::Forwarder) else {
+        let Some(hop) = walk.into_iter().find(|hop| hop.finding == HopResult::Forwarder) else {
             return;
         };
         self.notes.push(ALONE);

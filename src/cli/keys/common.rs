@@ -5,9 +5,8 @@ use std::path::PathBuf;
 use tokio::runtime::Runtime;
 
 use crate::cli::style::Output;
-use crate::cli::{CommandError, documents, time};
+use crate::cli::{CommandError, documents, files, time};
 use crate::clock::{Clock as _, SystemClock, UnixTime};
-use crate::config::{Config, Overrides};
 use crate::pdp::Snapshot;
 
 /// Arguments of both commands.
@@ -22,7 +21,7 @@ pub(super) struct Common {
     /// The folder where a server keeps the last good keys: shows what changed since, and is used where fetching fails. Without it,
     /// that of `--config`.
     #[arg(long, value_name = "FOLDER")]
-    pub(super) kept: Option<PathBuf>,
+    pub(super) state_folder: Option<PathBuf>,
     /// Fetch nothing: use only what is in files.
     #[arg(long)]
     pub(super) offline: bool,
@@ -41,14 +40,13 @@ impl Common {
 
     /// With what the settings say, where no argument does.
     pub(super) fn filled(&self) -> Result<Self, CommandError> {
-        let Some(file) = &self.config else { return Ok(self.clone()) };
-        let overrides = Overrides { documents: self.documents.clone(), ..Overrides::default() };
-        let config = Config::load(Some(file), &overrides)?;
-        let given =
-            |own: &[PathBuf]| if own.is_empty() { config.documents.clone() } else { own.to_vec() };
-        let documents = given(&self.documents);
-        let kept = self.kept.clone().or(config.state_folder);
-        Ok(Self { documents, kept, ..self.clone() })
+        files::check_folder("--state-folder", self.state_folder.as_deref())
+            .map_err(CommandError::Usage)?;
+        let (config, documents) =
+            documents::with_settings(&self.documents, self.config.as_deref())?;
+        let configured = config.and_then(|config| config.state_folder);
+        let state_folder = self.state_folder.clone().or(configured);
+        Ok(Self { documents, state_folder, ..self.clone() })
     }
 
     /// The documents, and a runtime for network calls.

@@ -3,6 +3,7 @@
 
 use std::io::{self, Write};
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
@@ -16,8 +17,8 @@ use crate::reason::{Reason, Rejection};
 
 /// The result of verifying a token. Holds nothing of it but its header, the names of its claims, its times, and an
 /// issuer or audience that is not ours.
-#[derive(Debug, Serialize)]
-pub(super) struct VerifyReport {
+#[derive(Debug, Serialize, JsonSchema)]
+pub(in crate::cli) struct VerifyReport {
     pub(super) verdict: Verdict,
     pub(super) reason: Option<Reason>,
     pub(super) detail: Option<String>,
@@ -38,34 +39,34 @@ pub(super) struct VerifyReport {
     pub(super) checks: Vec<KeyCheck>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(super) struct KeyReport {
     pub(super) kid: Option<String>,
     pub(super) thumbprint: String,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(super) struct TokenHeader {
     alg: String,
     typ: Option<String>,
     kid: Option<String>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(super) struct Time {
     claim: &'static str,
     at: String,
     relative: String,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(super) struct KeyCheck {
     check: &'static str,
     result: CheckResult,
 }
 
 /// The result of one check of a token.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub(in crate::cli) enum CheckResult {
     Passed,

@@ -2,6 +2,7 @@
 
 use std::io::{self, Write};
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::common::Common;
@@ -12,8 +13,8 @@ use crate::clock::UnixTime;
 use crate::document::IssuerProfile;
 use crate::trust::{Algorithm, Issuer, KeySet, SkippedKey, VerificationKey};
 
-#[derive(Debug, Serialize)]
-struct IssuerReport {
+#[derive(Debug, Serialize, JsonSchema)]
+pub(in crate::cli) struct IssuerReport {
     name: String,
     issuer: String,
     profile: IssuerProfile,
@@ -30,21 +31,21 @@ struct IssuerReport {
     #[serde(skip)]
     until_refresh: Option<String>,
     keys: Vec<ListedKeyReport>,
-    kept: Option<KeptReport>,
+    saved: Option<SavedReport>,
 }
 
 /// The origin of an issuer's keys.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 enum KeyOrigin {
     Documents,
     Fetched,
-    Kept,
+    Saved,
     Introspection,
     None,
 }
 
-#[derive(Debug, Default, Serialize)]
+#[derive(Debug, Default, Serialize, JsonSchema)]
 struct ListedKeyReport {
     kid: Option<String>,
     /// The position in the set of a key that is skipped, from 1.
@@ -53,7 +54,7 @@ struct ListedKeyReport {
     algorithms: Vec<&'static str>,
     /// RFC 7638, SHA-256.
     thumbprint: Option<String>,
-    /// When a server first fetched it, if one has kept that.
+    /// When a server first fetched it, if one has recorded that.
     first_seen: Option<String>,
     #[serde(skip)]
     since: Option<String>,
@@ -62,9 +63,9 @@ struct ListedKeyReport {
     why: Option<String>,
 }
 
-/// The keys that a server has kept, compared with the current ones.
-#[derive(Debug, Serialize)]
-struct KeptReport {
+/// The keys that a server has saved, compared with the current ones.
+#[derive(Debug, Serialize, JsonSchema)]
+struct SavedReport {
     fetched_at: String,
     #[serde(skip)]
     age: String,
@@ -97,7 +98,7 @@ impl IssuerReport {
             KeyPlace::Fetched { address, .. } => (KeyOrigin::Fetched, Some(address), None),
             KeyPlace::Introspected { address } => (KeyOrigin::Introspection, Some(address), None),
             KeyPlace::NotFetched { address, why } if obtained.keys.is_some() => {
-                (KeyOrigin::Kept, Some(address), Some(why))
+                (KeyOrigin::Saved, Some(address), Some(why))
             }
             KeyPlace::NotFetched { address, why } => (KeyOrigin::None, Some(address), Some(why)),
         };
@@ -108,7 +109,7 @@ impl IssuerReport {
             }
         };
         let keys = obtained.keys.as_deref();
-        let first_seen = obtained.kept.as_ref().map(|kept| &kept.first_seen);
+        let first_seen = obtained.saved.as_ref().map(|saved| &saved.first_seen);
         let usable = keys.iter().flat_map(|set| set.keys()).map(|key| {
             let seen = first_seen.and_then(|seen| seen.get(key.thumbprint()).copied());
             ListedKeyReport::new(key, issuer).seen(seen, now)
@@ -127,10 +128,10 @@ impl IssuerReport {
             keys: usable.chain(skipped).collect(),
             next_refresh: obtained.next_fetch.map(UnixTime::to_rfc3339),
             until_refresh: obtained.next_fetch.map(|at| time::relative(at, now)),
-            kept: obtained
-                .kept
+            saved: obtained
+                .saved
                 .as_ref()
-                .map(|kept| KeptReport::new(&kept.keys, kept.fetched_at, keys, now)),
+                .map(|saved| SavedReport::new(&saved.keys, saved.fetched_at, keys, now)),
         }
     }
 
@@ -194,15 +195,15 @@ const fn key_type(algorithm: Algorithm) -> &'static str {
     }
 }
 
-impl KeptReport {
+impl SavedReport {
     /// Keys are the same if their ids and their thumbprints are.
-    fn new(kept: &KeySet, at: UnixTime, now_there: Option<&KeySet>, now: UnixTime) -> Self {
+    fn new(saved: &KeySet, at: UnixTime, now_there: Option<&KeySet>, now: UnixTime) -> Self {
         let there = now_there.map(KeySet::keys).unwrap_or_default();
         Self {
             fetched_at: at.to_rfc3339(),
             age: time::relative(at, now),
-            added: beyond(there, kept.keys()),
-            removed: beyond(kept.keys(), there),
+            added: beyond(there, saved.keys()),
+            removed: beyond(saved.keys(), there),
         }
     }
 }
@@ -250,16 +251,16 @@ fn write_issuer(report: &IssuerReport, out: &mut dyn Write) -> io::Result<()> {
             let keep = keep.unwrap_or_default();
             writeln!(out, "  source   {address}, fetched in {took} ms{keep}")?;
         }
-        (source @ (KeyOrigin::Kept | KeyOrigin::None), error) => {
+        (source @ (KeyOrigin::Saved | KeyOrigin::None), error) => {
             let why = error.as_deref().map(visible).unwrap_or_default();
             writeln!(out, "  source   {address}, {BAD}not fetched{BAD:#}: {why}")?;
             let instead =
-                if source == KeyOrigin::Kept { "the keys that were kept" } else { "no keys" };
+                if source == KeyOrigin::Saved { "the keys that were saved" } else { "no keys" };
             writeln!(out, "           a server that starts now has {instead}")?;
         }
     }
-    if let Some(kept) = &report.kept {
-        write_kept(kept, out)?;
+    if let Some(saved) = &report.saved {
+        write_saved(saved, out)?;
     }
     if let (Some(until), Some(at)) = (&report.until_refresh, &report.next_refresh) {
         writeln!(out, "  refresh  {until} ({at})")?;
@@ -267,16 +268,16 @@ fn write_issuer(report: &IssuerReport, out: &mut dyn Write) -> io::Result<()> {
     write_keys(&report.keys, out)
 }
 
-fn write_kept(kept: &KeptReport, out: &mut dyn Write) -> io::Result<()> {
-    write!(out, "  kept     fetched {} ({})", kept.age, kept.fetched_at)?;
-    if kept.added.is_empty() && kept.removed.is_empty() {
+fn write_saved(saved: &SavedReport, out: &mut dyn Write) -> io::Result<()> {
+    write!(out, "  saved    fetched {} ({})", saved.age, saved.fetched_at)?;
+    if saved.added.is_empty() && saved.removed.is_empty() {
         return writeln!(out, ", no change since");
     }
     writeln!(out, ", since then:")?;
-    for kid in &kept.added {
+    for kid in &saved.added {
         writeln!(out, "           {GOOD}+ {}{GOOD:#}", visible(kid))?;
     }
-    for kid in &kept.removed {
+    for kid in &saved.removed {
         writeln!(out, "           {BAD}- {}{BAD:#}", visible(kid))?;
     }
     Ok(())

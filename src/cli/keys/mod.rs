@@ -6,7 +6,8 @@ mod list;
 mod obtain;
 mod verify;
 
-pub(super) use explanation::CheckResult;
+pub(super) use explanation::{CheckResult, VerifyReport};
+pub(super) use list::IssuerReport;
 pub(super) use verify::token_header;
 
 use self::common::Common;
@@ -19,7 +20,8 @@ Examples:
   countersign keys --config countersign.yaml
   countersign keys verify --documents policies < token.jwt
 
-Exit codes: 0 every issuer has keys that can be used; 1 one has none; 2 wrong arguments; 4 the documents have errors")]
+Exit codes: 0 every issuer has keys that can be used; 1 one has none; 2 wrong arguments; 3 wrong
+settings; 4 the documents have errors")]
 #[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 pub(super) struct Args {
     #[command(subcommand)]

@@ -1,4 +1,4 @@
-//! Gets the keys of one issuer: from the documents, from where they are published, or from what a server has kept.
+//! Gets the keys of one issuer: from the documents, from where they are published, or from what a server has saved.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,9 +16,9 @@ pub(super) struct Obtained {
     /// The keys that a server would use, if any.
     pub(super) keys: Option<Arc<KeySet>>,
     pub(super) origin: KeyPlace,
-    /// The last good keys that a server has kept.
-    pub(super) kept: Option<LastGood>,
-    /// When a server fetches them again: the server that kept them if it recorded that, else one that starts now.
+    /// The last good keys that a server has saved.
+    pub(super) saved: Option<LastGood>,
+    /// When a server fetches them again: the server that saved them if it recorded that, else one that starts now.
     pub(super) next_fetch: Option<UnixTime>,
 }
 
@@ -29,7 +29,7 @@ pub(super) enum KeyPlace {
     Documents,
     /// They were fetched just now.
     Fetched { address: String, took: Duration, max_age: Option<Duration> },
-    /// They could not be fetched, or `--offline` was given; kept keys are used while they are young enough.
+    /// They could not be fetched, or `--offline` was given; saved keys are used while they are young enough.
     NotFetched { address: String, why: String },
     /// There are no keys: the issuer is asked about every token.
     Introspected { address: String },
@@ -40,11 +40,11 @@ pub(super) async fn obtain(issuer: &Issuer, common: &Common, now: UnixTime) -> O
     match &issuer.keys {
         KeySource::Local(keys) => {
             let keys = Some(Arc::clone(keys));
-            Obtained { keys, origin: KeyPlace::Documents, kept: None, next_fetch: None }
+            Obtained { keys, origin: KeyPlace::Documents, saved: None, next_fetch: None }
         }
         KeySource::Introspected(endpoint) => {
             let origin = KeyPlace::Introspected { address: endpoint.url.to_string() };
-            Obtained { keys: None, origin, kept: None, next_fetch: None }
+            Obtained { keys: None, origin, saved: None, next_fetch: None }
         }
         KeySource::Remote(source) => remote(source, common, now).await,
     }
@@ -52,8 +52,8 @@ pub(super) async fn obtain(issuer: &Issuer, common: &Common, now: UnixTime) -> O
 
 async fn remote(source: &RemoteKeys, common: &Common, now: UnixTime) -> Obtained {
     let address = source.url.to_string();
-    let kept = common.kept.as_deref().and_then(|folder| last_good(folder, source));
-    let planned = kept.as_ref().and_then(|kept| kept.next_fetch);
+    let saved = common.state_folder.as_deref().and_then(|folder| last_good(folder, source));
+    let planned = saved.as_ref().and_then(|saved| saved.next_fetch);
     let fetched = if common.offline {
         Err(String::from("`--offline` was given"))
     } else {
@@ -71,14 +71,14 @@ async fn remote(source: &RemoteKeys, common: &Common, now: UnixTime) -> Obtained
             let origin = KeyPlace::Fetched { address, took, max_age };
             let next = || now.plus(refresh_after(source.refresh, max_age));
             let next_fetch = planned.unwrap_or_else(next);
-            Obtained { keys, origin, kept, next_fetch: Some(next_fetch) }
+            Obtained { keys, origin, saved, next_fetch: Some(next_fetch) }
         }
         Err(why) => {
             let young = |at: UnixTime| now < at.plus(source.max_stale);
-            let usable = kept.as_ref().filter(|kept| young(kept.fetched_at));
-            let keys = usable.map(|kept| Arc::clone(&kept.keys));
+            let usable = saved.as_ref().filter(|saved| young(saved.fetched_at));
+            let keys = usable.map(|saved| Arc::clone(&saved.keys));
             let origin = KeyPlace::NotFetched { address, why };
-            Obtained { keys, origin, kept, next_fetch: planned }
+            Obtained { keys, origin, saved, next_fetch: planned }
         }
     }
 }

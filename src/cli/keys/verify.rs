@@ -28,6 +28,7 @@ use crate::request::{
 };
 use crate::secret::{Fingerprint, Secret};
 use crate::trust::{Algorithm, Issuer, KeySource, Material, Outdated, TrustStore, VerificationKey};
+use crate::words::of_system;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
@@ -36,7 +37,8 @@ Examples:
   countersign keys verify --config countersign.yaml token.jwt
   countersign keys verify --documents policies --at 2026-11-22T03:00:00Z --output json < token.jwt
 
-Exit codes: 0 it verifies; 1 it does not; 2 wrong arguments; 4 the documents have errors")]
+Exit codes: 0 it verifies; 1 it does not; 2 wrong arguments; 3 wrong settings; 4 the documents have
+errors")]
 pub(super) struct Args {
     #[command(flatten)]
     common: Common,
@@ -82,7 +84,12 @@ impl Args {
         let given = self.token.as_ref().filter(|token| token.expose() != "-");
         let text = match given {
             // A token is no name of a file: it is longer than one may be, or there is none.
-            Some(token) if Path::new(token.expose()).is_file() => in_file(token.expose())?,
+            Some(token) if Path::new(token.expose()).exists() => in_file(token.expose())?,
+            Some(token) if is_file_name(token.expose()) => {
+                return Err(usage(
+                    "there is no file of this name, and it is not a token either: give a file with a token, or the token on standard input",
+                ));
+            }
             Some(token) => token.clone(),
             None => from_stdin()?,
         };
@@ -99,9 +106,10 @@ impl Args {
         let wrong = |why: &dyn std::fmt::Display| {
             usage(format_args!("cannot read `{}`: {why}", files::shown(path)))
         };
-        let (der, _) = std::fs::read(path).map_err(|error| wrong(&error)).and_then(|pem| {
-            files::leaf(&pem).ok_or_else(|| wrong(&"there is no PEM certificate in it"))
-        })?;
+        let (der, _) =
+            std::fs::read(path).map_err(|error| wrong(&of_system(&error))).and_then(|pem| {
+                files::leaf(&pem).ok_or_else(|| wrong(&"there is no PEM certificate in it"))
+            })?;
         let facts = PeerFacts {
             certificate: Some(Fingerprint::of(&der)),
             ..PeerFacts::of("--certificate")
@@ -114,6 +122,20 @@ fn usage(message: impl std::fmt::Display) -> CommandError {
     CommandError::Usage(message.to_string())
 }
 
+/// True if `text` looks like the name of a file, and not like a token: a JWT has three parts, or five, and begins with a JSON object
+/// in Base64. The text is not quoted in messages, since it may be a token all the same.
+fn is_file_name(text: &str) -> bool {
+    let path = Path::new(text);
+    let is_jwt = text.starts_with("ey") && matches!(text.split('.').count(), 3 | 5);
+    let is_word = |own: &std::ffi::OsStr| {
+        let own = own.as_encoded_bytes();
+        own.len() <= 5 && own.iter().all(u8::is_ascii_alphanumeric)
+    };
+    let has_folder = text.starts_with(['/', '.', '~'])
+        || path.parent().is_some_and(|own| !own.as_os_str().is_empty() && own.is_dir());
+    !is_jwt && !text.contains(' ') && (has_folder || path.extension().is_some_and(is_word))
+}
+
 fn without_scheme(text: &str) -> &str {
     let (scheme, rest) = text.split_once(' ').unwrap_or((text, ""));
     if scheme.eq_ignore_ascii_case("bearer") { rest.trim() } else { text }
@@ -124,7 +146,7 @@ fn in_file(path: &str) -> Result<Secret<String>, CommandError> {
     let wrong = |why: &dyn std::fmt::Display| {
         usage(format_args!("cannot read a token from `{}`: {why}", files::shown(path)))
     };
-    let bytes = files::read(path).map_err(|error| wrong(&error))?;
+    let bytes = files::read(path).map_err(|error| wrong(&of_system(&error)))?;
     String::from_utf8(bytes).map(Secret::new).map_err(|_| wrong(&"it is not text"))
 }
 
@@ -224,7 +246,7 @@ async fn verify(
             material.insert(&part.id, Arc::clone(keys));
         }
         if let (KeyPlace::NotFetched { why, .. }, None) = (&got.origin, &got.keys) {
-            if got.kept.is_none() {
+            if got.saved.is_none() {
                 material.note_outdated(&part.id, Outdated::Missing);
             }
             material.note_failure(&part.id, why);
@@ -280,7 +302,7 @@ fn source(obtained: &Obtained) -> String {
         }
         KeyPlace::Fetched { address, .. } => format!("keys from {address}, fetched now"),
         KeyPlace::NotFetched { address, why } if obtained.keys.is_some() => {
-            format!("keys from {address}, not fetched: {why}; with the keys that were kept")
+            format!("keys from {address}, not fetched: {why}; with the keys that were saved")
         }
         KeyPlace::NotFetched { address, why } => format!("keys from {address}, not fetched: {why}"),
     }

@@ -5,9 +5,12 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value, json};
 
 use crate::audit::{DecisionRecord, RecordedClaims, RecordedPeer, RecordedToken};
-use crate::authn::{Binding, Credential, PeerFacts, PeerIdentity, Subject, TokenIdentity};
+use crate::authn::{
+    Binding, Credential, PeerFacts, PeerIdentity, Subject, TokenIdentity, TokenUsage,
+};
 use crate::cli::time;
 use crate::clock::UnixTime;
+use crate::document::policy::TokenSignal;
 use crate::evidence_level::EvidenceLevel;
 use crate::policy::{Effect, MissingData, RecordField};
 use crate::reason::{Layer, Reason, Rejection};
@@ -60,7 +63,10 @@ fn missing(record: &DecisionRecord, recorded: Option<&RecordedClaims>) -> Missin
     ];
     let is_kept = |claim: &str| recorded.is_some_and(|recorded| recorded.has(claim));
     let lacks = lacks.into_iter().filter(|(absent, claim, _)| *absent && !is_kept(claim));
-    lacks.fold(MissingData::AUDIT_RECORD, |all, (_, _, field)| all.and(field))
+    // No rule asked, so that no record has them.
+    let unasked = tokens().any(|own| own.signals.is_empty()).then_some(RecordField::TokenSignals);
+    let lacks = lacks.map(|(_, _, field)| field).chain(unasked);
+    lacks.fold(MissingData::AUDIT_RECORD, MissingData::and)
 }
 
 /// The field of a record that is cut, so that its decision cannot be put again. Claims without a field, and the query, are unknown
@@ -182,7 +188,20 @@ fn token_identity(token: &RecordedToken) -> Result<TokenIdentity, String> {
     let binding = Binding::named(&token.binding).ok_or_else(|| unreadable("tokens.binding"))?;
     let tenant = non_empty(&token.tenant);
     let issuer = (token.issuer_name.as_str(), tenant.as_deref(), None);
-    TokenIdentity::assertion_of_tenant(issuer, claims, binding).map_err(|_| unreadable("tokens"))
+    let identity = TokenIdentity::assertion_of_tenant(issuer, claims, binding);
+    Ok(identity.map_err(|_| unreadable("tokens"))?.used_as(usage(token)))
+}
+
+/// The recorded signals; one with another word, or none, is not known.
+fn usage(token: &RecordedToken) -> TokenUsage {
+    TokenSignal::ALL.into_iter().fold(TokenUsage::default(), |usage, signal| {
+        let raised = match token.signals.get(signal.as_str()).map(String::as_str) {
+            Some("holds") => Some(true),
+            Some("fails") => Some(false),
+            Some(_) | None => None,
+        };
+        usage.with(signal, raised)
+    })
 }
 
 fn non_empty(text: &str) -> Option<String> {

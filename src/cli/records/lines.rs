@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read as _};
 use std::path::{Path, PathBuf};
 
+use super::log_check::LogCheck;
 use crate::audit::put_aside;
 
 /// Read at a time.
@@ -19,11 +20,12 @@ pub(in crate::cli) struct RecordLines<R> {
     begun: Vec<u8>,
     /// True if that line is longer than any record.
     overlong: bool,
+    check: LogCheck,
 }
 
 impl<R: BufRead> RecordLines<R> {
-    pub(in crate::cli) const fn new(reader: R) -> Self {
-        Self { reader, begun: Vec::new(), overlong: false }
+    pub(in crate::cli) fn new(reader: R) -> Self {
+        Self { reader, begun: Vec::new(), overlong: false, check: LogCheck::default() }
     }
 
     /// Every line that is whole and that may be a record, up to the end of what is there.
@@ -44,7 +46,9 @@ impl<R: BufRead> RecordLines<R> {
             let ends = self.begun.pop_if(|last| *last == b'\n').is_some();
             self.overlong |= self.begun.len() > LONGEST;
             if ends {
-                take(str::from_utf8(&self.begun).ok().filter(|_| !self.overlong));
+                let line = str::from_utf8(&self.begun).ok().filter(|_| !self.overlong);
+                self.check.see(line);
+                take(line);
             }
             if ends || self.overlong {
                 self.begun.clear();
@@ -56,6 +60,16 @@ impl<R: BufRead> RecordLines<R> {
     /// True if the log ends within a line.
     pub(in crate::cli) const fn is_torn(&self) -> bool {
         !self.begun.is_empty() || self.overlong
+    }
+
+    /// The last line, where its end is not there yet.
+    pub(in crate::cli) fn rest(&self) -> Option<&str> {
+        str::from_utf8(&self.begun).ok().filter(|rest| !rest.is_empty() && !self.overlong)
+    }
+
+    /// Refuses what was read of the file at `path`, if it is not an audit log.
+    pub(in crate::cli) fn check(&self, path: &Path) -> Result<(), String> {
+        self.check.judge(&self.begun, path)
     }
 
     /// Begins again with the next line.
@@ -87,7 +101,7 @@ mod tests {
 
     /// P455: the ends of a line that is longer than any record are not one record together.
     #[test]
-    fn a_line_that_is_too_long_is_passed_over() {
+    fn a_line_that_is_too_long_is_ignored() {
         let good = r#"{"decision":"deny"}"#;
         for filling in [0, 1, LONGEST - 1, LONGEST, LONGEST + 1, 2 * LONGEST, 3 * LONGEST + 7] {
             let long = format!("{{\"decision\":\"allow\",{}\"x\":1}}", " ".repeat(filling));

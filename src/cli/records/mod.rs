@@ -4,6 +4,7 @@ mod again;
 mod fields;
 mod filters;
 mod lines;
+mod log_check;
 
 pub(super) use again::{RecordedRequest, cut_field, is_path_hidden};
 pub(super) use fields::unknown_field;

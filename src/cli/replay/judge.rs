@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::side::{Lack, ReplayedSet, SideDecision};
@@ -23,7 +24,7 @@ pub(super) struct Replay {
 }
 
 /// How a decision changes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub(in crate::cli) enum ChangeKind {
     NewlyDenied,
@@ -34,7 +35,7 @@ pub(in crate::cli) enum ChangeKind {
 }
 
 /// Decisions that change alike.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
 pub(super) struct ChangeGroup {
     pub(super) change: ChangeKind,
     /// The rule that decides; empty where none does, or where it may be another.
@@ -50,7 +51,7 @@ pub(super) struct ChangeGroup {
 
 /// The outcome of one record.
 #[derive(Debug)]
-pub(super) enum Verdict {
+pub(super) enum Comparison {
     Same {
         /// True if the reason, or what is injected, cannot be determined.
         unsure: bool,
@@ -84,20 +85,20 @@ impl Replay {
     }
 
     /// Decides the request in `record` again.
-    pub(super) fn judge(&self, record: &DecisionRecord) -> Verdict {
+    pub(super) fn judge(&self, record: &DecisionRecord) -> Comparison {
         if let Some(reason) = outside(record) {
-            return Verdict::Outside(reason);
+            return Comparison::Outside(reason);
         }
         // The same documents decide the same, whatever the record lacks.
         if is_of(&self.candidate, record)
             && self.baseline.as_ref().is_none_or(|baseline| is_of(baseline, record))
         {
-            return Verdict::Same { unsure: false };
+            return Comparison::Same { unsure: false };
         }
-        self.compare(record).unwrap_or_else(Verdict::CannotTell)
+        self.compare(record).unwrap_or_else(Comparison::CannotTell)
     }
 
-    fn compare(&self, record: &DecisionRecord) -> Result<Verdict, Lack> {
+    fn compare(&self, record: &DecisionRecord) -> Result<Comparison, Lack> {
         if let Some(field) = cut_field(record) {
             return Err(Lack::of(format!("the end of `{field}`, which is cut")));
         }
@@ -108,10 +109,10 @@ impl Replay {
         let request = RecordedRequest::of(record, self.claims.as_ref()).map_err(Lack::of)?;
         let subject = match &request.caller {
             Ok(subject) => subject,
-            Err(refused) => return Ok(Verdict::Outside(refused.reason())),
+            Err(refused) => return Ok(Comparison::Outside(refused.reason())),
         };
         if request.view.target.is_err() {
-            return Ok(Verdict::Outside(recorded_reason(record).unwrap_or(Reason::HostInvalid)));
+            return Ok(Comparison::Outside(recorded_reason(record).unwrap_or(Reason::HostInvalid)));
         }
         let has_query = asked.is_some_and(|asked| !asked.query.is_empty());
         self.candidate.knows(record)?;
@@ -182,26 +183,26 @@ fn difference(
     view: &RequestView,
     (before, baseline): (&Before, Option<(&SideDecision<'_>, bool)>),
     (after, effect): (&SideDecision<'_>, Effect),
-) -> Verdict {
+) -> Comparison {
     let reason = after.possible.reason();
     let change = match (before.effect, effect) {
         (Effect::Allow, Effect::Deny) => ChangeKind::NewlyDenied,
         (Effect::Deny, Effect::Allow) => ChangeKind::NewlyAllowed,
         (Effect::Deny, Effect::Deny) => match before.reason.zip(reason) {
             Some((before, after)) if before != after => ChangeKind::OtherReason,
-            Some(_) => return Verdict::Same { unsure: false },
-            None => return Verdict::Same { unsure: true },
+            Some(_) => return Comparison::Same { unsure: false },
+            None => return Comparison::Same { unsure: true },
         },
         (Effect::Allow, Effect::Allow) => match baseline.map(|own| has_other_headers(own, after)) {
             Some(Some(true)) => ChangeKind::OtherHeaders,
-            other => return Verdict::Same { unsure: other == Some(None) },
+            other => return Comparison::Same { unsure: other == Some(None) },
         },
     };
     let reason_of = |effect: Effect, reason: Option<Reason>| {
         let reason = reason.filter(|_| effect == Effect::Deny);
         reason.map_or("", Reason::as_str).to_owned()
     };
-    Verdict::Changed(Box::new(ChangeGroup {
+    Comparison::Changed(Box::new(ChangeGroup {
         change,
         rule: after.rule(),
         reason: reason_of(effect, reason),

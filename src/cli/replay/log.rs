@@ -11,9 +11,8 @@ use serde::de::IgnoredAny;
 use super::judge::Replay;
 use super::tally::Tally;
 use crate::audit::{DecisionRecord, RecordedEvent};
-use crate::cli::files::shown;
 use crate::cli::records::Filters;
-use crate::cli::{CommandError, records};
+use crate::cli::{CommandError, files, records};
 use crate::limits::REPLAY_BATCH_BYTES;
 
 /// Lines of one log.
@@ -97,9 +96,7 @@ impl Queue {
     }
 
     fn read_file(&mut self, file: &std::path::Path, log: usize) -> Result<(), CommandError> {
-        let failed = |error: io::Error| {
-            CommandError::Usage(format!("cannot read `{}`: {error}", shown(file)))
-        };
+        let failed = |error: io::Error| CommandError::Usage(files::unreadable(file, &error));
         let mut lines = records::open(file).map_err(failed)?;
         let mut batch = Batch { log, ..Batch::default() };
         let mut sent = Ok(());
@@ -115,6 +112,7 @@ impl Queue {
                 }
             })
             .map_err(failed)?;
+        lines.check(file).map_err(CommandError::Usage)?;
         batch.torn = batch.torn.saturating_add(lines.is_torn().into());
         sent.and_then(|()| self.send(batch))
     }
@@ -167,13 +165,13 @@ fn ended() -> CommandError {
 
 fn tally(batch: &Batch, replay: &Replay, (filters, examples): (&Filters, usize)) -> Tally {
     let mut tally = Tally::default();
-    tally.passed.torn = batch.torn;
+    tally.ignored.torn = batch.torn;
     for line in batch.lines.lines().filter(|line| !line.trim().is_empty()) {
         let Some(record) = record(line, &mut tally) else { continue };
         if filters.want(&record) {
             tally.add(&record, replay.judge(&record), batch.log, examples);
         } else {
-            tally.passed.filtered = tally.passed.filtered.saturating_add(1);
+            tally.ignored.filtered = tally.ignored.filtered.saturating_add(1);
         }
     }
     tally
@@ -181,14 +179,14 @@ fn tally(batch: &Batch, replay: &Replay, (filters, examples): (&Filters, usize))
 
 /// The record in `line`. What is none is counted by what it is.
 fn record(line: &str, tally: &mut Tally) -> Option<DecisionRecord> {
-    let passed = &mut tally.passed;
+    let ignored = &mut tally.ignored;
     let own = match serde_json::from_str::<DecisionRecord>(line) {
         Ok(record) if record.decision_id.is_empty() => {
             let event = serde_json::from_str::<RecordedEvent>(line);
             let is_event = event.is_ok_and(|event| !event.event.is_empty());
-            if is_event { &mut passed.events } else { &mut passed.foreign }
+            if is_event { &mut ignored.events } else { &mut ignored.foreign }
         }
-        Ok(record) if is_older(&record) => &mut passed.older,
+        Ok(record) if is_older(&record) => &mut ignored.older,
         Ok(record) => {
             if let Some(field) = records::unknown_field(line, &record) {
                 tally.newer = tally.newer.saturating_add(1);
@@ -196,8 +194,8 @@ fn record(line: &str, tally: &mut Tally) -> Option<DecisionRecord> {
             }
             return Some(record);
         }
-        Err(_) if serde_json::from_str::<IgnoredAny>(line).is_ok() => &mut passed.foreign,
-        Err(_) => &mut passed.torn,
+        Err(_) if serde_json::from_str::<IgnoredAny>(line).is_ok() => &mut ignored.foreign,
+        Err(_) => &mut ignored.torn,
     };
     *own = own.saturating_add(1);
     None

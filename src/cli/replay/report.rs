@@ -3,14 +3,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::judge::{ChangeGroup, ChangeKind, Replay};
-use super::tally::{Count, Group, Passed, Tally};
+use super::tally::{Count, Group, IgnoredLines, Tally};
 use crate::cli::files::shown;
 
 /// Recorded decisions under other documents.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(in crate::cli) struct ReplayReport {
     /// The revision of the documents that are tried.
     pub(super) documents: String,
@@ -28,7 +29,7 @@ pub(in crate::cli) struct ReplayReport {
     pub(super) cannot_tell: Vec<LackReport>,
     /// Decisions that no rules made, by reason.
     pub(super) outside: BTreeMap<&'static str, Count>,
-    pub(super) passed_over: Passed,
+    pub(super) ignored: IgnoredLines,
     /// Records of a later version of countersign.
     pub(super) newer: NewerReport,
     /// The documents by which the records were decided, with the number of records.
@@ -41,7 +42,7 @@ pub(in crate::cli) struct ReplayReport {
 }
 
 /// Decisions that change alike.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(super) struct ChangeReport {
     #[serde(flatten)]
     pub(super) change: ChangeGroup,
@@ -55,7 +56,7 @@ pub(super) struct ChangeReport {
 }
 
 /// Decisions that cannot be determined for want of one datum.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(super) struct LackReport {
     pub(super) missing: String,
     /// The rule that needs it; empty where that is no rule.
@@ -67,7 +68,7 @@ pub(super) struct LackReport {
     pub(super) log: usize,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(super) struct NewerReport {
     pub(super) records: u64,
     /// Their fields that this version does not know.
@@ -99,7 +100,7 @@ impl ReplayReport {
             changes: changes(tally),
             cannot_tell: lacks(tally),
             outside: tally.outside.iter().map(|(own, count)| (own.as_str(), *count)).collect(),
-            passed_over: tally.passed,
+            ignored: tally.ignored,
             newer: NewerReport { records: tally.newer, fields },
             revisions: tally.revisions.clone(),
             estimated: tally.is_sampled(),
@@ -109,6 +110,11 @@ impl ReplayReport {
 
     pub(in crate::cli) fn is_unchanged(&self) -> bool {
         self.changed.is_empty()
+    }
+
+    /// True if each decision of a rule can be determined.
+    pub(super) fn is_certain(&self) -> bool {
+        self.cannot_tell.is_empty()
     }
 }
 

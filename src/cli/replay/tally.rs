@@ -2,9 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::judge::{ChangeGroup, ChangeKind, Verdict};
+use super::judge::{ChangeGroup, ChangeKind, Comparison};
 use super::side::Lack;
 use crate::audit::DecisionRecord;
 use crate::limits::MAX_REPLAY_GROUPS;
@@ -14,7 +15,7 @@ use crate::reason::Reason;
 const MAX_UNKNOWN_FIELDS: usize = 10;
 
 /// How many records, and the requests that they stand for.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(into = "CountReport")]
 pub(in crate::cli) struct Count {
     pub(in crate::cli) records: u64,
@@ -23,7 +24,7 @@ pub(in crate::cli) struct Count {
 }
 
 /// A count as programs read it.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct CountReport {
     records: u64,
     /// Estimated where allows are sampled.
@@ -39,8 +40,8 @@ pub(super) struct Group {
 }
 
 /// Lines that are not decided again.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-pub(super) struct Passed {
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
+pub(super) struct IgnoredLines {
     /// By the filters of the command.
     pub(super) filtered: u64,
     /// Signals that something is odd, which are no decisions.
@@ -60,7 +61,7 @@ pub(super) struct Tally {
     pub(super) same: Count,
     /// Those of them whose reason, or whose headers, cannot be determined.
     pub(super) unsure: Count,
-    pub(super) passed: Passed,
+    pub(super) ignored: IgnoredLines,
     pub(super) changes: BTreeMap<ChangeGroup, Group>,
     pub(super) lacks: BTreeMap<Lack, Group>,
     pub(super) outside: BTreeMap<Reason, Count>,
@@ -111,7 +112,7 @@ impl Tally {
     pub(super) fn add(
         &mut self,
         record: &DecisionRecord,
-        verdict: Verdict,
+        verdict: Comparison,
         log: usize,
         most: usize,
     ) {
@@ -120,15 +121,15 @@ impl Tally {
         add_bounded(&mut self.revisions, record.revision.clone());
         let group = || Group { count, examples: vec![(record.decision_id.clone(), log)] };
         match verdict {
-            Verdict::Same { unsure } => {
+            Comparison::Same { unsure } => {
                 self.same.add(count);
                 if unsure {
                     self.unsure.add(count);
                 }
             }
-            Verdict::Changed(change) => self.change(*change, group(), most),
-            Verdict::CannotTell(lack) => self.lack(lack, group(), most),
-            Verdict::Outside(reason) => self.outside.entry(reason).or_default().add(count),
+            Comparison::Changed(change) => self.change(*change, group(), most),
+            Comparison::CannotTell(lack) => self.lack(lack, group(), most),
+            Comparison::Outside(reason) => self.outside.entry(reason).or_default().add(count),
         }
     }
 
@@ -137,7 +138,7 @@ impl Tally {
         self.all.add(other.all);
         self.same.add(other.same);
         self.unsure.add(other.unsure);
-        self.passed.add(other.passed);
+        self.ignored.add(other.ignored);
         self.newer = self.newer.saturating_add(other.newer);
         other.changes.into_iter().for_each(|(own, group)| self.change(own, group, most));
         other.lacks.into_iter().for_each(|(own, group)| self.lack(own, group, most));
@@ -195,7 +196,7 @@ fn add_bounded(revisions: &mut BTreeMap<String, u64>, revision: String) {
     *own = own.saturating_add(1);
 }
 
-impl Passed {
+impl IgnoredLines {
     fn add(&mut self, other: Self) {
         let Self { filtered, events, torn, foreign, older } = other;
         let pairs = [

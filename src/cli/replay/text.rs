@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use super::judge::{ChangeGroup, ChangeKind};
 use super::report::{ChangeReport, LackReport, ReplayReport};
-use super::tally::{Count, Passed};
+use super::tally::{Count, IgnoredLines};
 use crate::cli::style::{BAD, GOOD, HEADING, QUIET, visible};
 
 /// Most groups of one kind that are listed for people. JSON has all of them.
@@ -62,7 +62,7 @@ fn summary(report: &ReplayReport) -> Vec<(Count, String)> {
 
 /// Remarks about records that were not put to the documents, or that others wrote.
 fn remarks(report: &ReplayReport) -> Vec<String> {
-    let Passed { filtered, events, torn, foreign, older } = report.passed_over;
+    let IgnoredLines { filtered, events, torn, foreign, older } = report.ignored;
     let newer = report.newer.fields.iter().map(|field| format!("`{}`", visible(field)));
     let newer = newer.collect::<Vec<_>>().join(", ");
     let current = report.baseline.as_ref().unwrap_or(&report.documents);
@@ -70,7 +70,7 @@ fn remarks(report: &ReplayReport) -> Vec<String> {
     let others: u64 = others.map(|(_, count)| *count).sum();
     let whose = if report.baseline.is_some() { "the baseline" } else { "these documents" };
     let all = [
-        (filtered, "decisions that the filters pass over".to_owned()),
+        (filtered, "decisions that the filters ignore".to_owned()),
         (torn, "lines that are torn, too long or no text".to_owned()),
         (foreign, "lines of JSON that are no records".to_owned()),
         (events, "signals (`event`), which are no decisions".to_owned()),
@@ -208,7 +208,11 @@ pub(in crate::cli) fn cell(text: &str) -> String {
 }
 
 pub(in crate::cli) fn markdown(report: &ReplayReport, out: &mut impl Write) -> io::Result<()> {
-    let title = if report.is_unchanged() { "No decision changes" } else { "Decisions change" };
+    let title = match (report.is_unchanged(), report.is_certain()) {
+        (true, true) => "No decision changes",
+        (true, false) => "No decision is known to change, and some cannot be determined",
+        (false, _) => "Decisions change",
+    };
     writeln!(
         out,
         "### {title}\n\n{} decisions, by documents {}\n",

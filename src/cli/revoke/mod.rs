@@ -10,13 +10,15 @@ use http::Method;
 
 use super::admin_client::{Admin, AdminArgs};
 use super::style::{BAD, GOOD, Output, visible};
-use super::{CommandError, Exit, documents, time};
+use super::{CommandError, Exit, documents, files, style, time};
 use crate::admin::api::{Receipt, Replicas, Withdrawn};
 use crate::clock::{Clock as _, SystemClock, UnixTime};
+use crate::pdp::Load;
 use crate::store::StoreKind;
 use crate::trust::RevocationEntry;
 
 use self::target::TargetArgs;
+pub(super) use self::write::WrittenReport;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -29,12 +31,15 @@ Examples:
     countersign revoke --certificate leaf.pem --expires 24h --token-file admin.token
   Every token that a stolen key signed:
     countersign revoke --kid 2026-03 --issuer https://login.example.com --token-file admin.token
+  The same, with the address and the token of the server's settings:
+    countersign revoke --kid 2026-03 --issuer https://login.example.com --config countersign.yaml
   Withdraw it:
     countersign revoke --undo --jti 4f1c0c66 --issuer https://login.example.com --token-file admin.token
   Add it to a document, to be reviewed and put in force by a reload:
     countersign revoke --spiffe spiffe://prod.example/ns/web/sa/frontend --write policies/revoked.yaml
 
-Exit codes: 0 done; 1 not done, or not on every replica yet; 2 wrong arguments; 4 the document cannot be used.";
+Exit codes: 0 done; 1 not done, or not on every replica yet; 2 wrong arguments; 3 wrong settings; 4
+the document cannot be used";
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
@@ -59,6 +64,9 @@ pub(super) struct Args {
     /// Add the entry to this RevocationList document instead of sending it to a running server.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["admin", "token_file"])]
     write: Option<PathBuf>,
+    /// The settings of the server, for the address and the token of its admin listener.
+    #[arg(long, value_name = "FILE", env = "COUNTERSIGN_CONFIG")]
+    config: Option<PathBuf>,
     #[command(flatten)]
     admin: AdminArgs,
     /// Output format.
@@ -68,8 +76,14 @@ pub(super) struct Args {
 
 pub(super) fn run(args: &Args) -> Result<Exit, CommandError> {
     let entry = args.entry().map_err(CommandError::Usage)?;
+    let warnings = if args.undo { Vec::new() } else { args.judge(&entry)? };
     match &args.write {
-        Some(path) => write::append(path, &entry, args.output),
+        Some(path) => {
+            let written = write::append(path, &entry, args.output)?;
+            warnings.iter().for_each(style::warning);
+            Ok(written)
+        }
+        // The server says the same by the documents that it has.
         None => args.send(&entry),
     }
 }
@@ -92,8 +106,23 @@ impl Args {
         Ok(entry)
     }
 
+    /// Warnings about the entry, by the documents at hand: those of the settings, or those beside the one that is written. Documents
+    /// that cannot be used hold up no revocation.
+    fn judge(&self, entry: &RevocationEntry) -> Result<Vec<String>, CommandError> {
+        let beside = || self.write.as_deref().map(|path| vec![files::folder_of(path).to_owned()]);
+        let of_settings = documents::named(&[], self.config.as_deref()).ok();
+        let paths = of_settings.filter(|paths| !paths.is_empty()).or_else(beside);
+        let Some(snapshot) = paths.and_then(|paths| Load::from_paths(&paths).snapshot) else {
+            return Ok(Vec::new());
+        };
+        let trust = snapshot.trust();
+        trust.check_issuer_of(entry).map_err(CommandError::Usage)?;
+        Ok(trust.lints_about(entry))
+    }
+
     fn send(&self, entry: &RevocationEntry) -> Result<Exit, CommandError> {
-        let admin = Admin::new(&self.admin).map_err(CommandError::Usage)?;
+        let admin = self.admin.or_in(self.config.as_deref())?;
+        let admin = Admin::new(&admin).map_err(CommandError::Usage)?;
         let runtime = documents::runtime()?;
         let body = serde_json::to_vec(entry).unwrap_or_default();
         if self.undo {
@@ -125,13 +154,13 @@ fn write_receipt(verb: &str, receipt: &Receipt, out: &mut dyn Write) -> io::Resu
             "on this replica; the others follow when the shared store is back"
         }
     };
+    for warning in &receipt.warnings {
+        writeln!(out, "{BAD}warning{BAD:#}: {}", visible(warning))?;
+    }
     writeln!(out, "{GOOD}{verb}{GOOD:#} {where_to}")?;
     writeln!(out, "id {}", visible(&receipt.id))?;
     if let Some(why) = &receipt.not_shared {
         writeln!(out, "{BAD}not shared yet{BAD:#}: {}", visible(why))?;
-    }
-    for warning in &receipt.warnings {
-        writeln!(out, "{BAD}warning{BAD:#}: {}", visible(warning))?;
     }
     Ok(())
 }

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use crate::cli::files;
 use crate::document::RevocationEntrySpec;
 use crate::secret::Fingerprint;
+use crate::words::of_system;
 
 /// Options that name exactly one target.
 #[derive(Debug, clap::Args)]
@@ -24,7 +25,7 @@ pub(super) struct TargetArgs {
     /// The tokens that a key signed, by its `kid`; needs `--issuer`.
     #[arg(long, value_name = "KID", help_heading = "Target")]
     kid: Option<String>,
-    /// The issuer of the tokens, as in its TokenIssuer document. Alone: all of its tokens.
+    /// The issuer of the tokens: their `iss`, such as `https://login.example.com`, and not the name of its TokenIssuer document. Alone: all of its tokens.
     #[arg(long, value_name = "ISSUER", help_heading = "Target")]
     issuer: Option<String>,
     /// The certificate in this file (PEM), by its SHA-256. It is found even if a request shows only its hash in XFCC.
@@ -71,8 +72,8 @@ impl TargetArgs {
 /// The SHA-256 of the first certificate in the file, which is the leaf in a chain.
 fn fingerprint(path: &Path) -> Result<String, String> {
     let shown = path.display();
-    let pem =
-        std::fs::read(path).map_err(|error| format!("cannot read `{shown}`: {}", error.kind()))?;
+    let pem = std::fs::read(path)
+        .map_err(|error| format!("cannot read `{shown}`: {}", of_system(&error)))?;
     let leaf = files::leaf(&pem);
     let (certificate, _) = leaf.ok_or_else(|| format!("`{shown}` has no certificate in PEM"))?;
     Ok(Fingerprint::of(&certificate).to_hex())

@@ -4,14 +4,23 @@ use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 
-use serde_json::json;
+use schemars::JsonSchema;
+use serde::Serialize;
 
 use crate::cli::style::{GOOD, Output};
-use crate::cli::{CommandError, Exit};
+use crate::cli::{CommandError, Exit, files};
 use crate::document::{SourceFile, Spec, any_error, is_name, parse};
 use crate::pdp::is_document;
 use crate::replace_file::replace_file;
 use crate::trust::RevocationEntry;
+use crate::words::of_system;
+
+/// A document that has a new entry.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(in crate::cli) struct WrittenReport {
+    /// The file.
+    written: String,
+}
 
 /// Adds `entry` to the last document in the file, or creates the file.
 pub(super) fn append(
@@ -27,14 +36,14 @@ pub(super) fn append(
         )));
     }
     let failed = |error: io::Error| {
-        CommandError::failure(format_args!("cannot write `{shown}`: {}", error.kind()))
+        CommandError::failure(format_args!("cannot write `{shown}`: {}", of_system(&error)))
     };
     let target = target(path).map_err(failed)?;
     // Held until the file is replaced: another command that adds to it waits, and then reads this entry too.
     let _writing = lock_folder(&target).map_err(failed)?;
     let text = with_entry(path, entry).map_err(CommandError::Document)?;
     replace_file(&target, text.as_bytes(), Some(permissions(&target))).map_err(failed)?;
-    output.write(&json!({ "written": shown }), |_, out| {
+    output.write(&WrittenReport { written: shown }, |WrittenReport { written: shown }, out| {
         writeln!(out, "{GOOD}written{GOOD:#} to {shown}; it counts when the file is put in force")
     })?;
     Ok(Exit::Ok)
@@ -52,8 +61,7 @@ fn target(path: &Path) -> io::Result<PathBuf> {
 
 /// Locks the folder of `path` for those who add to a document. The file itself is replaced, and a lock of it with it.
 fn lock_folder(path: &Path) -> io::Result<File> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-    let folder = File::open(folder.unwrap_or(Path::new(".")))?;
+    let folder = File::open(files::folder_of(path))?;
     folder.lock()?;
     Ok(folder)
 }
@@ -65,7 +73,7 @@ fn with_entry(path: &Path, entry: &RevocationEntry) -> Result<String, String> {
     let text = match fs::read_to_string(path) {
         Ok(text) => text,
         Err(error) if error.kind() == io::ErrorKind::NotFound => new_document(path),
-        Err(error) => return Err(format!("cannot read `{shown}`: {}", error.kind())),
+        Err(error) => return Err(format!("cannot read `{shown}`: {}", of_system(&error))),
     };
     let line = serde_json::to_string(entry).unwrap_or_default();
     let known = entries(path, &text);

@@ -3,7 +3,7 @@
 pub(crate) mod bootstrap;
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::Path;
 
 use serde::Deserialize;
 use tokio::net::TcpStream;
@@ -57,12 +57,8 @@ impl Envoy {
         let config = folder.write("envoy/envoy.yaml", bootstrap.render()?)?;
         // Envoy chooses free ports by itself (port 0), so none can be taken between choosing and using it.
         let admin_file = folder.join("envoy/admin-address");
-        let _ = std::fs::remove_file(&admin_file);
-        let mut command = Command::new(binary.program());
-        command.arg("--config-path").arg(config).arg("--admin-address-path").arg(&admin_file);
-        command.current_dir(folder.path());
-        // One worker is enough, and hot restart would use shared memory in common with other Envoys of this machine.
-        command.args(["--concurrency", "1", "--disable-hot-restart", "--log-level", "info"]);
+        let mut command = command(binary, &config, &admin_file);
+        command.current_dir(folder.path()).args(["--log-level", "info"]);
         let mut process = Process::start("Envoy", command, folder.join("envoy/envoy.log"))?;
         let (admin, listener) = process.ready(async || addresses(&admin_file).await).await?;
         Ok(Self { process, admin, listener })
@@ -83,12 +79,31 @@ impl Envoy {
     }
 }
 
-/// The addresses of the administration interface and of the listener, once Envoy is ready.
-async fn addresses(admin_file: &PathBuf) -> Option<(SocketAddr, SocketAddr)> {
+/// Runs Envoy with the configuration in `config`; it writes the address of its administration interface to `admin_file`.
+pub(crate) fn command(binary: &EnvoyBinary, config: &Path, admin_file: &Path) -> Command {
+    // A file of an Envoy before says nothing about this one.
+    let _ = std::fs::remove_file(admin_file);
+    let mut command = Command::new(binary.program());
+    command.arg("--config-path").arg(config).arg("--admin-address-path").arg(admin_file);
+    // One worker is enough, and hot restart would use shared memory in common with other Envoys of this machine.
+    command.args(["--concurrency", "1", "--disable-hot-restart"]);
+    command
+}
+
+/// True if the Envoy that wrote this file of its administration interface's address is ready.
+pub(crate) async fn is_ready(admin_file: &Path) -> bool {
+    admin(admin_file).await.is_some()
+}
+
+/// The address of the administration interface, once Envoy is ready.
+async fn admin(admin_file: &Path) -> Option<SocketAddr> {
     let admin: SocketAddr = std::fs::read_to_string(admin_file).ok()?.trim().parse().ok()?;
-    if ask(admin, "/ready").await?.status != 200 {
-        return None;
-    }
+    (ask(admin, "/ready").await?.status == 200).then_some(admin)
+}
+
+/// The addresses of the administration interface and of the listener, once Envoy is ready.
+async fn addresses(admin_file: &Path) -> Option<(SocketAddr, SocketAddr)> {
+    let admin = admin(admin_file).await?;
     let listeners = ask(admin, "/listeners?format=json").await?;
     let listeners: Listeners = serde_json::from_slice(&listeners.body).ok()?;
     let statuses = listeners.listener_statuses.into_iter();

@@ -253,6 +253,133 @@ fn plain_values_are_shown_and_headers_with_values_are_not() {
     assert_eq!(hide(text, &masks(text), 0..0).0, text);
 }
 
+/// P624: a secret that a rule compares with a header is not shown, however the rule is written.
+#[test]
+fn values_compared_with_credentials_are_not_shown() {
+    for text in [
+        "headers: [{ name: x-api-key, any: { equals: hunter2 } }]",
+        "headers: [{ any: { equals: \"hunter2\" }, name: x-api-key }]",
+        "headers: [{ name: Authorization, any: { in: [a, 'Bearer hunter2'] } }]",
+        "headers:\n  - name: x-webhook-secret\n    any:\n      equals: hunter2\n",
+        "headers:\n  - any:\n      in:\n        - a\n        - hunter2\n    name: x-hub-signature-256\n",
+        "headers:\n- any: { prefix: hunter2 }\n  name: cookie\n",
+        "headers: [{ name: x-api-key, any: { in: ['a]b', 'c, hunter2'] } }]",
+        "headers: [{ name: x-api-key, any: { equals: 'it''s hunter2' } }]",
+        "query: [{ name: access_token, any: { equals: hunter2 } }]",
+        "query:\n  - name: sig\n    all: { suffix: 'a, hunter2' }",
+        "when: request.headers[\"x-api-key\"] == \"hunter2\"",
+        "when: 'request.headers[\"x-api-key\"] == \"hunter2\"'",
+        "when: \"request.headers['x-api-key'] == 'hunter2'\"",
+        "when: \"request.headers[\\\"x-api-key\\\"] == \\\"hunter2\\\"\"",
+        "when: 'request.headers[''authorization''] == ''hunter2'''",
+        "when: '\"hunter2\" == request.headers[\"x-auth-token\"]'",
+        "when: 'request.headers[\"cookie\"] in [\"hunter2\", \"x-token hunter2\"]'",
+        "when: 'request.headers[\"x-team-secret\"].startsWith(\"hunter2\")'",
+        "when: |\n  request.headers[\"x-api-key\"]\n    == \"hunter2\"\n",
+        "when: >\n  \"hunter2\" ==\n  request.headers[\"x-api-key\"]\n",
+        "conditions:\n  partner: 'request.headers[\"x-api-key\"] == \"hunter2\"'",
+        "rules: [{ name: a, when: 'request.headers[\"x-api-key\"] == \"hunter2\"' }]",
+    ] {
+        let (shown, _) = hide(text, &masks(text), 0..0);
+        assert!(!shown.contains("hunter2"), "{shown}");
+        let value = ["Bearer hunter2", "it''s hunter2", "a, hunter2"]
+            .into_iter()
+            .find(|own| text.contains(own));
+        let value = value.unwrap_or("hunter2");
+        let message = format!("the header is compared with `{value}` here");
+        let said = quiet(&message, text, &masks(text), 0);
+        assert!(!said.contains("hunter2"), "{text}: {said}");
+    }
+    for (text, expected) in [
+        (
+            "{ headers: [{ name: x-api-key, any: { equals: \"hunter2,x\" } }] }",
+            "{ headers: [{ name: x-api-key, any: { equals: \"<hidden>\" } }] }",
+        ),
+        (
+            "{ when: 'request.headers[\"x-api-key\"] == \"hunter2\" && foo == 1' }",
+            "{ when: 'request.headers[\"x-api-key\"] == \"<hidden>\" && foo == 1' }",
+        ),
+    ] {
+        assert_eq!(hide(text, &masks(text), 0..0).0, expected);
+    }
+    let text = "headers: [{ any: { equals: \"hunter2\" }, name: \"x-api-key\" }]";
+    assert_eq!(quiet("`hunter2` is odd", text, &masks(text), 0), "`<hidden>` is odd");
+    let text = "headers: [{ name: x-api-key, any: { equals: \"hunter2,x\" } }]";
+    assert_eq!(
+        quiet("`hunter2,x` can never match", text, &masks(text), 0),
+        "`<hidden>` can never match"
+    );
+    for text in [
+        "headers: [{ name: x-region, any: { equals: eu } }]",
+        "headers:\n  - name: x-region\n    any: { in: [eu, us] }\n  - name: accept\n    exists: true\n",
+        "headers: [{ name: authorization, exists: false }]",
+        "when: 'request.headers[\"x-region\"] == \"eu\"'",
+        "when: '!(\"authorization\" in request.headers)'",
+        "when: request.method == \"GET\"",
+    ] {
+        assert_eq!(hide(text, &masks(text), 0..0).0, text);
+    }
+}
+
+/// P625: an address that is a credential is not shown: that of a webhook, and one with a user.
+#[test]
+fn addresses_that_are_credentials_are_not_shown() {
+    for text in [
+        "url: https://hooks.example/services/T0/B0/hunter2",
+        "endpoint: https://chat.example.com/hooks/hunter2",
+        "redirect: { to: https://a.example/webhook/hunter2 }",
+        "uris: [https://a.example/0123456789abcdefhunter2xyz]",
+        "address: user:hunter2@host",
+        "hosts: [\"user:hunter2@host\", b]",
+        "hosts:\n  - user:hunter2@host:3128\n",
+        "name: a # user:hunter2@host",
+    ] {
+        let (shown, _) = hide(text, &masks(text), 0..0);
+        assert!(!shown.contains("hunter2"), "{shown}");
+    }
+    for text in [
+        "issuer: https://login.example.com/9188040d-6c67-4c5b-b112-36a304b66dad/v2.0",
+        "emails: [ops@example.com]",
+        "uris: [mailto:ops@example.com, https://front.example/a/b]",
+    ] {
+        assert_eq!(hide(text, &masks(text), 0..0).0, text);
+    }
+}
+
+/// P626: a key of several words is one, a key that is a secret is not quoted, and nor is a secret in the place of a file's name.
+#[test]
+fn secrets_in_unusual_places_are_not_shown() {
+    for text in [
+        "{ name: a, \"api key\": hunter2, id: b }",
+        "{ name: a, 'pass word': hunter2 }",
+        "{ name: a, api name: hunter2 }",
+        "{ name: a, db.name: hunter2 }",
+        "name: a\n\"api name\": hunter2\n",
+        "\"client secret\": [hunter2]",
+    ] {
+        assert!(!hide(text, &masks(text), 0..0).0.contains("hunter2"), "{text}");
+    }
+    for text in [
+        "keys: { file: hunter2 }",
+        "keys: { hunter2: a, hunter2: b }",
+        "introspection: { client: { basic: { file: 'hunter2' } } }",
+    ] {
+        let masks = masks(text);
+        assert!(!hide(text, &masks, 0..0).0.contains("hunter2"), "{text}");
+        let at = text.find("hunter2").unwrap();
+        let message = match text.contains("file:") {
+            true => "cannot read `docs/hunter2`: no such file",
+            false => "`hunter2` is given twice",
+        };
+        let said = quiet(message, text, &masks, at);
+        assert!(!said.contains("hunter2"), "{text}: {said}");
+    }
+    let text = "keys: { file: /var/run/secrets/tokens/api }";
+    let message = "cannot read `/var/run/secrets/tokens/api`: no such file";
+    assert_eq!(hide(text, &masks(text), 0..0).0, text);
+    assert_eq!(quiet(message, text, &masks(text), 16), message);
+}
+
 /// P282: no message quotes what is below the key of a secret.
 #[test]
 fn messages_do_not_quote_secrets() {
@@ -303,4 +430,43 @@ fn every_key_is_shown_or_hidden_on_purpose() {
     let gone: Vec<_> =
         words::HARMLESS.split_whitespace().filter(|name| !all.contains(*name)).collect();
     assert!(gone.is_empty(), "keys of no schema: {gone:?}");
+}
+
+/// P645: a message quotes an address as its line shows it; other words in it stay.
+#[test]
+fn a_message_quotes_no_password_of_an_address() {
+    let text = "to: \"https://user:hunter2@a.example/?k=hunter2\"\nname: user\n";
+    let message = "`https://user:hunter2@a.example/?k=hunter2` is no place for `user:hunter2@b`";
+    let shown = quiet(message, text, &masks(text), text.find("https").unwrap());
+    assert_eq!(shown, "`https://<hidden>@a.example/?<hidden>` is no place for `user:hunter2@b`");
+    let other = quiet("`https://a.example/user` is wrong", text, &masks(text), text.len() - 5);
+    assert_eq!(other, "`https://a.example/user` is wrong");
+}
+
+/// P648: a token is hidden wherever it stands, also where values are shown.
+#[test]
+fn tokens_are_hidden_in_every_line() {
+    let token = "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJhIn0.c2ln_-A";
+    for (text, line) in [
+        (format!("when: token.jti == '{token}' ^&& true"), "when: token.jti == '<hidden>' && true"),
+        (format!("name: ^{token}"), "name: <hidden>"),
+        (format!("paths: [/a/{token}/b, ^/c]"), "paths: [/a/<hidden>, /c]"),
+    ] {
+        assert_eq!(shown(&text).0, line, "{text}");
+    }
+    let argument = format!("token.jti == '{token}'");
+    let (hidden, _) = hide(&argument, &masks_of_argument(&argument), 0..5);
+    assert_eq!(hidden, "token.jti == '<hidden>'");
+}
+
+/// P702: a line too long to look through is hidden as a whole, with what stands below it, and costs no more than its length.
+#[test]
+fn a_long_line_is_hidden_as_a_whole() {
+    let entry = "{ name: a, password: hunter2, 'b': \"c\" },";
+    let long = format!("spec: [{}]", entry.repeat(100_000));
+    let text = format!("kind: Policy\n{long}\n  below: hunter2\nname: ^orders");
+    assert_eq!(shown(&text), ("name: orders".to_owned(), "orders".to_owned()));
+    let masks = masks(&text);
+    let parts: Vec<_> = masks.hidden.iter().filter_map(|part| text.get(part.clone())).collect();
+    assert_eq!(parts, [long.as_str(), "hunter2"]);
 }

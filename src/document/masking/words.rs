@@ -35,9 +35,9 @@ pub(super) const HARMLESS: &str = "accessMarks acr address admin after algorithm
     publish query queue queueBytes readiness reason redirect refresh rejected rejectedCookies reload remote removals \
     remove removed request requests requestsPerHost require requiredClaims revocation revocations rotation rule rules \
     sample sampleAllows scheme scopeForm scopes sentinel serial service serviceName settle shared sharedWith shownHeaders \
-    since sni socket source sourceCertificate spec spiffe spiffeId spki stateFolder status stdout store sub subject subjects suffix \
-    target tenants text throttle timeout tls to tokenBytes tokenFile trustDomain trustedHops types until uris use wait \
-    webSocketProtocol weekly when withoutAudience xEnvoyExternalAddress xfcc xfccWithoutTls xForwardedFor zone";
+    signals since sni socket source sourceCertificate spec spiffe spiffeId spki stateFolder status stdout store sub subject subjects suffix \
+    target tenants text throttle timeout tls to tokenBytes tokenFile trustDomain trustedHops types unknownSignals until uris use wait \
+    webSocketProtocol weekly when window withoutAudience xEnvoyExternalAddress xfcc xfccWithoutTls xForwardedFor zone";
 
 /// Keys whose values are hidden, and whose names are shown below the keys of secrets. The harmless ones are, too.
 pub(super) const SENSITIVE: [&str; 9] =
@@ -55,8 +55,10 @@ const OF_OTHERS: &str = "action aud cond condition expr expression if iss princi
 const UNITS: &str = "ms s sec secs second seconds m min mins minute minutes h hr hrs hour hours d day days w week weeks pt p t";
 
 /// The endings of files whose names are shown.
-const FILES: [&str; 10] =
-    [".crt", ".jwk", ".json", ".jwks", ".key", ".pem", ".secret", ".txt", ".yaml", ".yml"];
+const FILES: [&str; 13] = [
+    ".crl", ".crt", ".der", ".jwk", ".json", ".jwks", ".key", ".pem", ".secret", ".token", ".txt",
+    ".yaml", ".yml",
+];
 
 /// Words that are no secrets.
 pub(super) const PLAIN_WORDS: &str =
@@ -77,8 +79,23 @@ pub(super) fn is_among(word: &str, words: &str) -> bool {
 
 /// True if values of this key may be secrets, or lead to some.
 pub(crate) fn holds_credentials(key: &str) -> bool {
-    let bare = key.to_ascii_lowercase().replace(['-', '_'], "");
+    let bare = key.to_ascii_lowercase().replace(['-', '_', ' ', '.'], "");
     SECRETS.contains(&key) || LIKE_SECRETS.iter().any(|part| bare.contains(part))
+}
+
+/// The parts of the names of headers and parameters whose values are credentials.
+const OF_CREDENTIALS: &str = "apikey assertion auth authorization bearer code cookie credential credentials csrf hmac jwt key otp pass     passwd password pin pwd secret session sessionid sid sig signature token xsrf";
+
+/// True if `name` is that of a header or parameter which carries credentials: `authorization`, `x-api-key`, `access_token`.
+pub(super) fn names_credentials(name: &str) -> bool {
+    let lower = name.to_ascii_lowercase();
+    let is_name =
+        !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b));
+    let like = |part: &str| {
+        is_among(part, OF_CREDENTIALS)
+            || ["token", "key", "secret", "cookie", "auth"].iter().any(|end| part.ends_with(end))
+    };
+    is_name && (holds_credentials(&lower) || lower.split(['-', '_', '.']).any(like))
 }
 
 /// True for words of a language, two or more, none of which may be a key, a credential or the name of one.
@@ -102,9 +119,17 @@ pub(super) fn is_word(name: &str) -> bool {
     (2..=24).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_alphabetic() || b == b'_')
 }
 
-/// True for the name of a file, as documents have them.
+/// True for the name of a file, as documents have them: by its ending, or by the folders that lead to it.
 pub(super) fn is_file(text: &str) -> bool {
+    let is_name = |part: &str| {
+        let digits = part.bytes().filter(u8::is_ascii_digit).count();
+        part.len() <= 24
+            && digits <= 4
+            && part.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b))
+    };
+    let leads = ["/", "./", "../"].iter().any(|start| text.starts_with(start));
     FILES.iter().any(|ending| text.ends_with(ending))
+        || (leads && text.matches('/').count() > 1 && text.split('/').all(is_name))
 }
 
 /// True for numbers with their units: `5`, `1h30m`, `5min`, `P1D`.

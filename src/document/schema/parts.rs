@@ -78,6 +78,9 @@ pub(crate) fn type_of(
     if name == "Duration" {
         return String::from("duration");
     }
+    if name == "ClaimType" {
+        return String::from("type or members");
+    }
     if let Some(words) = only_words(below) {
         let words: Vec<_> = words.iter().map(|(word, _)| format!("`{word}`")).collect();
         return words.join(" or ");

@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, VecDeque};
 
 use serde_json::Value;
 
-use super::examples::{Examples, found_in, spec_of};
+use super::examples::{Examples, found_in, on_one_line, short, spec_of};
 use super::parts::{
     default_of, is_required, meaning, only_words, properties, resolve, text_of, type_of,
 };
@@ -143,7 +143,7 @@ impl ReferencePage<'_> {
         let Some(example) = self.examples.get(&(definition.to_owned(), key.to_owned())) else {
             return String::new();
         };
-        let text = format!("{key}: {}", example.short()).replace('|', "\\|");
+        let text = format!("{key}: {}", on_one_line(&short(example))).replace('|', "\\|");
         match text.char_indices().nth(LONGEST) {
             Some((end, _)) => format!("`{} ..`", text.get(..end).unwrap_or_default()),
             None => format!("`{text}`"),

@@ -23,6 +23,11 @@ impl<'a> Writer<'a> {
         self.0.extend_from_slice(text.as_bytes());
     }
 
+    /// Fields that `write` writes as they are.
+    pub(super) fn append(&mut self, write: impl FnOnce(&mut Vec<u8>)) {
+        write(self.0);
+    }
+
     /// The key and the length of what is as long as `bytes`: one byte each where both are small, as most are.
     fn key_of_bytes(&mut self, field: u32, bytes: usize) {
         match (u8::try_from(field), u8::try_from(bytes)) {

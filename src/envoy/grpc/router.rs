@@ -19,8 +19,8 @@ use tower_service::Service;
 
 use super::budget;
 use super::health::{HEALTH, HealthCalls, HealthService, Watchers};
-use crate::envoy::arrival::Arrival;
 use crate::envoy::service::CheckService;
+use crate::envoy::status::Arrival;
 use crate::envoy::{encode, message};
 
 const CHECK: &str = "/envoy.service.auth.v3.Authorization/Check";

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
 use crate::document::HumanDuration;
 use crate::envoy::tls::TlsOptions;
@@ -24,7 +24,7 @@ pub struct ListenerOptions {
     /// The places in which evidence of the peer is read.
     pub peer_sources: PeerSources,
     /// Which of a request's headers Envoy sends with a check.
-    pub shown_headers: ShownHeaders,
+    pub shown_headers: Shown,
     /// How the address of the client is found, which `source` compares and the audit record has beside the connection's own.
     pub client_address: ClientAddress,
     /// Listen without TLS on an address that other machines can reach. Every client that reaches it can claim to be Envoy.
@@ -35,17 +35,6 @@ pub struct ListenerOptions {
     pub concurrent_checks: usize,
     /// How serving ends.
     pub drain: DrainOptions,
-}
-
-/// Which of a request's headers Envoy sends with a check.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub enum ShownHeaders {
-    /// There may be others: each allow lists every header that must not go upstream, in every mixture of `-` and `_`.
-    #[default]
-    Some,
-    /// All of them (neither `allowed_headers` nor `disallowed_headers` is set): an allow lists those that were sent.
-    Every,
 }
 
 /// Bounds on connections.
@@ -89,7 +78,7 @@ impl Default for ListenerOptions {
             socket: SocketOptions::default(),
             tls: None,
             peer_sources: PeerSources::default(),
-            shown_headers: ShownHeaders::default(),
+            shown_headers: Shown::default(),
             client_address: ClientAddress::default(),
             insecure_allow_plaintext: false,
             connections: ConnectionOptions::default(),
@@ -154,15 +143,6 @@ impl ListenerOptions {
     }
 }
 
-impl From<ShownHeaders> for Shown {
-    fn from(shown: ShownHeaders) -> Self {
-        match shown {
-            ShownHeaders::Some => Self::Some,
-            ShownHeaders::Every => Self::Every,
-        }
-    }
-}
-
 impl Default for ConnectionOptions {
     fn default() -> Self {
         Self {
@@ -209,7 +189,7 @@ mod tests {
     /// Invariants 11 and 12, P18: what strangers can reach, or what lets nothing through, has to be meant.
     #[test]
     fn settings_that_cannot_be_meant_are_refused_with_what_to_do() {
-        for (json, told) in [
+        for (json, expected) in [
             (r#"{"address": "0.0.0.0:9001"}"#, Some("insecureAllowPlaintext")),
             (r#"{"address": "0.0.0.0:9001", "insecureAllowPlaintext": true}"#, None),
             (r#"{"address": "unix:///run/a", "socket": {"mode": "0600"}}"#, None),
@@ -221,8 +201,8 @@ mod tests {
             ("{}", None),
         ] {
             let problem = problem(json);
-            assert_eq!(problem.is_some(), told.is_some(), "{json}: {problem:?}");
-            assert!(problem.unwrap_or_default().contains(told.unwrap_or_default()), "{json}");
+            assert_eq!(problem.is_some(), expected.is_some(), "{json}: {problem:?}");
+            assert!(problem.unwrap_or_default().contains(expected.unwrap_or_default()), "{json}");
         }
     }
 }

@@ -50,7 +50,7 @@ async fn start_with(options: ListenerOptions, observers: Vec<Arc<dyn Observer>>)
     let clock = Arc::new(FixedClock::at(NOW));
     let service = service_by(&documents, Arc::new(Stalled), clock, observers)
         .at_most(options.concurrent_checks)
-        .shown(options.shown_headers.into());
+        .shown(options.shown_headers);
     let address = ListenAddress::Tcp(([127, 0, 0, 1], 0).into());
     let listener = Listener::bind(&address, SocketOptions::default()).await.unwrap();
     let (address, status) = (listener.address().unwrap(), service.status());

@@ -1,4 +1,4 @@
-//! Mutual TLS on the listener: our certificate, whose client certificates are believed, and which Envoys may ask.
+//! Mutual TLS on the listener: our certificate, whose client certificates are trusted, and which Envoys may ask.
 //!
 //! Every client that reaches the listener can claim to be Envoy and to have seen any certificate, so the handshake is where
 //! trust in everything else begins (P18, P47).
@@ -24,6 +24,7 @@ use x509_parser::prelude::{FromDer as _, X509Certificate};
 use self::verifier::ClientVerifier;
 use crate::secret::Fingerprint;
 use crate::trust::Validity;
+use crate::words::of_system;
 
 /// Mutual TLS for the listener. Every file is PEM; all of them are read again when they change.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
@@ -162,7 +163,8 @@ fn server_config(
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, String> {
-    fs::read(path).map_err(|error| format!("cannot read `{}`: {error}", path.display()))
+    fs::read(path)
+        .map_err(|error| format!("cannot read `{}`: {}", path.display(), of_system(&error)))
 }
 
 fn certificates(path: &Path, pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, String> {

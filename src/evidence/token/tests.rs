@@ -141,7 +141,7 @@ fn the_very_same_token_in_one_place_counts_once() {
 /// P446: what a header without a word holds for other schemes is not looked at, unless it is a token for some reader; and a scheme
 /// that is glued to a JWT is not another scheme.
 #[test]
-fn another_scheme_is_told_from_a_token_in_disguise() {
+fn another_scheme_is_not_a_token_in_disguise() {
     let (several, malformed) = (Err(Reason::TokenMultiple), Err(Reason::TokenMalformed));
     let other = Ok(Vec::new());
     let bare = TokenPlace::Prefixed("authorization".into(), String::new());

@@ -1,7 +1,7 @@
 //! The JSON form (Envoy 1.40, `format: JSON`): an array with an object for each element. Names are escaped, PEM is not
 //! URL-encoded, and members that a certificate does not have are absent.
 //!
-//! Only the members that Envoy writes are read, and no others are passed over: a text that Envoy appended to the beginning
+//! Only the members that Envoy writes are read, and no others are ignored: a text that Envoy appended to the beginning
 //! of a JSON string of the caller's would be one of their values otherwise. None of the values here can hold such a text.
 
 use serde_json::{Map, Value};

@@ -1,13 +1,17 @@
 //! The connection to countersign.
 
+use super::kind::{is_type, type_of, word_of};
 use crate::document::Node;
-use crate::mesh::faults::FILLER;
+use crate::mesh::filler::FILLER;
+use crate::request::is_this_host;
 
 /// True if what is sent to `cluster` crosses a network in plaintext.
 pub(super) fn is_plaintext(cluster: &Node) -> bool {
-    let has_tls = ["transport_socket", "transport_socket_matches"]
-        .iter()
-        .any(|key| cluster.get(key).is_some_and(|own| !own.is_empty()));
+    let own = cluster.get("transport_socket").filter(|own| is_secure(own));
+    let matches = cluster.items_of("transport_socket_matches").iter();
+    // Some endpoints get TLS: a control plane chose them by their labels.
+    let mut matched = matches.filter_map(|own| own.get("transport_socket"));
+    let has_tls = own.is_some() || matched.any(is_secure);
     let localities = cluster.at(&["load_assignment", "endpoints"]).map_or(&[][..], Node::items);
     let endpoints = localities.iter().flat_map(|own| own.items_of("lb_endpoints"));
     let addresses = endpoints.filter_map(|own| own.at(&["endpoint", "address"]));
@@ -20,8 +24,77 @@ pub(super) fn is_plaintext(cluster: &Node) -> bool {
     !has_tls && (addresses.peek().is_none() || addresses.any(is_remote))
 }
 
+/// True if `cluster` encrypts, and takes every certificate for countersign's.
+pub(super) fn is_unverified(cluster: &Node) -> bool {
+    let context = cluster.at(&["transport_socket", "typed_config"]);
+    let Some(context) = context.filter(|own| is_type(own, ".UpstreamTlsContext")) else {
+        return false;
+    };
+    let common = context.get("common_tls_context");
+    let keys = ["combined_validation_context", "validation_context_sds_secret_config"];
+    let later = || common.is_some_and(|own| keys.iter().any(|key| own.get(key).is_some()));
+    let verifies = |own: &Node| {
+        let words = ["VERIFY_TRUST_CHAIN", "ACCEPT_UNTRUSTED"];
+        let how = word_of(own, "trust_chain_verification", &words);
+        !own.is_empty() && how != Some("ACCEPT_UNTRUSTED")
+    };
+    let own = common.and_then(|own| own.get("validation_context"));
+    !own.is_some_and(verifies) && (own.is_some() || !later())
+}
+
+/// True if a transport socket encrypts: one around another does what that one does.
+pub(in crate::mesh) fn is_secure(socket: &Node) -> bool {
+    let config = socket.get("typed_config");
+    if let Some(inner) = config.and_then(|own| own.get("transport_socket")) {
+        return is_secure(inner);
+    }
+    let name = socket.text_of("name").unwrap_or_default();
+    let kind = config.map(type_of).unwrap_or_default();
+    let is_open = |text: &str| text.contains("raw_buffer") || text.contains("starttls");
+    let is_empty = name.is_empty() && kind.is_empty();
+    !is_empty && !is_open(kind) && (!kind.is_empty() || !is_open(name))
+}
+
 /// True for an address of this machine, and for a placeholder, which may be one.
-pub(super) fn is_local(address: &str) -> bool {
-    let local = ["127.", "localhost", "::1", "[::1]", "unix:"];
-    local.iter().any(|own| address.starts_with(own)) || address.contains(FILLER)
+pub(in crate::mesh) fn is_local(address: &str) -> bool {
+    if address.starts_with("unix:") || address.contains(FILLER) {
+        return true;
+    }
+    // An IPv6 address without brackets is no host and port.
+    let host = address.rsplit_once(':').map_or(address, |(host, _)| host);
+    is_this_host(address) || is_this_host(host)
+}
+
+/// True if every endpoint of `cluster` is a listener of the same Envoy.
+pub(super) fn is_internal(cluster: &Node) -> bool {
+    let localities = cluster.at(&["load_assignment", "endpoints"]).map_or(&[][..], Node::items);
+    let mut endpoints = localities.iter().flat_map(|own| own.items_of("lb_endpoints")).peekable();
+    let is_here = |own: &Node| own.at(&["endpoint", "address", "envoy_internal_address"]).is_some();
+    endpoints.peek().is_some() && endpoints.all(is_here)
+}
+
+/// True for the settings of a proxy for raw connections.
+pub(super) fn is_raw(config: &Node) -> bool {
+    [".TcpProxy", ".RedisProxy", ".MongoProxy", ".ThriftProxy", ".DubboProxy", ".GenericProxy"]
+        .iter()
+        .any(|end| is_type(config, end))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_addresses_of_this_machine_are_local() {
+        for local in
+            ["127.0.0.1", "127.1.2.3", "::1", "[::1]:9001", "localhost:9001", "unix:/run/a"]
+        {
+            assert!(is_local(local), "{local}");
+        }
+        for remote in
+            ["127.0.0.1.example.com", "localhost.example.com:9001", "10.0.0.7:9001", "::2"]
+        {
+            assert!(!is_local(remote), "{remote}");
+        }
+    }
 }

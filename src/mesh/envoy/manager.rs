@@ -1,40 +1,58 @@
 //! The connection manager: what it takes from callers, and the order of its filters.
 
-use super::parts::{Manager, asks, is_type, type_of};
+use std::collections::HashSet;
+
+use super::check::is_generated;
+use super::filters::{acts_too_early, retargets, writes};
+use super::kind::{FORWARD_DETAILS, asks, is_type, word_of};
+use super::parts::{Manager, Part};
+use super::strict;
+use super::world::World;
 use crate::document::{Code, Node, Tree};
 use crate::mesh::faults::{Faults, IdentityHeaders};
 
 /// Lints the whole of `manager`.
 pub(super) fn lint(
-    tree: &Tree,
     manager: &Manager<'_>,
+    world: &World<'_>,
     identity: &IdentityHeaders,
     faults: &mut Faults,
 ) {
-    lint_present(tree, manager, identity, faults);
-    let filters = manager.node.items_of("http_filters");
-    if !filters.iter().any(asks) && !filters.is_empty() && !is_exempt(manager) {
+    let Part { tree, node, .. } = manager.part;
+    lint_present(&manager.part, manager.listener, identity, faults);
+    lint_early(tree, node, "SANITIZE", faults);
+    lint_unasked(manager, world, faults);
+    let mut checks = world.checks_of(manager).peekable();
+    if checks.peek().is_some() && !checks.any(is_generated) {
+        strict::lint(manager, world, faults);
+    }
+}
+
+/// Lints whether `manager` asks at all.
+pub(super) fn lint_unasked(manager: &Manager<'_>, world: &World<'_>, faults: &mut Faults) {
+    let Part { tree, node, .. } = manager.part;
+    let filters = node.items_of("http_filters");
+    if !filters.iter().any(asks) && !filters.is_empty() && !is_exempt(manager, world) {
         let name = manager.listener.and_then(|own| own.text_of("name")).unwrap_or("without a name");
         let message = format!("the listener `{name}` has no `ext_authz` filter");
-        faults.add(
-            Code::ListenerWithoutCheck,
-            tree.key_place(manager.node, "http_filters"),
-            message,
-        );
+        faults.add(Code::ListenerWithoutCheck, tree.key_place(node, "http_filters"), message);
     }
 }
 
 /// Lints what is set, and not what is missing.
 pub(super) fn lint_present(
-    tree: &Tree,
-    manager: &Manager<'_>,
+    part: &Part<'_>,
+    listener: Option<&Node>,
     identity: &IdentityHeaders,
     faults: &mut Faults,
 ) {
-    lint_xfcc(tree, manager, faults);
-    lint_order(tree, manager.node, identity, faults);
-    let node = manager.node;
-    if node.text_of("path_with_escaped_slashes_action") == Some("UNESCAPE_AND_FORWARD") {
+    let Part { tree, node, .. } = *part;
+    lint_xfcc(tree, node, listener, faults);
+    lint_order(tree, node, identity, faults);
+    let actions =
+        ["", "KEEP_UNCHANGED", "REJECT_REQUEST", "UNESCAPE_AND_REDIRECT", "UNESCAPE_AND_FORWARD"];
+    let action = word_of(node, "path_with_escaped_slashes_action", &actions);
+    if action == Some("UNESCAPE_AND_FORWARD") {
         let place = tree.key_place(node, "path_with_escaped_slashes_action");
         let message = "`UNESCAPE_AND_FORWARD` makes two segments of one: rules see another path than the caller sent";
         faults.add(Code::PathRewritten, place, message);
@@ -50,10 +68,9 @@ pub(super) fn lint_present(
 }
 
 /// Lints what becomes of the header that a caller may have written.
-fn lint_xfcc(tree: &Tree, manager: &Manager<'_>, faults: &mut Faults) {
-    let node = manager.node;
-    let Some(kept) = node.text_of("forward_client_cert_details") else { return };
-    let is_internal = manager.listener.is_some_and(|own| own.get("internal_listener").is_some());
+fn lint_xfcc(tree: &Tree, node: &Node, listener: Option<&Node>, faults: &mut Faults) {
+    let Some(kept) = word_of(node, "forward_client_cert_details", &FORWARD_DETAILS) else { return };
+    let is_internal = listener.is_some_and(|own| own.get("internal_listener").is_some());
     let place = || tree.key_place(node, "forward_client_cert_details");
     match kept {
         "ALWAYS_FORWARD_ONLY" | "FORWARD_ONLY" if !is_internal => {
@@ -70,28 +87,89 @@ fn lint_xfcc(tree: &Tree, manager: &Manager<'_>, faults: &mut Faults) {
     }
 }
 
+/// Lints the mutations that come before everything else, also before Envoy writes what it saw of the caller.
+///
+/// Envoy overwrites `x-forwarded-client-cert` afterwards, unless it forwards or appends. `usual` says what it does where `node` says nothing.
+pub(super) fn lint_early(tree: &Tree, node: &Node, usual: &str, faults: &mut Faults) {
+    let kept = word_of(node, "forward_client_cert_details", &FORWARD_DETAILS).unwrap_or(usual);
+    let is_replaced = kept.starts_with("SANITIZE");
+    let key = "early_header_mutation_extensions";
+    for own in node.items_of(key).iter().flat_map(writes) {
+        own.lint_early(tree, key, is_replaced.then_some(kept), faults);
+    }
+}
+
 /// Lints the filters in front of the one that asks, and those behind it.
 fn lint_order(tree: &Tree, node: &Node, identity: &IdentityHeaders, faults: &mut Faults) {
     let filters = node.items_of("http_filters");
     let Some(at) = filters.iter().position(asks) else { return };
     let (before, rest) = filters.split_at(at);
     for filter in before {
-        let Some(why) = acts_too_early(filter, identity) else { continue };
-        faults.add(Code::ActsBeforeCheck, tree.place(filter), format!("{} {why}", called(filter)));
+        if let Some(why) = acts_too_early(filter, identity) {
+            let message = format!("{} {why}", called(filter));
+            faults.add(Code::ActsBeforeCheck, tree.place(filter), message);
+        }
+        let who = format!("{} writes", called(filter));
+        writes(filter).iter().for_each(|own| own.lint_before(tree, &who, faults));
     }
     for filter in rest.iter().skip(1) {
-        let mutation = filter.get("typed_config").filter(|own| is_type(own, ".HeaderMutation"));
-        if let Some((name, at)) = mutation.and_then(|own| written(own, identity)) {
-            let message = format!("{} writes `{name}` after the check", called(filter));
-            faults.add(Code::IdentityOverwritten, tree.place(at), message);
+        let who = format!("{} writes", called(filter));
+        writes(filter).iter().for_each(|own| own.lint_behind(tree, &who, identity, faults));
+        if let Some(name) = retargets(filter) {
+            let message =
+                format!("{who} `{name}` after the check, maybe from what the caller sends");
+            faults.warn(Code::SteeredByCaller, tree.place(filter), message);
         }
     }
     for filter in filters {
         let matched = filter.get("typed_config").filter(|own| is_type(own, "ExtensionWithMatcher"));
         if matched.is_some() && asks(filter) {
-            let message = "the filter is in an `ExtensionWithMatcher`, which may pass over it";
+            let message = "the filter is in an `ExtensionWithMatcher`, which may ignore it";
             faults.add(Code::CheckInPart, tree.place(filter), message);
         }
+    }
+}
+
+/// The names of filters by their side of the check.
+#[derive(Debug, Default)]
+pub(super) struct Sides<'a> {
+    front: HashSet<&'a str>,
+    behind: HashSet<&'a str>,
+}
+
+impl<'a> Sides<'a> {
+    pub(super) fn of(managers: &[Manager<'a>]) -> Self {
+        let mut sides = Self::default();
+        for manager in managers {
+            let filters = manager.part.node.items_of("http_filters");
+            let at = filters.iter().position(asks).unwrap_or_default();
+            let names =
+                filters.iter().enumerate().filter_map(|(n, own)| Some((n, own.text_of("name")?)));
+            for (number, name) in names {
+                let side = if number < at { &mut sides.front } else { &mut sides.behind };
+                side.insert(name);
+            }
+        }
+        sides
+    }
+
+    /// True if the filter `name` stands in front of a check.
+    pub(super) fn is_in_front(&self, name: &str) -> bool {
+        self.front.contains(name)
+    }
+
+    /// True if the filter `name` stands behind a check, or no list shows it.
+    pub(super) fn is_behind(&self, name: &str) -> bool {
+        self.behind.contains(name) || !self.front.contains(name)
+    }
+}
+
+/// Lints the filters that requests pass on their way to a cluster.
+pub(super) fn lint_upstream(part: &Part<'_>, identity: &IdentityHeaders, faults: &mut Faults) {
+    for filter in part.node.items_of("http_filters") {
+        let who = format!("{} of a cluster writes", called(filter));
+        let writes = writes(filter);
+        writes.iter().for_each(|own| own.lint_behind(part.tree, &who, identity, faults));
     }
 }
 
@@ -99,49 +177,10 @@ fn called(filter: &Node) -> String {
     format!("the filter `{}`", filter.text_of("name").unwrap_or_default())
 }
 
-/// Why a filter must not stand in front of the check.
-fn acts_too_early(filter: &Node, identity: &IdentityHeaders) -> Option<String> {
-    let config = filter.get("typed_config")?;
-    let kind = type_of(config);
-    if kind.contains(".http.cache.") {
-        return Some(String::from("answers from its memory before the check"));
-    }
-    if kind.contains(".http.router.") {
-        return Some(String::from("sends requests on before the check"));
-    }
-    let reads = [".rbac.", ".header_to_metadata.", ".lua.", ".set_metadata.", ".ratelimit."];
-    if !reads.iter().any(|own| kind.contains(own)) {
-        return None;
-    }
-    let name = mentioned(config, identity)?;
-    Some(format!("acts on `{name}` before the check, where a caller may have written it"))
-}
-
-/// An identity header that stands anywhere in `node`.
-fn mentioned<'i>(node: &Node, identity: &'i IdentityHeaders) -> Option<&'i str> {
-    let here = node.text().and_then(|text| identity.within(text));
-    here.or_else(|| node.parts().find_map(|part| mentioned(part, identity)))
-}
-
-/// An identity header that a mutation in `node` writes.
-fn written<'a>(node: &'a Node, identity: &IdentityHeaders) -> Option<(&'a str, &'a Node)> {
-    let key = node.get("key").filter(|_| node.get("value").or(node.get("raw_value")).is_some());
-    let here = key.and_then(|key| Some((key.text()?, key))).filter(|(name, _)| identity.has(name));
-    here.or_else(|| node.parts().find_map(|part| written(part, identity)))
-}
-
 /// True for a listener that carries what this machine sends itself, or that answers without an upstream.
-fn is_exempt(manager: &Manager<'_>) -> bool {
-    let is_outbound = manager.listener.is_some_and(|listener| {
-        listener.text_of("traffic_direction") == Some("OUTBOUND")
-            || listener.text_of("name").is_some_and(|name| name.contains("outbound"))
-    });
-    let hosts = manager.node.at(&["route_config", "virtual_hosts"]).map_or(&[][..], Node::items);
-    let mut routes = hosts.iter().flat_map(|host| host.items_of("routes")).peekable();
-    let own = ["prometheus_stats", "agent", "sds-grpc", "xds-grpc", "envoy-gateway-proxy-ready"];
-    let has_no_upstream = |route: &Node| {
-        let cluster = route.at(&["route", "cluster"]).and_then(Node::text);
-        super::route::answers_itself(route) || cluster.is_some_and(|name| own.contains(&name))
-    };
-    is_outbound || (routes.peek().is_some() && routes.all(has_no_upstream))
+fn is_exempt(manager: &Manager<'_>, world: &World<'_>) -> bool {
+    let of = manager.part.of;
+    let is_outbound = manager.listener.is_some_and(|listener| world.is_outbound(listener, of));
+    let tables = world.routes_of(manager);
+    is_outbound || (!tables.is_empty() && tables.iter().all(|table| world.is_silent(table)))
 }

@@ -1,28 +1,70 @@
-//! Envoy's own configuration: a bootstrap, resources of xDS, or what `/config_dump` prints.
+//! Envoy's own configuration: bootstraps, resources of xDS, and what `/config_dump` prints, joined by names.
 
+mod chain;
 mod check;
 mod cluster;
+mod filters;
+mod kind;
 mod manager;
 mod parts;
 mod route;
+mod routes;
+mod runtime;
+mod steering;
+mod strict;
+mod world;
 
-use parts::Parts;
+use manager::Sides;
+use parts::{ConfigParts, Manager};
+use runtime::Runtime;
+use world::World;
 
 use super::faults::{Faults, IdentityHeaders};
 use crate::document::{Code, Node, Tree};
 
-/// Lints everything of Envoy in `tree`.
-pub(super) fn lint(tree: &Tree, identity: &IdentityHeaders, faults: &mut Faults) {
-    let parts = Parts::of(&tree.root);
+pub(super) use chain::is_terminal;
+pub(super) use cluster::{is_local, is_secure};
+pub(super) use filters::{acts_too_early, retargets, writes};
+pub(super) use kind::{EXT_AUTHZ, MANAGER, NETWORK_EXT_AUTHZ, asks};
+
+/// True if `tree` is a bootstrap, a dump or a resource of Envoy's.
+pub(super) fn is_configuration(tree: &Tree) -> bool {
+    let root = &tree.root;
+    let keys =
+        ["static_resources", "dynamic_resources", "configs", "filter_chains", "virtual_hosts"];
+    let has_type = |node: &Node| node.text_of("@type").is_some_and(|own| own.contains("envoy."));
+    let is_list = root.items_of("resources").iter().chain(root.items()).any(has_type);
+    keys.iter().any(|key| root.get(key).is_some())
+        || has_type(root)
+        || is_list
+        || !ConfigParts::of([(tree, root)]).is_empty()
+}
+
+/// Lints everything of Envoy in `trees` together.
+pub(super) fn lint<'a>(
+    trees: impl Iterator<Item = &'a Tree>,
+    identity: &IdentityHeaders,
+    faults: &mut Faults,
+) {
+    let world = World::of(ConfigParts::of(trees.map(|tree| (tree, &tree.root))));
+    let parts = &world.parts;
     for check in &parts.checks {
-        check::lint(tree, check, &parts, faults);
+        check::lint(check, &world, faults);
     }
     for manager in &parts.managers {
-        manager::lint(tree, manager, identity, faults);
-        route::lint_coverage(tree, manager, &parts, faults);
+        manager::lint(manager, &world, identity, faults);
     }
-    for routes in &parts.routes {
-        route::lint_headers(tree, routes, identity, faults);
+    chain::lint(&world, faults);
+    route::lint_coverage(&world, faults);
+    let sides = Sides::of(&parts.managers);
+    for table in parts.routes.iter().chain(&parts.hosts) {
+        route::lint_headers(table.tree, table.node, identity, &sides, faults);
+    }
+    for cluster in &parts.clusters {
+        steering::lint_within(cluster.tree, cluster.node, faults);
+    }
+    for upstream in &parts.upstreams {
+        manager::lint_upstream(upstream, identity, faults);
     }
 }
 
@@ -33,18 +75,39 @@ pub(super) fn lint_patch(
     identity: &IdentityHeaders,
     faults: &mut Faults,
 ) {
-    let parts = Parts::of(patch);
+    let parts = ConfigParts::of([(tree, patch)]);
     for check in &parts.checks {
-        check::lint_present(tree, check, faults);
+        check::lint_present(check, &Runtime::default(), faults);
     }
-    for manager in &parts.managers {
-        manager::lint_present(tree, manager, identity, faults);
+    for upstream in &parts.upstreams {
+        manager::lint_upstream(upstream, identity, faults);
     }
-    for routes in &parts.routes {
-        route::lint_headers(tree, routes, identity, faults);
+    for Manager { part, listener, .. } in &parts.managers {
+        manager::lint_present(part, *listener, identity, faults);
+        // Gateways of Istio replace the header, its sidecars append to it.
+        manager::lint_early(tree, part.node, "APPEND_FORWARD", faults);
     }
+    route::lint_headers(tree, patch, identity, &Sides::default(), faults);
     for node in &parts.switched_off {
         let place = tree.key_place(node, "disabled");
         faults.add(Code::CheckSwitchedOff, place, "the patch switches the check off for a route");
+    }
+}
+
+/// Lints `filter`, settings that are merged into those of a filter that asks.
+pub(super) fn lint_merged(tree: &Tree, filter: &Node, faults: &mut Faults) {
+    for check in &ConfigParts::of([(tree, filter)]).checks {
+        check::lint_present(check, &Runtime::default(), faults);
+    }
+}
+
+/// Lints `part`, a listener or filter chain that a patch adds beside those that a control plane has ask.
+pub(super) fn lint_added(tree: &Tree, part: &Node, faults: &mut Faults) {
+    let world = World::of(ConfigParts::of([(tree, part)]));
+    for manager in &world.parts.managers {
+        manager::lint_unasked(manager, &world, faults);
+    }
+    for chain in &world.parts.chains {
+        chain::lint_chain(chain, &world, faults);
     }
 }

@@ -1,27 +1,51 @@
 //! Finding the parts of a configuration that matter, wherever they stand.
 
-use crate::document::Node;
+use super::kind::{asks_later, is_check, is_type, switches_off, type_of};
+use crate::document::{Node, Tree};
 
-/// The parts of a configuration.
+/// The parts of everything that is linted together.
 #[derive(Debug, Default)]
-pub(super) struct Parts<'a> {
+pub(super) struct ConfigParts<'a> {
     /// The filters that ask.
     pub(super) checks: Vec<Check<'a>>,
     pub(super) managers: Vec<Manager<'a>>,
+    /// The filter chains of listeners.
+    pub(super) chains: Vec<Chain<'a>>,
     /// The route configurations.
-    pub(super) routes: Vec<&'a Node>,
-    pub(super) clusters: Vec<&'a Node>,
+    pub(super) routes: Vec<Part<'a>>,
+    /// Virtual hosts that an Envoy gets by themselves.
+    pub(super) hosts: Vec<Part<'a>>,
+    /// The scopes that say which route configuration is taken.
+    pub(super) scopes: Vec<Part<'a>>,
+    pub(super) clusters: Vec<Part<'a>>,
+    /// The runtimes of bootstraps, and the layers that an Envoy gets later.
+    pub(super) runtimes: Vec<Part<'a>>,
+    /// The settings of clusters for HTTP.
+    pub(super) upstreams: Vec<Part<'a>>,
     /// The settings of routes that switch the filter off.
     pub(super) switched_off: Vec<&'a Node>,
+    /// The ids of the proxies, by the number of their tree.
+    pub(super) proxies: Vec<(usize, &'a str)>,
+}
+
+/// A part, and the tree that it is in.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Part<'a> {
+    pub(super) tree: &'a Tree,
+    /// The number of the tree.
+    pub(super) of: usize,
+    pub(super) node: &'a Node,
 }
 
 /// An `ext_authz` filter.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Check<'a> {
+    pub(super) tree: &'a Tree,
+    pub(super) of: usize,
     /// Its entry in a list of filters.
     pub(super) filter: &'a Node,
-    /// Its own settings.
-    pub(super) config: &'a Node,
+    /// Its own settings; none where an Envoy gets them later.
+    pub(super) config: Option<&'a Node>,
     /// True for HTTP, and not for TCP.
     pub(super) is_http: bool,
     /// The connection manager that it is in.
@@ -31,86 +55,123 @@ pub(super) struct Check<'a> {
 }
 
 /// An HTTP connection manager.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Manager<'a> {
-    pub(super) node: &'a Node,
+    pub(super) part: Part<'a>,
     pub(super) listener: Option<&'a Node>,
+    /// The numbers of its filters that ask.
+    pub(super) checks: Vec<usize>,
 }
 
-/// The parts around a place in the tree.
-#[derive(Clone, Copy, Debug, Default)]
+/// A filter chain of a listener.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Chain<'a> {
+    pub(super) part: Part<'a>,
+    pub(super) listener: &'a Node,
+}
+
+/// The parts around a place in a tree.
+#[derive(Clone, Copy, Debug)]
 struct Within<'a> {
+    tree: &'a Tree,
+    of: usize,
     listener: Option<&'a Node>,
     chain: Option<&'a Node>,
-    manager: Option<&'a Node>,
+    /// The number of the connection manager.
+    manager: Option<usize>,
 }
 
-impl<'a> Parts<'a> {
-    /// The parts of the configuration in `root`.
-    pub(super) fn of(root: &'a Node) -> Self {
+impl<'a> ConfigParts<'a> {
+    /// The parts of the configurations `roots`, each with its tree.
+    pub(super) fn of(roots: impl IntoIterator<Item = (&'a Tree, &'a Node)>) -> Self {
         let mut parts = Self::default();
-        parts.find(root, Within::default());
+        for (of, (tree, root)) in roots.into_iter().enumerate() {
+            let within = Within { tree, of, listener: None, chain: None, manager: None };
+            parts.find(root, within);
+            parts.proxies.extend(proxy(root).map(|id| (of, id)));
+        }
         parts
     }
 
+    /// True if nothing was found.
+    pub(super) const fn is_empty(&self) -> bool {
+        self.checks.is_empty() && self.managers.is_empty() && self.clusters.is_empty()
+    }
+
     fn find(&mut self, node: &'a Node, mut within: Within<'a>) {
+        let part = Part { tree: within.tree, of: within.of, node };
         if node.get("filter_chains").is_some() || node.get("default_filter_chain").is_some() {
             within.listener = Some(node);
         }
         if node.get("filters").is_some() && within.manager.is_none() {
             within.chain = Some(node);
+            self.chains.extend(within.listener.map(|listener| Chain { part, listener }));
         }
         if is_type(node, "HttpConnectionManager") {
-            within.manager = Some(node);
-            self.managers.push(Manager { node, listener: within.listener });
+            within.manager = Some(self.managers.len());
+            self.managers.push(Manager { part, listener: within.listener, checks: Vec::new() });
         }
-        if node.get("virtual_hosts").is_some() {
-            self.routes.push(node);
-        }
-        let is_cluster = node.get("load_assignment").is_some() || is_type(node, ".Cluster");
-        if is_cluster && node.get("name").is_some() {
-            self.clusters.push(node);
-        }
-        if switches_off(node) {
-            self.switched_off.push(node);
-        }
-        if let Some(config) = node.get("typed_config").filter(|own| is_type(own, ".ExtAuthz")) {
-            let is_http = type_of(config).contains(".http.");
-            let Within { manager, chain, .. } = within;
-            self.checks.push(Check { filter: node, config, is_http, manager, chain });
-        }
+        self.keep_named(part);
+        self.keep_check(node, within);
+        let settings = node.get("typed_per_filter_config").into_iter().flat_map(Node::entries);
+        let off = settings.filter(|(name, own)| switches_off(&name.value, own));
+        self.switched_off.extend(off.map(|(_, own)| own));
         node.parts().for_each(|part| self.find(part, within));
     }
 
-    /// The cluster `name`.
-    pub(super) fn cluster(&self, name: &str) -> Option<&'a Node> {
-        self.clusters.iter().copied().find(|cluster| cluster.text_of("name") == Some(name))
+    /// Keeps what others refer to by its name.
+    fn keep_named(&mut self, part: Part<'a>) {
+        let node = part.node;
+        if node.get("virtual_hosts").is_some() || is_type(node, ".RouteConfiguration") {
+            self.routes.push(part);
+        }
+        if is_type(node, ".VirtualHost") {
+            self.hosts.push(part);
+        }
+        if is_type(node, ".ScopedRouteConfiguration") {
+            self.scopes.push(part);
+        }
+        if is_type(node, ".HttpProtocolOptions") {
+            self.upstreams.push(part);
+        }
+        let runtime = node.get("layered_runtime").map(|node| Part { node, ..part });
+        self.runtimes.extend(runtime.or(Some(part).filter(|own| is_type(own.node, ".Runtime"))));
+        let is_cluster = node.get("load_assignment").is_some() || is_type(node, ".Cluster");
+        if is_cluster && node.get("name").is_some() {
+            self.clusters.push(part);
+        }
+        // Those of a bootstrap have no type, and those that get their addresses later nothing else.
+        if let Some(resources) = node.get("static_resources") {
+            let bare =
+                |own: &&Node| own.get("load_assignment").is_none() && !is_type(own, ".Cluster");
+            let clusters = resources.items_of("clusters").iter().filter(bare);
+            self.clusters.extend(clusters.map(|node| Part { node, ..part }));
+        }
     }
 
-    /// The filters that ask in `manager`.
-    pub(super) fn checks_of(&self, manager: &Node) -> impl Iterator<Item = &Check<'a>> {
-        self.checks.iter().filter(move |check| {
-            check.is_http && check.manager.is_some_and(|own| std::ptr::eq(own, manager))
-        })
+    fn keep_check(&mut self, node: &'a Node, within: Within<'a>) {
+        let preset = node.at(&["config_discovery", "default_config"]);
+        let config = node.get("typed_config").or(preset).filter(|own| is_check(own));
+        if config.is_none() && !asks_later(node) {
+            return;
+        }
+        let is_http = config.is_none_or(|own| type_of(own).contains(".http."));
+        let number = self.checks.len();
+        let manager = within.manager.and_then(|at| self.managers.get_mut(at));
+        if let Some(manager) = manager.filter(|_| is_http) {
+            manager.checks.push(number);
+        }
+        let manager = within.manager.and_then(|at| Some(self.managers.get(at)?.part.node));
+        let Within { tree, of, chain, .. } = within;
+        self.checks.push(Check { tree, of, filter: node, config, is_http, manager, chain });
     }
 }
 
-/// The protobuf type of a message in an `Any`.
-pub(super) fn type_of(node: &Node) -> &str {
-    node.text_of("@type").unwrap_or_default()
-}
-
-/// True if the protobuf type of `node` ends like this.
-pub(super) fn is_type(node: &Node, end: &str) -> bool {
-    type_of(node).ends_with(end)
-}
-
-/// True if settings of a route switch `ext_authz` off.
-pub(super) fn switches_off(settings: &Node) -> bool {
-    is_type(settings, "ExtAuthzPerRoute") && settings.has("disabled")
-}
-
-/// True if an `ext_authz` filter is in `node`.
-pub(super) fn asks(node: &Node) -> bool {
-    is_type(node, ".http.ext_authz.v3.ExtAuthz") || node.parts().any(asks)
+/// The id of the proxy that has the bootstrap or dump `root`.
+fn proxy(root: &Node) -> Option<&str> {
+    let of_dump = || {
+        let parts = root.items_of("configs").iter().chain([root]);
+        parts.filter_map(|own| own.at(&["bootstrap", "node", "id"])).next()
+    };
+    root.at(&["node", "id"]).or_else(of_dump).and_then(Node::text)
 }

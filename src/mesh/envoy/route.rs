@@ -1,91 +1,127 @@
 //! Routes: which of them are checked, and what they write afterwards.
 
-use super::parts::{Check, Manager, Parts, is_type};
+use std::collections::HashSet;
+
+use super::filters::writes;
+use super::kind::is_type;
+use super::manager::Sides;
+use super::parts::{Check, Part};
+use super::routes::{answers_itself, routes_of};
+use super::steering;
+use super::world::World;
 use crate::document::{Code, Node, Tree};
 use crate::mesh::faults::{Faults, IdentityHeaders};
+use crate::mesh::written::Write;
 
 /// The word of one level of settings about a filter.
 enum Says<'a> {
     On,
-    Off(&'a Node),
+    Off(Part<'a>),
 }
 
-/// True if no upstream gets requests of `route`.
-pub(super) fn answers_itself(route: &Node) -> bool {
-    route.get("direct_response").is_some() || route.get("redirect").is_some()
+/// A table of routes, and the filters that ask about its requests.
+struct Table<'w, 'a> {
+    part: Part<'a>,
+    checks: Vec<&'w Check<'a>>,
 }
 
-/// Lints which routes of `manager` are checked.
-pub(super) fn lint_coverage(
-    tree: &Tree,
-    manager: &Manager<'_>,
-    parts: &Parts<'_>,
-    faults: &mut Faults,
-) {
-    let checks: Vec<_> = parts.checks_of(manager.node).collect();
-    if checks.is_empty() {
-        return;
-    }
-    let named = manager.node.at(&["rds", "route_config_name"]).and_then(Node::text);
-    let of_name =
-        parts.routes.iter().copied().filter(|own| named.is_some() && own.text_of("name") == named);
-    let inline = manager.node.get("route_config");
-    for config in inline.into_iter().chain(of_name) {
-        for host in config.items_of("virtual_hosts") {
-            for route in host.items_of("routes").iter().filter(|route| !answers_itself(route)) {
-                lint_route(tree, &checks, [route, host, config], faults);
+/// Lints which routes are checked.
+pub(super) fn lint_coverage(world: &World<'_>, faults: &mut Faults) {
+    for Table { part, checks } in tables(world) {
+        lint_other(&part, &checks, faults);
+        for host in world.hosts_of(&part) {
+            lint_other(&host, &checks, faults);
+            for node in routes_of(host.node).into_iter().filter(|own| !answers_itself(own)) {
+                lint_route([Part { node, ..host }, host, part], &checks, faults);
             }
         }
     }
 }
 
-fn lint_route(tree: &Tree, checks: &[&Check<'_>], levels: [&Node; 3], faults: &mut Faults) {
+/// Each table once for the same filters, however many listeners have it.
+fn tables<'w, 'a>(world: &'w World<'a>) -> Vec<Table<'w, 'a>> {
+    let (mut seen, mut tables) = (HashSet::new(), Vec::new());
+    for manager in &world.parts.managers {
+        let checks: Vec<_> = world.checks_of(manager).collect();
+        if checks.is_empty() {
+            continue;
+        }
+        let filter = |own: &&Check<'a>| (own.filter.text_of("name"), own.filter.has("disabled"));
+        let filters: Vec<_> = checks.iter().map(filter).collect();
+        for part in world.routes_of(manager) {
+            if seen.insert((std::ptr::from_ref(part.node), filters.clone())) {
+                tables.push(Table { part, checks: checks.clone() });
+            }
+        }
+    }
+    tables
+}
+
+fn lint_route(levels: [Part<'_>; 3], checks: &[&Check<'_>], faults: &mut Faults) {
     let [route, host, _] = levels;
-    let host = host.text_of("name").unwrap_or_default();
-    let route_name = described(route);
-    let split = route.at(&["route", "weighted_clusters", "clusters"]);
-    for part in split.map_or(&[][..], Node::items) {
-        if let Some(off) = checks.iter().find_map(|check| says(part, check)).and_then(Says::off) {
+    let host = host.node.text_of("name").unwrap_or_default();
+    let route_name = described(route.node);
+    lint_other(&route, checks, faults);
+    let split = route.node.at(&["route", "weighted_clusters", "clusters"]);
+    for node in split.map_or(&[][..], Node::items) {
+        let part = Part { node, ..route };
+        lint_other(&part, checks, faults);
+        if let Some(Says::Off(off)) = checks.iter().find_map(|check| says(&part, check)) {
             let message = format!("a cluster of {route_name} in `{host}` switches the check off");
-            faults.add(Code::CheckSwitchedOff, tree.place(off), message);
+            faults.add(Code::CheckSwitchedOff, off.tree.place(off.node), message);
         }
     }
     let mut off = None;
     for check in checks {
         match levels.iter().find_map(|level| says(level, check)) {
             Some(Says::On) => return,
-            Some(Says::Off(node)) => off = off.or(Some(node)),
+            Some(Says::Off(part)) => off = off.or(Some(part)),
             None if !check.filter.has("disabled") => return,
             None => {}
         }
     }
-    let (place, why) = match off {
-        Some(node) => (tree.place(node), "switches the check off"),
-        None => (tree.place(route), "does not switch the filter on, which is `disabled: true`"),
+    let (part, why) = match off {
+        Some(part) => (part, "switches the check off"),
+        None => (route, "does not switch the filter on, which is `disabled: true`"),
     };
     let message = format!("{route_name} in the virtual host `{host}` {why}");
-    faults.add(Code::CheckSwitchedOff, place, message);
-}
-
-impl<'a> Says<'a> {
-    fn off(self) -> Option<&'a Node> {
-        match self {
-            Self::Off(node) => Some(node),
-            Self::On => None,
-        }
-    }
+    faults.add(Code::CheckSwitchedOff, part.tree.place(part.node), message);
 }
 
 /// The word of `level` about the filter `check`.
-fn says<'a>(level: &'a Node, check: &Check<'_>) -> Option<Says<'a>> {
-    let name = check.filter.text_of("name")?;
-    let settings = level.get("typed_per_filter_config")?;
-    let own = settings.entries().find(|(key, _)| key.value == name).map(|(_, own)| own)?;
+fn says<'a>(level: &Part<'a>, check: &Check<'_>) -> Option<Says<'a>> {
+    // Without the filter whose metadata says which requests are checked, none is.
+    let metadata = check.config.and_then(|own| own.get("filter_enabled_metadata"));
+    let gate = metadata.and_then(|own| own.text_of("filter"));
+    let gate_off = settings(level.node, gate).filter(|own| own.has("disabled"));
+    if let Some(node) = gate_off {
+        return Some(Says::Off(Part { node, ..*level }));
+    }
+    let own = settings(level.node, check.filter.text_of("name"))?;
     let of_filter = is_type(own, "ExtAuthzPerRoute") || is_type(own, ".FilterConfig");
     let within = own.get("config").filter(|_| is_type(own, ".FilterConfig"));
     let is_off =
         of_filter && (own.has("disabled") || within.is_some_and(|own| own.has("disabled")));
-    Some(if is_off { Says::Off(own) } else { Says::On })
+    Some(if is_off { Says::Off(Part { node: own, ..*level }) } else { Says::On })
+}
+
+/// A level whose requests another service is asked about.
+fn lint_other(level: &Part<'_>, checks: &[&Check<'_>], faults: &mut Faults) {
+    for check in checks {
+        let Some(own) = settings(level.node, check.filter.text_of("name")) else { continue };
+        let own = own.get("config").filter(|_| is_type(own, ".FilterConfig")).unwrap_or(own);
+        let asked = |key| own.get("check_settings").and_then(|own| own.get(key));
+        if let Some(asked) = asked("grpc_service").or(asked("http_service")) {
+            let message = "`check_settings` asks another service than the filter does";
+            faults.add(Code::OtherService, level.tree.place(asked), message);
+        }
+    }
+}
+
+/// The settings that `level` has for the filter `name`.
+fn settings<'a>(level: &'a Node, name: Option<&str>) -> Option<&'a Node> {
+    let settings = level.get("typed_per_filter_config")?;
+    settings.entries().find(|(key, _)| Some(key.value.as_str()) == name).map(|(_, own)| own)
 }
 
 /// How a message names a route.
@@ -98,21 +134,60 @@ fn described(route: &Node) -> String {
     path.map_or_else(|| String::from("a route"), |path| format!("the route for `{path}`"))
 }
 
-/// Lints what a route configuration writes into requests after the check.
+/// Lints what a route configuration writes into requests, by itself or by filters of `sides`, and who chooses the upstream.
 pub(super) fn lint_headers(
     tree: &Tree,
     config: &Node,
     identity: &IdentityHeaders,
+    sides: &Sides<'_>,
     faults: &mut Faults,
 ) {
-    for added in config.items_of("request_headers_to_add") {
-        let key = added.at(&["header", "key"]);
-        if let Some((name, key)) = key.and_then(|key| Some((key.text()?, key)))
-            && identity.has(name)
-        {
-            let message = format!("a route writes `{name}` after the check");
-            faults.add(Code::IdentityOverwritten, tree.place(key), message);
+    let settings = config.get("typed_per_filter_config").into_iter().flat_map(Node::entries);
+    for (filter, own) in settings {
+        let filter = &filter.value;
+        let who = format!("a route has the filter `{filter}` write");
+        for write in writes(own) {
+            if sides.is_in_front(filter) {
+                write.lint_before(tree, &who, faults);
+            }
+            if sides.is_behind(filter) {
+                write.lint_behind(tree, &who, identity, faults);
+            }
         }
     }
-    config.parts().for_each(|part| lint_headers(tree, part, identity, faults));
+    for added in config.items_of("request_headers_to_add") {
+        if let Some(own) = added.get("header").and_then(Write::of) {
+            own.lint_behind(tree, "a route writes", identity, faults);
+        }
+    }
+    steering::lint(tree, config, faults);
+    config.parts().for_each(|part| lint_headers(tree, part, identity, sides, faults));
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fmt::Write as _;
+
+    use super::*;
+    use crate::document::{NodeBudget, SourceFile};
+    use crate::mesh::envoy::parts::ConfigParts;
+
+    /// P601: a table of routes that many listeners name is looked at once.
+    #[test]
+    fn a_table_that_many_listeners_name_is_looked_at_once() {
+        let mut text = String::from("{ name: shop, virtual_hosts: [] }\n");
+        for number in 0..500 {
+            let filter = if number == 7 { "another" } else { "authz" };
+            write!(
+                text,
+                "---\n\"@type\": x.HttpConnectionManager\nrds: {{ route_config_name: shop }}\nhttp_filters: [{{ name: {filter}, typed_config: {{ \"@type\": x.http.ext_authz.v3.ExtAuthz }} }}]\n"
+            )
+            .unwrap();
+        }
+        let file = SourceFile::foreign("listeners.yaml", text);
+        let trees = Tree::read(&file, &mut NodeBudget::new(100_000, 0), &mut Vec::new());
+        let world = World::of(ConfigParts::of(trees.iter().map(|tree| (tree, &tree.root))));
+        assert_eq!((trees.len(), world.parts.managers.len()), (501, 500));
+        assert_eq!(tables(&world).len(), 2, "one for each name of the filter");
+    }
 }

@@ -208,7 +208,7 @@ async fn a_bundle_endpoint_is_a_workload() {
 }
 
 #[tokio::test]
-async fn a_server_is_believed_under_the_chosen_authority_only() {
+async fn a_server_is_trusted_under_the_chosen_authority_only() {
     let (port, ca) = serve_tls().await;
     let url = format!("https://localhost:{port}/jwks");
     assert_eq!(got(&url, Some(&ca)).await.unwrap().body.unwrap(), "{}");

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::clock::UnixTime;
 use crate::limits::MAX_KEY_SET_BYTES;
-use crate::pdp::kept_files::{KeptFiles, bounded};
+use crate::pdp::state_files::{StateFiles, bounded};
 use crate::secret::Fingerprint;
 
 /// Escaping at most doubles a text, and the rest is small.
@@ -53,7 +53,7 @@ impl Saved {
     /// It is not saved. The previous file stays.
     pub(in crate::pdp) fn write(
         &self,
-        files: &KeptFiles,
+        files: &StateFiles,
         address: &str,
         ticket: u64,
     ) -> io::Result<()> {
@@ -74,7 +74,7 @@ impl Saved {
 
     /// The content that a server saved of `address` and `parse` accepts. A damaged file is set aside.
     pub(in crate::pdp) fn restore<T>(
-        files: &KeptFiles,
+        files: &StateFiles,
         address: &str,
         most: usize,
         parse: impl Fn(Self) -> Option<T>,
@@ -121,7 +121,7 @@ mod tests {
     #[test]
     fn the_newest_text_of_an_address_is_found_again() {
         let folder = tempfile::tempdir().unwrap();
-        let files = KeptFiles::new(folder.path().to_owned());
+        let files = StateFiles::new(folder.path().to_owned());
         assert_eq!(Saved::peek(folder.path(), ADDRESS), None);
         let (older, newer) = (files.ticket(), files.ticket());
         saved("new").write(&files, ADDRESS, newer).unwrap();
@@ -136,7 +136,7 @@ mod tests {
     #[test]
     fn a_damaged_file_is_as_none() {
         let folder = tempfile::tempdir().unwrap();
-        let files = KeptFiles::new(folder.path().to_owned());
+        let files = StateFiles::new(folder.path().to_owned());
         for text in ["", "{}", "[", r#"{"address":"https://a.example/jwks","fetched_at":1}"#] {
             let path = files.path(&name(ADDRESS));
             fs::write(&path, text).unwrap();

@@ -1,6 +1,6 @@
 //! One source of keys: what is known of it, how requests wait for it, and how it is followed.
 
-use std::sync::atomic::AtomicU32;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use crate::pdp::fetch::Fetcher;
 use crate::pdp::follow::{
     FetchFailure, MAX_SAVED_BYTES, RefreshState, RemoteResource, Saved, refresh_after,
 };
-use crate::pdp::kept_files::KeptFiles;
+use crate::pdp::state_files::StateFiles;
 use crate::sync::lock;
 use crate::trust::{KeySet, RemoteKeys};
 
@@ -42,8 +42,10 @@ pub struct KeyStatus {
 pub(super) struct Shared {
     pub(super) source: Arc<RemoteKeys>,
     pub(super) issuers: Mutex<Vec<String>>,
-    files: Option<Arc<KeptFiles>>,
+    files: Option<Arc<StateFiles>>,
     state: Mutex<KeyState>,
+    /// How many fetches have begun, of all sources.
+    fetches: Arc<AtomicU64>,
     pub(super) refresh_state: Arc<RefreshState>,
 }
 
@@ -81,23 +83,23 @@ pub(super) struct FollowedKeys {
 }
 
 impl Shared {
-    /// Begins with the last good keys of `before`, or with those that were saved in `files`.
+    /// Begins with the `newest` keys at hand, or with those that were saved in `files`.
     pub(super) fn new(
         source: &Arc<RemoteKeys>,
-        before: Option<&Self>,
-        files: Option<Arc<KeptFiles>>,
+        newest: Option<LastGood>,
+        files: Option<Arc<StateFiles>>,
         clock: Arc<dyn Clock>,
+        fetches: Arc<AtomicU64>,
     ) -> Self {
-        let saved = |files: &KeptFiles| {
+        let saved = |files: &StateFiles| {
             let read = |saved| LastGood::of(saved, source);
             Saved::restore(files, &address(source), MAX_SAVED_BYTES, read)
         };
-        let held = before.and_then(|before| lock(&before.state).held().cloned());
-        let held = held.or_else(|| saved(files.as_deref()?));
+        let held = newest.or_else(|| saved(files.as_deref()?));
         let state = Mutex::new(KeyState::new(source.max_stale, held, clock.now()));
         let (source, issuers) = (Arc::clone(source), Mutex::default());
         let refresh_state = RefreshState::new(source.refresh, clock);
-        Self { source, issuers, files, state, refresh_state }
+        Self { source, issuers, files, state, fetches, refresh_state }
     }
 
     /// True if the keys are those of `source`.
@@ -110,7 +112,17 @@ impl Shared {
         lock(&self.state).keys(self.refresh_state.now()).cloned()
     }
 
-    /// Waits, for `patience` at most, where keys may come that `need` is satisfied by, and has them fetched where it may. Whether
+    /// The last good keys, however old.
+    pub(super) fn held(&self) -> Option<LastGood> {
+        lock(&self.state).held().cloned()
+    }
+
+    /// True if it has the `newest` keys of several sources. Where they are the same, they count from when the newest were fetched.
+    pub(super) fn catches_up(&self, newest: Option<&LastGood>) -> bool {
+        newest.is_none_or(|newest| lock(&self.state).catches_up(newest))
+    }
+
+    /// Waits, for `patience` at most, where keys that `need` asks for may come, and has them fetched where it may. Whether
     /// the answer has not arrived by then.
     pub(super) async fn wait(&self, need: Need<'_>, patience: Duration) -> bool {
         let is_pending = || self.refresh_state.schedule().is_moving(self.refresh_state.now());
@@ -141,11 +153,11 @@ impl Shared {
         let now = self.refresh_state.now();
         let mut state = lock(&self.state);
         let mut schedule = self.refresh_state.schedule();
-        let satisfied = match need {
+        let is_there = match need {
             Need::Key(id) => state.keys(now).is_some_and(|keys| id.is_none_or(|id| keys.has(id))),
             Need::Change => false,
         };
-        if satisfied || schedule.good() > arrived {
+        if is_there || schedule.good() > arrived {
             return WaitStep::Done;
         }
         if schedule.is_moving(now) {
@@ -203,26 +215,27 @@ impl Shared {
         lock(&self.issuers).iter().map(status).collect()
     }
 
-    /// Puts what was loaded in force, and saves it in the background: no check waits for a disk.
-    fn put_in_force(self: &Arc<Self>, loaded: Loaded) {
+    /// Puts what the `fetch` gave in force, and saves it in the background: no check waits for a disk. Of two fetches of one address
+    /// the one that began last stays saved (P671).
+    fn put_in_force(self: &Arc<Self>, loaded: Loaded, fetch: u64) {
         let now = self.refresh_state.now();
         let next_fetch = now.plus(refresh_after(self.source.refresh, loaded.max_age));
         let mut state = lock(&self.state);
         match loaded.keys {
-            None => state.confirm(now, next_fetch),
+            None => state.confirm(now, next_fetch, fetch),
             Some((keys, text)) => {
                 let (keys, next_fetch) = (Arc::new(keys), Some(next_fetch));
                 let first_seen = FirstSeen::new();
-                let fresh = LastGood { keys, text, fetched_at: now, next_fetch, first_seen };
+                let fresh = LastGood { keys, text, fetched_at: now, next_fetch, first_seen, fetch };
                 if state.succeed(fresh.clone()) {
                     self.report(&fresh.keys);
                 }
             }
         }
         let (Some(files), Some(held)) = (self.files.clone(), state.held().cloned()) else { return };
-        let (shared, ticket) = (Arc::clone(self), files.ticket());
+        let shared = Arc::clone(self);
         tokio::task::spawn_blocking(move || {
-            if let Err(error) = held.saved().write(&files, &address(&shared.source), ticket) {
+            if let Err(error) = held.saved().write(&files, &address(&shared.source), fetch) {
                 let origin = &shared.source.url;
                 tracing::error!(%origin, %error, "keys could not be kept for a restart");
             }
@@ -244,10 +257,11 @@ impl Shared {
 impl RemoteResource for FollowedKeys {
     async fn look(&mut self, wanted: &Arc<AtomicU32>) -> Result<Option<Duration>, FetchFailure> {
         let Self { shared, fetcher, known } = self;
+        let fetch = shared.fetches.fetch_add(1, Ordering::Relaxed).saturating_add(1);
         match load(&shared.source, fetcher.as_ref(), known, Some(wanted)).await {
             Ok(loaded) => {
                 let max_age = loaded.max_age;
-                shared.put_in_force(loaded);
+                shared.put_in_force(loaded, fetch);
                 Ok(max_age)
             }
             Err(error) => {

@@ -18,7 +18,7 @@ use crate::trust::{
 };
 
 /// How many keys that cannot be used are named.
-const MOST_TOLD: usize = 3;
+const MAX_REASONS: usize = 3;
 
 /// When each key of a set was fetched for the first time since it was absent, by its thumbprint.
 pub type FirstSeen = BTreeMap<String, UnixTime>;
@@ -36,6 +36,8 @@ pub struct LastGood {
     pub next_fetch: Option<UnixTime>,
     /// When each of them was first fetched.
     pub first_seen: FirstSeen,
+    /// The number of their fetch among all that this process began; zero where another process did.
+    pub fetch: u64,
 }
 
 /// The result of a load.
@@ -136,13 +138,13 @@ fn read(text: Bytes, source: &RemoteKeys) -> Result<(KeySet, Bytes), LoadError> 
 
 /// The first keys that cannot be used, with the reason for each (P510).
 fn why_unused(skipped: &[SkippedKey]) -> String {
-    let mut told: Vec<_> = skipped.iter().take(MOST_TOLD).map(ToString::to_string).collect();
-    match skipped.len().saturating_sub(MOST_TOLD) {
-        0 if told.is_empty() => return String::from("the set is empty"),
+    let mut reasons: Vec<_> = skipped.iter().take(MAX_REASONS).map(ToString::to_string).collect();
+    match skipped.len().saturating_sub(MAX_REASONS) {
+        0 if reasons.is_empty() => return String::from("the set is empty"),
         0 => {}
-        more => told.push(format!("and {more} more")),
+        more => reasons.push(format!("and {more} more")),
     }
-    told.join("; ")
+    reasons.join("; ")
 }
 
 /// The last good keys of `source` in the folder of a server: none where there is no file, or one that is not ours.
@@ -150,7 +152,7 @@ pub fn last_good(folder: &Path, source: &RemoteKeys) -> Option<LastGood> {
     LastGood::of(Saved::peek(folder, &address(source))?, source)
 }
 
-/// The name of the keys among those that are saved: what they are (`RemoteKeys::are_those_of`). Two issuers may have one address
+/// The name of the keys among those that are saved: what they are: address, discovery and purpose. Two issuers may have one address
 /// of metadata.
 pub(super) fn address(source: &RemoteKeys) -> String {
     let mut address = source.url.uri().to_string();
@@ -169,7 +171,7 @@ impl LastGood {
     pub(super) fn of(saved: Saved, source: &RemoteKeys) -> Option<Self> {
         let Saved { text, fetched_at, next_fetch, first_seen } = saved;
         let keys = Arc::new(KeySet::parse(&text, source.purpose).ok()?);
-        Some(Self { keys, text, fetched_at, next_fetch, first_seen })
+        Some(Self { keys, text, fetched_at, next_fetch, first_seen, fetch: 0 })
     }
 
     pub(super) fn saved(self) -> Saved {
@@ -244,19 +246,19 @@ mod tests {
         }
     }
 
-    /// P510: keys of which none can be used are told with the reason.
+    /// P510: keys of which none can be used are reported with the reason.
     #[test]
     fn keys_that_cannot_be_used_are_named() {
         let key = r#"{"kty":"EC","crv":"P-999","kid":"a"}"#;
-        let told = |keys: &str| {
+        let reasons = |keys: &str| {
             let text = format!("{{\"keys\":[{keys}]}}");
             why_unused(KeySet::parse(text.as_bytes(), KeyPurpose::Jwt).unwrap().skipped())
         };
-        assert_eq!(told(""), "the set is empty");
-        let two = told(&[key, r#"{"kty":"oct","kid":"b","k":"aHVudGVyMg"}"#].join(","));
+        assert_eq!(reasons(""), "the set is empty");
+        let two = reasons(&[key, r#"{"kty":"oct","kid":"b","k":"aHVudGVyMg"}"#].join(","));
         assert!(two.contains("`a`") && two.contains("; ") && two.contains("`b`"), "{two}");
         assert!(!two.contains("aHVudGVyMg"), "{two}");
-        assert!(told(&[key; 5].join(",")).ends_with("; and 2 more"));
+        assert!(reasons(&[key; 5].join(",")).ends_with("; and 2 more"));
     }
 
     /// P272: keys with one address and another issuer, or another purpose, are saved apart.

@@ -19,7 +19,7 @@ pub(super) struct KeyState {
 impl KeyState {
     /// Begins with keys that are known from before, if any.
     pub(super) fn new(max_stale: Duration, held: Option<LastGood>, now: UnixTime) -> Self {
-        // A time in the future is not believed.
+        // A time in the future is not trusted.
         let held = held.map(|held| LastGood { fetched_at: held.fetched_at.min(now), ..held });
         Self { max_stale, held, asks: Asks::new() }
     }
@@ -33,6 +33,16 @@ impl KeyState {
     /// The last good keys, however old.
     pub(super) const fn held(&self) -> Option<&LastGood> {
         self.held.as_ref()
+    }
+
+    /// True if these are the `newest` keys of several sources, or newer ones; then they count from when the newest were fetched.
+    pub(super) fn catches_up(&mut self, newest: &LastGood) -> bool {
+        let Some(held) = &mut self.held else { return false };
+        let same = held.keys.revision() == newest.keys.revision();
+        if same && held.fetch < newest.fetch {
+            (held.fetch, held.fetched_at) = (newest.fetch, newest.fetched_at);
+        }
+        held.fetch >= newest.fetch
     }
 
     /// A fetch gave `fresh` keys, which replace all earlier ones: what the issuer withdrew is gone (P62). Whether they are others.
@@ -49,11 +59,11 @@ impl KeyState {
         !same
     }
 
-    /// The server says that the keys are the same.
-    pub(super) fn confirm(&mut self, now: UnixTime, next_fetch: UnixTime) {
+    /// The server says, to the `fetch`, that the keys are the same.
+    pub(super) fn confirm(&mut self, now: UnixTime, next_fetch: UnixTime, fetch: u64) {
         self.asks.end(false);
         if let Some(held) = &mut self.held {
-            (held.fetched_at, held.next_fetch) = (now, Some(next_fetch));
+            (held.fetched_at, held.next_fetch, held.fetch) = (now, Some(next_fetch), fetch);
         }
     }
 }

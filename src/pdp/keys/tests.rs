@@ -1,6 +1,7 @@
 //! Rotation, outage, flood and reload, on a clock that the test sets.
 
 mod over_time;
+mod replay;
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -231,9 +232,9 @@ async fn keys_survive_a_reload_that_keeps_their_address() {
 
 /// A restart while the issuer is down serves at once from what was kept.
 #[tokio::test]
-async fn kept_keys_survive_a_restart_while_the_issuer_is_down() {
+async fn saved_keys_survive_a_restart_while_the_issuer_is_down() {
     let folder = tempfile::tempdir().unwrap();
-    let kept = |cache: KeyCache| cache.kept_in(folder.path().to_owned());
+    let kept = |cache: KeyCache| cache.saved_in(folder.path().to_owned());
     let house = House::built(&[Some(&["k"])], kept);
     house.cache.settled().await;
     let file = || {

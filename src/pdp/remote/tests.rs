@@ -42,7 +42,7 @@ fn files(
 ) -> (RemoteFiles, Arc<Server>) {
     let server = Arc::new(Server(Mutex::new(answers.to_vec().into()), Mutex::default()));
     let files = RemoteFiles::new(Arc::new(clock.clone()), server.clone());
-    (files.kept_in(Some(folder.path().to_owned())), server)
+    (files.saved_in(Some(folder.path().to_owned())), server)
 }
 
 fn bundle() -> Bytes {
@@ -80,7 +80,7 @@ async fn a_bundle_outlives_a_restart_and_lapses() {
 #[tokio::test(start_paused = true)]
 async fn a_bundle_endpoint_is_known_by_what_it_published() {
     const ID: &str = "spiffe://prod.example/spire/server";
-    let told = bundle();
+    let known = bundle();
     let trust = |own: &str| {
         let remote = format!("{{ url: '{BUNDLE}', spiffeId: '{ID}', ca: first.json }}");
         let spec = format!("{{ spiffe: {own}, bundle: {{ remote: {remote} }} }}");
@@ -93,7 +93,7 @@ async fn a_bundle_endpoint_is_known_by_what_it_published() {
     };
     for (own, published) in [("prod.example", true), ("other.example", false)] {
         let (folder, clock) = (tempfile::tempdir().unwrap(), FixedClock::at(NOW));
-        let (remote, _) = files(&folder, &clock, std::slice::from_ref(&told));
+        let (remote, _) = files(&folder, &clock, std::slice::from_ref(&known));
         remote.follow(&trust(own));
         let known_by = || {
             let entries = lock(&remote.entries);
@@ -105,7 +105,7 @@ async fn a_bundle_endpoint_is_known_by_what_it_published() {
         remote.changed().notified().await;
         assert_eq!(known_by(), b"first", "it may not compile");
         remote.approve(&remote.newest());
-        assert_eq!(known_by() == *told, published);
+        assert_eq!(known_by() == *known, published);
         clock.advance(Duration::from_secs(24 * 3600 + 1));
         assert_eq!(known_by(), b"first");
     }

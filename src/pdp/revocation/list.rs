@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::state_folder::SavedMark;
@@ -39,7 +40,7 @@ struct InForce {
 }
 
 /// How a list is doing.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct ListStatus {
     /// Its name.
     pub name: String,

@@ -8,10 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::clock::UnixTime;
 use crate::store::{StoreKey, StoredRecord};
-use crate::trust::{RevocationEntry, RevocationTable};
-
-/// The name of the list of these revocations.
-pub const RUNNING: &str = "running";
+use crate::trust::{RUNNING, RevocationEntry, RevocationTable};
 
 /// Every revocation and withdrawal, by the id of the entry.
 #[derive(Debug, Default)]
@@ -155,7 +152,7 @@ mod tests {
 
     /// P64: garbage in the store is no revocation, and takes none back.
     #[test]
-    fn a_record_that_is_not_ours_is_passed_over() {
+    fn a_record_that_is_not_ours_is_ignored() {
         let good =
             LiveRevocations::default().change(entry(ALICE), true, UnixTime::from_secs(1)).record();
         let text = String::from_utf8(good.bytes.clone()).unwrap();

@@ -13,7 +13,6 @@ mod state_folder;
 mod track;
 
 pub use list::ListStatus;
-pub use live::RUNNING;
 pub use options::{BeforeFirstSync, RevocationOptions};
 pub use register::{KnownRevocation, RevocationRegister, SharingStatus};
 pub use share::{Published, UnknownRevocation};

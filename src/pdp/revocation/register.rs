@@ -6,21 +6,21 @@ use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
 
 use super::list::{ListStatus, TrackedList};
-use super::live::RUNNING;
 use super::state::{RegisterShared, RegisterState};
 use super::state_folder::RevocationFolder;
 use super::track;
 use crate::clock::{Clock, UnixTime};
 use crate::pdp::fetch::Fetcher;
-use crate::pdp::kept_files::KeptFiles;
+use crate::pdp::state_files::StateFiles;
 use crate::secret::hex;
 use crate::store::StoreKind;
-use crate::trust::{RevocationEntry, RevocationView, TrustStore};
+use crate::trust::{RUNNING, RevocationEntry, RevocationView, TrustStore};
 
 /// All revocations, kept up to date. It has to be created within a tokio runtime.
 pub struct RevocationRegister {
@@ -29,7 +29,7 @@ pub struct RevocationRegister {
 }
 
 /// The state of sharing.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct SharingStatus {
     /// `memory` or `redis`.
     pub store: StoreKind,
@@ -61,16 +61,16 @@ const TICK: Duration = Duration::from_secs(1);
 impl RevocationRegister {
     /// The revocations of the documents of `trust` and of the lists that they name, beginning with the state in `folder`, which
     /// is saved there. Files on this machine are read before this returns.
-    pub fn kept_in(
+    pub fn saved_in(
         folder: Option<PathBuf>,
         trust: &TrustStore,
         clock: Arc<dyn Clock>,
         fetcher: Arc<dyn Fetcher>,
     ) -> Self {
-        let kept = folder.map(RevocationFolder::new);
+        let folder = folder.map(RevocationFolder::new);
         let mut state = RegisterState::default();
-        let is_whole = kept.as_ref().is_none_or(|kept| {
-            let saved = kept.changes();
+        let is_whole = folder.as_ref().is_none_or(|folder| {
+            let saved = folder.changes();
             let is_whole = saved.is_whole;
             state.begin_with(saved, clock.now());
             is_whole
@@ -79,11 +79,11 @@ impl RevocationRegister {
         let changed = watch::Sender::default();
         let known = ArcSwap::default();
         let shared =
-            Arc::new(RegisterShared { clock, fetcher, state, current, changed, known, kept });
+            Arc::new(RegisterShared { clock, fetcher, state, current, changed, known, folder });
         let tick = tokio::spawn(tick(Arc::downgrade(&shared))).abort_handle();
         let register = Self { shared, tick };
         if !is_whole {
-            // The log and `kept_files` say where that fails.
+            // The log and `state_files` say where that fails.
             let _ = register.shared.write_changes();
         }
         register.follow_from(trust, true);
@@ -176,8 +176,8 @@ impl RevocationRegister {
     }
 
     /// The files in which it is saved, where there is a folder.
-    pub fn kept_files(&self) -> Option<&KeptFiles> {
-        self.shared.kept.as_ref().map(RevocationFolder::files)
+    pub fn state_files(&self) -> Option<&StateFiles> {
+        self.shared.folder.as_ref().map(RevocationFolder::files)
     }
 
     /// The state of sharing, or `None` if nothing is shared.

@@ -25,7 +25,7 @@ pub struct Published {
     /// The reason why other replicas do not have it yet. It is retried until they do.
     pub not_shared: Option<String>,
     /// The reason why the state folder does not have it: a restart may lose it.
-    pub not_kept: Option<String>,
+    pub not_saved: Option<String>,
 }
 
 /// There is no such revocation.
@@ -103,14 +103,14 @@ impl RevocationRegister {
             self.shared.publish(&state);
             (state.sharing.as_ref().map(|sharing| Arc::clone(&sharing.store)), change)
         };
-        let not_kept = self.shared.save_changes().await.err();
+        let not_saved = self.shared.save_changes().await.err();
         let id = change.entry.id();
         let Some(store) = store else {
-            return Published { id, store: StoreKind::Memory, not_shared: None, not_kept };
+            return Published { id, store: StoreKind::Memory, not_shared: None, not_saved };
         };
         let published = self.shared.share(&store, &change).await;
         let not_shared = published.err().map(|error| error.to_string());
-        Published { id, store: store.health().kind, not_shared, not_kept }
+        Published { id, store: store.health().kind, not_shared, not_saved }
     }
 }
 
@@ -190,7 +190,7 @@ impl RegisterShared {
 
     /// Saves the revocations that were made while servers run. No request waits for it.
     async fn save_changes(self: &Arc<Self>) -> Result<(), String> {
-        if self.kept.is_none() {
+        if self.folder.is_none() {
             return Ok(());
         }
         let shared = Arc::clone(self);
@@ -199,14 +199,14 @@ impl RegisterShared {
     }
 
     pub(super) fn write_changes(&self) -> Result<(), String> {
-        let Some(kept) = &self.kept else { return Ok(()) };
+        let Some(folder) = &self.folder else { return Ok(()) };
         let look = || {
             let state = self.lock();
             let synced_at = state.sharing.as_ref().and_then(|sharing| sharing.synced_at);
             let changes = state.live.changes().map(|(_, change)| change.clone()).collect();
             SavedChanges { synced_at, changes, is_whole: true }
         };
-        kept.write_changes(look).map_err(|error| {
+        folder.write_changes(look).map_err(|error| {
             let error = error.kind();
             tracing::error!(%error, "running revocations cannot be saved in the state folder");
             error.to_string()

@@ -8,14 +8,14 @@ use tokio::sync::watch;
 use tokio::task::AbortHandle;
 
 use super::list::TrackedList;
-use super::live::{LiveRevocations, RUNNING};
+use super::live::LiveRevocations;
 use super::options::BeforeFirstSync;
 use super::state_folder::{RevocationFolder, SavedChanges};
 use crate::clock::{Clock, UnixTime};
 use crate::pdp::fetch::Fetcher;
 use crate::store::{Position, Store, StoreKey};
 use crate::sync::lock;
-use crate::trust::{KnownIssuers, RevocationEntry, RevocationView};
+use crate::trust::{KnownIssuers, RUNNING, RevocationEntry, RevocationView};
 
 /// The state that its tasks share.
 pub(super) struct RegisterShared {
@@ -28,7 +28,7 @@ pub(super) struct RegisterShared {
     /// The issuers of the documents.
     pub(super) known: ArcSwap<KnownIssuers>,
     /// The folder in which known revocations outlive a restart.
-    pub(super) kept: Option<RevocationFolder>,
+    pub(super) folder: Option<RevocationFolder>,
 }
 
 #[derive(Default)]
@@ -88,10 +88,10 @@ impl StoreExchange {
 
 impl RegisterState {
     /// Applies the revocations that were saved before the start.
-    pub(super) fn begin_with(&mut self, kept: SavedChanges, now: UnixTime) {
-        let known = kept.changes.len();
-        self.saved_at = kept.synced_at;
-        for change in kept.changes {
+    pub(super) fn begin_with(&mut self, saved: SavedChanges, now: UnixTime) {
+        let known = saved.changes.len();
+        self.saved_at = saved.synced_at;
+        for change in saved.changes {
             self.live.apply(change);
         }
         self.live.forget(now);

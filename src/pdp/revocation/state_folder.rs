@@ -16,7 +16,7 @@ use super::live::RevocationChange;
 use super::reader::ListContent;
 use crate::clock::UnixTime;
 use crate::limits::{MAX_KEPT_FILE_BYTES, MAX_REVOCATION_LIST_BYTES};
-use crate::pdp::kept_files::KeptFiles;
+use crate::pdp::state_files::StateFiles;
 use crate::secret::Fingerprint;
 use crate::sync::lock;
 use crate::trust::{ListMark, ListPlace, ListSource};
@@ -24,7 +24,7 @@ use crate::trust::{ListMark, ListPlace, ListSource};
 /// A folder of last known revocations.
 #[derive(Debug)]
 pub(super) struct RevocationFolder {
-    files: KeptFiles,
+    files: StateFiles,
     /// Held while a file is made and written, so that the newest is the last.
     writing: Mutex<()>,
 }
@@ -82,11 +82,11 @@ const RUNNING_FILE: &str = "running.json";
 
 impl RevocationFolder {
     pub(super) const fn new(folder: PathBuf) -> Self {
-        Self { files: KeptFiles::new(folder), writing: Mutex::new(()) }
+        Self { files: StateFiles::new(folder), writing: Mutex::new(()) }
     }
 
     /// The files, with their problems.
-    pub(super) const fn files(&self) -> &KeptFiles {
+    pub(super) const fn files(&self) -> &StateFiles {
         &self.files
     }
 

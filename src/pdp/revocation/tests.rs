@@ -108,7 +108,7 @@ async fn what_a_server_breaks_changes_nothing() {
     ]);
     let clock = Arc::new(FixedClock::at(NOW));
     let register =
-        RevocationRegister::kept_in(None, &remote("onStale: deny"), clock, script.clone());
+        RevocationRegister::saved_in(None, &remote("onStale: deny"), clock, script.clone());
     assert_eq!(register.current().stale(), Some("far"), "nothing is decided before it was read");
     until(|| revokes(&register, "a")).await;
     assert_eq!(register.current().stale(), None);
@@ -134,7 +134,7 @@ async fn a_list_that_is_too_old_does_what_its_document_says() {
         let script = Script::new(vec![Some(("\"1\"", list(1, "a"))), None]);
         let clock = Arc::new(FixedClock::at(NOW));
         let trust = remote(&format!("maxAge: 1m, onStale: {on_stale}"));
-        let register = RevocationRegister::kept_in(None, &trust, clock.clone(), script);
+        let register = RevocationRegister::saved_in(None, &trust, clock.clone(), script);
         until(|| revokes(&register, "a")).await;
         for (minutes, refuses) in [(2, after_2m), (120, after_2h), (0, false)] {
             clock.set(NOW.plus(Duration::from_secs(minutes * 60)));
@@ -149,12 +149,12 @@ async fn a_list_that_is_too_old_does_what_its_document_says() {
 #[tokio::test(start_paused = true)]
 async fn a_list_that_was_never_had_is_missed() {
     let clock = Arc::new(FixedClock::at(NOW));
-    let nobody = || Script::new(vec![None]);
+    let unreachable = || Script::new(vec![None]);
     let register =
-        RevocationRegister::kept_in(None, &remote("onStale: allow"), clock.clone(), nobody());
+        RevocationRegister::saved_in(None, &remote("onStale: allow"), clock.clone(), unreachable());
     until(|| register.lists()[0].failures > 0).await;
     assert_eq!(register.current().stale(), None);
-    let register = RevocationRegister::kept_in(None, &TrustStore::default(), clock, nobody());
+    let register = RevocationRegister::saved_in(None, &TrustStore::default(), clock, unreachable());
     register.follow(&remote("onStale: deny"));
     assert_eq!(register.current().stale(), None, "it comes into force when it is read");
     until(|| register.current().stale() == Some("far")).await;
@@ -170,7 +170,7 @@ async fn a_file_is_read_before_anything_is_decided_and_again_when_it_changes() {
     std::fs::write(&path, list(1, "a")).unwrap();
     let spec = format!("{{ from: {{ file: {} }}, onStale: deny }}", path.display());
     let (trust, clock) = (trust(&spec), Arc::new(FixedClock::at(NOW)));
-    let register = RevocationRegister::kept_in(None, &trust, clock, Script::new(vec![None]));
+    let register = RevocationRegister::saved_in(None, &trust, clock, Script::new(vec![None]));
     assert!(revokes(&register, "a"));
     std::fs::write(&path, "garbage, and longer than before").unwrap();
     until(|| register.lists()[0].failures > 0).await;
@@ -188,7 +188,8 @@ async fn a_file_is_read_before_anything_is_decided_and_again_when_it_changes() {
 async fn running_revocations_survive_reloads() {
     let clock = Arc::new(FixedClock::at(NOW));
     let script = Script::new(vec![None]);
-    let register = RevocationRegister::kept_in(None, &TrustStore::default(), clock.clone(), script);
+    let register =
+        RevocationRegister::saved_in(None, &TrustStore::default(), clock.clone(), script);
     register.share(Arc::new(Store::in_memory(clock)), BeforeFirstSync::Deny);
     until(|| register.sharing().is_some_and(|sharing| sharing.synced)).await;
     let spec = serde_json::from_str(r#"{"spiffe":"spiffe://a/x","reason":"r"}"#).unwrap();

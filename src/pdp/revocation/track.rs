@@ -117,7 +117,7 @@ async fn save_apart(
     text: Option<ListContent>,
     known: SavedMark,
 ) {
-    if shared.kept.is_none() {
+    if shared.folder.is_none() {
         return;
     }
     let (shared, source, name) = (Arc::clone(shared), Arc::clone(source), name.to_owned());
@@ -129,12 +129,12 @@ async fn save_apart(
 /// Restores the saved state of a list that has none yet. A list that is added while servers run gets its number alone: it is
 /// read before it counts.
 fn restore(shared: &RegisterShared, name: &str, tracked: &mut TrackedList) {
-    let Some(kept) = &shared.kept else { return };
+    let Some(folder) = &shared.folder else { return };
     if tracked.mark.is_some() {
         return;
     }
-    let Some(list) = kept.list(name, &tracked.source) else { return };
-    let text = tracked.is_from_start().then(|| kept.text(&list)).flatten();
+    let Some(list) = folder.list(name, &tracked.source) else { return };
+    let text = tracked.is_from_start().then(|| folder.text(&list)).flatten();
     let good = text.and_then(|text| {
         let accepted = tracked.source.accept(name, &text, list.signature.as_deref(), None);
         accepted.ok().filter(|accepted| accepted.mark == list.known.mark)
@@ -192,10 +192,10 @@ impl RegisterShared {
         text: Option<&ListContent>,
         known: &SavedMark,
     ) {
-        let Some(kept) = &self.kept else { return };
+        let Some(folder) = &self.folder else { return };
         let written = match text {
-            Some(text) => kept.write_list(name, source, text, known),
-            None => kept.confirm_list(name, source, known.as_of),
+            Some(text) => folder.write_list(name, source, text, known),
+            None => folder.confirm_list(name, source, known.as_of),
         };
         if let Err(error) = written {
             let error = error.kind();

@@ -78,6 +78,11 @@ impl Snapshot {
         &self.inventory
     }
 
+    /// The same, of a snapshot that is not put in force.
+    pub fn into_inventory(self) -> Inventory {
+        self.inventory
+    }
+
     /// Compiles documents into a snapshot; `None` where a problem is an error. Policies that are as they were in `before` are
     /// taken from there.
     pub(super) fn compile(

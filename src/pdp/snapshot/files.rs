@@ -13,6 +13,7 @@ use crate::document::{
 };
 use crate::limits::{MAX_ATTACHED_FILE_BYTES, MAX_DOCUMENT_FILE_BYTES, MAX_DOCUMENT_FILES};
 use crate::secret::Fingerprint;
+use crate::words::of_system;
 
 /// The exact bytes of files on this machine.
 #[derive(Clone, Debug)]
@@ -79,14 +80,16 @@ impl FileSet {
 impl DocumentFiles {
     /// Finds the policies in `files`, and reads everything else.
     pub(super) fn find(files: &[Arc<SourceFile>], problems: &mut Vec<Diagnostic>) -> Self {
-        let found = files.iter().flat_map(|file| document::find(file, problems));
+        let found: Vec<_> = files.iter().flat_map(|file| document::find(file, problems)).collect();
+        // The rest of one that has the keys of two is a document without its `---`.
+        let is_torn = found.iter().any(RawDocument::has_two_heads);
         let (policies, others): (Vec<_>, Vec<_>) =
-            found.partition(|document| document.kind() == Kind::Policy);
+            found.into_iter().partition(|document| document.kind() == Kind::Policy);
         let fragments = others.iter().filter(|document| document.kind() == Kind::Fragments);
         let fragments = fragments.flat_map(|document| *document.fingerprint().as_bytes());
         let fragments = Fingerprint::of(&fragments.collect::<Vec<_>>());
-        let mut unreadable =
-            UnreadableDocuments { named: Vec::new(), others: document::any_error(problems) };
+        let others_are_torn = is_torn || document::any_error(problems);
+        let mut unreadable = UnreadableDocuments { named: Vec::new(), others: others_are_torn };
         let read = others.iter().filter_map(|document| match document.read() {
             Ok(read) => Some(read),
             Err(problem) => {
@@ -177,7 +180,8 @@ pub(super) fn read_attachments(
 /// The same with files that are no part of the documents' revision.
 pub(super) fn with_credentials(mut attachments: Attachments, paths: &[PathBuf]) -> Attachments {
     for path in paths {
-        let contents = read_bounded(path, MAX_ATTACHED_FILE_BYTES).map_err(|error| lower(&error));
+        let contents =
+            read_bounded(path, MAX_ATTACHED_FILE_BYTES).map_err(|error| of_system(&error));
         attachments.insert(path.clone(), contents);
     }
     attachments
@@ -193,8 +197,8 @@ fn read_bounded(path: &Path, limit: usize) -> std::io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// The fingerprint of every byte that was read, with the names of files from the folder on that they have in common: where that folder
-/// is, and how its path is written, is no difference.
+/// The fingerprint of every byte that was read, with the names of files from the folder on that the documents have in common. The name
+/// and the place of that folder, and how its path is written, are no difference.
 pub(super) fn revision(
     sources: &[Arc<SourceFile>],
     attachments: &Attachments,
@@ -222,24 +226,44 @@ fn of_files(
     attachments: &Attachments,
     attached: &[PathBuf],
 ) -> Vec<u8> {
-    let documents = sources.iter().map(|source| (source.path(), source.text().as_bytes()));
-    let others =
-        attached.iter().map(|path| (path.as_path(), attachments.bytes(path).unwrap_or_default()));
-    let files = documents.chain(others).map(|(path, bytes)| (plain(path), bytes));
-    let mut files: Vec<_> = files.collect();
-    // Other spellings may have had another order.
-    files.sort();
-    let common = files.iter().map(|(path, _)| path.parent().unwrap_or(path).to_owned());
-    let common = common.reduce(|one, other| {
+    let folders = sources.iter().map(|own| plain(own.path()).parent().map(Path::to_owned));
+    let common = folders.flatten().reduce(|one, other| {
         let shared = one.ancestors().find(|folder| other.starts_with(folder));
         shared.unwrap_or(Path::new("")).to_owned()
     });
     let common = common.unwrap_or_default();
+    let documents = sources
+        .iter()
+        .map(|source| (relative_to(&common, &plain(source.path())), source.text().as_bytes()));
+    let others = attached.iter().map(|path| {
+        let name = match is_beside(path, sources) {
+            true => relative_to(&common, &plain(path)),
+            false => plain(path),
+        };
+        (name, attachments.bytes(path).unwrap_or_default())
+    });
+    let mut files: Vec<_> = documents.chain(others).collect();
+    // Other spellings may have had another order.
+    files.sort();
     let mut all = Vec::new();
     for (path, bytes) in &files {
-        add(path.strip_prefix(&common).unwrap_or(path), bytes, &mut all);
+        add(path, bytes, &mut all);
     }
     all
+}
+
+/// True if a document names the file at `path` from its own folder, and not from the root.
+fn is_beside(path: &Path, sources: &[Arc<SourceFile>]) -> bool {
+    let mut folders = sources.iter().filter_map(|own| own.path().parent());
+    folders.any(|own| path.starts_with(own) && (path.is_relative() || own.is_absolute()))
+}
+
+/// The way from `folder` to `path`, with `..` where it leads out.
+fn relative_to(folder: &Path, path: &Path) -> PathBuf {
+    let shared = folder.ancestors().find(|own| path.starts_with(own)).unwrap_or(Path::new(""));
+    let up = folder.components().count().saturating_sub(shared.components().count());
+    let up = std::iter::repeat_n(Component::ParentDir, up);
+    up.chain(path.strip_prefix(shared).unwrap_or(path).components()).collect()
 }
 
 /// `path` from the root on, without `.` and `..`.
@@ -262,19 +286,52 @@ fn add(path: &Path, bytes: &[u8], all: &mut Vec<u8>) {
 }
 
 fn unreadable(path: &Path, error: &std::io::Error) -> Diagnostic {
-    let message = format!("cannot read `{}`: {}", path.display(), lower(error));
+    let message = format!("cannot read `{}`: {}", path.display(), of_system(error));
     Diagnostic::error(Code::UnreadableFile, nowhere(path), message)
-}
-
-/// The operating system's words in our spelling.
-fn lower(error: &std::io::Error) -> String {
-    let text = error.to_string();
-    let text = text.split(" (os error").next().unwrap_or_default();
-    let mut chars = text.chars();
-    chars.next().map(|first| first.to_lowercase().chain(chars).collect()).unwrap_or_default()
 }
 
 /// The place of a problem with a file that has no text.
 fn nowhere(path: &Path) -> Span {
     Span::start_of(&SourceFile::new(path, ""))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pdp::Load;
+
+    const DOCUMENTS: &str = "apiVersion: countersign.dev/v1alpha1
+kind: RevocationList
+metadata: { name: list }
+spec: { from: { file: list.txt }, onStale: deny, signature: { from: { file: sig }, keys: { file: KEYS } } }
+";
+
+    /// The name of the files of documents in `folder`, which name their keys `keys`, with their keys at `path`.
+    fn name(root: &Path, folder: &str, (keys, path): (&str, &str), contents: &str) -> String {
+        let (folder, path) = (root.join(folder), root.join(path));
+        fs::create_dir_all(&folder).unwrap();
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(folder.join("all.yaml"), DOCUMENTS.replace("KEYS", keys)).unwrap();
+        fs::write(path, contents).unwrap();
+        Load::from_paths(&[folder]).set.name().to_string()
+    }
+
+    /// P629: the name of a set depends on what is in its files and on how they name each other, and not on where the folder is.
+    #[test]
+    fn the_name_of_a_set_is_that_of_its_contents() {
+        let (one, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let (one, other) = (one.path(), other.path());
+        let outside = ("../keys/a.jwks", "keys/a.jwks");
+        let first = name(one, "main", outside, "{}");
+        assert_eq!(name(one, "branch", outside, "{}"), first);
+        assert_eq!(name(other, "deep/er", (outside.0, "deep/keys/a.jwks"), "{}"), first);
+        assert_ne!(name(other, "main", outside, "{ }"), first);
+        assert_ne!(name(other, "main", ("../key/a.jwks", "key/a.jwks"), "{}"), first);
+        let inside = name(one, "in", ("k/a.jwks", "in/k/a.jwks"), "{}");
+        assert_eq!(name(other, "there", ("k/a.jwks", "there/k/a.jwks"), "{}"), inside);
+        let absolute = one.join("fixed/a.jwks").display().to_string();
+        let fixed = name(one, "abs", (&absolute, "fixed/a.jwks"), "{}");
+        let again = name(other, "much/deeper", (&absolute, "unused/a.jwks"), "{}");
+        assert_eq!(again, fixed);
+    }
 }

@@ -20,6 +20,11 @@ pub struct Inventory {
     holds: BTreeSet<String>,
 }
 
+/// The files of a set with errors, by their real folders, as they were when they were first seen there: that set was swapped in whole,
+/// and what is in its folders later need not be (P673).
+#[derive(Debug)]
+pub struct RefusedFiles(BTreeMap<PathBuf, BTreeMap<PathBuf, u64>>);
+
 /// One file.
 #[derive(Debug)]
 struct Held {
@@ -62,11 +67,12 @@ impl Inventory {
     }
 
     /// The content that `next` lacks, where files were changed in place. Empty where nothing is lost, or where the whole
-    /// set was swapped for another, which shows that it was complete.
-    pub fn lost_in(&self, next: &Self) -> Vec<String> {
+    /// set was swapped for another, which shows that it was complete, unless that was `refused` and changed in place since.
+    pub fn lost_in(&self, next: &Self, refused: Option<&RefusedFiles>) -> Vec<String> {
+        let touched = refused.map(|refused| refused.changed_in(next)).unwrap_or_default();
         let changed = self.files.iter().filter(|(path, held)| {
             let same = next.files.get(*path).is_some_and(|now| now.says_the_same(held));
-            !same && !self.is_swapped(path, held, next)
+            !same && !Self::is_swapped(path, held, next, &touched)
         });
         let changed: Vec<_> = changed.collect();
         if changed.is_empty() {
@@ -81,26 +87,77 @@ impl Inventory {
         lost
     }
 
+    /// True if the same files are in the same real folders.
+    pub fn is_where(&self, other: &Self) -> bool {
+        let mut pairs = self.files.iter().zip(&other.files);
+        self.files.len() == other.files.len()
+            && pairs.all(|(one, two)| one.0 == two.0 && one.1.folder == two.1.folder)
+    }
+
     /// True if `path` was reached by a link, as in a mounted ConfigMap, and its folder now has files of another real folder
-    /// and none of the one that it was in.
-    fn is_swapped(&self, path: &Path, held: &Held, next: &Self) -> bool {
+    /// and none of the one that it was in, nor of one that was `touched`.
+    fn is_swapped(path: &Path, held: &Held, next: &Self, touched: &BTreeSet<&PathBuf>) -> bool {
         let Some(before) = &held.folder else { return false };
         if fs::canonicalize(path.parent().unwrap_or(path)).is_ok_and(|own| own == *before) {
             return false;
         }
         let beside = next.files.iter().filter(|(other, _)| other.parent() == path.parent());
-        let folders: Vec<_> = beside.map(|(_, now)| now.folder.as_ref()).collect();
-        !folders.is_empty() && folders.iter().all(|folder| folder.is_some_and(|now| now != before))
+        let folders: BTreeSet<_> = beside.map(|(_, now)| now.folder.as_ref()).collect();
+        let is_other = |folder: &PathBuf| folder != before && !touched.contains(folder);
+        !folders.is_empty() && folders.into_iter().all(|folder| folder.is_some_and(is_other))
+    }
+}
+
+impl RefusedFiles {
+    /// Those of the documents in `paths`. Does blocking I/O.
+    pub(super) fn new(paths: &[PathBuf], sources: &[Arc<SourceFile>]) -> Self {
+        // A folder without a file is seen as well.
+        let empty = paths.iter().filter_map(|path| fs::canonicalize(path).ok());
+        let mut folders: BTreeMap<_, _> = empty.map(|path| (path, BTreeMap::new())).collect();
+        for file in sources {
+            if let Some(folder) = real_folder(file.path()) {
+                let files = folders.entry(folder).or_insert_with(BTreeMap::new);
+                files.insert(file.path().to_owned(), hash(file.text()));
+            }
+        }
+        Self(folders)
+    }
+
+    /// The same with what an `earlier` look saw in the same folders.
+    #[must_use]
+    pub fn first_seen(self, earlier: Option<Self>) -> Self {
+        let mut earlier = earlier.map(|earlier| earlier.0).unwrap_or_default();
+        let mut folders = self.0;
+        for (folder, files) in &mut folders {
+            if let Some(first) = earlier.remove(folder) {
+                *files = first;
+            }
+        }
+        Self(folders)
+    }
+
+    /// The folders in which `next` has other files.
+    fn changed_in(&self, next: &Inventory) -> BTreeSet<&PathBuf> {
+        let mut now: BTreeMap<&PathBuf, BTreeMap<&PathBuf, u64>> = BTreeMap::new();
+        for (path, held) in &next.files {
+            if let Some(folder) = &held.folder {
+                now.entry(folder).or_default().insert(path, held.bytes);
+            }
+        }
+        let is_changed = |(folder, files): &(&PathBuf, &BTreeMap<PathBuf, u64>)| {
+            let now = now.get(folder).into_iter().flatten().map(|(path, bytes)| (*path, *bytes));
+            !now.eq(files.iter().map(|(path, bytes)| (path, *bytes)))
+        };
+        self.0.iter().filter(is_changed).map(|(folder, _)| folder).collect()
     }
 }
 
 impl Held {
     fn new(file: &SourceFile) -> Self {
-        let real = fs::canonicalize(file.path()).ok();
         let lines = file.text().lines().map(str::trim_end);
         let lines = lines.filter(|line| !line.is_empty() && !line.trim_start().starts_with('#'));
         Self {
-            folder: real.and_then(|real| real.parent().map(Path::to_owned)),
+            folder: real_folder(file.path()),
             bytes: hash(file.text()),
             lines: lines.map(hash).collect(),
             ended: file.text().ends_with('\n'),
@@ -130,6 +187,11 @@ impl Held {
         let end = new.get(new.len().saturating_sub(CONTEXT)..).unwrap_or_default();
         !end.is_empty() && old.windows(end.len()).any(|lines| lines == end)
     }
+}
+
+/// The folder that a file is really in, all links followed.
+fn real_folder(path: &Path) -> Option<PathBuf> {
+    fs::canonicalize(path).ok()?.parent().map(Path::to_owned)
 }
 
 fn hash(text: &str) -> u64 {

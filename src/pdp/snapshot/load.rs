@@ -8,6 +8,7 @@ use super::files::{
     DocumentFiles, FileSet, files_revision, find, read_attachments, read_document_file, revision,
     with_credentials,
 };
+use super::inventory::RefusedFiles;
 use crate::document::{self, Attachments, Code, Diagnostic, RemoteContents};
 use crate::policy::Suite;
 use crate::trust::{KeySource, KnownLists};
@@ -25,6 +26,8 @@ pub struct Load {
     pub suites: Vec<Suite>,
     /// The exact files.
     pub set: FileSet,
+    /// The files, where one of the problems is an error.
+    pub refused: Option<RefusedFiles>,
 }
 
 impl Load {
@@ -101,7 +104,8 @@ impl Load {
         problems.retain(|problem| !documents.unreadable.explains(problem));
         document::sort(&mut problems);
         let snapshot = snapshot.filter(|_| !document::any_error(&problems));
-        Self { snapshot, problems, files: sources.len(), suites, set }
+        let refused = snapshot.is_none().then(|| RefusedFiles::new(paths, &sources));
+        Self { snapshot, problems, files: sources.len(), suites, set, refused }
     }
 }
 

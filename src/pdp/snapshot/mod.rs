@@ -3,13 +3,13 @@
 mod compiled;
 mod files;
 mod inventory;
-mod kept;
 mod load;
 mod revision;
+mod saved_lists;
 
 pub use compiled::Snapshot;
 pub use files::{FileSet, is_document};
-pub use inventory::Inventory;
-pub use kept::{KeptLists, KeptListsStatus};
+pub use inventory::{Inventory, RefusedFiles};
 pub use load::Load;
 pub use revision::Revision;
+pub use saved_lists::{SavedLists, SavedListsStatus};

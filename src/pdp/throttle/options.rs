@@ -101,7 +101,7 @@ mod tests {
         let check = |json: &str, is_shared| {
             serde_json::from_str::<ThrottleOptions>(json).unwrap().check(is_shared)
         };
-        for (json, told) in [
+        for (json, expected) in [
             (r#"{"failures": 10001}"#, "failures"),
             (r#"{"per": "0s"}"#, "per"),
             (r#"{"per": "61m"}"#, "at most 1h"),
@@ -110,7 +110,7 @@ mod tests {
             (r#"{"shared": true}"#, "`store.redis`"),
         ] {
             let problem = check(json, false).unwrap_err();
-            assert!(problem.contains(told), "{json}: {problem}");
+            assert!(problem.contains(expected), "{json}: {problem}");
         }
         assert_eq!(check("{}", false), Ok(()));
         assert_eq!(check(r#"{"mode": "enforce", "shared": true}"#, true), Ok(()));

@@ -6,7 +6,7 @@ use crate::document::Code;
 use crate::document::Spanned;
 use crate::document::policy::Entries;
 use crate::limits::{MAX_ANNOTATION_BYTES, MAX_ANNOTATIONS};
-use crate::policy::model::annotations::{Annotations, Note};
+use crate::policy::model::{Annotations, Note};
 
 impl PolicyCompiler<'_, '_> {
     /// Reads what is to go with decisions. A name with a `/` belongs to a tool, as in Kubernetes, and goes nowhere.

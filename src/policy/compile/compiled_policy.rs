@@ -6,8 +6,7 @@ use super::compiled_rule::Rule;
 use super::fragment_store::Use;
 use crate::document::{RelativeDiagnostic, RelativeSpan};
 use crate::policy::compile::lint::Due;
-use crate::policy::model::answer::CustomAnswer;
-use crate::policy::model::target::PolicyTarget;
+use crate::policy::model::{CustomAnswer, PolicyTarget};
 use crate::secret::Fingerprint;
 
 /// A policy, of which nothing depends on where its document is.

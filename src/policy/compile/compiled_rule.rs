@@ -3,12 +3,9 @@
 use std::sync::Arc;
 
 use crate::document::policy::{Effect, Mode};
-use crate::policy::model::annotations::Annotations;
-use crate::policy::model::answer::CustomAnswer;
-use crate::policy::model::header::HeaderMatcher;
-use crate::policy::model::path::PathTemplate;
-use crate::policy::model::rule_name::RuleName;
-use crate::policy::model::target::PolicyTarget;
+use crate::policy::model::{
+    Annotations, CustomAnswer, HeaderMatcher, PathTemplate, PolicyTarget, RuleName,
+};
 use crate::policy::requirement::condition::{Condition, When};
 use crate::policy::requirement::injection::ObligationTemplate;
 use crate::policy::requirement::list::Requirements;

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use super::fragment_store::{Fragments, Use};
-use crate::document::{Code, Diagnostic, Kind, Origin, Spanned, TENANT, closest};
+use crate::document::{
+    ClaimTypes, Code, Diagnostic, Kind, KnownClaims, Origin, Spanned, TENANT, closest, not_plain,
+};
 use crate::request::SealedNames;
 
 /// The names of the documents that rules may refer to.
@@ -15,6 +17,8 @@ pub(in crate::policy) struct IssuerNames<'a> {
     pub(in crate::policy) domains: &'a [&'a str],
     /// The `issuer` of each `TokenIssuer` document, by the name of the document.
     pub(in crate::policy) iss: &'a [(&'a str, &'a str)],
+    /// The claims that each `TokenIssuer` document lists, by its name; none where it lists none.
+    pub(in crate::policy) claims: &'a [(&'a str, Option<ClaimTypes>)],
 }
 
 impl<'a> IssuerNames<'a> {
@@ -25,6 +29,18 @@ impl<'a> IssuerNames<'a> {
         let found: Vec<_> = self.iss.iter().filter(fits).map(|(_, iss)| *iss).collect();
         // With tenants there is more than one.
         if found.iter().any(|iss| iss.contains(TENANT)) { Vec::new() } else { found }
+    }
+
+    /// The claims of tokens of the `TokenIssuer` documents called `issuers`, or of any where none is named. None unless each of them is
+    /// there and lists its claims.
+    pub(in crate::policy) fn known_claims(&self, issuers: &[&str]) -> Option<KnownClaims<'a>> {
+        let fits = |(name, _): &&(&str, _)| issuers.is_empty() || issuers.contains(name);
+        let found = self.claims.iter().filter(fits);
+        let found: Option<Vec<_>> =
+            found.map(|(name, types)| Some((*name, types.as_ref()?))).collect();
+        let found = found.filter(|found| !found.is_empty())?;
+        let is_there = |issuer: &&str| found.iter().any(|(name, _)| name == issuer);
+        issuers.iter().all(is_there).then_some(KnownClaims(found))
     }
 }
 
@@ -136,4 +152,40 @@ impl PolicyCompiler<'_, '_> {
         let message = format!("no {kind} document is called `{text}`");
         self.missing(kind, code, name, (message, help, Some(text)));
     }
+}
+
+/// RFC 6901 section 3: empty, or each part after a `/`, with `~` only as `~0` and `~1`.
+pub(super) fn check_pointer(text: &str) -> Result<(), CompileProblem> {
+    if !text.starts_with('/') {
+        let bare = text.trim_start_matches(['$', '#', '@', '.']).trim_start_matches('/');
+        let bare = bare.replace("['", "/").replace("[\"", "/").replace(['[', '.'], "/");
+        let help = format!("did you mean `/{}`?", bare.replace(['\'', '"', ']'], ""));
+        let message = format!("`{text}` is not a JSON pointer: it does not start with `/`");
+        return Err((Code::InvalidPointer, message, Some(help)));
+    }
+    if text.split('~').skip(1).any(|rest| !rest.starts_with(['0', '1'])) {
+        let message = format!("`{text}` is not a JSON pointer: `~` stands only in `~0` and `~1`");
+        return Err(problem(Code::InvalidPointer, message, "write `~0` for `~` and `~1` for `/`"));
+    }
+    let never = |why: &str, help: String| {
+        Err((Code::InvalidPointer, format!("`{text}` leads to no claim: {why}"), Some(help)))
+    };
+    if let Some(name) = text.strip_prefix('/').filter(|name| name.contains("://")) {
+        let near = format!("did you mean `/{}`?", name.replace('/', "~1"));
+        return never("a `/` in a claim's name is written `~1`", near);
+    }
+    let mut parts = text.split('/').skip(1);
+    if let Some(part) = parts.clone().find(|part| part.is_empty() || not_plain(part).is_some()) {
+        let why = match not_plain(part) {
+            Some(why) => format!("a part of it {why}"),
+            None => String::from("a part of it is empty"),
+        };
+        return never(&why, String::from("write the names of the members, as in `/realm/roles`"));
+    }
+    if let Some(part) = parts.find(|part| matches!(*part, "*" | "**" | "-") || part.contains('[')) {
+        let why = format!("`{part}` is the name of a member, and no wildcard");
+        let help = "for an element of a list there is `contains`, and `/0` is the first one";
+        return never(&why, help.to_owned());
+    }
+    Ok(())
 }

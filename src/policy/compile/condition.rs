@@ -2,9 +2,9 @@
 
 use super::compiler::PolicyCompiler;
 use crate::document::policy::RuleSpec;
-use crate::document::{Code, Diagnostic, Span, Spanned};
-use crate::policy::model::path::PathTemplate;
-use crate::policy::requirement::condition::{Condition, ConditionScope, Fault};
+use crate::document::{Code, Spanned};
+use crate::policy::model::PathTemplate;
+use crate::policy::requirement::condition::{Condition, ConditionScope};
 
 impl<'a> PolicyCompiler<'a, '_> {
     /// `conditions` and `when` as one: all of them must hold.
@@ -20,7 +20,18 @@ impl<'a> PolicyCompiler<'a, '_> {
         let asked: Vec<_> = asked.into_iter().flat_map(Spanned::names).collect();
         let issuers = self.names.values_of_iss(&asked);
         let (sealed, domains, issuers) = (self.sealed, self.names.domains, &*issuers);
-        let scope = ConditionScope { token, peer, captures: &captures, sealed, domains, issuers };
+        let claims = self.known_claims(spec.token.as_ref().map(|token| &token.value));
+        let claims = claims.as_ref();
+        let scope = ConditionScope {
+            token,
+            peer,
+            captures: &captures,
+            has_paths: true,
+            sealed,
+            domains,
+            issuers,
+            claims,
+        };
         let own =
             spec.when.as_ref().map(|text| (text.value.clone(), self.own_condition(text, scope)));
         let Some(names) = &spec.conditions else { return own.and_then(|(_, compiled)| compiled) };
@@ -53,7 +64,7 @@ impl<'a> PolicyCompiler<'a, '_> {
     ) -> Option<Condition> {
         let whole = self.origin.span(text);
         let compiled = Condition::compile(&text.value, scope).map_err(|faults| {
-            let problems = faults.into_iter().map(|fault| located(fault, &text.value, &whole));
+            let problems = faults.into_iter().map(|fault| fault.diagnostic(&text.value, &whole));
             self.problems.extend(problems);
         });
         compiled.ok()
@@ -65,7 +76,7 @@ impl<'a> PolicyCompiler<'a, '_> {
         for fault in faults {
             let message =
                 format!("condition `{}` does not fit this rule: {}", name.value, fault.message);
-            self.report(name, (Code::InvalidCondition, message, fault.help));
+            self.report(name, (fault.code, message, fault.help));
         }
     }
 }
@@ -73,13 +84,6 @@ impl<'a> PolicyCompiler<'a, '_> {
 /// Each in brackets of its own, on lines of their own: a comment ends with its line.
 fn all_of(parts: &[String]) -> String {
     parts.iter().map(|part| format!("({part}\n)")).collect::<Vec<_>>().join(" && ")
-}
-
-/// A fault at its place in a text that stands at `whole`.
-pub(super) fn located(fault: Fault, text: &str, whole: &Span) -> Diagnostic {
-    let place = whole.part(text, fault.at);
-    let problem = Diagnostic::error(Code::InvalidCondition, place, fault.message);
-    Diagnostic { help: fault.help, ..problem }
 }
 
 fn captured_by_all(paths: &[PathTemplate]) -> Vec<&str> {

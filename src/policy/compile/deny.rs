@@ -9,8 +9,7 @@ use crate::document::answers::{BodySpec, ClearCookieSpec, DenySpec, RedirectFor,
 use crate::document::policy::Entries;
 use crate::document::{Code, Spanned, closest};
 use crate::limits::{MAX_DENIAL_JSON_BYTES, MAX_DENIAL_TEXT_BYTES, MAX_INJECTIONS};
-use crate::policy::model::answer::{ClearedCookie, CustomAnswer, Redirect};
-use crate::policy::model::header_names::check_response_name;
+use crate::policy::model::{ClearedCookie, CustomAnswer, Redirect, check_response_name};
 use crate::request::{CanonicalPath, PathLeniency};
 
 /// Statuses on which clients try again, or that are about the connection.
@@ -186,10 +185,11 @@ impl PolicyCompiler<'_, '_> {
     }
 }
 
-/// True if a text has a template, but for what every denial tells anyway.
+/// True if a text has a template, but for what every denial says anyway.
 fn quotes_something(text: &str) -> bool {
-    let told = CustomAnswer::TOLD.iter().fold(text.to_owned(), |text, own| text.replace(own, ""));
-    ["{token.", "{peer.", "{request.", "{decision."].iter().any(|start| told.contains(start))
+    let rest =
+        CustomAnswer::VARIABLES.iter().fold(text.to_owned(), |text, own| text.replace(own, ""));
+    ["{token.", "{peer.", "{request.", "{decision."].iter().any(|start| rest.contains(start))
 }
 
 fn holds_quotes(value: &Value) -> bool {

@@ -10,7 +10,7 @@ use crate::document::policy::PolicySpec;
 use crate::document::{
     Diagnostic, Document, Origin, RelativeDiagnostic, Spanned, Spec, TokenPlaceSpec,
 };
-use crate::policy::model::target::PolicyTarget;
+use crate::policy::model::PolicyTarget;
 use crate::request::{PROTOCOLS, SealedNames, TokenPlace};
 use crate::secret::Fingerprint;
 

@@ -5,7 +5,7 @@
 
 use super::compiler::CompileProblem;
 use crate::document::Code;
-use crate::policy::model::path::PathTemplate;
+use crate::policy::model::PathTemplate;
 
 /// Why `text` is not meant as a path template of ours, and which one it may be.
 pub(super) fn foreign_path(text: &str) -> Option<CompileProblem> {

@@ -3,9 +3,8 @@
 use std::sync::Arc;
 
 use super::compiler::{IssuerNames, PolicyCompiler};
-use super::condition::located;
 use super::fragment_store::{CONDITION, Fragments, Shelf, Use, fragments_in};
-use crate::document::policy::{Entries, PeerSpec, TokenSpec};
+use crate::document::policy::Entries;
 use crate::document::{Code, Diagnostic, Document, FragmentsSpec, Kind, Origin, Spanned, closest};
 use crate::policy::requirement::condition::{Condition, ConditionScope};
 use crate::policy::requirement::list::AnyRequirement;
@@ -42,16 +41,15 @@ impl<'a> Fragments<'a> {
         problems: &mut Vec<Diagnostic>,
     ) {
         let mut waiting = entries(documents, |spec| spec.peers.as_ref(), problems);
-        while let Some(FragmentEntry { origin, name, spec }) =
-            next(&mut waiting, PeerSpec::fragment)
-        {
+        while let Some(entry) = next(&mut waiting, |spec| spec.fragment.as_ref()) {
+            let FragmentEntry { origin, name, spec } = entry;
             let mut uses = Vec::new();
             let mut compiler = self.compiler(origin, names, sealed, &mut uses, problems);
             let compiled = compiler.peer(spec);
             self.peers.insert(&name.value, Some(compiled));
             self.uses.extend(uses);
         }
-        self.peers.extend(circular(&waiting, PeerSpec::fragment, problems));
+        self.peers.extend(circular(&waiting, |spec| spec.fragment.as_ref(), problems));
     }
 
     fn add_tokens(
@@ -62,16 +60,15 @@ impl<'a> Fragments<'a> {
         problems: &mut Vec<Diagnostic>,
     ) {
         let mut waiting = entries(documents, |spec| spec.tokens.as_ref(), problems);
-        while let Some(FragmentEntry { origin, name, spec }) =
-            next(&mut waiting, TokenSpec::fragment)
-        {
+        while let Some(entry) = next(&mut waiting, |spec| spec.fragment.as_ref()) {
+            let FragmentEntry { origin, name, spec } = entry;
             let mut uses = Vec::new();
             let mut compiler = self.compiler(origin, names, sealed, &mut uses, problems);
             let compiled = compiler.token(spec);
             self.tokens.insert(&name.value, Some(compiled));
             self.uses.extend(uses);
         }
-        self.tokens.extend(circular(&waiting, TokenSpec::fragment, problems));
+        self.tokens.extend(circular(&waiting, |spec| spec.fragment.as_ref(), problems));
     }
 
     /// A condition is compiled with each rule that lists it. By itself it is checked for faults that no rule can fix.
@@ -83,22 +80,17 @@ impl<'a> Fragments<'a> {
         problems: &mut Vec<Diagnostic>,
     ) {
         let (domains, issuers) = (names.domains, names.values_of_iss(&[]));
+        let claims = names.known_claims(&[]);
         for FragmentEntry { origin, name, spec } in
             entries(documents, |spec| spec.conditions.as_ref(), problems)
         {
             let text = spec.value.as_str();
             let captures = captures_in(text);
-            let scope = ConditionScope {
-                token: true,
-                peer: true,
-                captures: &captures,
-                sealed,
-                domains,
-                issuers: &issuers,
-            };
+            let of_any = ConditionScope::of_any_rule(&captures, sealed, (domains, &issuers));
+            let scope = ConditionScope { claims: claims.as_ref(), ..of_any };
             let compiled = Condition::compile(text, scope).map_err(|faults| {
                 let whole = origin.span(spec);
-                problems.extend(faults.into_iter().map(|fault| located(fault, text, &whole)));
+                problems.extend(faults.into_iter().map(|fault| fault.diagnostic(text, &whole)));
             });
             self.conditions.insert(&name.value, compiled.ok().map(|_| text.to_owned()));
         }

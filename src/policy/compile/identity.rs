@@ -6,20 +6,22 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
-use super::compiler::{CompileProblem, PolicyCompiler, coded, problem};
+use super::compiler::{CompileProblem, PolicyCompiler, check_pointer, coded, problem};
 use super::fragment_store::{PEER, TOKEN};
 use super::request::read_network;
-use crate::document::policy::{BindingSpec, ClaimSpec, PeerSpec, ScopeForm, Texts, TokenSpec};
+use crate::document::policy::{
+    BindingSpec, ClaimSpec, PeerSpec, ScopeForm, Texts, TokenSignal, TokenSpec,
+};
 use crate::document::{BindSpec, Code, HumanDuration, Kind, OneOrMore, Spanned, not_plain};
 use crate::evidence_level::EvidenceLevel;
 use crate::identity_map::IdentityMap;
-use crate::policy::model::claim::{ClaimMatcher, ClaimTest, Scalar};
-use crate::policy::model::host::HostPattern;
+use crate::policy::model::{ClaimMatcher, ClaimTest, HostPattern, Scalar};
 use crate::policy::requirement::list::AnyRequirement;
 use crate::policy::requirement::peer::{
     PeerDns, PeerEmails, PeerEvidenceLevel, PeerIps, PeerSpiffe, PeerSubjects, PeerTrustDomain,
     PeerUris,
 };
+use crate::policy::requirement::signals::TokenSignals;
 use crate::policy::requirement::step_up::{TokenAcr, TokenMaxAge};
 use crate::policy::requirement::token::{
     PresenterKnown, PresenterNamed, RequiredBinding, TokenAnyScope, TokenAudiences, TokenBinding,
@@ -86,6 +88,7 @@ impl PolicyCompiler<'_, '_> {
             self.error_with(Code::EmptyList, empty, "`claims` is empty", help);
         }
         let claims = claims.map(|claims| claims.value.as_slice()).unwrap_or_default();
+        self.claims_are_known(spec);
         let mut own: Vec<AnyRequirement> = Vec::new();
         own.extend(spec.issuer.as_ref().map(|names| self.issuers(names).into()));
         let form = self.scope_form(spec);
@@ -100,6 +103,8 @@ impl PolicyCompiler<'_, '_> {
         own.extend(self.listed(spec.acr.as_ref(), "acr", read_acr, TokenAcr));
         let age = spec.max_age.as_ref().and_then(|age| self.max_age(age));
         own.extend(age.map(|age| TokenMaxAge(age).into()));
+        let signal = |own: &TokenSignal| Ok(*own);
+        own.extend(self.listed(spec.signals.as_ref(), "signals", signal, TokenSignals));
         let binding = spec.binding.as_ref().map(|binding| binding.value).unwrap_or_default();
         if binding != BindingSpec::None {
             own.push(TokenBinding(binding).into());
@@ -394,40 +399,4 @@ fn read_scalar(value: &serde_json::Value) -> Result<Scalar, CompileProblem> {
                     element of a list `contains`";
         problem(Code::InvalidValue, "claims cannot be compared with this value", help)
     })
-}
-
-/// RFC 6901 section 3: empty, or each part after a `/`, with `~` only as `~0` and `~1`.
-pub(super) fn check_pointer(text: &str) -> Result<(), CompileProblem> {
-    if !text.starts_with('/') {
-        let bare = text.trim_start_matches(['$', '#', '@', '.']).trim_start_matches('/');
-        let bare = bare.replace("['", "/").replace("[\"", "/").replace(['[', '.'], "/");
-        let help = format!("did you mean `/{}`?", bare.replace(['\'', '"', ']'], ""));
-        let message = format!("`{text}` is not a JSON pointer: it does not start with `/`");
-        return Err((Code::InvalidPointer, message, Some(help)));
-    }
-    if text.split('~').skip(1).any(|rest| !rest.starts_with(['0', '1'])) {
-        let message = format!("`{text}` is not a JSON pointer: `~` stands only in `~0` and `~1`");
-        return Err(problem(Code::InvalidPointer, message, "write `~0` for `~` and `~1` for `/`"));
-    }
-    let never = |why: &str, help: String| {
-        Err((Code::InvalidPointer, format!("`{text}` leads to no claim: {why}"), Some(help)))
-    };
-    if let Some(name) = text.strip_prefix('/').filter(|name| name.contains("://")) {
-        let near = format!("did you mean `/{}`?", name.replace('/', "~1"));
-        return never("a `/` in a claim's name is written `~1`", near);
-    }
-    let mut parts = text.split('/').skip(1);
-    if let Some(part) = parts.clone().find(|part| part.is_empty() || not_plain(part).is_some()) {
-        let why = match not_plain(part) {
-            Some(why) => format!("a part of it {why}"),
-            None => String::from("a part of it is empty"),
-        };
-        return never(&why, String::from("write the names of the members, as in `/realm/roles`"));
-    }
-    if let Some(part) = parts.find(|part| matches!(*part, "*" | "**" | "-") || part.contains('[')) {
-        let why = format!("`{part}` is the name of a member, and no wildcard");
-        let help = "for an element of a list there is `contains`, and `/0` is the first one";
-        return never(&why, help.to_owned());
-    }
-    Ok(())
 }

@@ -4,22 +4,20 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::compiler::{PolicyCompiler, coded};
-use super::identity::check_pointer;
+use super::compiler::{PolicyCompiler, check_pointer, coded};
 use crate::document::answers::{AssertionSpec, InjectSpec, RemoveSpec};
 use crate::document::policy::{Entries, KeepSpec, RuleSpec, Texts};
 use crate::document::{Code, Diagnostic, HumanDuration, Spanned, closest};
 use crate::limits::{MAX_ASSERTION_LIFETIME, MAX_INJECTIONS, MIN_ASSERTION_LIFETIME};
-use crate::policy::model::header_names::{check_injected, check_removal, check_response_name};
-use crate::policy::model::obligations::Keep;
-use crate::policy::model::overrides::{OVERRIDE_HEADERS, OVERRIDE_PARAMETERS};
-use crate::policy::model::parameters::{check_injected_parameter, check_parameter, is_settable};
-use crate::policy::model::path::PathTemplate;
+use crate::policy::model::{
+    Keep, OVERRIDE_HEADERS, OVERRIDE_PARAMETERS, PathTemplate, check_injected,
+    check_injected_parameter, check_parameter, check_removal, check_response_name, is_settable,
+};
 use crate::policy::requirement::injection::{
     AssertionTemplate, Injection, ObligationTemplate, Removal,
 };
 use crate::policy::requirement::template::Template;
-use crate::policy::requirement::variable::TemplateVariable;
+use crate::policy::requirement::variable::{TemplateVariable, VariableName};
 
 /// How long an assertion is good for where nothing is said: a request and its retries.
 const DEFAULT_LIFETIME: Duration = Duration::from_secs(60);
@@ -135,7 +133,7 @@ impl PolicyCompiler<'_, '_> {
 
     /// A claim that names a person is plain ASCII for some people only, and the others would be denied (P465).
     fn warn_of_names(&mut self, template: &Template, place: &Spanned<String>) {
-        let names = template.bare_variables().map(TemplateVariable::name);
+        let names = template.bare_variables().map(TemplateVariable::written);
         let Some(name) = names.into_iter().find(|own| CLAIMS_OF_PEOPLE.contains(&own.as_str()))
         else {
             return;
@@ -161,8 +159,7 @@ impl PolicyCompiler<'_, '_> {
                 .literals()
                 .flat_map(str::chars)
                 .find(|c| !c.is_ascii() || !u8::try_from(*c).is_ok_and(is_settable));
-            let bare = |name: &TemplateVariable| template.bare_variables().any(|own| own == name);
-            if bare(&TemplateVariable::PeerSpiffe) {
+            if template.bare_variables().any(|own| own.name == VariableName::PeerSpiffe) {
                 let message =
                     "a query parameter cannot be set to a SPIFFE ID, which has `:` and `/`";
                 let help = "write `{peer.spiffe|base64url}` or `{peer.spiffe|hex}`: Envoy answers 500 to other characters (`validate_mutations`)";
@@ -323,10 +320,11 @@ impl PolicyCompiler<'_, '_> {
             let message = "the value is taken from the peer, and the rule asks for none";
             self.error_with(Code::UnknownVariable, place, message, "add `peer` to the rule");
         }
-        if let TemplateVariable::TokenClaim(pointer) = variable
-            && let Err(problem) = check_pointer(pointer)
-        {
-            self.report(place, problem);
+        if let Some(pointer) = variable.claim() {
+            match check_pointer(pointer) {
+                Err(problem) => self.report(place, problem),
+                Ok(()) => self.template_claim_is_known(pointer, place, within.spec),
+            }
         }
         if let Some(name) = variable.needs_capture() {
             self.is_captured(name, place, within.paths);

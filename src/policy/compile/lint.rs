@@ -20,8 +20,7 @@ use std::collections::HashSet;
 use crate::document::policy::{Effect, Texts};
 use crate::document::{Code, Diagnostic, Document, Spanned, Spec, closest};
 use crate::policy::compile::compiled_rule::Rule;
-use crate::policy::model::host::AuthorityPattern;
-use crate::policy::model::path::PathTemplate;
+use crate::policy::model::{AuthorityPattern, PathTemplate};
 use crate::policy::requirement::list::AnyRequirement;
 use crate::policy::requirement::token::TokenPresent;
 use crate::spiffe::SpiffePattern;
@@ -100,7 +99,7 @@ fn leaves_out_the_root(written: &SourceRule<'_>, rule: &Rule) -> Vec<Diagnostic>
     }
     let texts = written.spec.on.as_ref().and_then(|on| on.paths.as_ref());
     let texts = texts.map(|texts| texts.value.as_slice()).unwrap_or_default();
-    let left_out = |(text, path): (&Spanned<String>, &PathTemplate)| {
+    let undenied_root = |(text, path): (&Spanned<String>, &PathTemplate)| {
         let root = path.without_rest()?;
         let covered = PathTemplate::parse(root)
             .is_ok_and(|root| rule.paths.iter().any(|path| path.covers(&root)));
@@ -110,7 +109,7 @@ fn leaves_out_the_root(written: &SourceRule<'_>, rule: &Rule) -> Vec<Diagnostic>
                 .help(format!("add `{root}` to the list if it is meant, too"))
         })
     };
-    texts.iter().zip(&rule.paths).filter_map(left_out).collect()
+    texts.iter().zip(&rule.paths).filter_map(undenied_root).collect()
 }
 
 /// A condition that is the same for every request, or a pattern that matches anywhere in a text.
@@ -229,8 +228,10 @@ impl<'a> SpiffeDomains<'a> {
             let pattern: SpiffePattern = text.value.parse().ok()?;
             let domain = pattern.trust_domain();
             (!known.contains(&domain)).then(|| {
-                let message = format!("no TrustDomain document that counts here vouches for `{domain}`, so no peer can match");
-                let problem = Diagnostic::warning(Code::ForeignPattern, written.origin.span(text), message);
+                let message =
+                    format!("no TrustDomain document vouches for `{domain}`, so no peer can match");
+                let problem =
+                    Diagnostic::warning(Code::ForeignPattern, written.origin.span(text), message);
                 match closest(domain, &known) {
                     Some(near) => problem.help(format!("did you mean `spiffe://{near}/..`?")),
                     None => problem.help("add a `kind: TrustDomain` document with this `spiffe`"),

@@ -1,6 +1,7 @@
 //! Documents to rules: every problem is collected, and a set with an error is not used (P77).
 
 mod annotations;
+mod claims;
 pub(in crate::policy) mod compiled_policy;
 pub(in crate::policy) mod compiled_rule;
 mod compiler;

@@ -12,8 +12,7 @@ use crate::document::policy::{
     RejectedSpec, TargetSpec, TargetTokensSpec,
 };
 use crate::document::{Code, Kind, Span, Spanned, is_name};
-use crate::policy::model::host::AuthorityPattern;
-use crate::policy::model::target::PolicyTarget;
+use crate::policy::model::{AuthorityPattern, PolicyTarget};
 use crate::request::PathLeniency;
 
 impl<'a> PolicyCompiler<'a, '_> {
@@ -36,11 +35,11 @@ impl<'a> PolicyCompiler<'a, '_> {
             let compiled = self.rule(rule, &target, answer.as_ref());
             rules.push(Rule { annotations, ..compiled });
         }
-        let told = answer.map(|answer| {
+        let host_answer = answer.map(|answer| {
             let (policy, target) = (Arc::clone(&self.policy), Arc::clone(&target));
             HostAnswer { policy, target, answer }
         });
-        (target, rules, told)
+        (target, rules, host_answer)
     }
 
     fn target(&mut self, spec: &Spanned<TargetSpec>) -> PolicyTarget {

@@ -9,12 +9,10 @@ use super::compiler::{CompileProblem, PolicyCompiler, coded, problem};
 use super::foreign_syntax::{foreign_method, foreign_path};
 use crate::document::policy::{Entries, GrpcSpec, OnSpec, TextSpec, ValuesSpec};
 use crate::document::{Code, Spanned, closest, not_plain};
-use crate::policy::model::header::HeaderMatcher;
-use crate::policy::model::header_names::check_header_name;
-use crate::policy::model::host::HostPattern;
-use crate::policy::model::path::PathTemplate;
-use crate::policy::model::query::QueryMatcher;
-use crate::policy::model::text::{TextMatcher, ValuesTest};
+use crate::policy::model::{
+    HeaderMatcher, HostPattern, PathTemplate, QueryMatcher, TextMatcher, ValuesTest,
+    check_header_name,
+};
 use crate::policy::requirement::list::AnyRequirement;
 use crate::policy::requirement::values::ContextExtension;
 use crate::request::PathLeniency;

@@ -8,12 +8,9 @@ use super::request::{read_network, read_server_name};
 use crate::document::Code;
 use crate::document::Spanned;
 use crate::document::policy::{Effect, Mode, RejectedSpec, RuleSpec};
-use crate::policy::model::annotations::Annotations;
-use crate::policy::model::answer::CustomAnswer;
-use crate::policy::model::path::PathTemplate;
-use crate::policy::model::rule_name::RuleName;
-use crate::policy::model::schedule::read_day;
-use crate::policy::model::target::PolicyTarget;
+use crate::policy::model::{
+    Annotations, CustomAnswer, PathTemplate, PolicyTarget, RuleName, read_day,
+};
 use crate::policy::requirement::condition::When;
 use crate::policy::requirement::injection::ObligationTemplate;
 use crate::policy::requirement::list::{AnyRequirement, CheckStage, Requirements};
@@ -109,13 +106,19 @@ impl<'a> PolicyCompiler<'a, '_> {
         read: impl FnOnce(&mut Self) -> Vec<AnyRequirement>,
     ) -> Vec<AnyRequirement> {
         let found = read(self);
-        if spec.effect.value == Effect::Deny {
-            let mut wrong: Vec<_> = found.iter().filter(|own| own.is_met_by_more()).collect();
-            wrong.dedup_by_key(|own| own.key());
-            for own in wrong {
-                let of_fragment = fragment.as_ref().map(Spanned::only_place);
-                let place = of_fragment.unwrap_or_else(|| place_of(spec, own.stage()));
-                self.not_in_deny(&place, own.key());
+        let effect = spec.effect.value;
+        let is_wrong = |own: &&AnyRequirement| match effect {
+            Effect::Deny => own.is_met_by_more(),
+            Effect::Allow => own.is_met_by_the_suspect(),
+        };
+        let mut wrong: Vec<_> = found.iter().filter(is_wrong).collect();
+        wrong.dedup_by_key(|own| own.key());
+        for own in wrong {
+            let of_fragment = fragment.as_ref().map(Spanned::only_place);
+            let place = of_fragment.unwrap_or_else(|| place_of(spec, own.stage()));
+            match effect {
+                Effect::Deny => self.not_in_deny(&place, own.key()),
+                Effect::Allow => self.not_in_allow(&place, own.key()),
             }
         }
         found
@@ -201,6 +204,13 @@ impl<'a> PolicyCompiler<'a, '_> {
         let help = format!("ask for `{key}` in the allow rules");
         self.error_with(Code::NotInDeny, place, message, help);
     }
+
+    fn not_in_allow<T>(&mut self, place: &Spanned<T>, key: &str) {
+        let message =
+            format!("`{key}` in an allow rule would allow only those about which something is odd");
+        let help = format!("move `{key}` to a deny rule about the same requests");
+        self.error_with(Code::NotInAllow, place, message, help);
+    }
 }
 
 /// The place of a requirement of the caller in the rule, or of the rule's name where the key has none of its own.
@@ -220,6 +230,9 @@ fn place_of(spec: &RuleSpec, stage: CheckStage) -> Spanned<()> {
         CheckStage::TokenAcr => token.and_then(|own| own.acr.as_ref()).map(Spanned::only_place),
         CheckStage::TokenMaxAge => {
             token.and_then(|own| own.max_age.as_ref()).map(Spanned::only_place)
+        }
+        CheckStage::TokenSignals => {
+            token.and_then(|own| own.signals.as_ref()).map(Spanned::only_place)
         }
         _ => None,
     };

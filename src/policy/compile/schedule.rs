@@ -7,8 +7,8 @@ use crate::clock::UnixTime;
 use crate::document::Code;
 use crate::document::Spanned;
 use crate::document::during::{DaySpec, DuringSpec, WindowSpec};
-use crate::policy::model::schedule::{
-    Schedule, Window, closest_zone, fixed_zone, offset_like, read_moment, read_zone,
+use crate::policy::model::{
+    DAY, Schedule, Window, closest_zone, fixed_zone, offset_like, read_moment, read_zone,
 };
 
 impl PolicyCompiler<'_, '_> {
@@ -48,11 +48,11 @@ impl PolicyCompiler<'_, '_> {
         if let Some(days) = days {
             self.not_empty(days, "days");
         }
-        let begin = self.read(from, |text| read_time(text).filter(|from| *from < 24 * 60), TIME);
+        let begin = self.read(from, |text| read_time(text).filter(|from| *from < DAY), TIME);
         let end = self.read(until, read_time, TIME);
         let zone = self.zone(zone);
         let (begin, end, zone) = (begin?, end?, zone?);
-        let until_midnight = i64::saturating_sub(24 * 60, begin);
+        let until_midnight = i64::saturating_sub(DAY, begin);
         let minutes = match end > begin {
             true => end.saturating_sub(begin),
             false => until_midnight.saturating_add(end),
@@ -117,7 +117,7 @@ fn read_time(text: &str) -> Option<i64> {
         part.parse().ok().filter(|number: &i64| plain && *number <= most)
     };
     let time = number(hours, 24)?.saturating_mul(60).saturating_add(number(minutes, 59)?);
-    Some(time).filter(|time| *time <= 24 * 60)
+    Some(time).filter(|time| *time <= DAY)
 }
 
 /// `+01:00` in minutes. No zone of the world is more than 14 hours away.

@@ -1,4 +1,4 @@
-//! Callers whose refused cookies a rule passes over: `rejectedCookies: ignored` (P141).
+//! Callers whose refused cookies a rule ignores: `rejectedCookies: ignored` (P141).
 
 use super::index::Index;
 use super::rule_match::RuleMatch;
@@ -7,12 +7,10 @@ use super::tally::{RuleResults, Shadow};
 use super::trace::PolicyTrace;
 use crate::document::policy::{Effect, Mode};
 use crate::policy::compile::compiled_rule::Rule;
-use crate::policy::model::decision::{Decision, Permit};
-use crate::policy::model::decision_request::DecisionRequest;
-use crate::policy::model::truth::Truth;
+use crate::policy::model::{Decision, DecisionRequest, Permit, Truth};
 use crate::request::Target;
 
-/// The permit of a caller whose refused cookies are all that was refused, by a rule that says that it passes over them and that
+/// The permit of a caller whose refused cookies are all that was refused, by a rule that says that it ignores them and that
 /// asks for no token of their issuers. None where nothing allows, or where anything might deny: then they deny as ever.
 pub(super) fn excuse<T: PolicyTrace>(
     index: &Index,

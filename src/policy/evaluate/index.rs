@@ -4,10 +4,10 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::rule_match::HostFit;
+use crate::document::policy::Effect;
 use crate::policy::compile::compiled_policy::{CompiledPolicy, HostAnswer};
 use crate::policy::compile::compiled_rule::Rule;
-use crate::policy::model::answer::CustomAnswer;
-use crate::policy::model::host::HostPattern;
+use crate::policy::model::{CustomAnswer, HostPattern};
 use crate::request::{Host, PathLeniency, RequestView, Target, Text, parent_of};
 
 /// Every rule, found by host and by the first segment of its paths.
@@ -127,8 +127,12 @@ impl Index {
         let target = request.target.as_ref().ok()?;
         let host = target.host.as_str();
         let below = parent_of(host).and_then(|parent| self.one_label_below.get(parent));
-        let buckets = [self.exact.get(host), below, Some(&self.any)];
-        let mut answers = buckets.into_iter().flatten().flat_map(|bucket| &bucket.answers);
+        let buckets = [(true, self.exact.get(host)), (false, below), (false, Some(&self.any))];
+        let mut answers = buckets.into_iter().flat_map(|(by_name, bucket)| {
+            let answers = bucket.map_or(&[][..], |bucket| &bucket.answers).iter();
+            // By its name in another form, and by a wildcard in this one, it is as wide as the wildcard.
+            answers.filter(move |own| !by_name || own.target.names(target, Effect::Allow))
+        });
         let fitting = |own: &&HostAnswer| {
             own.target.fits_port(request) == Some(true) && own.target.asks_for_form(target)
         };

@@ -2,8 +2,7 @@
 
 use super::trace::{EvaluatedCheck, PolicyTrace};
 use crate::policy::compile::compiled_rule::Rule;
-use crate::policy::model::decision::Needs;
-use crate::policy::model::truth::Truth;
+use crate::policy::model::{Needs, Truth};
 use crate::policy::requirement::context::CheckContext;
 use crate::policy::requirement::injection::Unsendable;
 use crate::policy::requirement::list::{AnyRequirement, CheckStage, Requirements};

@@ -9,23 +9,26 @@ use std::sync::Arc;
 
 use super::decide;
 use super::index::Index;
+use super::rule_match::{HostFit, RuleMatch};
 use super::strip::Strip;
 use super::trace::{NoPolicyTrace, PolicyTrace};
 use crate::authn::{ScopedHosts, TokenScope};
 use crate::clock::UnixTime;
 use crate::document::policy::{Effect, Mode};
-use crate::document::{self, Diagnostic, Document, Kind, RawDocument, RelativeDiagnostic, Spec};
+use crate::document::{
+    self, ClaimTypes, Diagnostic, Document, Kind, RawDocument, RelativeDiagnostic, Spec,
+};
 use crate::policy::compile::IssuerNames;
 use crate::policy::compile::compiled_policy::CompiledPolicy;
 use crate::policy::compile::compiled_rule::Rule;
 use crate::policy::compile::env::CompileEnv;
 use crate::policy::compile::lint;
 use crate::policy::compile::policy_documents::{self, LocatedPolicy};
-use crate::policy::model::decision::Decision;
-use crate::policy::model::decision_request::DecisionRequest;
-use crate::policy::model::rule_name::RuleName;
+use crate::policy::model::{Decision, DecisionRequest, RuleName};
 use crate::policy::requirement::condition::Condition;
 use crate::policy::requirement::peer::PeerPresent;
+use crate::policy::requirement::signals::TokenSignals;
+use crate::request::RequestView;
 use crate::secret::Fingerprint;
 
 /// Every policy at one revision, compiled.
@@ -34,6 +37,7 @@ pub struct PolicySet {
     pub(in crate::policy) index: Index,
     pub(in crate::policy) strip: Strip,
     scope: Arc<TokenScope>,
+    asks_for_signals: bool,
     /// The fingerprints of the policies' texts, in the order of the index.
     pub(in crate::policy) keys: Box<[Fingerprint]>,
     /// The fingerprint of everything else that their meaning depends on; none if there is nothing to keep.
@@ -69,6 +73,12 @@ fn iss_of(document: &Document) -> Option<(&str, &str)> {
     Some((&document.metadata.name.value, &spec.issuer.value))
 }
 
+/// The name of a `TokenIssuer` document, and the claims that it lists.
+fn claims_of(document: &Document) -> Option<(&str, Option<ClaimTypes>)> {
+    let Spec::TokenIssuer(spec) = &document.spec else { return None };
+    Some((&document.metadata.name.value, ClaimTypes::of(spec)))
+}
+
 fn scope_of(policies: &[Arc<CompiledPolicy>]) -> TokenScope {
     let mut scope = TokenScope::default();
     let targets = || policies.iter().map(|policy| &policy.target);
@@ -89,6 +99,21 @@ impl PolicySet {
     /// True if a rule asks for a signed assertion.
     pub fn asserts(&self) -> bool {
         self.index.rules().any(|rule| rule.obligations.assertion.is_some())
+    }
+
+    /// True if a rule asks for signals about tokens.
+    pub const fn asks_for_signals(&self) -> bool {
+        self.asks_for_signals
+    }
+
+    /// True if a rule that is about `request` asks for signals about tokens.
+    pub fn asks_for_signals_of(&self, request: &RequestView) -> bool {
+        let target = request.target.as_ref().ok().filter(|_| self.asks_for_signals);
+        let is_about = |target, (host, rule): (HostFit, &Rule)| {
+            rule.requirements.has::<TokenSignals>()
+                && RuleMatch::new(rule, host, request, target).is_ok()
+        };
+        target.is_some_and(|target| self.index.candidates(target).any(|own| is_about(target, own)))
     }
 
     /// The number of rules that ask for a peer.
@@ -135,7 +160,9 @@ impl PolicySet {
     pub fn compile(sources: &PolicySources<'_>, problems: &mut Vec<Diagnostic>) -> Arc<Self> {
         let none = problems.len();
         let iss: Vec<_> = sources.others.iter().filter_map(iss_of).collect();
-        let names = IssuerNames { issuers: sources.issuers, domains: sources.domains, iss: &iss };
+        let claims: Vec<_> = sources.others.iter().filter_map(claims_of).collect();
+        let (issuers, domains) = (sources.issuers, sources.domains);
+        let names = IssuerNames { issuers, domains, iss: &iss, claims: &claims };
         let env = CompileEnv::of(sources.others, names, problems);
         let key = env.fingerprint(sources.fragments);
         let before = sources.before.map(|set| set.by_key(&key)).unwrap_or_default();
@@ -170,8 +197,11 @@ impl PolicySet {
         let mut lints = lint::unreachable(&policies);
         lints.extend(lint::redirect_circles(&policies, cookies));
         lints.extend(lint::tokens_not_ignored(&policies));
-        let strip = Strip::of(policies.iter().flat_map(|policy| &policy.rules));
+        let rules = || policies.iter().flat_map(|policy| &policy.rules);
+        let strip = Strip::of(rules());
+        let asks_for_signals = rules().any(|rule| rule.requirements.has::<TokenSignals>());
         Self {
+            asks_for_signals,
             keys: located.iter().map(|located| located.key).collect(),
             env: Some(env),
             lints: lints.into(),

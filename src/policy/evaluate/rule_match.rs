@@ -2,19 +2,19 @@
 
 use std::cmp::Ordering;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::document::policy::Effect;
 use crate::policy::compile::compiled_rule::Rule;
-use crate::policy::model::decision_request::DecisionRequest;
-use crate::policy::model::path::PathTemplate;
+use crate::policy::model::{DecisionRequest, PathTemplate};
 use crate::policy::requirement::context::CheckContext;
 use crate::policy::requirement::missing::MissingData;
 use crate::request::{RequestView, Target};
 use crate::words::words;
 
 /// How a rule matches a request's host; greater is narrower.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum HostFit {
     /// It is about every host.
@@ -27,7 +27,7 @@ pub enum HostFit {
 
 words! {
     /// Why a rule is not about a request.
-    #[derive(Serialize)]
+    #[derive(Serialize, JsonSchema)]
     #[serde(rename_all = "lowercase")]
     pub enum Mismatch {
         /// The request's host has a port or a trailing dot that the rule's target does not ask for.
@@ -111,6 +111,9 @@ impl<'r> RuleMatch<'r> {
             return Err(Mismatch::Method);
         }
         let template = fit_path(rule, target).ok_or(Mismatch::Path)?;
+        // A rule whose target has a wildcard beside the name is found by the wildcard.
+        let is_named = host == HostFit::Wildcard && rule.target.names(target, rule.effect);
+        let host = if is_named { HostFit::Exact } else { host };
         Ok(Self { rule, host, template })
     }
 

@@ -2,15 +2,12 @@
 //! overrides that can name another request than the one that was decided about, and what the rule that allows removes.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 
 use crate::policy::compile::compiled_rule::Rule;
-use crate::policy::model::header_names::has_many_spellings;
-use crate::policy::model::obligations::Obligations;
-use crate::policy::model::overrides::{
-    FAILURE_MODE_HEADER, OVERRIDE_HEADERS, OVERRIDE_PARAMETERS, PROXY_HEADERS,
+use crate::policy::model::{
+    Copies, FAILURE_MODE_HEADER, OVERRIDE_HEADERS, OVERRIDE_PARAMETERS, Obligations, PROXY_HEADERS,
+    RemovedHeaders, has_many_spellings,
 };
-use crate::policy::model::parameters::Copies;
 use crate::reason::{Reason, Rejection};
 use crate::request::{
     HeaderNames, Headers, RequestView, Shown, TokenPlace, header_spellings, is_spelling_of_header,
@@ -25,8 +22,7 @@ pub(in crate::policy) struct Strip {
     proxies: HeaderNames,
     /// All of them, each in every mixture of `-` and `_`, and the other mixtures of what rules read: for proxies that may not
     /// show every header (P131).
-    unseen: Arc<[String]>,
-    none: Arc<[String]>,
+    unseen: RemovedHeaders,
     query: Box<[String]>,
 }
 
@@ -55,8 +51,7 @@ impl Strip {
         let others = others.filter(|own| !read.contains(own.as_str()));
         let unseen = unseen.chain(others);
         Self {
-            unseen: unseen.chain(of_proxies).collect::<BTreeSet<_>>().into_iter().collect(),
-            none: Arc::default(),
+            unseen: RemovedHeaders::shared(&unseen.chain(of_proxies).collect::<BTreeSet<_>>()),
             injected: headers.into_iter().collect(),
             overrides: OVERRIDE_HEADERS.into_iter().chain([FAILURE_MODE_HEADER]).collect(),
             proxies: PROXY_HEADERS.into_iter().collect(),
@@ -78,7 +73,7 @@ impl Strip {
         rule: &Rule,
         obligations: &Obligations,
         request: &RequestView,
-    ) -> Result<(Arc<[String]>, Vec<String>), Rejection> {
+    ) -> Result<(RemovedHeaders, Vec<String>), Rejection> {
         let query = request.target.as_ref().ok().and_then(|target| target.query.as_deref());
         let query = match query {
             Some(query) => self.parameters(rule, obligations, query)?,
@@ -113,7 +108,7 @@ impl Strip {
     }
 
     /// Each name once, in order.
-    fn headers(&self, rule: &Rule, sent: &Headers) -> Arc<[String]> {
+    fn headers(&self, rule: &Rule, sent: &Headers) -> RemovedHeaders {
         let obligations = &rule.obligations;
         let is_found = |name: &&str| {
             let removes = |own: &String| is_spelling_of_header(name, own);
@@ -127,23 +122,19 @@ impl Strip {
         let removed = obligations.remove.headers.iter().map(String::as_str);
         let mut names: BTreeSet<&str> = removed.chain(found).collect();
         if sent.shown() == Shown::Every {
-            return if names.is_empty() { Arc::clone(&self.none) } else { owned(&names) };
+            return RemovedHeaders::of(&names);
         }
+        let unseen = self.unseen.names();
         let mixtures: Vec<_> =
             obligations.remove.headers.iter().flat_map(|own| header_spellings(own)).collect();
-        let is_known =
-            |name: &str| self.unseen.binary_search_by(|own| own.as_str().cmp(name)).is_ok();
+        let is_known = |name: &str| unseen.binary_search_by(|own| own.as_str().cmp(name)).is_ok();
         let no_others = names.iter().all(|name| is_known(name)) && mixtures.is_empty();
         if no_others && obligations.keep.is_none() {
-            return Arc::clone(&self.unseen);
+            return self.unseen.clone();
         }
-        let unseen = self.unseen.iter().map(String::as_str);
+        let unseen = unseen.iter().map(String::as_str);
         names.extend(unseen.filter(|name| !obligations.keeps_header(name)));
         names.extend(mixtures.iter().map(String::as_str));
-        owned(&names)
+        RemovedHeaders::of(&names)
     }
-}
-
-fn owned(names: &BTreeSet<&str>) -> Arc<[String]> {
-    names.iter().map(|name| (*name).to_owned()).collect()
 }

@@ -9,10 +9,9 @@ use super::strip::Strip;
 use super::trace::{EvaluatedCheck, PolicyTrace};
 use crate::document::policy::{Effect, Mode};
 use crate::policy::compile::compiled_rule::Rule;
-use crate::policy::model::decision::{Decision, Denial, Permit, ShadowOutcome};
-use crate::policy::model::decision_request::DecisionRequest;
-use crate::policy::model::obligations::Obligations;
-use crate::policy::model::truth::Truth;
+use crate::policy::model::{
+    Decision, DecisionRequest, Denial, Obligations, Permit, ShadowOutcome, Truth,
+};
 use crate::policy::requirement::context::CheckContext;
 use crate::reason::Reason;
 

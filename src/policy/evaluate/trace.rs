@@ -2,8 +2,7 @@
 //! that they cannot disagree.
 
 use super::rule_match::{Mismatch, RuleMatch};
-use crate::policy::model::rule_name::RuleName;
-use crate::policy::model::truth::Truth;
+use crate::policy::model::{RuleName, Truth};
 use crate::policy::requirement::context::CheckContext;
 use crate::policy::requirement::missing::MissingData;
 use crate::policy::requirement::requirement::Requirement;

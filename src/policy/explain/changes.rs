@@ -7,16 +7,22 @@ use crate::policy::evaluate::policy_set::PolicySet;
 use crate::policy::model::path::PathTemplate;
 use crate::policy::model::rule_name::RuleName;
 use crate::policy::model::target::PolicyTarget;
+use crate::policy::requirement::condition::When;
+use crate::policy::requirement::injection::ObligationTemplate;
 use crate::policy::requirement::list::{AnyRequirement, CheckStage};
 use crate::words::words;
 
 words! {
     /// A change in terms of access.
-    #[derive(serde::Serialize)]
+    #[derive(serde::Serialize, schemars::JsonSchema)]
     #[serde(rename_all = "snake_case")]
     pub enum AccessChange {
-        /// The same requests are allowed.
+        /// The same requests are allowed, and the same is sent.
         Same "no change in access",
+        /// The same requests are allowed, and denials are answered otherwise.
+        OtherAnswer "no change in access, other answers",
+        /// The same requests are allowed, and other headers, parameters or metadata go on with them.
+        OtherHeaders "no change in access, other headers",
         /// More are.
         Widened "widened",
         /// Fewer are.
@@ -30,7 +36,7 @@ words! {
 
 words! {
     /// The change of a rule as a whole.
-    #[derive(serde::Serialize)]
+    #[derive(serde::Serialize, schemars::JsonSchema)]
     #[serde(rename_all = "snake_case")]
     pub enum RuleChangeKind {
         /// Only the second set has it.
@@ -75,6 +81,10 @@ enum Extent {
     /// Neither has all of the other.
     Apart,
     Unclear,
+    /// The same, with another answer to denied requests.
+    OtherAnswer,
+    /// The same, with other obligations.
+    OtherHeaders,
 }
 
 impl PolicySet {
@@ -125,6 +135,8 @@ fn changed(before: &Rule, after: &Rule) -> Option<RuleChange> {
         }
         (_, _, Extent::Apart) => AccessChange::Both,
         (_, _, Extent::Unclear) => AccessChange::CannotTell,
+        (_, _, Extent::OtherAnswer) => AccessChange::OtherAnswer,
+        (_, _, Extent::OtherHeaders) => AccessChange::OtherHeaders,
     };
     let keys = keys(before, after).into_iter();
     extents.extend(keys.map(|(key, extent)| KeyChange { key, access: access(extent) }));
@@ -162,6 +174,8 @@ impl AccessChange {
     fn and(self, other: Self) -> Self {
         match (self, other) {
             (Self::Same, other) | (other, Self::Same) => other,
+            (Self::OtherAnswer, other) | (other, Self::OtherAnswer) => other,
+            (Self::OtherHeaders, other) | (other, Self::OtherHeaders) => other,
             (Self::CannotTell, _) | (_, Self::CannotTell) => Self::CannotTell,
             (one, other) if one == other => one,
             (_, _) => Self::Both,
@@ -188,15 +202,12 @@ fn keys(before: &Rule, after: &Rule) -> Vec<(String, Extent)> {
         is_list_in(&of.ports, &other.ports, PartialEq::eq)
     };
     let methods = |of: &Rule, other: &Rule| is_list_in(&of.methods, &other.methods, PartialEq::eq);
-    let paths = |of: &Rule, other: &Rule| {
-        is_list_in(&of.paths, &other.paths, |own, other: &PathTemplate| other.covers(own))
-    };
     let both = |in_after, in_before| Extent::of(in_after, in_before);
     let mut all = vec![
         ("target.hosts", both(are_hosts_in(old, new), are_hosts_in(new, old))),
         ("target.ports", both(ports(old, new), ports(new, old))),
         ("on.methods", both(methods(before, after), methods(after, before))),
-        ("on.paths", both(paths(before, after), paths(after, before))),
+        ("on.paths", of_paths(before, after)),
     ];
     if after.effect == Effect::Allow {
         let (own, others) = (new.leniency.covers(old.leniency), old.leniency.covers(new.leniency));
@@ -204,25 +215,78 @@ fn keys(before: &Rule, after: &Rule) -> Vec<(String, Extent)> {
         let (own, others) = (after.ignores_rejected_cookies, before.ignores_rejected_cookies);
         all.push(("rejectedCookies", Extent::of(own || !others, others || !own)));
     }
-    if old.counting != new.counting {
-        all.push(("target.tokens", Extent::Unclear));
+    // A wider entry has all of a narrower one, but how narrow a rule is decides which of several speaks.
+    let narrowness = [
+        ("target.hosts", is_same_set(&old.hosts, &new.hosts, PartialEq::eq)),
+        ("on.paths", is_same_set(&before.paths, &after.paths, |a, b| a.covers(b) && b.covers(a))),
+    ];
+    for (key, extent) in &mut all {
+        let is_other = narrowness.iter().any(|(own, is_same)| own == key && !is_same);
+        if *extent == Extent::Same && is_other {
+            *extent = Extent::OtherHeaders;
+        }
     }
     let all = all.into_iter().filter(|(_, extent)| *extent != Extent::Same);
     let mut all: Vec<_> = all.map(|(key, extent)| (key.to_owned(), extent)).collect();
     all.extend(requirements(before, after));
-    for (key, is_same) in [
-        ("inject", is_written_alike(&before.obligations, &after.obligations)),
-        ("deny", is_written_alike(&before.answer, &after.answer)),
-    ] {
-        if !is_same {
-            all.push((key.to_owned(), Extent::Same));
-        }
+    all.extend(obligations(before, after));
+    if before.annotations != after.annotations {
+        all.push(("annotations".to_owned(), Extent::OtherHeaders));
+    }
+    if !is_written_alike(&before.answer, &after.answer) {
+        all.push(("deny".to_owned(), Extent::OtherAnswer));
     }
     all
 }
 
+/// The paths. Those of a rule with a condition about captures are other ones where `{name}` stands for another segment.
+fn of_paths(before: &Rule, after: &Rule) -> Extent {
+    let is_in = |of: &Rule, other: &Rule| {
+        is_list_in(&of.paths, &other.paths, |own, other: &PathTemplate| other.covers(own))
+    };
+    let conditions = [before, after].into_iter().flat_map(|own| own.requirements.each::<When>());
+    let mut read = conditions.flat_map(|own| own.0.captures());
+    match read.all(|name| is_captured_alike(name, before, after)) {
+        true => Extent::of(is_in(before, after), is_in(after, before)),
+        false => Extent::Unclear,
+    }
+}
+
+/// True if `{name}` stands for the same segment of each path that both are about.
+fn is_captured_alike(name: &str, before: &Rule, after: &Rule) -> bool {
+    let mut pairs = before.paths.iter().flat_map(|own| after.paths.iter().map(move |b| (own, b)));
+    before.paths == after.paths || pairs.all(|(own, other)| own.captures_as(other, name))
+}
+
+/// The obligations that differ.
+fn obligations(before: &Rule, after: &Rule) -> Vec<(String, Extent)> {
+    let (old, new) = (&before.obligations, &after.obligations);
+    let sets = |own: &ObligationTemplate| {
+        format!(
+            "{:?}",
+            (&own.headers, &own.response_headers, &own.query, &own.metadata, &own.assertion)
+        )
+    };
+    let mut read = old.captures().chain(new.captures());
+    let is_captured_alike = read.all(|name| is_captured_alike(name, before, after));
+    let all = [
+        ("target.keep", old.keep == new.keep),
+        ("remove", is_written_alike(&old.remove, &new.remove)),
+        ("inject", sets(old) == sets(new) && is_captured_alike),
+    ];
+    let other = all.into_iter().filter(|(_, is_same)| !is_same);
+    other.map(|(key, _)| (key.to_owned(), Extent::OtherHeaders)).collect()
+}
+
 fn is_written_alike<T: std::fmt::Debug>(one: &T, other: &T) -> bool {
     format!("{one:?}") == format!("{other:?}")
+}
+
+fn is_same_set<T>(one: &[T], other: &[T], is_same: impl Fn(&T, &T) -> bool) -> bool {
+    let is_in = |part: &[T], whole: &[T]| {
+        part.iter().all(|own| whole.iter().any(|other| is_same(own, other)))
+    };
+    is_in(one, other) && is_in(other, one)
 }
 
 /// True if everything in `part` is in `whole`. An empty list has everything.
@@ -262,7 +326,13 @@ fn requirements(before: &Rule, after: &Rule) -> Vec<(String, Extent)> {
         let (of_new, of_old) = (news.iter().collect::<Vec<_>>(), olds.iter().collect::<Vec<_>>());
         let extent = Extent::of(implied(&old, &of_new), implied(&new, &of_old));
         let is_clear = olds.iter().chain(&news).all(is_comparable);
-        let extent = if extent == Extent::Apart && !is_clear { Extent::Unclear } else { extent };
+        let extent = if extent == Extent::Apart && !is_clear {
+            Extent::Unclear
+        } else if extent == Extent::Same && !is_written_alike(&olds, &news) {
+            of_order(stage)
+        } else {
+            extent
+        };
         let key = olds.iter().chain(&news).next().map(key).unwrap_or_default();
         (key, extent)
     };
@@ -270,7 +340,20 @@ fn requirements(before: &Rule, after: &Rule) -> Vec<(String, Extent)> {
     all.filter(|(_, extent)| *extent != Extent::Same).collect()
 }
 
-/// True if two that differ can be told apart by their entries.
+/// The extent of two that the same callers meet, and that are written in another order or with other entries beside: the first
+/// issuer with a token gives the identity, and challenges name scopes and contexts as they are written.
+fn of_order(stage: CheckStage) -> Extent {
+    let challenges = [CheckStage::TokenScopes, CheckStage::TokenAnyScope, CheckStage::TokenAcr];
+    if stage == CheckStage::TokenPresent {
+        Extent::OtherHeaders
+    } else if challenges.contains(&stage) {
+        Extent::OtherAnswer
+    } else {
+        Extent::Same
+    }
+}
+
+/// True if two that differ can be compared by their entries.
 const fn is_comparable(own: &AnyRequirement) -> bool {
     use AnyRequirement as Any;
     !matches!(

@@ -3,7 +3,7 @@
 use ipnet::IpNet;
 
 use super::witness::{Callers, instances};
-use crate::document::policy::BindingSpec;
+use crate::document::policy::{BindingSpec, ScopeForm};
 use crate::policy::compile::compiled_rule::Rule;
 use crate::policy::evaluate::rule_match::RuleMatch;
 use crate::policy::model::decision_request::DecisionRequest;
@@ -34,7 +34,10 @@ pub(super) fn is_in_the_way(
     asked: &DecisionRequest<'_>,
 ) -> bool {
     let contexts = deny.contexts(asked, MissingData::BESIDE_CALLER);
-    let given = |needed: &AnyRequirement| allow.requirements.iter().any(|own| covers(needed, own));
+    let given = |needed: &AnyRequirement| {
+        allow.requirements.iter().any(|own| covers(needed, own))
+            && is_captured_alike(needed, deny, allow)
+    };
     let holds = |cx: &_| {
         let mut needed = deny.rule.requirements.iter();
         needed.all(|needed| {
@@ -42,6 +45,16 @@ pub(super) fn is_in_the_way(
         })
     };
     contexts.into_iter().any(|cx| holds(&cx))
+}
+
+/// True if what `needed` reads of the path is the same segment at both rules.
+fn is_captured_alike(needed: &AnyRequirement, deny: &RuleMatch<'_>, allow: &Rule) -> bool {
+    let AnyRequirement::When(condition) = needed else { return true };
+    let is_alike = |name: &str| {
+        let template = deny.template;
+        allow.paths.iter().all(|own| template.is_some_and(|other| own.captures_as(other, name)))
+    };
+    condition.0.captures().all(is_alike)
 }
 
 /// True if a requirement that holds for a witness holds for all that it stands for: a witness has only what the allow rule asks for,
@@ -85,15 +98,21 @@ pub(super) fn covers(needed: &AnyRequirement, own: &AnyRequirement) -> bool {
         (Any::TokenAudiences(needed), Any::TokenAudiences(own)) => is_part(&own.0, &needed.0),
         (Any::TokenSubjects(needed), Any::TokenSubjects(own)) => is_part(&own.0, &needed.0),
         (Any::TokenClients(needed), Any::TokenClients(own)) => is_part(&own.0, &needed.0),
-        (Any::TokenScopes(needed), Any::TokenScopes(own)) => {
-            needed.1 == own.1 && is_part(&needed.0, &own.0)
-        }
+        (Any::TokenScopes(needed), Any::TokenScopes(own)) => needed.0.iter().all(|asked| {
+            own.0.iter().any(|own_scope| {
+                is_scope_within((own_scope, own.1), (std::slice::from_ref(asked), needed.1))
+            })
+        }),
         (Any::TokenAnyScope(needed), Any::TokenAnyScope(own)) => {
-            needed.1 == own.1 && is_part(&own.0, &needed.0)
+            own.0.iter().all(|scope| is_scope_within((scope, own.1), (&needed.0, needed.1)))
+        }
+        (Any::TokenAnyScope(needed), Any::TokenScopes(own)) => {
+            own.0.iter().any(|scope| is_scope_within((scope, own.1), (&needed.0, needed.1)))
         }
         (Any::PeerEvidenceLevel(needed), Any::PeerEvidenceLevel(own)) => needed.0 <= own.0,
         (Any::TokenAcr(needed), Any::TokenAcr(own)) => is_part(&own.0, &needed.0),
         (Any::TokenMaxAge(needed), Any::TokenMaxAge(own)) => needed.0 >= own.0,
+        (Any::TokenSignals(needed), Any::TokenSignals(own)) => is_part(&own.0, &needed.0),
         (Any::SourceNetworks(needed), Any::SourceNetworks(own)) => is_inside(&own.0, &needed.0),
         (Any::DestinationNetworks(needed), Any::DestinationNetworks(own)) => {
             is_inside(&own.0, &needed.0)
@@ -103,6 +122,15 @@ pub(super) fn covers(needed: &AnyRequirement, own: &AnyRequirement) -> bool {
             needed.stage() == own.stage() && format!("{needed:?}") == format!("{own:?}")
         }
     }
+}
+
+/// True if every token that has `scope` in its form has one of `asked` in theirs.
+fn is_scope_within(
+    (scope, form): (&str, ScopeForm),
+    (asked, others): (&[String], ScopeForm),
+) -> bool {
+    let mut held = form.all_for(scope).into_iter();
+    held.all(|held| asked.iter().any(|asked| others.covers(&held, asked)))
 }
 
 fn is_inside(part: &[IpNet], whole: &[IpNet]) -> bool {

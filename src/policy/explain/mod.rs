@@ -7,4 +7,5 @@ pub(in crate::policy) mod non_matching_rules;
 pub(in crate::policy) mod possible;
 pub(in crate::policy) mod reach;
 pub(in crate::policy) mod recorder;
+pub(in crate::policy) mod set_changes;
 pub(in crate::policy) mod witness;

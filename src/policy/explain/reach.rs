@@ -20,7 +20,7 @@ use crate::words::words;
 
 words! {
     /// The answer to a question about every caller.
-    #[derive(serde::Serialize)]
+    #[derive(serde::Serialize, schemars::JsonSchema)]
     #[serde(rename_all = "snake_case")]
     pub enum Possibility {
         /// Some caller can, whatever the rest of the request is.
@@ -105,6 +105,24 @@ impl PolicySet {
         ports.sort_unstable();
         ports.dedup();
         ports
+    }
+
+    /// The hosts that policies name, where no policy is about the host of `request`.
+    pub fn other_hosts(&self, request: &RequestView) -> Option<Vec<String>> {
+        let target = request.target.as_ref().ok()?;
+        let is_named = self.index.of_host(&target.host).next().is_some();
+        (!is_named).then(|| self.index.hosts())
+    }
+
+    /// The methods that rules of the host name.
+    pub fn methods_of(&self, request: &RequestView) -> Vec<String> {
+        let Ok(target) = &request.target else { return Vec::new() };
+        let rules = self.index.candidates(target).filter(|(_, rule)| rule.mode == Mode::Enforce);
+        let named = rules.flat_map(|(_, rule)| rule.methods.iter().map(ToString::to_string));
+        let mut all: Vec<_> = named.collect();
+        all.sort();
+        all.dedup();
+        all
     }
 
     /// True if some of `callers` can reach what `question` is about.

@@ -56,6 +56,18 @@ macro_rules! wanted {
     };
 }
 
+/// For each requirement of one kind, and each of its entries, the scopes that stand for it.
+macro_rules! scopes_of {
+    ($rule:expr, $Name:ident) => {
+        $rule.requirements.iter().filter_map(|own| match own {
+            AnyRequirement::$Name(own) => {
+                Some(own.0.iter().map(|scope| own.1.all_for(scope)).collect::<Vec<_>>())
+            }
+            _ => None,
+        })
+    };
+}
+
 /// A name that no document has.
 const OTHER: &str = "who-can-other";
 
@@ -203,13 +215,9 @@ fn tokens(rule: &Rule, denies: &[&Rule]) -> Vec<Option<TokenIdentity>> {
             drop(claims.insert(name.to_owned(), value.into()))
         });
     }
-    let scopes: Vec<_> = wanted!(rule, TokenScopes).cloned().collect();
-    let any: Vec<_> = wanted!(rule, TokenAnyScope).cloned().collect();
-    let any = if any.is_empty() { vec![String::new()] } else { any };
-    let scope = |one: String| scopes.iter().cloned().chain([one]).collect::<Vec<_>>().join(" ");
-    all = with(all, &any, |(_, claims), one| {
-        drop(claims.insert("scope".into(), scope(one).trim().into()));
-    });
+    for scopes in scopes(rule) {
+        all = with(all, &scopes, |(_, claims), scope| add_scope(claims, &scope));
+    }
     let acr: Vec<String> = wanted!(rule, TokenAcr).cloned().collect();
     all = with(all, &acr, |(_, claims), value| drop(claims.insert("acr".into(), value.into())));
     for matcher in own.each::<ClaimMatcher>() {
@@ -230,6 +238,19 @@ fn tokens(rule: &Rule, denies: &[&Rule]) -> Vec<Option<TokenIdentity>> {
         TokenIdentity::assertion(&issuer, claims, binding).ok().map(Some)
     };
     all.into_iter().filter_map(token).collect()
+}
+
+/// For each scope that `rule` asks for, those that meet it: also the ones above it, where they stand for it.
+fn scopes(rule: &Rule) -> Vec<Vec<String>> {
+    let all = scopes_of!(rule, TokenScopes).flatten();
+    let any = scopes_of!(rule, TokenAnyScope).map(|lists| lists.concat());
+    all.chain(any).collect()
+}
+
+fn add_scope(claims: &mut Map<String, Value>, scope: &str) {
+    let before = claims.get("scope").and_then(Value::as_str).unwrap_or_default();
+    let all = format!("{before} {scope}");
+    drop(claims.insert("scope".into(), all.trim().into()));
 }
 
 fn binding(rule: &Rule) -> Binding {

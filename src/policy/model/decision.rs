@@ -7,10 +7,10 @@ use crate::document::policy::Effect;
 use crate::policy::model::annotations::Annotations;
 use crate::policy::model::answer::CustomAnswer;
 use crate::policy::model::obligations::{HeaderMutation, Obligations};
+use crate::policy::model::removed_headers::RemovedHeaders;
 use crate::policy::model::rule_name::RuleName;
-use crate::policy::model::throttling::Throttling;
 use crate::policy::model::truth::Truth;
-use crate::reason::Rejection;
+use crate::reason::{Reason, Rejection};
 
 /// The answer to a [`DecisionRequest`](crate::policy::DecisionRequest).
 #[derive(Clone, Debug)]
@@ -31,7 +31,7 @@ pub struct Permit {
     answer: Option<Arc<CustomAnswer>>,
     /// Every header that any rule can inject and those that this one removes, so that the caller's own copies are removed on every allow
     /// (invariant 4).
-    strip: Arc<[String]>,
+    strip: RemovedHeaders,
     /// The caller's copies of query parameters that any rule can set, as they are spelled in the request.
     strip_query: Vec<String>,
     shadows: Vec<ShadowOutcome>,
@@ -82,6 +82,19 @@ pub struct ProofNeed {
     pub nonce: Option<String>,
     /// True if the proof that came is what was refused, and not the token.
     pub faulty: bool,
+}
+
+/// A denial of a source that has too many failed attempts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Throttling {
+    /// Who that is: a verified peer, a network, or both (`spiffe://.. at 203.0.113.7/32`).
+    pub source: String,
+    /// Why this attempt failed; none where nothing was verified.
+    pub failed: Option<Reason>,
+    /// When the next attempt will be answered as ever.
+    pub retry_after: Duration,
+    /// True if the caller gets 429; else it is shown to operators only.
+    pub enforced: bool,
 }
 
 /// A rule in shadow mode that matches, or that may match. It is reported, never enforced.
@@ -154,7 +167,7 @@ impl Permit {
         rule: RuleName,
         annotations: Annotations,
         obligations: Obligations,
-        strip: Arc<[String]>,
+        strip: RemovedHeaders,
         strip_query: Vec<String>,
     ) -> Self {
         Self {
@@ -174,7 +187,7 @@ impl Permit {
         Self { answer, ..self }
     }
 
-    /// The same, for a caller whose refused cookies the rule passes over.
+    /// The same, for a caller whose refused cookies the rule ignores.
     pub(in crate::policy) fn ignoring_rejected_cookies(self) -> Self {
         Self { ignores_rejected_cookies: true, ..self }
     }
@@ -213,6 +226,11 @@ impl Permit {
 
     /// The headers to remove from what the caller sent, in lower case; those in [`Permit::headers`] included.
     pub fn strip(&self) -> &[String] {
+        self.strip.names()
+    }
+
+    /// The same, to be written.
+    pub const fn removed(&self) -> &RemovedHeaders {
         &self.strip
     }
 
@@ -250,5 +268,13 @@ impl Denial {
     #[must_use]
     pub fn throttled(self, throttling: Throttling) -> Self {
         Self { throttling: Some(Box::new(throttling)), ..self }
+    }
+}
+
+impl Throttling {
+    /// For `retry-after` (RFC 9110 section 10.2.3): whole seconds, not before the time and at least one.
+    pub fn seconds(&self) -> u64 {
+        let nanos = self.retry_after.subsec_nanos();
+        self.retry_after.as_secs().saturating_add(u64::from(nanos > 0)).max(1)
     }
 }

@@ -133,7 +133,7 @@ impl PathTemplate {
         }
     }
 
-    /// True if every path that `other` matches is matched by this one; with a `**` inside, as far as that is easily told.
+    /// True if every path that `other` matches is matched by this one; with a `**` inside, as far as that is easily determined.
     pub(in crate::policy) fn covers(&self, other: &Self) -> bool {
         if self.deep {
             let found = || self.matches_deep(&other.segments, PathSegment::covers);
@@ -150,6 +150,31 @@ impl PathTemplate {
         };
         long_enough
             && self.segments.iter().zip(&other.segments).all(|(own, others)| own.covers(others))
+    }
+
+    /// False if `{name}` stands for another segment of some path here than in `other`, or may do so.
+    pub(in crate::policy) fn captures_as(&self, other: &Self, name: &str) -> bool {
+        !self.may_share_a_path(other) || self.place_of(name) == other.place_of(name)
+    }
+
+    /// The segments before `{name}` or, behind `**`, from it to the end.
+    fn place_of(&self, name: &str) -> Option<(bool, usize)> {
+        let at = self.segments.iter().position(|segment| segment.is_capture(name))?;
+        let is_deep = self.segments.get(..at)?.contains(&PathSegment::Deep);
+        let place = if is_deep { self.segments.len().checked_sub(at)? } else { at };
+        Some((is_deep, place))
+    }
+
+    /// False if no path is in both sets; with a `**` inside, they are taken to have one.
+    fn may_share_a_path(&self, other: &Self) -> bool {
+        let fits =
+            |own: &Self, other: &Self| own.open_ended || own.segments.len() >= other.segments.len();
+        let mut pairs = self.segments.iter().zip(&other.segments);
+        self.deep
+            || other.deep
+            || (fits(self, other)
+                && fits(other, self)
+                && pairs.all(|(own, others)| own.covers(others) || others.covers(own)))
     }
 
     /// The template without a final `**`, if it has one: what `**` leaves out.

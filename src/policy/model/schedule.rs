@@ -11,7 +11,8 @@ use jiff::tz::{Offset, TimeZone, TimeZoneDatabase};
 use crate::clock::UnixTime;
 use crate::document::closest;
 
-const DAY: i64 = 24 * 60;
+/// The minutes of a day.
+pub(in crate::policy) const DAY: i64 = 24 * 60;
 const WEEK: i64 = 7 * DAY;
 
 /// 1970-01-01 was a Thursday: the third day after a Monday.

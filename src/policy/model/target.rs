@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use crate::policy::model::host::AuthorityPattern;
+use crate::document::policy::Effect;
+use crate::policy::model::host::{AuthorityPattern, HostPattern};
 use crate::policy::model::obligations::Keep;
-use crate::request::{PathLeniency, RequestView, Target};
+use crate::request::{HostForm, PathLeniency, RequestView, Target};
 
 /// The requests that the rules of a policy are about.
 #[derive(Clone, Debug, Default)]
@@ -33,18 +34,28 @@ impl PolicyTarget {
         if self.hosts.is_empty() {
             return !form.trailing_dot && (form.port.is_none() || self.any_authority_port);
         }
-        let any_port = |own: &AuthorityPattern| self.any_authority_port && own.form.port.is_none();
-        self.of_name(request).any(|own| {
-            own.form.trailing_dot == form.trailing_dot
-                && (own.form.port == form.port || any_port(own))
-        })
+        self.of_name(request).any(|own| self.is_asked_for(own, form))
     }
 
-    /// True if deny rules of the target are about the host as the request writes it: those of a plain host are about every form
-    /// of it.
+    /// True if deny rules of the target are about the host as the request writes it: with any port where theirs has none, and with
+    /// or without a dot where theirs has none.
     pub(in crate::policy) fn denies_form(&self, request: &Target) -> bool {
-        let fits = |own: &AuthorityPattern| own.form.is_plain() || own.form == request.form;
-        self.hosts.is_empty() || self.of_name(request).any(fits)
+        self.hosts.is_empty() || self.of_name(request).any(|own| is_denied(own, request.form))
+    }
+
+    /// True if one of the hosts is the request's, by its name and not by a wildcard, in a form that fits a rule of this effect.
+    pub(in crate::policy) fn names(&self, request: &Target, effect: Effect) -> bool {
+        let fits = |own: &AuthorityPattern| match effect {
+            Effect::Allow => self.is_asked_for(own, request.form),
+            Effect::Deny => is_denied(own, request.form),
+        };
+        let mut hosts = self.of_name(request);
+        hosts.any(|own| matches!(own.host, HostPattern::Exact(_)) && fits(own))
+    }
+
+    fn is_asked_for(&self, own: &AuthorityPattern, form: HostForm) -> bool {
+        let any_port = self.any_authority_port && own.form.port.is_none();
+        own.form.trailing_dot == form.trailing_dot && (own.form.port == form.port || any_port)
     }
 
     fn of_name(&self, request: &Target) -> impl Iterator<Item = &AuthorityPattern> {
@@ -59,4 +70,10 @@ impl PolicyTarget {
         }
         request.destination.port().map(|port| self.ports.contains(&port))
     }
+}
+
+/// Every form that an allow rule of the target may ask for, and more (P710).
+fn is_denied(own: &AuthorityPattern, form: HostForm) -> bool {
+    let port = own.form.port.is_none() || own.form.port == form.port;
+    port && (form.trailing_dot || !own.form.trailing_dot)
 }

@@ -2,13 +2,14 @@
 //!
 //! Documents, `explain` and its JSON call the three values `holds`, `fails` and `unknown`, as the code does.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::words::words;
 
 words! {
     /// The three-valued result of a requirement, or of anything else that may be unknown.
-    #[derive(Serialize)]
+    #[derive(Serialize, JsonSchema)]
     #[serde(rename_all = "lowercase")]
     pub enum Truth {
         /// It holds.

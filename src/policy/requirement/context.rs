@@ -4,9 +4,7 @@ use std::sync::Arc;
 
 use crate::authn::{PeerIdentity, Subject, TokenIdentity};
 use crate::clock::UnixTime;
-use crate::policy::model::decision_id::DecisionId;
-use crate::policy::model::path::PathTemplate;
-use crate::policy::model::rule_name::RuleName;
+use crate::policy::model::{DecisionId, PathTemplate, RuleName};
 use crate::policy::requirement::missing::MissingData;
 use crate::request::RequestView;
 

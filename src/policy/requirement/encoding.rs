@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use crate::document::closest;
 use crate::json::write_escape;
+use crate::words::words;
 
 /// The words behind a variable: `{name|json|percent}`. The default writes text as it is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -16,26 +17,19 @@ pub(super) struct Form {
     pub(super) encoding: Option<Encoding>,
 }
 
-/// An encoding of a text.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Encoding {
-    /// RFC 4648 section 5, without padding.
-    Base64Url,
-    /// RFC 4648 section 8, in lower case.
-    Hex,
-    /// RFC 3986 section 2.1. Envoy refuses it in query parameters if it validates mutations.
-    Percent,
-    /// RFC 8187 section 3.2, without a language.
-    Rfc8187,
+words! {
+    /// An encoding of a text.
+    pub(super) enum Encoding {
+        /// RFC 4648 section 5, without padding.
+        Base64Url "base64url",
+        /// RFC 4648 section 8, in lower case.
+        Hex "hex",
+        /// RFC 3986 section 2.1. Envoy refuses it in query parameters if it validates mutations.
+        Percent "percent",
+        /// RFC 8187 section 3.2, without a language.
+        Rfc8187 "rfc8187",
+    }
 }
-
-/// The encodings by name.
-const ENCODINGS: [(&str, Encoding); 4] = [
-    ("base64url", Encoding::Base64Url),
-    ("hex", Encoding::Hex),
-    ("percent", Encoding::Percent),
-    ("rfc8187", Encoding::Rfc8187),
-];
 
 const JSON: &str = "json";
 
@@ -50,7 +44,7 @@ impl Form {
             return Ok((whole, Self::default()));
         };
         let before = name.rsplit_once('|').map(|(_, before)| before);
-        let before = before.filter(|own| *own == JSON || ENCODINGS.iter().any(|(e, _)| e == own));
+        let before = before.filter(|own| *own == JSON || Encoding::named(own).is_some());
         if let Some(other) = before.filter(|other| word == JSON || *other != JSON) {
             let help = String::from("keep one; only `json` can stand before another one");
             return Err((format!("a value is written in two forms, `{other}` and `{word}`"), help));
@@ -58,8 +52,9 @@ impl Form {
         if word == JSON {
             return Ok((name, Self { json: true, encoding: None }));
         }
-        let Some((_, encoding)) = ENCODINGS.iter().find(|(own, _)| *own == word) else {
-            let known: Vec<_> = ENCODINGS.iter().map(|(own, _)| *own).chain([JSON]).collect();
+        let Some(encoding) = Encoding::named(word) else {
+            let known: Vec<_> =
+                Encoding::ALL.map(Encoding::as_str).into_iter().chain([JSON]).collect();
             let help = match closest(word, &known) {
                 Some(near) => format!("did you mean `{near}`?"),
                 None => format!("known are: {}", known.join(", ")),
@@ -70,7 +65,7 @@ impl Form {
             Some((name, JSON)) => (name, true),
             _ => (name, false),
         };
-        Ok((name, Self { json, encoding: Some(*encoding) }))
+        Ok((name, Self { json, encoding: Some(encoding) }))
     }
 
     /// True if text is written as it is.
@@ -80,8 +75,8 @@ impl Form {
 
     /// The words as a template has them: `|json|percent`.
     pub(super) fn words(self) -> String {
-        let encoding = ENCODINGS.iter().find(|(_, own)| Some(*own) == self.encoding);
-        let words = self.json.then_some(JSON).into_iter().chain(encoding.map(|(name, _)| *name));
+        let words =
+            self.json.then_some(JSON).into_iter().chain(self.encoding.map(Encoding::as_str));
         words.flat_map(|word| ["|", word]).collect()
     }
 

@@ -11,11 +11,11 @@ use super::missing::MissingData;
 use super::observation::ObservedValue;
 use super::requirement::{Explanation, Requirement, RequirementFailure};
 use super::template::{Template, Unsafe};
+use super::variable::TemplateVariable;
 use crate::authn::TokenIdentity;
-use crate::policy::model::obligations::{
-    AssertionRequest, HeaderMutation, Keep, Obligations, QueryMutation,
+use crate::policy::model::{
+    AssertionRequest, HeaderMutation, Keep, Obligations, QueryMutation, Truth,
 };
-use crate::policy::model::truth::Truth;
 use crate::reason::Reason;
 
 /// The obligations of a rule. The default obliges to nothing.
@@ -90,6 +90,14 @@ impl ObligationTemplate {
     /// True if the override parameter `name` goes upstream, spelled as it is.
     pub(in crate::policy) fn keeps_parameter(&self, name: &str) -> bool {
         self.keep.as_deref().is_some_and(|keep| keep.query.iter().any(|own| own == name))
+    }
+
+    /// The captures of paths that its values have.
+    pub(in crate::policy) fn captures(&self) -> impl Iterator<Item = &str> {
+        let claims = self.assertion.iter().flat_map(|own| own.claims.iter());
+        let lists = [&self.headers, &self.response_headers, &self.query, &self.metadata];
+        let all = lists.into_iter().flat_map(|list| list.iter()).chain(claims);
+        all.flat_map(|own| own.template.variables()).filter_map(TemplateVariable::needs_capture)
     }
 
     /// The request headers that it sets.

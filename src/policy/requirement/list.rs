@@ -12,18 +12,14 @@ use super::peer::{
 };
 use super::requirement::{Requirement, RequirementFailure};
 use super::server_name::{ServerNameIsHost, ServerNames};
+use super::signals::TokenSignals;
 use super::step_up::{TokenAcr, TokenMaxAge};
 use super::token::{
     PresenterKnown, PresenterNamed, TokenAnyScope, TokenAudiences, TokenBinding, TokenClients,
     TokenPresent, TokenScopes, TokenSubjects,
 };
 use super::values::ContextExtension;
-use crate::policy::model::claim::ClaimMatcher;
-use crate::policy::model::decision::Needs;
-use crate::policy::model::header::HeaderMatcher;
-use crate::policy::model::query::QueryMatcher;
-use crate::policy::model::schedule::Schedule;
-use crate::policy::model::truth::Truth;
+use crate::policy::model::{ClaimMatcher, HeaderMatcher, Needs, QueryMatcher, Schedule, Truth};
 
 /// Makes [`AnyRequirement`] and [`CheckStage`] of one line for each requirement: its type, and its key in a document.
 macro_rules! requirements {
@@ -121,6 +117,7 @@ requirements! {
     TokenAnyScope "anyScope",
     TokenAcr "acr",
     TokenMaxAge "maxAge",
+    TokenSignals "signals",
     When "when",
 }
 
@@ -147,6 +144,11 @@ impl AnyRequirement {
                 | CheckStage::TokenAcr
                 | CheckStage::TokenMaxAge
         )
+    }
+
+    /// True if callers meet it about which something is odd, so that an allow rule with it would allow the wrong ones.
+    pub(in crate::policy) const fn is_met_by_the_suspect(&self) -> bool {
+        matches!(self.stage(), CheckStage::TokenSignals)
     }
 
     /// True if it tells callers apart: when a rule holds, and where a connection goes, says nothing about them.

@@ -36,6 +36,8 @@ words! {
         Addresses "the addresses of the client and of the connection",
         /// The moment.
         Time "the time",
+        /// The signals about a token.
+        TokenSignals "the signals about the token",
     }
 }
 
@@ -70,6 +72,7 @@ impl RecordField {
             Self::UnsureTrustDomains => 1 << 11,
             Self::Addresses => 1 << 12,
             Self::Time => 1 << 13,
+            Self::TokenSignals => 1 << 14,
         }
     }
 }
@@ -94,7 +97,8 @@ impl MissingData {
         .and(RecordField::ContextExtensions)
         .and(RecordField::ServerName)
         .and(RecordField::Addresses)
-        .and(RecordField::Time);
+        .and(RecordField::Time)
+        .and(RecordField::TokenSignals);
 
     /// The same, and `field` is missing as well.
     #[must_use]

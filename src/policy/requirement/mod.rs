@@ -15,6 +15,7 @@ pub(in crate::policy) mod peer;
 pub(in crate::policy) mod requirement;
 pub(in crate::policy) mod schedule;
 pub(in crate::policy) mod server_name;
+pub(in crate::policy) mod signals;
 pub(in crate::policy) mod step_up;
 pub(in crate::policy) mod template;
 pub(in crate::policy) mod token;

@@ -8,7 +8,7 @@ use super::context::CheckContext;
 use super::missing::{MissingData, RecordField};
 use super::observation::ObservedValue;
 use super::requirement::{Explanation, Requirement, RequirementFailure, one_of, texts};
-use crate::policy::model::truth::Truth;
+use crate::policy::model::Truth;
 use crate::reason::Reason;
 
 /// The client is in one of these networks.

@@ -4,7 +4,7 @@
 use serde_json::Value;
 
 use crate::json::is_exact;
-use crate::policy::model::truth::Truth;
+use crate::policy::model::Truth;
 use crate::secret::Secret;
 
 /// Something that a rule looks at.

@@ -11,8 +11,7 @@ use super::observation::ObservedValue;
 use super::requirement::{Explanation, Requirement, RequirementFailure, one_of, texts};
 use crate::authn::PeerIdentity;
 use crate::evidence_level::EvidenceLevel;
-use crate::policy::model::host::HostPattern;
-use crate::policy::model::truth::Truth;
+use crate::policy::model::{HostPattern, Truth};
 use crate::reason::Reason;
 use crate::spiffe::SpiffePattern;
 

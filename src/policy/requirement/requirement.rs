@@ -5,8 +5,7 @@ use std::fmt;
 use super::context::CheckContext;
 use super::missing::{MissingData, RecordField};
 use super::observation::{Observation, ObservedValue, Operand};
-use crate::policy::model::decision::Needs;
-use crate::policy::model::truth::Truth;
+use crate::policy::model::{Needs, Truth};
 use crate::reason::{Reason, Rejection};
 
 /// Something that a rule requires, with the data from its document.

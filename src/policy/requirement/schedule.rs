@@ -4,8 +4,7 @@ use super::context::CheckContext;
 use super::missing::{MissingData, RecordField};
 use super::observation::ObservedValue;
 use super::requirement::{Explanation, Requirement, RequirementFailure};
-use crate::policy::model::schedule::Schedule;
-use crate::policy::model::truth::Truth;
+use crate::policy::model::{Schedule, Truth};
 use crate::reason::Reason;
 
 impl Requirement for Schedule {

@@ -4,8 +4,7 @@ use super::context::CheckContext;
 use super::missing::{MissingData, RecordField};
 use super::observation::ObservedValue;
 use super::requirement::{Explanation, Requirement, RequirementFailure, one_of, texts};
-use crate::policy::model::host::HostPattern;
-use crate::policy::model::truth::Truth;
+use crate::policy::model::{HostPattern, Truth};
 use crate::reason::Reason;
 use crate::request::{Host, ServerName};
 

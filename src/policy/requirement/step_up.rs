@@ -9,8 +9,7 @@ use super::missing::{MissingData, RecordField};
 use super::requirement::{Explanation, Requirement, RequirementFailure, one_of};
 use super::token::claim;
 use crate::clock::UnixTime;
-use crate::policy::model::decision::Needs;
-use crate::policy::model::truth::Truth;
+use crate::policy::model::{Needs, Truth};
 use crate::reason::Reason;
 
 /// The `acr` of the token is one of these.

@@ -5,11 +5,11 @@ use serde_json::Value;
 use super::context::CheckContext;
 use super::encoding::{Encoding, Form, ascii_json};
 use super::missing::MissingData;
-use super::variable::{FORMS, TemplateVariable, VariableValue};
+use super::variable::{TemplateVariable, VariableName, VariableValue};
 use crate::document::closest;
 use crate::json::is_exact;
 use crate::limits::MAX_INJECTED_VALUE_BYTES;
-use crate::policy::model::parameters::is_settable;
+use crate::policy::model::is_settable;
 
 /// Text with variables in braces, such as `user={token.sub}`; `{{` and `}}` stand for single braces. A variable may be
 /// encoded, as in `{token.sub|base64url}`, or written as JSON, as in `{token.claims./groups|json}`.
@@ -93,7 +93,7 @@ impl Template {
         let part = |part: &TemplatePart| match part {
             TemplatePart::Text(text) => text.to_string(),
             TemplatePart::Variable(variable, form) => {
-                format!("{{{}{}}}", variable.name(), form.words())
+                format!("{{{}{}}}", variable.written(), form.words())
             }
         };
         self.0.iter().map(part).collect()
@@ -123,7 +123,7 @@ impl Template {
         };
         self.0.iter().find_map(|part| match part {
             TemplatePart::Variable(variable, form) if never(*form) => {
-                Some(format!("{{{}{}}}", variable.name(), form.words()))
+                Some(format!("{{{}{}}}", variable.written(), form.words()))
             }
             TemplatePart::Variable(..) | TemplatePart::Text(_) => None,
         })
@@ -241,10 +241,11 @@ impl Why {
 impl Unsafe<'_> {
     /// The fault of the value, and the form to write in the document. It never quotes the value.
     pub(in crate::policy) fn explain(self) -> String {
-        let name =
-            self.variable.map_or_else(|| String::from("it"), |own| format!("`{{{}}}`", own.name()));
+        let name = self
+            .variable
+            .map_or_else(|| String::from("it"), |own| format!("`{{{}}}`", own.written()));
         let form = |words: &str| {
-            let name = self.variable.map_or_else(|| String::from("..."), TemplateVariable::name);
+            let name = self.variable.map_or_else(|| String::from("..."), TemplateVariable::written);
             format!("write `{{{name}{words}}}`, and let the receiver decode it")
         };
         match self.why {
@@ -394,10 +395,11 @@ fn take_variable(text: &str) -> Result<(TemplateVariable, Form, &str), TemplateE
         let claim =
             name.strip_prefix("token.").map(|rest| rest.strip_prefix("claims.").unwrap_or(rest));
         let claim = claim.map(|claim| claim.replace('.', "/"));
-        let help = match (closest(name, &FORMS), claim) {
+        let known = VariableName::ALL.map(VariableName::as_str);
+        let help = match (closest(name, &known), claim) {
             (Some(near), _) => format!("did you mean `{{{near}}}`?"),
             (None, Some(claim)) => format!("for the claim write `{{token.claims./{claim}}}`"),
-            (None, None) => format!("known are: {}", FORMS.join(", ")),
+            (None, None) => format!("known are: {}", known.join(", ")),
         };
         return Err((format!("unknown variable `{{{name}}}`"), Some(help)));
     };

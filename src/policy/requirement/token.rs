@@ -11,9 +11,7 @@ use crate::authn::{Binding, NameFit, TokenIdentity, evidence_for_names, fit_name
 use crate::document::policy::{BindingSpec, ScopeForm};
 use crate::evidence_level::EvidenceLevel;
 use crate::identity_map::{IdentityMap, PeerName};
-use crate::policy::model::claim::ClaimMatcher;
-use crate::policy::model::decision::{Needs, ProofNeed};
-use crate::policy::model::truth::Truth;
+use crate::policy::model::{ClaimMatcher, Needs, ProofNeed, Truth};
 use crate::reason::Reason;
 
 /// There is a token that the `TokenIssuer` document of this name vouches for, or of one of these names. A rule names it always: a

@@ -6,9 +6,7 @@ use super::context::CheckContext;
 use super::missing::{MissingData, RecordField};
 use super::observation::ObservedValue;
 use super::requirement::{Explanation, Requirement, RequirementFailure, one_of};
-use crate::policy::model::header::HeaderMatcher;
-use crate::policy::model::query::QueryMatcher;
-use crate::policy::model::truth::Truth;
+use crate::policy::model::{HeaderMatcher, QueryMatcher, Truth};
 use crate::reason::Reason;
 use crate::request::{HeaderValue, Headers};
 

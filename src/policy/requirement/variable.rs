@@ -7,28 +7,38 @@ use super::context::CheckContext;
 use super::missing::RecordField;
 use crate::authn::TokenIdentity;
 use crate::json::is_exact;
+use crate::words::words;
+
+words! {
+    /// The names of variables. Those with a parameter are as messages show them.
+    pub(in crate::policy) enum VariableName {
+        TokenSubject "token.sub",
+        TokenClient "token.client",
+        TokenIssuer "token.iss",
+        TokenTenant "token.tenant",
+        TokenId "token.jti",
+        /// By JSON pointer (RFC 6901).
+        TokenClaim "token.claims./pointer",
+        PeerSpiffe "peer.spiffe",
+        PeerDns "peer.dns",
+        PeerIps "peer.ips",
+        PeerTrustDomain "peer.trustDomain",
+        RequestMethod "request.method",
+        RequestHost "request.host",
+        /// By the name of the capture.
+        RequestPath "request.path.capture",
+        DecisionPolicy "decision.policy",
+        DecisionRule "decision.rule",
+        DecisionId "decision.id",
+    }
+}
 
 /// A variable, such as `token.sub`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(in crate::policy) enum TemplateVariable {
-    TokenSubject,
-    TokenClient,
-    TokenIssuer,
-    TokenTenant,
-    TokenId,
-    /// By JSON pointer (RFC 6901).
-    TokenClaim(Box<str>),
-    PeerSpiffe,
-    PeerDns,
-    PeerIps,
-    PeerTrustDomain,
-    RequestMethod,
-    RequestHost,
-    /// By the name of the capture.
-    RequestPath(Box<str>),
-    DecisionPolicy,
-    DecisionRule,
-    DecisionId,
+pub(in crate::policy) struct TemplateVariable {
+    pub(in crate::policy) name: VariableName,
+    /// The pointer of a claim or the name of a capture; empty for any other.
+    parameter: Box<str>,
 }
 
 /// The value of a variable, before it is known to be safe.
@@ -48,125 +58,82 @@ pub(in crate::policy) enum VariableValue<'a> {
     Ambiguous,
 }
 
-/// Variables without a parameter.
-const PLAIN: [(&str, TemplateVariable); 14] = [
-    ("token.sub", TemplateVariable::TokenSubject),
-    ("token.client", TemplateVariable::TokenClient),
-    ("token.iss", TemplateVariable::TokenIssuer),
-    ("token.tenant", TemplateVariable::TokenTenant),
-    ("token.jti", TemplateVariable::TokenId),
-    ("peer.spiffe", TemplateVariable::PeerSpiffe),
-    ("peer.dns", TemplateVariable::PeerDns),
-    ("peer.ips", TemplateVariable::PeerIps),
-    ("peer.trustDomain", TemplateVariable::PeerTrustDomain),
-    ("request.method", TemplateVariable::RequestMethod),
-    ("request.host", TemplateVariable::RequestHost),
-    ("decision.policy", TemplateVariable::DecisionPolicy),
-    ("decision.rule", TemplateVariable::DecisionRule),
-    ("decision.id", TemplateVariable::DecisionId),
-];
-
-/// Every form of a variable, for error messages.
-pub(in crate::policy) const FORMS: [&str; 16] = [
-    "token.sub",
-    "token.client",
-    "token.iss",
-    "token.tenant",
-    "token.jti",
-    "token.claims./pointer",
-    "peer.spiffe",
-    "peer.dns",
-    "peer.ips",
-    "peer.trustDomain",
-    "request.method",
-    "request.host",
-    "request.path.capture",
-    "decision.policy",
-    "decision.rule",
-    "decision.id",
-];
-
 impl TemplateVariable {
     /// Reads the text between the braces.
     pub(in crate::policy) fn parse(text: &str) -> Option<Self> {
+        let of = |name, parameter: &str| Self { name, parameter: parameter.into() };
         if let Some(pointer) = text.strip_prefix("token.claims.") {
-            return pointer.starts_with('/').then(|| Self::TokenClaim(pointer.into()));
+            return pointer.starts_with('/').then(|| of(VariableName::TokenClaim, pointer));
         }
         if let Some(capture) = text.strip_prefix("request.path.") {
-            return (!capture.is_empty()).then(|| Self::RequestPath(capture.into()));
+            return (!capture.is_empty()).then(|| of(VariableName::RequestPath, capture));
         }
-        PLAIN.iter().find(|(name, _)| *name == text).map(|(_, variable)| variable.clone())
+        VariableName::named(text).map(|name| of(name, ""))
     }
 
-    /// Its name, as documents write it.
-    pub(in crate::policy) fn name(&self) -> String {
-        if let Self::TokenClaim(pointer) = self {
+    /// Its name with its parameter, as documents write it.
+    pub(in crate::policy) fn written(&self) -> String {
+        if let Some(pointer) = self.claim() {
             return format!("token.claims.{pointer}");
         }
-        if let Self::RequestPath(capture) = self {
+        if let Some(capture) = self.needs_capture() {
             return format!("request.path.{capture}");
         }
-        PLAIN.iter().find(|(_, own)| own == self).map_or("", |(name, _)| *name).to_owned()
+        self.name.to_string()
+    }
+
+    /// The pointer of the claim that it is.
+    pub(in crate::policy) fn claim(&self) -> Option<&str> {
+        (self.name == VariableName::TokenClaim).then_some(&*self.parameter)
     }
 
     /// True if it is about the token.
     pub(in crate::policy) const fn needs_token(&self) -> bool {
         matches!(
-            self,
-            Self::TokenSubject
-                | Self::TokenClient
-                | Self::TokenIssuer
-                | Self::TokenTenant
-                | Self::TokenId
-                | Self::TokenClaim(_)
+            self.name,
+            VariableName::TokenSubject
+                | VariableName::TokenClient
+                | VariableName::TokenIssuer
+                | VariableName::TokenTenant
+                | VariableName::TokenId
+                | VariableName::TokenClaim
         )
     }
 
     /// True if it is about the peer.
     pub(in crate::policy) const fn needs_peer(&self) -> bool {
-        matches!(self, Self::PeerSpiffe | Self::PeerDns | Self::PeerIps | Self::PeerTrustDomain)
+        matches!(
+            self.name,
+            VariableName::PeerSpiffe
+                | VariableName::PeerDns
+                | VariableName::PeerIps
+                | VariableName::PeerTrustDomain
+        )
     }
 
     /// The capture it is about.
     pub(in crate::policy) fn needs_capture(&self) -> Option<&str> {
-        match self {
-            Self::RequestPath(name) => Some(name),
-            Self::TokenSubject
-            | Self::TokenClient
-            | Self::TokenIssuer
-            | Self::TokenTenant
-            | Self::TokenId
-            | Self::TokenClaim(_)
-            | Self::PeerSpiffe
-            | Self::PeerDns
-            | Self::PeerIps
-            | Self::PeerTrustDomain
-            | Self::RequestMethod
-            | Self::RequestHost
-            | Self::DecisionPolicy
-            | Self::DecisionRule
-            | Self::DecisionId => None,
-        }
+        (self.name == VariableName::RequestPath).then_some(&*self.parameter)
     }
 
     /// The data that a record must hold so that it can be determined.
     pub(in crate::policy) fn record_field(&self) -> Option<RecordField> {
-        match self {
-            Self::TokenId => Some(RecordField::TokenId),
-            Self::TokenClaim(pointer) => RecordField::of_claim(pointer),
-            Self::PeerDns | Self::PeerIps => Some(RecordField::PeerNames),
-            Self::PeerTrustDomain => Some(RecordField::UnsureTrustDomains),
-            Self::TokenSubject => Some(RecordField::TokenSubject),
-            Self::TokenClient => Some(RecordField::TokenClient),
-            Self::TokenIssuer
-            | Self::TokenTenant
-            | Self::PeerSpiffe
-            | Self::RequestMethod
-            | Self::RequestHost
-            | Self::RequestPath(_)
-            | Self::DecisionPolicy
-            | Self::DecisionRule
-            | Self::DecisionId => None,
+        match self.name {
+            VariableName::TokenId => Some(RecordField::TokenId),
+            VariableName::TokenClaim => RecordField::of_claim(&self.parameter),
+            VariableName::PeerDns | VariableName::PeerIps => Some(RecordField::PeerNames),
+            VariableName::PeerTrustDomain => Some(RecordField::UnsureTrustDomains),
+            VariableName::TokenSubject => Some(RecordField::TokenSubject),
+            VariableName::TokenClient => Some(RecordField::TokenClient),
+            VariableName::TokenIssuer
+            | VariableName::TokenTenant
+            | VariableName::PeerSpiffe
+            | VariableName::RequestMethod
+            | VariableName::RequestHost
+            | VariableName::RequestPath
+            | VariableName::DecisionPolicy
+            | VariableName::DecisionRule
+            | VariableName::DecisionId => None,
         }
     }
 
@@ -177,7 +144,7 @@ impl TemplateVariable {
 
     /// Its value as JSON: a claim as it is, everything else as text or a list of texts.
     pub(in crate::policy) fn find_value(&self, cx: &CheckContext<'_>) -> Option<Value> {
-        if let Self::TokenClaim(pointer) = self {
+        if let Some(pointer) = self.claim() {
             let claim = cx.token.and_then(|token| token.claim(pointer));
             return claim.filter(|claim| !claim.is_null()).cloned();
         }
@@ -196,39 +163,43 @@ impl TemplateVariable {
     /// Its value.
     pub(in crate::policy) fn find<'a>(&self, cx: &CheckContext<'a>) -> VariableValue<'a> {
         let target = cx.request.target.as_ref().ok();
-        match self {
-            Self::TokenSubject => cx.token.and_then(TokenIdentity::subject).into(),
-            Self::TokenClient => cx.token.and_then(TokenIdentity::client).into(),
-            Self::TokenIssuer => cx.token.map(TokenIdentity::issuer).into(),
-            Self::TokenTenant => cx.token.and_then(TokenIdentity::tenant).into(),
-            Self::TokenId => cx.token.and_then(TokenIdentity::token_id).into(),
-            Self::TokenClaim(pointer) => cx
+        match self.name {
+            VariableName::TokenSubject => cx.token.and_then(TokenIdentity::subject).into(),
+            VariableName::TokenClient => cx.token.and_then(TokenIdentity::client).into(),
+            VariableName::TokenIssuer => cx.token.map(TokenIdentity::issuer).into(),
+            VariableName::TokenTenant => cx.token.and_then(TokenIdentity::tenant).into(),
+            VariableName::TokenId => cx.token.and_then(TokenIdentity::token_id).into(),
+            VariableName::TokenClaim => cx
                 .token
-                .and_then(|token| token.claim(pointer))
+                .and_then(|token| token.claim(&self.parameter))
                 .map_or(VariableValue::Nothing, of_claim),
-            Self::PeerSpiffe => {
+            VariableName::PeerSpiffe => {
                 cx.peer.and_then(|peer| peer.spiffe.as_ref()).map(|id| id.as_str()).into()
             }
-            Self::PeerDns => {
+            VariableName::PeerDns => {
                 VariableValue::Several(cx.peer.map(|peer| peer.dns.to_vec()).unwrap_or_default())
             }
-            Self::PeerIps => {
+            VariableName::PeerIps => {
                 VariableValue::Several(cx.peer.map(|peer| peer.ips.to_vec()).unwrap_or_default())
             }
             // Which of several is meant cannot be determined, so no value may take its place.
-            Self::PeerTrustDomain if cx.peer.is_some() && cx.peer_trust_domain().is_none() => {
+            VariableName::PeerTrustDomain
+                if cx.peer.is_some() && cx.peer_trust_domain().is_none() =>
+            {
                 VariableValue::Ambiguous
             }
-            Self::PeerTrustDomain => cx.peer_trust_domain().into(),
-            Self::RequestMethod => Some(cx.request.method.as_str()).into(),
-            Self::RequestHost => target.map(|target| target.host.as_str()).into(),
-            Self::RequestPath(capture) => {
+            VariableName::PeerTrustDomain => cx.peer_trust_domain().into(),
+            VariableName::RequestMethod => Some(cx.request.method.as_str()).into(),
+            VariableName::RequestHost => target.map(|target| target.host.as_str()).into(),
+            VariableName::RequestPath => {
                 let found = cx.template.zip(target);
-                found.and_then(|(template, target)| template.capture(capture, &target.path)).into()
+                found
+                    .and_then(|(template, target)| template.capture(&self.parameter, &target.path))
+                    .into()
             }
-            Self::DecisionPolicy => Some(&*cx.rule.policy).into(),
-            Self::DecisionRule => Some(&*cx.rule.rule).into(),
-            Self::DecisionId => VariableValue::One(cx.id.to_string().into()),
+            VariableName::DecisionPolicy => Some(&*cx.rule.policy).into(),
+            VariableName::DecisionRule => Some(&*cx.rule.rule).into(),
+            VariableName::DecisionId => VariableValue::One(cx.id.to_string().into()),
         }
     }
 }

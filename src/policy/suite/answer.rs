@@ -2,15 +2,27 @@
 //! denied caller.
 
 use percent_encoding::percent_decode_str;
+use schemars::JsonSchema;
+use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::case::Expectation;
-use super::run::Difference;
 use crate::policy::{Answer, Decision, Denial, HeaderMutation, Permit};
 use crate::request::RequestView;
 
 /// The id of every decision in a suite.
 const NO_ID: &str = "00000000000000000000000000000000";
+
+/// Something that is not as expected.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct Difference {
+    /// The part of the answer.
+    pub what: String,
+    /// The expected value.
+    pub expected: String,
+    /// The actual value.
+    pub found: String,
+}
 
 /// The value that was found, as text; `None` if there is none.
 type FoundAnswer = Option<String>;
@@ -32,10 +44,10 @@ impl Expectation {
             differences.compare("header", name, expected, found, "not injected");
         }
         for (name, expected) in &self.response_headers {
-            let told = answer.as_ref().and_then(|answer| answer.header(name).map(str::to_owned));
+            let sent = answer.as_ref().and_then(|answer| answer.header(name).map(str::to_owned));
             let added =
                 permit.and_then(|permit| value_of(&permit.obligations().response_headers, name));
-            differences.compare("response header", name, expected, told.or(added), "not sent");
+            differences.compare("response header", name, expected, sent.or(added), "not sent");
         }
         if let Some(expected) = self.status {
             let found = answer.as_ref().map(|answer| answer.status.to_string());

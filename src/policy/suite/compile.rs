@@ -10,7 +10,7 @@ use crate::authn::{Credential, PeerIdentity, Subject};
 use crate::clock::UnixTime;
 use crate::document::policy::{Entries, Texts};
 use crate::document::policy_suite::{CaseSpec, ExpectSpec, PolicySuiteSpec, QuestionSpec};
-use crate::document::{Code, Diagnostic, Document, IssuerName, Spanned, Spec};
+use crate::document::{ClaimTypes, Code, Diagnostic, Document, IssuerName, Spanned, Spec};
 use crate::policy::compile::env::sealed_by;
 use crate::request::RequestView;
 
@@ -35,7 +35,8 @@ impl Suite {
 fn known_issuer(document: &Document) -> Option<KnownIssuer<'_>> {
     let Spec::TokenIssuer(spec) = &document.spec else { return None };
     let (name, iss) = (&document.metadata.name.value, IssuerName::of(spec));
-    Some(KnownIssuer::of(name, spec.profile, iss, spec.client_claim()))
+    let claims = ClaimTypes::of(spec);
+    Some(KnownIssuer { claims, ..KnownIssuer::of(name, spec.profile, iss, spec.client_claim()) })
 }
 
 impl<'a> SuiteCompiler<'a> {

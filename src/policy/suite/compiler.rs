@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::authn::{Credential, PeerIdentity, RejectedCookie, TokenIdentity};
 use crate::clock::UnixTime;
 use crate::document::{
-    Code, Diagnostic, IssuerName, IssuerProfile, Kind, Origin, Spanned, closest,
+    ClaimTypes, Code, Diagnostic, IssuerName, IssuerProfile, Kind, Origin, Spanned, closest,
 };
 use crate::reason::{Reason, Rejection};
 use crate::request::SealedNames;
@@ -38,6 +38,8 @@ pub struct KnownIssuer<'a> {
     pub iss: Option<IssuerName>,
     /// Its `clientClaim`, or that of its profile.
     pub client_claim: Option<&'a str>,
+    /// The claims that its document lists; none where fixtures may have any.
+    pub claims: Option<ClaimTypes>,
 }
 
 /// A token of a fixture.
@@ -46,7 +48,7 @@ pub(super) enum Carried {
     Nothing,
     Verified(Box<TokenIdentity>),
     Rejected(Rejection),
-    /// In a cookie, which a rule may pass over.
+    /// In a cookie, which a rule may ignore.
     Cookie(RejectedCookie),
     /// Of an issuer that no document names.
     Foreign(Rejection),
@@ -61,7 +63,7 @@ impl<'a> KnownIssuer<'a> {
         client_claim: Option<&'a str>,
     ) -> Self {
         let iss = Some(issuer).filter(|_| profile != IssuerProfile::JwtSvid);
-        Self { name, iss, client_claim }
+        Self { name, iss, client_claim, claims: None }
     }
 }
 
@@ -125,6 +127,17 @@ impl<'a> SuiteCompiler<'a> {
         }
         let help = closest(text, known).map(|near| format!("did you mean `{near}`?"));
         self.error(code, name, format!("no {what} is called `{text}`"), help);
+    }
+
+    pub(super) fn warn<T>(
+        &mut self,
+        code: Code,
+        place: &Spanned<T>,
+        message: impl Into<String>,
+        help: String,
+    ) {
+        let problem = Diagnostic::warning(code, self.origin.span(place), message);
+        self.problems.push(problem.help(help));
     }
 
     pub(super) fn error<T>(

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::policy::explain::recorder::RuleOutcome;
-use crate::policy::model::truth::Truth;
+use crate::policy::model::Truth;
 use crate::policy::{PolicySet, RuleName, TraceRecorder};
 
 /// The rules and parts that were tried.

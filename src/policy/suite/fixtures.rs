@@ -2,19 +2,22 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
-use super::compiler::{Carried, NO_CREDENTIAL, SuiteCompiler};
-use crate::authn::{Binding, Credential, PeerFacts, PeerIdentity, RejectedCookie, TokenIdentity};
+use super::compiler::{Carried, KnownIssuer, NO_CREDENTIAL, SuiteCompiler};
+use crate::authn::{
+    Binding, Credential, PeerFacts, PeerIdentity, RejectedCookie, TokenIdentity, TokenUsage,
+};
 use crate::document::policy::Texts;
 use crate::document::policy_suite::{
     BindingFixture, PeerFixture, PolicySuiteSpec, RequestFixture, TokenFixture,
 };
-use crate::document::{Code, Kind, Spanned};
+use crate::document::{ClaimPath, Code, Kind, KnownClaims, Spanned};
 use crate::evidence_level::EvidenceLevel;
 use crate::reason::Reason;
 use crate::request::{
-    Client, Endpoint, HeaderValue, Headers, RequestView, ServerName, Target, Text,
+    Client, Endpoint, HeaderValue, Headers, RequestView, ServerName, Target, Text, host_slip,
+    path_slip,
 };
 use crate::spiffe::SpiffeId;
 
@@ -109,11 +112,17 @@ impl<'a> SuiteCompiler<'a> {
     }
 
     pub(super) fn token(&mut self, place: &Spanned<TokenFixture>) -> Option<Carried> {
-        let TokenFixture { issuer, rejected, cookie, foreign, claims, binding } = &place.value;
+        let fixture = &place.value;
+        let TokenFixture { issuer, rejected, cookie, foreign, claims: listed, binding, .. } =
+            fixture;
+        let listed = listed.as_ref().map(|claims| claims.0.as_slice()).unwrap_or_default();
         let foreign = foreign.as_ref().filter(|foreign| foreign.value);
+        if foreign.is_some() || rejected.is_some() {
+            self.has_no_signals(fixture);
+        }
         if let Some(word) = foreign {
             let more = issuer.is_some() || rejected.is_some() || cookie.is_some();
-            if more || !claims.is_empty() {
+            if more || !listed.is_empty() {
                 let help = String::from("keep `foreign` alone");
                 let message = "nothing else is known of a token of an unknown issuer";
                 self.error(Code::Contradiction, word, message, Some(help));
@@ -134,16 +143,62 @@ impl<'a> SuiteCompiler<'a> {
             self.error(Code::Contradiction, cookie, message, help);
         }
         if let Some(code) = rejected {
-            let more = issuer.is_some() || !claims.is_empty();
+            let more = issuer.is_some() || !listed.is_empty();
             return match self.rejected::<()>(code, more)? {
                 Credential::Rejected(why) => Some(Carried::Rejected(why)),
                 Credential::Absent | Credential::Verified(()) => None,
             };
         }
         let issuer = self.given(issuer.as_ref(), place, "issuer")?;
-        let mut claims = claims.clone();
+        let token = self.verified_token(place, issuer, listed, (*binding).into())?;
+        let usage = self.usage(fixture);
+        Some(Carried::Verified(Box::new(token.used_as(usage))))
+    }
+
+    /// The signals about a token: none is raised but for those that the suite says.
+    fn usage(&mut self, fixture: &TokenFixture) -> TokenUsage {
+        let mut usage = TokenUsage::UNREMARKABLE;
+        let TokenFixture { signals, unknown_signals, .. } = fixture;
+        for (listed, raised) in [(signals, Some(true)), (unknown_signals, None)] {
+            for own in listed.iter().flat_map(|listed| &listed.value) {
+                if usage.is_raised(own.value) != Some(false) {
+                    let message = format!("`{}` is given twice", own.value);
+                    self.error(Code::Contradiction, own, message, None);
+                }
+                usage = usage.with(own.value, raised);
+            }
+        }
+        usage
+    }
+
+    /// Of a token that was refused it does not matter how it was used.
+    fn has_no_signals(&mut self, fixture: &TokenFixture) {
+        let TokenFixture { signals, unknown_signals, .. } = fixture;
+        if let Some(listed) = signals.as_ref().or(unknown_signals.as_ref()) {
+            let message = "signals are about a token that was verified";
+            let help = Some(String::from("remove them"));
+            self.error(Code::Contradiction, listed, message, help);
+        }
+    }
+
+    /// A token of `issuer` with these claims, as if it had been verified.
+    fn verified_token(
+        &mut self,
+        place: &Spanned<TokenFixture>,
+        issuer: &Spanned<String>,
+        listed: &[(Spanned<String>, Spanned<Value>)],
+        binding: Binding,
+    ) -> Option<TokenIdentity> {
+        let entry = |(name, value): &(Spanned<String>, Spanned<Value>)| {
+            (name.value.clone(), value.value.clone())
+        };
+        let mut claims: Map<String, Value> = listed.iter().map(entry).collect();
+        let own = self.issuer(issuer);
+        if let Some(KnownIssuer { name, claims: Some(types), .. }) = &own {
+            self.claims_are_known(listed, &KnownClaims(vec![(name, types)]));
+        }
         let (known, client_claim) =
-            self.issuer(issuer).map(|known| (known.iss, known.client_claim)).unwrap_or_default();
+            own.map(|known| (known.iss, known.client_claim)).unwrap_or_default();
         let exact = known.as_ref().filter(|name| !name.is_template());
         // As in every token that is verified.
         if let Some(name) = exact {
@@ -158,11 +213,23 @@ impl<'a> SuiteCompiler<'a> {
             self.error(Code::InvalidClaims, place, message, help);
         }
         let issuer = (issuer.value.as_str(), tenant, client_claim);
-        let token = TokenIdentity::assertion_of_tenant(issuer, claims, (*binding).into());
+        let token = TokenIdentity::assertion_of_tenant(issuer, claims, binding);
         token
-            .map(|token| Carried::Verified(Box::new(token)))
             .map_err(|why| self.error(Code::InvalidClaims, place, why.detail().to_owned(), None))
             .ok()
+    }
+
+    /// A fixture has the claims that its issuer lists. Their values may be of another type: how rules answer those is worth a case.
+    fn claims_are_known(
+        &mut self,
+        claims: &[(Spanned<String>, Spanned<Value>)],
+        known: &KnownClaims<'_>,
+    ) {
+        for (name, _) in claims {
+            if let Err(unknown) = known.kind(&ClaimPath::name(&name.value)) {
+                self.error(Code::UnknownClaim, name, unknown.message, Some(unknown.help));
+            }
+        }
     }
 
     /// A credential that was refused: nothing else is known of it.
@@ -202,14 +269,15 @@ impl<'a> SuiteCompiler<'a> {
         for (name, value) in own.filter(|(name, _)| open(&name.value)) {
             headers.push(&name.value, HeaderValue::new(value.value.as_bytes().to_vec()));
         }
-        let (path, _) = self.sealed.split_target((&fixture.path).into());
+        self.spelled(fixture);
+        let (path, _) = self.sealed.split_target((&fixture.path.value).into());
         let context = fixture.context_extensions.iter().flat_map(|entries| &entries.0);
         Some(RequestView {
             id: Text::default(),
             method: fixture.method.as_deref().unwrap_or("GET").into(),
             scheme: fixture.scheme.as_deref().unwrap_or("https").into(),
-            raw_host: (&fixture.host).into(),
-            target: Target::parse(&fixture.host, path.clone()),
+            raw_host: (&fixture.host.value).into(),
+            target: Target::parse(&fixture.host.value, path.clone()),
             raw_path: path,
             headers,
             source: self.endpoint(fixture.source.as_ref())?,
@@ -223,6 +291,16 @@ impl<'a> SuiteCompiler<'a> {
             sent_at: None,
             context_extensions: context.map(|(k, v)| (k.value.clone(), v.value.clone())).collect(),
         })
+    }
+
+    /// Warns of a host and a path that no proxy sends so: the request is refused before any rule.
+    fn spelled(&mut self, fixture: &RequestFixture) {
+        let host = host_slip(&fixture.host.value).map(|help| (&fixture.host, "host", help));
+        let path = path_slip(&fixture.path.value).map(|help| (&fixture.path, "path", help));
+        for (text, what, help) in host.into_iter().chain(path) {
+            let message = format!("no request has a {what} such as `{}`", text.value);
+            self.warn(Code::OddText, text, message, help);
+        }
     }
 
     /// One end of the connection; none at all where its address is wrong.

@@ -8,8 +8,11 @@ mod coverage;
 mod fixtures;
 mod question;
 mod run;
+mod trial;
 
+pub use answer::Difference;
 pub use case::{Question, Suite};
 pub use compiler::KnownIssuer;
 pub use coverage::{Coverage, CoverageReport, UntriedPart};
-pub use run::{CaseReport, Difference, SuiteReport};
+pub use run::{CaseReport, SuiteReport};
+pub use trial::{ConditionNames, ConditionTrial};

@@ -1,7 +1,6 @@
 //! Running a suite: each case is evaluated, and every difference from its expectation is reported.
 
-use serde::Serialize;
-
+use super::answer::Difference;
 use super::case::{Case, Expectation, Suite};
 use super::coverage::Coverage;
 use crate::document::Span;
@@ -32,17 +31,6 @@ pub struct CaseReport {
     pub decided: String,
     /// The differences; empty if it passed.
     pub differences: Vec<Difference>,
-}
-
-/// Something that is not as expected.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Difference {
-    /// The part of the answer.
-    pub what: String,
-    /// The expected value.
-    pub expected: String,
-    /// The actual value.
-    pub found: String,
 }
 
 impl Suite {

@@ -10,7 +10,7 @@ use crate::request::{RequestView, TokenPlace};
 
 const ID: &str = "00000000000000000000000000000000";
 
-fn told(set: &PolicySet, subject: &Subject, request: &RequestView) -> Answer {
+fn answer_to(set: &PolicySet, subject: &Subject, request: &RequestView) -> Answer {
     match decide(set, subject, request) {
         Decision::Allow(permit) => panic!("allowed by {}", permit.rule()),
         Decision::Deny(denial) => Answer::of(&denial, request, ID),
@@ -232,7 +232,7 @@ fn documents_choose_the_words_of_a_denial() {
     let host = |path| request("GET", "orders.example.com", path);
     // By the policy: a rule came closest, or none did.
     for path in ["/a", "/nowhere"] {
-        let answer = told(&set, &anonymous(), &host(path));
+        let answer = answer_to(&set, &anonymous(), &host(path));
         assert_eq!((answer.status, answer.header("x-team")), (404, Some("orders")), "{path}");
         assert_eq!(answer.header("www-authenticate"), None);
         let body: Value = serde_json::from_str(&answer.body).unwrap();
@@ -240,18 +240,18 @@ fn documents_choose_the_words_of_a_denial() {
         assert_eq!(body, expected, "{path}");
     }
     // By the rule, in place of its policy's.
-    let answer = told(&set, &anonymous(), &host("/gone"));
+    let answer = answer_to(&set, &anonymous(), &host("/gone"));
     assert_eq!((answer.status, answer.header("x-team")), (410, None));
-    let answer = told(&set, &alice(), &host("/scoped"));
+    let answer = answer_to(&set, &alice(), &host("/scoped"));
     assert_eq!(answer.status, 403);
     assert!(answer.header("www-authenticate").unwrap().contains("scope=\"x\""));
     assert!(answer.body.contains("\"error\":\"insufficient_scope\""), "{}", answer.body);
     // RFC 9457 and gRPC.
     let problem = with_header(host("/a"), "accept", b"application/problem+json");
-    let body: Value = serde_json::from_str(&told(&set, &anonymous(), &problem).body).unwrap();
+    let body: Value = serde_json::from_str(&answer_to(&set, &anonymous(), &problem).body).unwrap();
     assert_eq!((&body["status"], &body["detail"]), (&json!(404), &json!("No such thing.")));
     let grpc = with_header(host("/a"), "content-type", b"application/grpc");
-    let answer = told(&set, &anonymous(), &grpc);
+    let answer = answer_to(&set, &anonymous(), &grpc);
     assert_eq!(answer.header("grpc-status"), Some("5"));
     assert_eq!(answer.header("grpc-message"), Some(&*format!("No such thing. (decision {ID})")));
 }
@@ -261,7 +261,7 @@ fn documents_choose_the_words_of_a_denial() {
 fn browsers_are_sent_where_the_document_says() {
     let set = closed();
     let host = |path| request("GET", "portal.example.net", path);
-    let answer = told(&set, &anonymous(), &browser(host("/x?next=https://evil.example")));
+    let answer = answer_to(&set, &anonymous(), &browser(host("/x?next=https://evil.example")));
     assert_eq!(
         (answer.status, answer.header("location")),
         (302, Some("https://login.example.com/"))
@@ -274,13 +274,13 @@ fn browsers_are_sent_where_the_document_says() {
         with_header(browser(host("/x")), "sec-fetch-mode", b"cors"),
         browser(request("POST", "portal.example.net", "/x")),
     ] {
-        let answer = told(&set, &anonymous(), &request);
+        let answer = answer_to(&set, &anonymous(), &request);
         assert_eq!((answer.status, answer.header("location")), (403, None), "{request:?}");
     }
     // A user who may not would come back from the login page at once.
-    let by_rule = told(&set, &alice(), &browser(host("/closed")));
+    let by_rule = answer_to(&set, &alice(), &browser(host("/closed")));
     assert_eq!((by_rule.status, by_rule.header("location")), (307, Some("/maintenance")));
-    let api = told(&set, &alice(), &host("/closed"));
+    let api = answer_to(&set, &alice(), &host("/closed"));
     assert_eq!((api.status, api.header("location")), (403, None));
 }
 
@@ -316,21 +316,21 @@ fn the_id_of_a_decision_goes_where_a_document_puts_it() {
     assert_eq!(own.query[0].value, ID);
     assert_eq!(Value::Object(own.metadata), json!({ "id": ID, "by": "orders/r" }));
 
-    let answer = told(&set, &alice(), &get("/d"));
+    let answer = answer_to(&set, &alice(), &get("/d"));
     assert_eq!(answer.header("x-help"), Some(format!("/help/{ID}").as_str()));
     let body: Value = serde_json::from_str(&answer.body).unwrap();
     // A status of the document's own hides what was decided, the word too.
     let expected = json!({ "error": "not_found", "decision_id": ID, "message": format!("Ask for {ID}."), "deep": [{ "id": ID }], "word": "not_found" });
     assert_eq!(body, expected);
     let grpc = with_header(get("/d"), "content-type", b"application/grpc");
-    let answer = told(&set, &alice(), &grpc);
+    let answer = answer_to(&set, &alice(), &grpc);
     assert_eq!(
         answer.header("grpc-message"),
         Some(format!("Ask for {ID}. (decision {ID})").as_str())
     );
     let browser = with_header(get("/e"), "accept", b"text/html");
     let place = format!("/login?why=forbidden&ref={ID}");
-    assert_eq!(told(&set, &alice(), &browser).header("location"), Some(place.as_str()));
+    assert_eq!(answer_to(&set, &alice(), &browser).header("location"), Some(place.as_str()));
 }
 
 /// P75: a denial quotes nothing but its id and its word; and what would be empty or wrong in an allow is refused, too.

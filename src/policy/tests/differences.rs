@@ -221,3 +221,61 @@ fn a_hidden_denial_clears_no_cookie() {
         assert_eq!(answer.header("set-cookie").is_some(), cleared, "{deny}");
     }
 }
+
+/// P710: a deny rule is about every form of the host that an allow rule of its target may be about, and about those that other
+/// targets ask for.
+#[test]
+fn a_deny_rule_is_about_every_form_that_an_allow_rule_beside_it_is_about() {
+    let rules = "rules:\n  - { name: r, effect: allow, public: true }\n  - { name: d, effect: deny, on: { paths: [/x] } }";
+    for (target, host, allowed) in [
+        ("hosts: [a.test.], anyAuthorityPort: true", "a.test.:8443", true),
+        ("hosts: [a.test.], anyAuthorityPort: true", "a.test.", true),
+        ("hosts: ['*.test.'], anyAuthorityPort: true", "a.test.:8443", true),
+        ("hosts: ['a.test:8443'], anyAuthorityPort: true", "a.test:8443", true),
+        ("hosts: ['a.test:8443'], anyAuthorityPort: true", "a.test:9", false),
+        ("anyHost: true, anyAuthorityPort: true", "a.test:9", true),
+    ] {
+        let set = compile(&policy("orders", &format!("target: {{ {target} }}\n{rules}")));
+        let decided = |path| outcome(&set, &anonymous(), &request("GET", host, path));
+        assert_eq!(decided("/") == "allow r", allowed, "{target} {host}");
+        assert_eq!(decided("/x") == "deny rule_denied d", allowed, "{target} {host}");
+    }
+    let denied = |own: &str, asked: &str| {
+        let open = format!(
+            "target: {{ hosts: ['{asked}'] }}\nrules:\n  - {{ name: r, effect: allow, public: true }}"
+        );
+        let closed =
+            format!("target: {{ hosts: ['{own}'] }}\nrules:\n  - {{ name: d, effect: deny }}");
+        let set = compile(&format!("{}{}", policy("open", &open), policy("closed", &closed)));
+        outcome(&set, &anonymous(), &request("GET", asked, "/")) == "deny rule_denied d"
+    };
+    for (own, asked, expected) in [
+        ("a.test", "a.test.:8443", true),
+        ("a.test:8443", "a.test.:8443", true),
+        ("a.test.", "a.test.:8443", true),
+        ("a.test.:8443", "a.test.:8443", true),
+        ("a.test:9", "a.test:8443", false),
+        ("a.test.", "a.test:8443", false),
+    ] {
+        assert_eq!(denied(own, asked), expected, "{own} {asked}");
+    }
+}
+
+/// P711: a claim that is null is neither there nor missing, by whatever spelling a condition asks.
+#[test]
+fn a_claim_that_is_null_is_neither_in_the_claims_nor_not() {
+    let subject = caller(None, Some(json!({ "x": null, "y": 1, "o": { "p": null } })));
+    for (condition, expected) in [
+        ("'y' in token.claims", "allow r"),
+        ("'z' in token.claims", "deny no_rule r"),
+        ("'x' in token.claims", "deny eval_error r"),
+        ("!('x' in token.claims)", "deny eval_error r"),
+        ("has(token.claims.x)", "deny eval_error r"),
+        ("'p' in token.claims.o", "allow r"),
+    ] {
+        let rule = format!(
+            "{{ name: r, effect: allow, token: {{ issuer: corp }}, when: \"{condition}\" }}"
+        );
+        assert_eq!(outcome(&rules(&[&rule]), &subject, &get("/")), expected, "{condition}");
+    }
+}

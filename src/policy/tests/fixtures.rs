@@ -42,6 +42,15 @@ pub(in crate::policy) fn compile(text: &str) -> PolicySet {
 
 /// Compiles documents for the issuers `corp` and `partner` and the trust domains `prod` and `edge`.
 pub(in crate::policy) fn try_compile(text: &str) -> (PolicySet, Vec<document::Diagnostic>) {
+    let (set, problems) = compile_after(text, None);
+    (Arc::into_inner(set).unwrap(), problems)
+}
+
+/// The same as a reload does it, `before` being in force.
+pub(in crate::policy) fn compile_after(
+    text: &str,
+    before: Option<&Arc<PolicySet>>,
+) -> (Arc<PolicySet>, Vec<document::Diagnostic>) {
     let mut problems = Vec::new();
     let found = document::find(&SourceFile::new("test.yaml", text), &mut problems);
     let (policies, others): (Vec<_>, Vec<_>) =
@@ -50,15 +59,14 @@ pub(in crate::policy) fn try_compile(text: &str) -> (PolicySet, Vec<document::Di
     let sources = PolicySources {
         policies: &policies,
         others: &others,
-        fragments: &Fingerprint::random(),
+        fragments: &Fingerprint::of(b""),
         issuers: &["corp", "partner"],
         domains: &["prod", "edge"],
-        before: None,
+        before,
         threads: NonZeroUsize::MIN,
         now: UnixTime::from_secs(0),
     };
-    let set = PolicySet::compile(&sources, &mut problems);
-    (Arc::into_inner(set).unwrap(), problems)
+    (PolicySet::compile(&sources, &mut problems), problems)
 }
 
 /// A `GET` of `path` at `orders.example.com`.

@@ -71,15 +71,22 @@ const PEER_KEYS: [&str; 12] = [
     "evidence: full",
 ];
 
-const TOKEN_KEYS: [&str; 20] = [
+const TOKEN_KEYS: [&str; 26] = [
     "use: reader",
     "binding: dpop",
     "binding: any",
+    "bind: { claim: client_id, to: peer.spiffe, map: 'spiffe://prod.example/ns/{client}/sa/front' }",
+    // Again: few callers have both.
     "bind: { claim: client_id, to: peer.spiffe, map: 'spiffe://prod.example/ns/{client}/sa/front' }",
     "bind: { claim: /tenant, to: peer.dns, evidence: leaf }",
     "scopes: [read]",
     "scopes: [read, write]",
     "anyScope: [write, admin]",
+    "scopes: ['orders:read'], scopeForm: whole",
+    "scopes: ['orders:read'], scopeForm: hierarchy",
+    "scopes: ['orders:read', write], scopeForm: wildcard",
+    "anyScope: ['orders:read', admin], scopeForm: hierarchy",
+    "anyScope: ['orders:read', orders], scopeForm: wildcard",
     "audiences: [orders, other]",
     "subjects: [alice]",
     "clients: [web]",
@@ -208,14 +215,15 @@ impl Sketch {
     }
 }
 
-/// Of keys with one name, the first.
+/// Of keys with one name, the first; `scopeForm` is said of both kinds of scopes.
 fn distinct<'a>(keys: &[&'a str]) -> Vec<&'a str> {
     let name = |key: &&str| key.split(':').next().unwrap_or_default().to_owned();
     let mut seen = Vec::new();
     let fresh = |key: &&str| {
-        let name = name(key);
-        let is_fresh = !name.is_empty() && !seen.contains(&name);
-        seen.push(name);
+        let form = key.contains("scopeForm").then(|| String::from("scopeForm"));
+        let names: Vec<_> = form.into_iter().chain([name(key)]).collect();
+        let is_fresh = names.iter().all(|name| !name.is_empty() && !seen.contains(name));
+        seen.extend(names);
         is_fresh
     };
     keys.iter().copied().filter(fresh).collect()
@@ -255,7 +263,7 @@ pub(super) fn sketch() -> impl Strategy<Value = Sketch> {
         weighted(0.3, select(when)),
         (weighted(0.6, select(DUTIES.to_vec())), weighted(0.2, select(DENIALS.to_vec()))),
     )
-        .prop_map(|((target, (effect, mode), on, parts), peer, token, when, told)| Sketch {
+        .prop_map(|((target, (effect, mode), on, parts), peer, token, when, answers)| Sketch {
             target,
             effect,
             mode,
@@ -264,8 +272,8 @@ pub(super) fn sketch() -> impl Strategy<Value = Sketch> {
             peer,
             token,
             when,
-            obligations: told.0,
-            answer: told.1,
+            obligations: answers.0,
+            answer: answers.1,
         })
 }
 
@@ -304,7 +312,16 @@ fn claims() -> impl Strategy<Value = Value> {
         json!(null),
         json!(["acme"]),
     ]);
-    let scope = select(vec!["read", "write", "read write", "read write admin", ""]);
+    let scope = select(vec![
+        "read",
+        "write",
+        "read write",
+        "read write admin",
+        "",
+        "orders",
+        "orders:* write",
+        "orders:read write",
+    ]);
     let note = select(vec![json!("plain"), json!("plain"), json!(null), json!("a\nb"), json!({})]);
     let level = select(vec![json!(4), json!(2), json!("4"), json!(4.5)]);
     let groups = select(vec![json!(["admin"]), json!(["user", 7]), json!("admin")]);

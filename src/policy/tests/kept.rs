@@ -103,22 +103,22 @@ fn compile(
     (set, problems)
 }
 
-fn told(set: &PolicySet) -> String {
+fn description(set: &PolicySet) -> String {
     format!("{:?} {:?} {:?} {:?}", set.index.policies(), set.strip, set.keys, set.lints)
 }
 
 proptest! {
     #[test]
-    fn a_set_with_kept_policies_is_the_set_that_all_of_them_give_anew(
+    fn a_set_with_kept_policies_is_the_set_that_all_of_them_compile_to(
         first in sketch(), second in sketch(),
     ) {
         let (before, problems) = compile(&first, None, 1);
         prop_assume!(!document::any_error(&problems));
         for after in [&second, &first] {
             let (kept, of_kept) = compile(after, Some(&before), 1);
-            let (anew, of_anew) = compile(after, None, 1);
-            prop_assert_eq!(&of_kept, &of_anew);
-            prop_assert_eq!(told(&kept), told(&anew));
+            let (whole, of_whole) = compile(after, None, 1);
+            prop_assert_eq!(&of_kept, &of_whole);
+            prop_assert_eq!(description(&kept), description(&whole));
         }
     }
 }
@@ -156,7 +156,11 @@ fn several_threads_compile_what_one_does() {
     let text = many(300);
     let one = compile_text(&text, None, 1);
     for threads in [2, 3, 64] {
-        assert_eq!(told(&compile_text(&text, None, threads)), told(&one), "{threads}");
+        assert_eq!(
+            description(&compile_text(&text, None, threads)),
+            description(&one),
+            "{threads}"
+        );
     }
 }
 

@@ -41,7 +41,7 @@ fn a_rule_counts_at_its_time_and_at_no_other() {
 
 /// P74: the destination of a connection is unknown over a Unix socket, and an unknown result denies.
 #[test]
-fn a_destination_that_is_not_known_cannot_be_told() {
+fn a_destination_that_is_not_known_is_unknown() {
     let allow =
         rules(&["{ name: a, effect: allow, peer: { any: true }, destination: [10.0.0.0/8] }"]);
     let deny = rules(&[

@@ -276,7 +276,7 @@ fn halves_of_all_addresses_are_all_of_them() {
 
 /// P186, P188: names that nothing has, and values of which it is known that they are never sent.
 #[test]
-fn what_can_be_known_when_documents_are_loaded_is_told_then() {
+fn what_can_be_known_when_documents_are_loaded_is_reported_then() {
     for (more, code) in [
         ("headers: [{ name: 'x-debug*', exists: true }]", "invalid-header-name"),
         ("contextExtensions: { '': a }", "invalid-value"),

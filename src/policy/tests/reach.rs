@@ -2,7 +2,7 @@
 
 use proptest::collection::vec;
 use proptest::prelude::*;
-use proptest::sample::select;
+use proptest::sample::{select, subsequence};
 use serde_json::json;
 
 use super::fixtures::*;
@@ -27,6 +27,13 @@ fn reach(set: &PolicySet, request: &RequestView, callers: Callers) -> ReachAnswe
     let domains = domains();
     let now = UnixTime::from_secs(1_800_000_000);
     set.reach(&ReachQuestion { request, domains: &domains, now }, callers)
+}
+
+/// False for a token that is bound to a certificate that was not shown: none is verified as such.
+fn can_be(subject: &Subject) -> bool {
+    let Credential::Verified(tokens) = subject.tokens() else { return true };
+    let is_bound = tokens.iter().any(|own| own.binding() == Binding::Certificate);
+    !is_bound || !matches!(subject.peer(), Credential::Absent)
 }
 
 fn is_among(subject: &Subject, callers: Callers) -> bool {
@@ -69,7 +76,7 @@ proptest! {
             let found = reach(&set, &asked, callers);
             match found.answer {
                 Possibility::No => {
-                    for (subject, rest) in tried.iter().filter(|(own, _)| is_among(own, callers)) {
+                    for (subject, rest) in tried.iter().filter(|(own, _)| can_be(own) && is_among(own, callers)) {
                         let view = with_rest(&asked, rest);
                         let outcome = outcome(&set, subject, &view);
                         prop_assert!(outcome.starts_with("deny"), "{callers}: {outcome}");
@@ -106,6 +113,51 @@ proptest! {
             prop_assert_eq!(found.answer, expected, "{}: {:?} {:?}", callers, found, texts);
         }
     }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 256, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// P620: with scopes of every form, those above a scope count as callers too: the answer is that of trying every set of scopes.
+    #[test]
+    fn answers_about_scopes_are_exact(texts in vec(scope_rule(), 1..5)) {
+        let rules_of: Vec<_> = texts.iter().enumerate()
+            .map(|(at, text)| format!("{{ name: r{at}, on: {{ paths: [/a] }}, {text} }}")).collect();
+        let set = rules(&rules_of.iter().map(String::as_str).collect::<Vec<_>>());
+        let some = tokens_of_every_scope().iter().any(|own| decide(&set, own, &get("/a")).is_allow());
+        let expected = if some { Possibility::Yes } else { Possibility::No };
+        let found = reach(&set, &get("/a"), Callers::WithoutCertificate);
+        prop_assert_eq!(found.answer, expected, "{:?} {:?}", found, texts);
+    }
+}
+
+/// Scopes that rules ask for and tokens have.
+const SCOPES: [&str; 7] = [
+    "orders",
+    "orders:*",
+    "orders:read",
+    "orders:items",
+    "orders:items:*",
+    "orders:items:read",
+    "write",
+];
+
+fn scope_rule() -> impl Strategy<Value = String> {
+    let effect = select(vec!["allow", "deny", "deny"]);
+    let kind = select(vec!["scopes", "anyScope"]);
+    let form = select(vec!["whole", "hierarchy", "wildcard"]);
+    let asked = subsequence(vec!["orders", "orders:read", "orders:items:read", "write"], 1..=2);
+    (effect, kind, asked, form).prop_map(|(effect, kind, asked, form)| {
+        format!("effect: {effect}, token: {{ issuer: corp, {kind}: {asked:?}, scopeForm: {form} }}")
+    })
+}
+
+fn tokens_of_every_scope() -> Vec<Subject> {
+    let sets = (0..1_u32 << SCOPES.len()).map(|set| {
+        let held = SCOPES.iter().enumerate().filter(|(at, _)| set >> at & 1 == 1);
+        held.map(|(_, scope)| *scope).collect::<Vec<_>>().join(" ")
+    });
+    sets.map(|scope| caller(None, Some(json!({ "sub": "alice", "scope": scope })))).collect()
 }
 
 const PEERS: [&str; 6] = [

@@ -215,3 +215,26 @@ fn source_is_about_the_client() {
         assert_eq!(outcome(&set, &web(), &request), expected, "{path} {client:?}");
     }
 }
+
+/// P703: of the hosts of one target the narrowest that fits in its form counts, as of the paths of one rule.
+#[test]
+fn a_name_beside_a_wildcard_is_narrower_than_the_wildcard() {
+    let of = |hosts: &str| {
+        let named = format!(
+            "target: {{ hosts: [{hosts}] }}\nrules: [{{ name: named, effect: allow, peer: {{ any: true }}, on: {{ paths: ['/a/**'] }} }}]"
+        );
+        let wide = "target: { hosts: ['*.example.com'] }\nrules: [{ name: wide, effect: allow, peer: { any: true }, on: { paths: ['/a/b'] } }]";
+        compile(&[policy("p", &named), policy("q", wide)].concat())
+    };
+    for (hosts, speaks) in [
+        ("a.example.com", "allow named"),
+        ("a.example.com, '*.example.com'", "allow named"),
+        ("'*.example.com', a.example.com", "allow named"),
+        ("'*.example.com:8443', a.example.com", "allow named"),
+        ("'*.example.com', 'a.example.com:8443'", "allow wide"),
+        ("'*.example.com'", "allow wide"),
+    ] {
+        let request = request("GET", "a.example.com", "/a/b");
+        assert_eq!(outcome(&of(hosts), &web(), &request), speaks, "{hosts}");
+    }
+}

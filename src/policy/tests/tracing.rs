@@ -80,7 +80,7 @@ fn values_of_callers_are_masked() {
 
 /// P74: what was not recorded is unknown wherever a rule asks for it, and a record never allows more than the request did.
 #[test]
-fn what_was_not_recorded_cannot_be_told() {
+fn what_was_not_recorded_is_unknown() {
     let all = "headers: [{ name: x-h, exists: true }], query: [{ name: q, exists: false }], token: { issuer: corp, scopes: [orders:read], claims: [{ pointer: /tenant, equals: acme }, { pointer: /sub, equals: alice }] }";
     let set = rules(&[&format!(
         "{{ name: r, effect: allow, {all}, when: 'request.headers[\"x-h\"] == \"secret\" && token.sub == \"alice\"', inject: {{ headers: {{ x-t: '{{token.claims./tenant}}' }} }} }}"

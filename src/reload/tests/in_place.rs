@@ -39,7 +39,7 @@ spec:
 ";
 
 /// Long enough for a poll, a rest and a second look, by a clock that runs whenever no task works.
-const LONG: Duration = Duration::from_secs(130);
+pub(super) const LONG: Duration = Duration::from_secs(130);
 
 /// A decision point that goes by a folder.
 struct Running {
@@ -58,6 +58,15 @@ fn start(files: &[(&str, &str)]) -> Running {
 }
 
 fn start_in(folder: TempDir, documents: PathBuf, options: ReloadOptions) -> Running {
+    let (pdp, work, status, reloading) = serve(documents, options);
+    Running { folder, pdp, work, status, reloading }
+}
+
+/// A decision point that goes by the documents, until the task is aborted.
+pub(super) fn serve(
+    documents: PathBuf,
+    options: ReloadOptions,
+) -> (Arc<Pdp>, Arc<Work>, Arc<ReloadStatus>, JoinHandle<()>) {
     let paths = vec![documents];
     let load = Load::from_paths(&paths);
     let snapshot = load.snapshot.unwrap_or_else(|| panic!("{:?}", load.problems));
@@ -73,7 +82,16 @@ fn start_in(folder: TempDir, documents: PathBuf, options: ReloadOptions) -> Runn
     let pdp = Arc::new(Pdp::new(snapshot, keys, clock, pdp_options));
     let reloader = Reloader::new(Arc::clone(&pdp), remote, paths, files, &load.problems, options);
     let (work, status) = (Arc::clone(&reloader.work), reloader.status());
-    Running { folder, pdp, work, status, reloading: tokio::spawn(reloader.run()) }
+    (pdp, work, status, tokio::spawn(reloader.run()))
+}
+
+/// The rules in force, sorted.
+pub(super) fn rules(pdp: &Pdp) -> Vec<String> {
+    let mut rules: Vec<_> = pdp.inspect(|snapshot| {
+        snapshot.policies().rules().map(|(name, ..)| name.to_string()).collect()
+    });
+    rules.sort();
+    rules
 }
 
 impl Running {
@@ -101,11 +119,7 @@ impl Running {
 
     /// The rules in force.
     fn rules(&self) -> Vec<String> {
-        let mut rules: Vec<_> = self.pdp.inspect(|snapshot| {
-            snapshot.policies().rules().map(|(name, ..)| name.to_string()).collect()
-        });
-        rules.sort();
-        rules
+        rules(&self.pdp)
     }
 
     /// How many sets were put in force and refused, and whether the files are others than what is in force.

@@ -13,8 +13,8 @@ use super::super::watch::{FileWatch, is_change};
 
 /// A watch, and what it tells.
 fn watch() -> (FileWatch, Receiver<()>) {
-    let (tell, told) = channel();
-    (FileWatch::new(Arc::new(move || tell.send(()).unwrap())), told)
+    let (notify, heard) = channel();
+    (FileWatch::new(Arc::new(move || notify.send(()).unwrap())), heard)
 }
 
 fn folder(path: &Path, content: &str) {
@@ -22,9 +22,9 @@ fn folder(path: &Path, content: &str) {
     fs::write(path.join("a.yaml"), content).unwrap();
 }
 
-fn hear(told: &Receiver<()>, change: &str) {
-    assert!(told.recv_timeout(Duration::from_secs(20)).is_ok(), "not heard: {change}");
-    while told.try_recv().is_ok() {}
+fn hear(heard: &Receiver<()>, change: &str) {
+    assert!(heard.recv_timeout(Duration::from_secs(20)).is_ok(), "not heard: {change}");
+    while heard.try_recv().is_ok() {}
 }
 
 /// P349: a folder that another takes the place of, a folder that is a link, a link above it, and a folder that is gone for a while
@@ -42,7 +42,7 @@ fn a_change_is_heard_however_the_folder_is_reached() {
         symlink(to, at("next")).unwrap();
         fs::rename(at("next"), at(name)).unwrap();
     };
-    let (mut watch, told) = watch();
+    let (mut watch, heard) = watch();
     let paths = [at("link")];
     let arm = |watch: &mut FileWatch| {
         watch.arm(&paths, &[]);
@@ -50,28 +50,28 @@ fn a_change_is_heard_however_the_folder_is_reached() {
     };
     arm(&mut watch);
     fs::write(at("v1/policies/b.yaml"), "b").unwrap();
-    hear(&told, "a file in the folder");
+    hear(&heard, "a file in the folder");
     // The link above, relative and absolute, then what it leads to, twice in a row.
     for (to, wrote) in [("v2", "v2"), (at("v3").to_str().unwrap(), "v3"), ("v1", "v1")] {
         relink(to, "current");
-        hear(&told, "the link above the folder");
+        hear(&heard, "the link above the folder");
         arm(&mut watch);
         fs::write(at(wrote).join("policies/c.yaml"), "c").unwrap();
-        hear(&told, "a file behind the changed link");
+        hear(&heard, "a file behind the changed link");
     }
     relink("v2/policies", "link");
-    hear(&told, "the folder as a link");
+    hear(&heard, "the folder as a link");
     arm(&mut watch);
     // Another folder in its place, under the same name.
     folder(&at("fresh"), "4");
     fs::rename(at("v2/policies"), at("v2/old")).unwrap();
-    hear(&told, "the folder is moved away");
+    hear(&heard, "the folder is moved away");
     watch.arm(&paths, &[]);
     fs::rename(at("fresh"), at("v2/policies")).unwrap();
-    hear(&told, "a folder is moved to its place");
+    hear(&heard, "a folder is moved to its place");
     arm(&mut watch);
     fs::write(at("v2/policies/d.yaml"), "d").unwrap();
-    hear(&told, "a file in the folder that took the place");
+    hear(&heard, "a file in the folder that took the place");
 }
 
 /// Changes beside the documents in folders above them are no reason to read them.
@@ -81,24 +81,24 @@ fn neighbours_are_not_heard() {
     let at = |path: &str| root.path().join(path);
     folder(&at("policies"), "1");
     fs::write(at("ca.pem"), "ca").unwrap();
-    let (mut watch, told) = watch();
+    let (mut watch, heard) = watch();
     watch.arm(&[at("policies")], &[]);
     for number in 0..20 {
         fs::write(at(&format!("neighbour-{number}")), "x").unwrap();
     }
     fs::write(at("policies/a.yaml"), "2").unwrap();
-    hear(&told, "the document");
+    hear(&heard, "the document");
     // A write is two events or three, and twenty neighbours would be forty.
-    assert!(told.try_iter().count() < 5);
+    assert!(heard.try_iter().count() < 5);
     // A file that documents name has its folder watched.
     watch.arm(&[at("policies")], &[at("ca.pem")]);
     fs::write(at("ca.pem"), "new").unwrap();
-    hear(&told, "the file that a document names");
+    hear(&heard, "the file that a document names");
     // As documents name it: from their own folder.
-    let (mut watch, told) = self::watch();
+    let (mut watch, heard) = self::watch();
     watch.arm(&[at("policies")], &[at("policies/../ca.pem")]);
     fs::write(at("ca.pem"), "newer").unwrap();
-    hear(&told, "the file beside the folder");
+    hear(&heard, "the file beside the folder");
 }
 
 /// P349: where the operating system has no watcher left, the files are read again and again, and it is tried again.
@@ -107,13 +107,13 @@ fn without_a_watcher_the_files_are_looked_at() {
     use std::sync::atomic::{AtomicBool, Ordering};
     static LEFT: AtomicBool = AtomicBool::new(false);
     let root = tempfile::tempdir().unwrap();
-    let (tell, told) = channel();
+    let (notify, heard) = channel();
     let mut watch = FileWatch::made_by(
         |hear| match LEFT.load(Ordering::SeqCst) {
             true => notify::recommended_watcher(hear),
             false => Err(notify::Error::io(std::io::Error::from_raw_os_error(24))),
         },
-        Arc::new(move || tell.send(()).unwrap()),
+        Arc::new(move || notify.send(()).unwrap()),
     );
     let paths = [root.path().to_owned()];
     watch.arm(&paths, &[]);
@@ -123,7 +123,7 @@ fn without_a_watcher_the_files_are_looked_at() {
     watch.arm(&paths, &[]);
     assert_eq!((watch.problem(), watch.patience()), (None, Duration::from_secs(60)));
     fs::write(root.path().join("a.yaml"), "a").unwrap();
-    hear(&told, "a file");
+    hear(&heard, "a file");
     // A folder that is gone cannot be watched, and is looked for.
     let gone = [root.path().join("gone")];
     watch.arm(&gone, &[gone[0].join("x/ca.pem")]);
@@ -136,8 +136,9 @@ fn reading_files_is_no_change_and_writing_them_is() {
     let folder = tempfile::tempdir().unwrap();
     let (file, last) = (folder.path().join("a.yaml"), folder.path().join("last"));
     fs::write(&file, "a").unwrap();
-    let (tell, heard) = channel();
-    let mut watcher = notify::recommended_watcher(move |event| tell.send(event).unwrap()).unwrap();
+    let (notify, heard) = channel();
+    let mut watcher =
+        notify::recommended_watcher(move |event| notify.send(event).unwrap()).unwrap();
     watcher.watch(folder.path(), RecursiveMode::NonRecursive).unwrap();
     fs::read(&file).unwrap();
     fs::write(&last, "b").unwrap();
@@ -153,6 +154,6 @@ fn reading_files_is_no_change_and_writing_them_is() {
         }
         written += usize::from(is_about(&event, &last) && is_change(&event));
     }
-    assert!(read > 0, "this system does not tell of reads, and there is nothing to test");
+    assert!(read > 0, "this system does not notify of reads, and there is nothing to test");
     assert!(is_change(&Err(notify::Error::generic("overflow"))));
 }

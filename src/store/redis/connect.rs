@@ -17,6 +17,7 @@ use redis::{
 use super::super::{PasswordSource, RedisOptions, SentinelOptions};
 use crate::limits::STORE_CONNECT_TIMEOUT;
 use crate::secret::Secret;
+use crate::words::of_system;
 
 /// The server or the cluster to connect to.
 #[derive(Debug)]
@@ -183,13 +184,17 @@ impl RedisTarget {
 
 fn read_password(source: &PasswordSource, place: &str) -> Result<Secret<String>, String> {
     let text = fs::read_to_string(&source.file).map_err(|error| {
-        format!("cannot read `{place}.password.file` {}: {error}", source.file.display())
+        format!(
+            "cannot read `{place}.password.file` {}: {}",
+            source.file.display(),
+            of_system(&error)
+        )
     })?;
     Ok(Secret::new(text.trim_end_matches(['\r', '\n']).to_owned()))
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, String> {
-    fs::read(path).map_err(|error| format!("cannot read {}: {error}", path.display()))
+    fs::read(path).map_err(|error| format!("cannot read {}: {}", path.display(), of_system(&error)))
 }
 
 fn millis(duration: Duration) -> u64 {

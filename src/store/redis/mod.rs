@@ -1,7 +1,6 @@
 //! The store in a Redis or Valkey. Every call is bounded by the timeout that is set, and a server that is lost costs a
 //! request nothing: it is not asked until it answered again.
 
-mod attempts;
 mod connect;
 mod forgetful;
 mod link;
@@ -22,7 +21,6 @@ use super::{
 };
 use crate::clock::{Clock, UnixTime};
 use crate::limits::MAX_SHARED_PAGE;
-use crate::secret::hex;
 
 use self::link::Link;
 use self::script::Keys;
@@ -79,7 +77,7 @@ impl Redis {
         interval: Duration,
         failures: u32,
     ) -> Result<Option<Duration>, StoreError> {
-        let command = attempts::count(&self.keys, key, interval, failures);
+        let command = self.keys.count_attempt(key, interval, failures);
         let wait: u64 = self.link.ask(&command).await?;
         Ok((wait > 0).then(|| Duration::from_micros(wait)))
     }
@@ -117,12 +115,5 @@ impl Redis {
 impl Drop for Redis {
     fn drop(&mut self) {
         self.supervisor.abort();
-    }
-}
-
-impl Keys {
-    /// Keys are hashes already; their hexadecimal form spreads over a cluster.
-    fn first_use(&self, key: &StoreKey) -> String {
-        format!("{}:use:{}", self.prefix(), hex(key))
     }
 }

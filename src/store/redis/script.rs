@@ -5,10 +5,13 @@
 //! the time from which they may be forgotten, `orders` a hash of their orders, `meta` holds the epoch and the last revision. A revision is the server's time
 //! in milliseconds, or one more than the last one: after a failover that lost the last writes, none is given out again.
 
+use std::time::Duration;
+
 use redis::Cmd;
 
 use super::super::{KeyPage, Position, StoreError, StoreKey, StoredRecord};
 use crate::clock::UnixTime;
+use crate::secret::hex;
 
 /// The names of our keys.
 #[derive(Clone, Debug)]
@@ -72,6 +75,20 @@ end
 if #ids > 0 then values = redis.call('HMGET', KEYS[3], unpack(ids)) end
 return {meta[1] or '0', meta[2] or '0', ids, revisions, values}";
 
+/// Counts a failed attempt that replicas count together: a key for each source has the time at which its budget is full again, and
+/// that moves on by the server's clock. Arguments: microseconds for one attempt, and for all of them. Answers with the microseconds until the next one; 0 where there
+/// is room. A time that is later than it can be is from before the server's clock went back.
+const COUNT_ATTEMPT: &str = "\
+local time = redis.call('TIME')
+local now = time[1] * 1000000 + time[2]
+local interval, all = tonumber(ARGV[1]), tonumber(ARGV[2])
+local full = tonumber(redis.call('GET', KEYS[1]) or '0')
+full = math.min(math.max(full, now), now + all)
+if full + interval - all > now then return string.format('%.0f', full + interval - all - now) end
+full = full + interval
+redis.call('SET', KEYS[1], string.format('%.0f', full), 'PX', string.format('%.0f', math.ceil((full - now) / 1000)))
+return '0'";
+
 impl Keys {
     pub(super) fn new(prefix: &str) -> Self {
         // The braces put the five into one slot of a cluster.
@@ -86,8 +103,9 @@ impl Keys {
         }
     }
 
-    pub(super) fn prefix(&self) -> &str {
-        &self.prefix
+    /// Keys are hashes already; their hexadecimal form spreads over a cluster.
+    pub(super) fn first_use(&self, key: &StoreKey) -> String {
+        format!("{}:use:{}", self.prefix, hex(key))
     }
 
     /// A write, so that it also finds out whether writing is permitted here.
@@ -109,6 +127,16 @@ impl Keys {
 
     pub(super) fn read(&self, after: Position, limit: usize) -> Cmd {
         self.eval(READ, |eval| eval.arg(after.epoch).arg(after.revision).arg(limit))
+    }
+
+    pub(super) fn count_attempt(&self, key: &StoreKey, interval: Duration, failures: u32) -> Cmd {
+        let name = format!("{}:attempts:{}", self.prefix, hex(key));
+        let interval = interval.as_micros().max(1);
+        let all = interval.saturating_mul(failures.into());
+        command("EVAL", |eval| {
+            let eval = eval.arg(COUNT_ATTEMPT).arg(1).arg(name);
+            eval.arg(interval.to_string()).arg(all.to_string())
+        })
     }
 
     fn eval(&self, script: &str, arguments: impl FnOnce(&mut Cmd) -> &mut Cmd) -> Cmd {

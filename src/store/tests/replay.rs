@@ -1,9 +1,8 @@
-//! The walks of the model of single use (docs/models.md), step by step with the same sight.
+//! The walks of the model of single use (docs/models.md), step by step with the same observations.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use serde::Deserialize;
 use tokio::task::JoinHandle;
 
 use super::scripted::{End, Scripted, Server};
@@ -11,14 +10,7 @@ use crate::clock::{Clock, FixedClock, UnixTime};
 use crate::limits::REPLICA_CLOCK_DIFFERENCE;
 use crate::store::{FirstUse, Store};
 use crate::sync::lock;
-
-/// A walk through a model.
-#[derive(Deserialize)]
-struct Walk {
-    scene: String,
-    /// Steps, with what is seen after each.
-    steps: Vec<(String, String)>,
-}
+use crate::walks::{Replayed, repeat, settle};
 
 /// The model's clocks differ by two of its units at most.
 const UNITS: u32 = 2;
@@ -61,12 +53,8 @@ fn link(
     (Arc::clone(&link), Arc::new(Store::scripted(link)))
 }
 
-async fn settle() {
-    tokio::time::sleep(Duration::from_millis(1)).await;
-}
-
-impl World {
-    fn new(scene: &str) -> Self {
+impl Replayed for World {
+    fn begin(scene: &str) -> Self {
         let (ahead, local) = scene.split_once(' ').unwrap();
         let (server, clock) = (Arc::default(), FixedClock::at(at(0)));
         let replica = |ahead: &str| {
@@ -112,7 +100,7 @@ impl World {
     }
 
     /// For each replica: how often it allowed, and whether it waits for the store.
-    fn sight(&self) -> String {
+    fn observation(&self) -> String {
         let one = |replica: &Replica| {
             format!("{}{}", replica.allowed, if replica.asked.is_some() { "?" } else { "" })
         };
@@ -137,17 +125,6 @@ impl Replica {
 /// P67, P234: single use over replicas is what its model says, step by step.
 #[tokio::test(start_paused = true)]
 async fn single_use_goes_as_its_model_says() {
-    let walks = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/walks/single_use.jsonl");
-    let walks = std::fs::read_to_string(walks).unwrap();
-    let mut count = 0;
-    for walk in walks.lines().map(|line| serde_json::from_str::<Walk>(line).unwrap()) {
-        let mut world = World::new(&walk.scene);
-        for (place, (step, sight)) in walk.steps.iter().enumerate() {
-            world.step(step).await;
-            let way = || walk.steps[..=place].iter().map(|(step, _)| step).collect::<Vec<_>>();
-            assert_eq!(world.sight(), *sight, "{}: {:?}", walk.scene, way());
-            count += 1;
-        }
-    }
+    let count = repeat::<World>("single_use").await;
     assert!(count > 1000, "{count}");
 }

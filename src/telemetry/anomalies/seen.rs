@@ -3,15 +3,12 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use serde_json::Value;
-
 use crate::authn::{PeerIdentity, TokenIdentity};
 use crate::clock::UnixTime;
 use crate::pdp::Outcome;
 use crate::policy::{Decision, DecisionId};
 use crate::reason::ClientAnswer;
 use crate::request::RequestView;
-use crate::secret::Fingerprint;
 use crate::slots::network;
 
 /// A decision about a caller who proved something.
@@ -53,10 +50,4 @@ impl ProvenDecision {
         let spiffe = peer.spiffe.as_ref().map(ToString::to_string);
         spiffe.or_else(|| peer.subject.clone())
     }
-}
-
-/// The same for the same token: the hash of its claims.
-pub(super) fn mark(token: &TokenIdentity) -> Fingerprint {
-    let claims = Value::Object(token.claims().clone()).to_string();
-    Fingerprint::of(claims.as_bytes())
 }

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use quick_cache::sync::Cache;
 
-use super::seen::{ProvenDecision, mark};
+use super::seen::ProvenDecision;
 use super::signal::Signal;
 use crate::limits::{MAX_ANOMALY_NAMES, MAX_TOKEN_NETWORKS};
 use crate::secret::Fingerprint;
@@ -25,7 +25,7 @@ impl Default for Spread {
 impl Spread {
     pub(super) fn look(&self, seen: &ProvenDecision, found: &mut impl FnMut(Signal, &str, String)) {
         for token in &seen.tokens {
-            let mark = mark(token);
+            let mark = token.mark();
             let about = format!("token {} of {}", mark.to_hex(), token.issuer_name());
             if let (Some(name), Some(policy)) = (seen.peer_name(), seen.policy.as_deref()) {
                 let key = (mark, Fingerprint::of(policy.as_bytes()));

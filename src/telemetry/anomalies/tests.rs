@@ -66,7 +66,7 @@ fn signals(decisions: impl IntoIterator<Item = ProvenDecision>) -> Vec<Signal> {
 }
 
 #[test]
-fn the_first_certificate_of_another_issuer_is_told_once() {
+fn the_first_certificate_of_another_issuer_is_one_signal() {
     let of = |name, issuer| ProvenDecision { peer: peer(name, issuer, 1, 24), ..seen(0) };
     let all = [of("a", "CN=x"), of("b", "CN=y"), of("a", "CN=x"), of("a", "CN=y"), of("a", "CN=y")];
     let expected = (Signal::CertificateIssuer, "spiffe://prod.example/a".to_owned());
@@ -75,7 +75,7 @@ fn the_first_certificate_of_another_issuer_is_told_once() {
 
 /// P456: a key that was there before is not new.
 #[test]
-fn a_key_before_its_time_is_told_and_a_renewal_is_not() {
+fn a_key_before_its_time_is_a_signal_and_a_renewal_is_not() {
     let at = |hours: u64, number| ProvenDecision {
         peer: peer("a", "CN=x", number, 24),
         ..seen(3600 * hours)
@@ -86,7 +86,7 @@ fn a_key_before_its_time_is_told_and_a_renewal_is_not() {
 }
 
 #[test]
-fn a_lifetime_that_is_unlike_others_is_told() {
+fn a_lifetime_that_is_unlike_others_is_reported() {
     let of = |number, hours| {
         // Old enough that another key is a renewal.
         ProvenDecision { peer: peer(&format!("w{number}"), "CN=x", number, hours), ..seen(0) }
@@ -110,14 +110,14 @@ fn tokens_of_another_issuer_or_for_another_audience_are_told() {
     let all =
         [of("corp", "orders"), of("partner", "orders"), of("corp", "bank"), of("corp", "bank")];
     // The first one has two audiences.
-    let told = [Signal::TokenAudience, Signal::TokenIssuer, Signal::TokenAudience];
-    assert_eq!(signals(all), told);
+    let expected = [Signal::TokenAudience, Signal::TokenIssuer, Signal::TokenAudience];
+    assert_eq!(signals(all), expected);
     let denied = |issuer| ProvenDecision { denied: true, ..of(issuer, "orders") };
     assert_eq!(signals([denied("corp"), denied("partner")]), [], "it may not have got there");
 }
 
 #[test]
-fn a_token_of_two_peers_or_many_networks_is_told_once() {
+fn a_token_of_two_peers_or_many_networks_is_one_signal() {
     let of = |name: &str, policy: &str| ProvenDecision {
         peer: peer(name, "CN=x", 1, 24),
         policy: Some(policy.into()),
@@ -139,7 +139,7 @@ fn a_token_of_two_peers_or_many_networks_is_told_once() {
 }
 
 #[test]
-fn a_sudden_share_of_denials_is_told_once() {
+fn a_sudden_share_of_denials_is_reported_once() {
     let of =
         |after, denied| ProvenDecision { peer: peer("a", "CN=x", 1, 24), denied, ..seen(after) };
     let minute = |minute: u64, denied: u64| {
@@ -179,9 +179,9 @@ async fn a_full_queue_drops_and_counts() {
     while anomalies.tally().last().is_empty() {
         tokio::task::yield_now().await;
     }
-    let told = heard.try_recv().unwrap();
-    assert_eq!((told.signal, told.at), (Signal::CertificateIssuer, NOW));
-    assert_eq!(anomalies.tally().last(), [told]);
+    let event = heard.try_recv().unwrap();
+    assert_eq!((event.signal, event.at), (Signal::CertificateIssuer, NOW));
+    assert_eq!(anomalies.tally().last(), [event]);
     let counts: Vec<_> = anomalies.tally().counts().filter(|(_, count)| *count > 0).collect();
     assert_eq!(counts, [(Signal::CertificateIssuer, 1)]);
 }

@@ -1,7 +1,16 @@
 //! The docs and the page have the same metrics.
 
 use super::*;
-use crate::telemetry::{Metrics, Number};
+use crate::telemetry::{Exports, Metrics, Number};
+
+/// The word for it, as on the Prometheus page.
+const fn word(kind: MetricKind) -> &'static str {
+    match kind {
+        MetricKind::Counter => "counter",
+        MetricKind::Gauge | MetricKind::Fraction => "gauge",
+        MetricKind::Histogram => "histogram",
+    }
+}
 
 fn table() -> String {
     let mut table = String::from("| metric | kind | labels | shows |\n|---|---|---|---|\n");
@@ -10,7 +19,7 @@ fn table() -> String {
         table.push_str(&format!(
             "| `{}` | {} | {} | {} |\n",
             instrument.prometheus_name(),
-            instrument.kind.as_str(),
+            word(instrument.kind),
             labels.join(", "),
             instrument.help
         ));
@@ -35,7 +44,7 @@ fn the_docs_have_the_table_of_all_metrics() {
 
 #[test]
 fn names_on_the_page_are_those_that_are_documented() {
-    let metrics = Metrics::new().unwrap();
+    let metrics = Metrics::sent_to(None, &Exports::default()).unwrap();
     for instrument in ALL {
         match instrument.kind {
             MetricKind::Histogram => metrics.record_one(),
@@ -47,7 +56,7 @@ fn names_on_the_page_are_those_that_are_documented() {
     let page = metrics.render();
     let mut shown: Vec<_> = page.lines().filter_map(|line| line.strip_prefix("# TYPE ")).collect();
     let mut documented: Vec<_> =
-        ALL.iter().map(|i| format!("{} {}", i.prometheus_name(), i.kind.as_str())).collect();
+        ALL.iter().map(|i| format!("{} {}", i.prometheus_name(), word(i.kind))).collect();
     shown.sort_unstable();
     documented.sort_unstable();
     assert_eq!(shown, documented);

@@ -116,10 +116,10 @@ impl Lists {
                 .help("what either of the two revokes is revoked; have the CA issue a list with a higher number"));
         }
         // Older lists beside the newest one are usual: a folder of them, one for each hour.
-        let told = |other: &Given| own.newest.is(&other.list);
+        let is_newest = |other: &Given| own.newest.is(&other.list);
         let newer =
             self.given.iter().any(|o| list.is_about_the_same_as(&o.list) && o.list.follows(list));
-        if own.newest.is(list) || newer || self.given.iter().any(told) {
+        if own.newest.is(list) || newer || self.given.iter().any(is_newest) {
             return None;
         }
         let message = format!(

@@ -5,7 +5,9 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 
-use crate::document::{Code, Diagnostic, LeafSpec, Origin, Pin as PinSpec, Spanned};
+use crate::document::{
+    Code, Diagnostic, ExtendedKeyUsageSpec, LeafSpec, Origin, Pin as PinSpec, Spanned,
+};
 use crate::limits::{MAX_RSA_BITS, MIN_RSA_BITS};
 use crate::secret::Fingerprint;
 
@@ -21,7 +23,7 @@ pub struct LeafRules {
     /// If there are any, the certificate must match one.
     pub pins: Vec<LeafPin>,
     /// The alternatives to `clientAuth`.
-    pub extended_key_usage: ExtendedKeyUsageRules,
+    pub extended_key_usage: ExtendedKeyUsageSpec,
 }
 
 /// A SHA-256 that a certificate or its key must have.
@@ -31,15 +33,6 @@ pub enum LeafPin {
     Spki(Fingerprint),
     /// Of the whole certificate.
     Certificate(Fingerprint),
-}
-
-/// The alternatives to `clientAuth` (RFC 5280 section 4.2.1.12).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct ExtendedKeyUsageRules {
-    /// A certificate without the extension.
-    pub allow_absent: bool,
-    /// `anyExtendedKeyUsage`.
-    pub allow_any: bool,
 }
 
 impl LeafRules {
@@ -59,10 +52,7 @@ impl LeafRules {
             min_remaining: spec.min_remaining.map_or(Duration::ZERO, |duration| duration.get()),
             min_rsa_bits,
             pins,
-            extended_key_usage: ExtendedKeyUsageRules {
-                allow_absent: spec.extended_key_usage.allow_absent,
-                allow_any: spec.extended_key_usage.allow_any,
-            },
+            extended_key_usage: spec.extended_key_usage,
         }
     }
 }

@@ -29,7 +29,7 @@ pub use extensions::{extension_fault, issues_clients};
 pub use issuer_keys::{IssuerKey, IssuerKeys, authority_key_id, subject_key_id};
 pub use key::key_weakness;
 pub(in crate::trust) use leaf::sha256;
-pub use leaf::{ExtendedKeyUsageRules, LeafPin, LeafRules};
+pub use leaf::{LeafPin, LeafRules};
 pub(super) use overlap::check_overlaps;
 pub use revocation::Revocation;
 pub use signature_checks::{BudgetSpent, SignatureBudget, SignatureChecks};

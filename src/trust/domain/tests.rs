@@ -46,7 +46,7 @@ fn an_authority_that_ends_is_reported() {
     let files = [("ca.pem", root.pem()), ("below.pem", below.pem())];
     let files = files.each_ref().map(|(name, text)| (*name, text.as_bytes()));
     let spec = "{ authorities: [{ file: ca.pem }], intermediates: [{ file: below.pem }] }";
-    for (at, code, told) in [
+    for (at, code, text) in [
         (
             "2025-12-31T23:59:59Z",
             "authority-out-of-date",
@@ -64,7 +64,7 @@ fn an_authority_that_ends_is_reported() {
         assert_eq!(problems.len(), wanted, "{at}: {problems:?}");
         for (problem, name) in problems.iter().zip(["CN=root", "CN=below"]) {
             assert_eq!((problem.code.as_str(), problem.severity), (code, Severity::Warning));
-            assert!(problem.message.contains(told) && problem.message.contains(name), "{problem}");
+            assert!(problem.message.contains(text) && problem.message.contains(name), "{problem}");
         }
     }
 }
@@ -79,7 +79,7 @@ fn an_intermediate_that_is_on_no_path_is_reported() {
     };
     let (any, last) = (BasicConstraints::Unconstrained, BasicConstraints::Constrained(0));
     let spec = "{ authorities: [{ file: ca.pem }], intermediates: [{ file: below.pem }] }";
-    for (root, below, extensions, told) in [
+    for (root, below, extensions, text) in [
         (last, any, vec![], "`CN=root` permits no intermediate"),
         (any, any, private(), "1.2.3.4"),
         (any, last, vec![], ""),
@@ -95,11 +95,11 @@ fn an_intermediate_that_is_on_no_path_is_reported() {
         let files = [("ca.pem", root.pem()), ("below.pem", root.intermediate(below).pem())];
         let files = files.each_ref().map(|(name, text)| (*name, text.as_bytes()));
         let (store, problems) = compile(&trust_domain("prod", spec), &files);
-        assert_eq!(problems.len(), usize::from(!told.is_empty()), "{problems:?}");
+        assert_eq!(problems.len(), usize::from(!text.is_empty()), "{problems:?}");
         for problem in &problems {
             let found = (problem.code.as_str(), problem.severity);
             assert_eq!(found, ("odd-authority", Severity::Warning));
-            assert!(problem.message.contains(told), "{problem}");
+            assert!(problem.message.contains(text), "{problem}");
         }
         assert_eq!(store.domains()[0].intermediates.len(), 1);
     }

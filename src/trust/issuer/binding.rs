@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::compile::IssuerCompiler;
+use super::compiler::IssuerCompiler;
 use super::token_issuer::TokenPeerBinding;
 use crate::document::{BindSpec, Code, DpopSpec, HumanDuration, SecretFile, Spanned};
 use crate::evidence_level::EvidenceLevel;

@@ -3,11 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::compiler::IssuerCompiler;
 use super::places::places_of;
 use super::token_issuer::{Issuer, canonical_type};
 use crate::document::{
-    Attachments, Code, Diagnostic, Document, HumanDuration, IssuerName, IssuerProfile, Spanned,
-    Spec, TENANT, TokenIssuerSpec, closest, has_placeholder, like_a_pattern, not_plain,
+    Attachments, Code, Diagnostic, Document, IssuerName, IssuerProfile, Spanned, Spec, TENANT,
+    TokenIssuerSpec, has_placeholder, like_a_pattern, not_plain,
 };
 use crate::limits::MAX_CLOCK_SKEW;
 use crate::spiffe::SpiffeId;
@@ -15,14 +16,6 @@ use crate::trust::Algorithm;
 
 const DEFAULT_CLOCK_SKEW: Duration = Duration::from_secs(30);
 const DEFAULT_MAX_LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
-
-/// One document on its way to an issuer.
-pub(super) struct IssuerCompiler<'a> {
-    pub(super) document: &'a Document,
-    pub(super) spec: &'a TokenIssuerSpec,
-    pub(super) files: &'a Attachments,
-    pub(super) problems: &'a mut Vec<Diagnostic>,
-}
 
 impl Issuer {
     pub(in crate::trust) fn compile(
@@ -85,6 +78,7 @@ impl IssuerCompiler<'_> {
         let places = self.places();
         let (required_claims, client_claim) = (self.required_claims(), self.client_claim());
         let (bind, dpop) = (self.bind(), self.dpop());
+        self.judge_claims();
         let parts = self.key_parts();
         let name = &self.document.metadata.name.value;
         let (iss, mut parts) = (iss?, parts?.into_iter());
@@ -217,32 +211,6 @@ impl IssuerCompiler<'_> {
         (all_known && self.judge_symmetry(&known)).then_some(known)
     }
 
-    pub(super) fn known_algorithms(&mut self, names: &[Spanned<String>]) -> Vec<Algorithm> {
-        let mut known = Vec::new();
-        for name in names {
-            match Algorithm::named(&name.value) {
-                Some(algorithm) => known.push(algorithm),
-                None => self.unknown_algorithm(name),
-            }
-        }
-        known
-    }
-
-    fn unknown_algorithm(&mut self, name: &Spanned<String>) {
-        let text = &name.value;
-        if text.eq_ignore_ascii_case("none") {
-            let message = "algorithm `none` accepts tokens that any caller can write";
-            let help = "name the algorithms that the issuer signs with";
-            return self.error(Code::UnsignedAlgorithm, name, message, help);
-        }
-        let all: Vec<_> = Algorithm::ALL.iter().map(|algorithm| algorithm.as_str()).collect();
-        let help = closest(text, &all).map_or_else(
-            || format!("expected one of {}", all.join(", ")),
-            |word| format!("did you mean `{word}`?"),
-        );
-        self.error(Code::UnknownAlgorithm, name, &format!("unknown algorithm `{text}`"), &help);
-    }
-
     fn types(&mut self) -> Option<Vec<String>> {
         let Some(types) = &self.spec.types else {
             let types = self.spec.profile.defaults().types;
@@ -267,21 +235,6 @@ impl IssuerCompiler<'_> {
             self.error(Code::ClockSkew, skew, &message, help);
         }
         skew.value.get().min(MAX_CLOCK_SKEW)
-    }
-
-    /// A duration that must not be zero.
-    pub(super) fn duration(
-        &mut self,
-        given: Option<&Spanned<HumanDuration>>,
-        field: &str,
-        default: Duration,
-    ) -> Duration {
-        let Some(given) = given else { return default };
-        if given.value.get().is_zero() {
-            let message = format!("{field} is 0s, so no token would be accepted");
-            self.error(Code::ZeroDuration, given, &message, "write a duration such as `1h`");
-        }
-        given.value.get()
     }
 
     fn required_claims(&mut self) -> Vec<String> {
@@ -317,23 +270,6 @@ impl IssuerCompiler<'_> {
             self.error(Code::InvalidPointer, given, &message, help);
         }
         self.spec.client_claim().map(str::to_owned)
-    }
-
-    pub(super) fn error<T>(&mut self, code: Code, place: &Spanned<T>, message: &str, help: &str) {
-        let span = self.document.origin.span(place);
-        self.problems.push(Diagnostic::error(code, span, message).help(help));
-    }
-
-    /// Reports an error in something that an issuer cannot do without.
-    pub(super) fn refuse<T, R>(
-        &mut self,
-        code: Code,
-        place: &Spanned<T>,
-        message: &str,
-        help: &str,
-    ) -> Option<R> {
-        self.error(code, place, message, help);
-        None
     }
 }
 

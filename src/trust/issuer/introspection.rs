@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::compile::IssuerCompiler;
+use super::compiler::IssuerCompiler;
 use super::token_issuer::KeySource;
 use crate::document::{
     Code, Diagnostic, HumanDuration, IntrospectionClientSpec, IntrospectionSpec, IssuerProfile,
@@ -117,6 +117,7 @@ impl IssuerCompiler<'_> {
             KeyUrlError::UserInfo => "write the client's id and secret under `client`",
             KeyUrlError::NotAbsolute
             | KeyUrlError::OddAddress
+            | KeyUrlError::Port
             | KeyUrlError::EmptyLabel
             | KeyUrlError::Scheme
             | KeyUrlError::Fragment

@@ -6,7 +6,7 @@ use std::time::Duration;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 
-use super::compile::IssuerCompiler;
+use super::compiler::IssuerCompiler;
 use super::token_issuer::KeySource;
 use crate::document::{
     ClientSpec, Code, Diagnostic, HumanDuration, IssuerProfile, KeysSpec, Source, Spanned, TENANT,
@@ -138,8 +138,8 @@ impl IssuerCompiler<'_> {
     fn judge(&mut self, set: &KeySet, place: &Spanned<String>, what: &str) -> bool {
         // A SPIFFE bundle has keys for other kinds of SVIDs beside ours, and a provider's set those for encryption.
         let expected = |fault| matches!(fault, KeyFault::OtherUse(_)) && !set.keys().is_empty();
-        let told: Vec<_> = set.skipped().iter().filter(|key| !expected(key.fault)).collect();
-        for skipped in told {
+        let unexpected: Vec<_> = set.skipped().iter().filter(|key| !expected(key.fault)).collect();
+        for skipped in unexpected {
             let message = format!("{what}: {skipped}");
             if skipped.fault.is_secret() {
                 let help = "a secret does not belong here: consider it known, have the issuer replace it, and keep public keys only";
@@ -215,6 +215,7 @@ impl IssuerCompiler<'_> {
             }
             KeyUrlError::NotAbsolute
             | KeyUrlError::OddAddress
+            | KeyUrlError::Port
             | KeyUrlError::EmptyLabel
             | KeyUrlError::Scheme
             | KeyUrlError::UserInfo

@@ -1,6 +1,6 @@
 //! Which kinds of an issuer's tokens are accepted: `kinds`, `accessMarks`, and what must not be among its `types`.
 
-use super::compile::IssuerCompiler;
+use super::compiler::IssuerCompiler;
 use super::token_issuer::canonical_type;
 use crate::document::{Code, Diagnostic, Spanned, TokenKind, like_a_pattern, not_plain};
 

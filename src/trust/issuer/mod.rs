@@ -1,7 +1,9 @@
 //! Token issuers: which tokens are accepted, under which rules, and how a `TokenIssuer` document is compiled to them.
 
 mod binding;
+mod claims;
 mod compile;
+mod compiler;
 mod introspection;
 mod keys;
 mod kinds;

@@ -1,6 +1,6 @@
 //! The checks of `tokens` of a `TokenIssuer` document: places where a token can be.
 
-use super::compile::IssuerCompiler;
+use super::compiler::IssuerCompiler;
 use super::places::places_of;
 use crate::document::{
     Code, Diagnostic, PrefixedPlaceSpec, ProtocolPlaceSpec, Spanned, TokenPlaceSpec,

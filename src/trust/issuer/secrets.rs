@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::compile::IssuerCompiler;
+use super::compiler::IssuerCompiler;
 use super::token_issuer::KeySource;
 use crate::document::{Code, IssuerProfile, SharedSecretSpec, Spanned};
 use crate::limits::MAX_KEY_ID_BYTES;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::compile::IssuerCompiler;
+use super::compiler::IssuerCompiler;
 use super::token_issuer::KeySource;
 use crate::document::{
     Code, Diagnostic, IssuerName, IssuerProfile, KeysSpec, Spanned, TENANT, is_tenant,

@@ -48,7 +48,7 @@ fn problems_of(text: &str) -> Vec<(&'static str, String)> {
 }
 
 #[test]
-fn what_is_left_out_has_a_safe_default() {
+fn unset_keys_have_safe_defaults() {
     let issuer = issuer_with("binding: none");
     assert_eq!(issuer.places, [TokenPlace::Authorization]);
     assert_eq!(issuer.clock_skew.as_secs(), 30);
@@ -157,7 +157,7 @@ fn places_can_be_named() {
 
 /// Invariant 12: what would be insecure or could never work is an error with a place and advice.
 #[test]
-fn what_is_wrong_is_told_with_its_code() {
+fn what_is_wrong_is_reported_with_its_code() {
     for (changed, code) in [
         ("audiences: []", "missing-audiences"),
         ("audiences: ['']", "invalid-audience"),
@@ -216,7 +216,7 @@ fn what_is_wrong_is_told_with_its_code() {
 }
 
 #[test]
-fn every_problem_is_told_at_once_and_no_issuer_results() {
+fn every_problem_is_reported_at_once_and_no_issuer_results() {
     let spec = "issuer: https://a.example\nalgorithms: [HS256]\nkeys: { url: http://a.example }";
     let (store, problems) = compile(&document("a", spec), &Attachments::default());
     let codes: Vec<_> = problems.iter().map(|p| p.code.as_str()).collect();
@@ -280,7 +280,7 @@ fn keys_are_read_from_a_file_beside_the_document() {
     assert_eq!(problems[0].message, "`keys/b.json` is PEM, expected a JWK Set (JSON)");
 }
 
-/// P53: tokens of two issuers must be told apart by `iss` and place.
+/// P53: tokens of two issuers must be distinguished by `iss` and place.
 #[test]
 fn two_issuers_with_the_same_iss_need_different_places() {
     let first = spec_with("binding: none");
@@ -453,7 +453,7 @@ fn advice_is_about_the_setting_that_is_wrong() {
         (&twice, "duplicate-issuer", "`moreKeys`"),
     ] {
         let problems = problems_of(text);
-        let is_it = |(own, told): &(&str, String)| *own == code && told.contains(advice);
+        let is_it = |(own, message): &(&str, String)| *own == code && message.contains(advice);
         assert!(problems.iter().any(is_it), "{code}: {problems:?}");
     }
 }

@@ -75,16 +75,16 @@ fn keys_that_share_an_id_and_an_algorithm_are_both_dropped() {
     assert!(equal.select(Some("a"), Algorithm::Es256).is_ok());
 }
 
-/// P59, P60: one bad key is skipped and told, the others serve.
+/// P59, P60: one bad key is skipped and reported, the others serve.
 #[test]
 fn one_bad_key_does_not_spoil_the_set() {
     let mut private = ec(Some("p"));
     private["d"] = json!("AAAA");
     let set = set(&[json!(1), private, json!({ "kty": "oct", "k": "AA" }), ec(Some("a"))]);
     assert_eq!(set.keys().len(), 1);
-    let told: Vec<_> = set.skipped().iter().map(ToString::to_string).collect();
+    let reasons: Vec<_> = set.skipped().iter().map(ToString::to_string).collect();
     assert_eq!(
-        told,
+        reasons,
         [
             "key 1 is a number, expected a JSON object",
             "key 2 (`p`) holds a private key, in its member `d`",

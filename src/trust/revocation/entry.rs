@@ -1,5 +1,6 @@
 //! One entry of a revocation list, read strictly: the target, its limits, and who revoked it and why.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::error::EntryError;
@@ -9,7 +10,7 @@ use crate::document::RevocationEntrySpec;
 use crate::secret::Fingerprint;
 
 /// A revocation: the same type from the command line through requests, the shared store and documents to the tables.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "RevocationEntrySpec<String>", into = "RevocationEntrySpec<String>")]
 pub struct RevocationEntry {
     target: RevocationTarget,
@@ -129,14 +130,13 @@ impl From<RevocationEntry> for RevocationEntrySpec<String> {
 /// The kind and the value of the one target that the entry names.
 fn selected(spec: &RevocationEntrySpec<String>) -> Result<(RevocationKind, &str), EntryError> {
     let mut named = spec.fields().into_iter().filter_map(|(field, value)| {
-        let kind =
-            RevocationKind::of_field(field).filter(|kind| *kind != RevocationKind::Issuer)?;
+        let kind = RevocationKind::named(field).filter(|kind| *kind != RevocationKind::Issuer)?;
         Some((kind, value?.as_str()))
     });
     let first = named.next();
     if let Some((second, _)) = named.next() {
         let message = format!("the entry has several targets, expected one of {SELECTORS}");
-        return Err(EntryError::at(second.field(), message));
+        return Err(EntryError::at(second.as_str(), message));
     }
     let issuer = spec.issuer.as_deref().map(|issuer| (RevocationKind::Issuer, issuer));
     first.or(issuer).ok_or_else(|| EntryError {

@@ -80,6 +80,29 @@ pub(in crate::trust) fn lints_about(
     lints.map(|EntryLint { message, help, .. }| format!("{message}: {help}")).collect()
 }
 
+/// Refuses an entry that is made for the name of a document.
+pub(in crate::trust) fn check_issuer_of(
+    entry: &RevocationEntry,
+    issuers: &[Issuer],
+) -> Result<(), String> {
+    let target = entry.target();
+    let Some(iss) = target.token_issuer() else { return Ok(()) };
+    let is_known = issuers.iter().any(|issuer| issuer.iss.is_meant_by(iss));
+    match name_of_document(iss, issuers).filter(|_| !is_known) {
+        Some(message) => Err(message),
+        None => Ok(()),
+    }
+}
+
+/// Says so where `text` is the name of a document and not an issuer.
+fn name_of_document(text: &str, issuers: &[Issuer]) -> Option<String> {
+    let named = issuers.iter().filter(|issuer| issuer.name == text);
+    let own: Vec<_> = named.map(|issuer| format!("`{}`", issuer.iss.as_str())).collect();
+    (!own.is_empty()).then(|| {
+        format!("`{text}` is the name of a TokenIssuer; its `iss` is {}", own.join(" or "))
+    })
+}
+
 impl KnownIssuers {
     pub(in crate::trust) fn of(domains: &[TrustDomain], issuers: &[Issuer]) -> Self {
         Self {
@@ -122,7 +145,7 @@ impl<'a> KnownTargets<'a> {
             RevocationTarget::Spiffe(id) => [self.workload(id), None],
             RevocationTarget::Spki(_) | RevocationTarget::Certificate(_) => [None, None],
         };
-        let (field, value) = (target.kind().field(), target.value());
+        let (field, value) = (target.kind().as_str(), target.value());
         let compared = [(field, Some(value.as_str())), ("issuer", target.token_issuer())];
         let own = if field == "issuer" { 1 } else { 2 };
         let compared = || compared.into_iter().take(own);
@@ -141,8 +164,10 @@ impl<'a> KnownTargets<'a> {
             missing: Some(Kind::TokenIssuer),
             field: "issuer",
             message: format!("no `TokenIssuer` document has the issuer `{iss}`"),
-            help: closest(iss, &known)
-                .map_or_else(without_effect, |similar| format!("did you mean `{similar}`?")),
+            help: name_of_document(iss, self.issuers).unwrap_or_else(|| {
+                closest(iss, &known)
+                    .map_or_else(without_effect, |similar| format!("did you mean `{similar}`?"))
+            }),
         })
     }
 

@@ -62,7 +62,7 @@ pub struct LineError {
 pub const FIRST_LINE: &str = "countersign-revocations/1";
 
 /// The most wrong lines of one text that are reported.
-const MAX_TOLD: usize = 20;
+const MAX_REPORTED: usize = 20;
 
 /// The values of the `@` lines so far.
 #[derive(Default)]
@@ -104,7 +104,7 @@ impl ListText {
         for (line, content) in lines {
             if let Err(message) = reader.line(content.trim()) {
                 wrong.push(LineError { line, message });
-                if wrong.len() >= MAX_TOLD {
+                if wrong.len() >= MAX_REPORTED {
                     break;
                 }
             }
@@ -177,7 +177,7 @@ impl<'a> LineReader<'a> {
     }
 
     fn entry(&mut self, word: &str, rest: &'a str) -> Result<(), String> {
-        let kind = RevocationKind::of_field(word).ok_or_else(|| {
+        let kind = RevocationKind::named(word).ok_or_else(|| {
             String::from("unknown word, expected `jti`, `sub`, `sid`, `client`, `kid`, `issuer`, `serial`, `spki`, `certificate`, `spiffe` or one with `@`")
         })?;
         let mut words = rest.split(' ').filter(|word| !word.is_empty());
@@ -234,7 +234,7 @@ impl<'a> LineReader<'a> {
 
 /// A list may name a new issuer for each of a million entries; a few are enough to report a mistake.
 fn note_name(names: &mut BTreeSet<String>, name: &str) {
-    if names.len() < MAX_TOLD {
+    if names.len() < MAX_REPORTED {
         names.insert(name.to_owned());
     }
 }

@@ -21,9 +21,9 @@ pub use list::{
 pub use signature::ListSignatureError;
 pub use table::{RevocationTable, Revoked};
 pub use target::{RevocationKind, RevocationMark, RevocationTarget};
-pub use view::RevocationView;
+pub use view::{RUNNING, RevocationView};
 
-pub(super) use known::{check_known, lints_about};
+pub(super) use known::{check_issuer_of, check_known, lints_about};
 
 #[cfg(test)]
 mod tests;

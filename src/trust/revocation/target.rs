@@ -8,30 +8,32 @@ use crate::secret::Fingerprint;
 use crate::spiffe::SpiffeId;
 use crate::trust::domain::sha256;
 use crate::trust::name::CanonicalName;
+use crate::words::words;
 
-/// The kinds of things that can be revoked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum RevocationKind {
-    /// One token: `jti` and issuer.
-    Token,
-    /// The tokens of a subject: `sub` and issuer.
-    Subject,
-    /// The tokens of a session: `sid` and issuer.
-    Session,
-    /// The tokens of a client: `client_id` or `azp`, and issuer.
-    Client,
-    /// The tokens that a key verified: `kid` and issuer.
-    Key,
-    /// All tokens of an issuer.
-    Issuer,
-    /// A certificate: serial number and issuer.
-    Serial,
-    /// The certificates with a public key.
-    Spki,
-    /// A certificate, by its SHA-256.
-    Certificate,
-    /// A workload, by its SPIFFE ID.
-    Spiffe,
+words! {
+    /// The kinds of things that can be revoked, each by the field of an entry that has the value.
+    pub enum RevocationKind {
+        /// One token: `jti` and issuer.
+        Token "jti",
+        /// The tokens of a subject: `sub` and issuer.
+        Subject "sub",
+        /// The tokens of a session: `sid` and issuer.
+        Session "sid",
+        /// The tokens of a client: `client_id` or `azp`, and issuer.
+        Client "client",
+        /// The tokens that a key verified: `kid` and issuer.
+        Key "kid",
+        /// All tokens of an issuer.
+        Issuer "issuer",
+        /// A certificate: serial number and issuer.
+        Serial "serial",
+        /// The certificates with a public key.
+        Spki "spki",
+        /// A certificate, by its SHA-256.
+        Certificate "certificate",
+        /// A workload, by its SPIFFE ID.
+        Spiffe "spiffe",
+    }
 }
 
 /// One thing that can be revoked: owned by an entry, borrowed from a credential that is looked up.
@@ -62,49 +64,25 @@ pub struct RevocationMark {
 pub(super) type ShortKey = [u8; 16];
 
 impl RevocationKind {
-    /// Every kind.
-    pub const ALL: [Self; 10] = [
-        Self::Token,
-        Self::Subject,
-        Self::Session,
-        Self::Client,
-        Self::Key,
-        Self::Issuer,
-        Self::Serial,
-        Self::Spki,
-        Self::Certificate,
-        Self::Spiffe,
-    ];
-
-    /// The field of an entry that has the value, its name in a sentence, and a bit of its own.
-    const fn row(self) -> (&'static str, &'static str, u16) {
+    /// Its name in a sentence, and a bit of its own.
+    const fn row(self) -> (&'static str, u16) {
         match self {
-            Self::Token => ("jti", "the token", 1),
-            Self::Subject => ("sub", "the token's subject", 1 << 1),
-            Self::Session => ("sid", "the token's session", 1 << 2),
-            Self::Client => ("client", "the token's client", 1 << 3),
-            Self::Key => ("kid", "the token's key", 1 << 4),
-            Self::Issuer => ("issuer", "the token's issuer", 1 << 5),
-            Self::Serial => ("serial", "the certificate", 1 << 6),
-            Self::Spki => ("spki", "the certificate's public key", 1 << 7),
-            Self::Certificate => ("certificate", "the certificate", 1 << 8),
-            Self::Spiffe => ("spiffe", "the workload's SPIFFE ID", 1 << 9),
+            Self::Token => ("the token", 1),
+            Self::Subject => ("the token's subject", 1 << 1),
+            Self::Session => ("the token's session", 1 << 2),
+            Self::Client => ("the token's client", 1 << 3),
+            Self::Key => ("the token's key", 1 << 4),
+            Self::Issuer => ("the token's issuer", 1 << 5),
+            Self::Serial => ("the certificate", 1 << 6),
+            Self::Spki => ("the certificate's public key", 1 << 7),
+            Self::Certificate => ("the certificate", 1 << 8),
+            Self::Spiffe => ("the workload's SPIFFE ID", 1 << 9),
         }
-    }
-
-    /// The field of an entry that has the value.
-    pub const fn field(self) -> &'static str {
-        self.row().0
-    }
-
-    /// The kind whose entries have the field `name`.
-    pub fn of_field(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|kind| kind.field() == name)
     }
 
     /// The name of the target in a sentence.
     pub const fn noun(self) -> &'static str {
-        self.row().1
+        self.row().0
     }
 
     /// True if it needs `issuer` beside it.
@@ -113,7 +91,7 @@ impl RevocationKind {
     }
 
     pub(super) const fn bit(self) -> u16 {
-        self.row().2
+        self.row().1
     }
 }
 
@@ -128,7 +106,7 @@ impl RevocationTarget {
         issuer: Option<&str>,
         certificate_issuer: Option<&str>,
     ) -> Result<Self, EntryError> {
-        let field = kind.field();
+        let field = kind.as_str();
         let wrong = |expected: &str| EntryError::at(field, format!("`{field}` is not {expected}"));
         EntryError::check_text(field, Some(value))?;
         EntryError::check_text("issuer", issuer)?;
@@ -209,7 +187,7 @@ impl RevocationTarget {
         *place = Some(self.value());
     }
 
-    /// The value of the field that [`RevocationKind::field`] names.
+    /// The value of the field that [`RevocationKind::as_str`] names.
     pub fn value(&self) -> String {
         match self {
             // Without `0x` it would be read again as a decimal number.
@@ -286,7 +264,7 @@ fn read_serial(
     value: &str,
     certificate_issuer: Option<&str>,
 ) -> Result<RevocationTarget, EntryError> {
-    let field = RevocationKind::Serial.field();
+    let field = RevocationKind::Serial.as_str();
     let name = certificate_issuer.ok_or_else(|| EntryError::without(field, "certificateIssuer"))?;
     CanonicalName::read(name).map_err(|why| {
         let message = format!("`certificateIssuer` is not the name of a CA: {why}");
@@ -353,7 +331,7 @@ mod tests {
         let bits = RevocationKind::ALL.iter().fold(0, |all, kind| all | kind.bit());
         assert_eq!(bits.count_ones(), 10);
         for kind in RevocationKind::ALL {
-            assert_eq!(RevocationKind::of_field(kind.field()), Some(kind));
+            assert_eq!(RevocationKind::named(kind.as_str()), Some(kind));
         }
     }
 

@@ -7,6 +7,9 @@ use crate::clock::UnixTime;
 use super::table::{RevocationTable, Revoked};
 use super::target::{RevocationMark, RevocationTarget};
 
+/// The name of the list of revocations that were made while servers run.
+pub const RUNNING: &str = "running";
+
 /// The tables of every list, and whether one of them is too old to go on without it.
 #[derive(Clone, Debug, Default)]
 pub struct RevocationView {

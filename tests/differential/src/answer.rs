@@ -34,6 +34,11 @@ impl Answer {
         self.0.get(part).map(String::as_str)
     }
 
+    /// Every part with its value.
+    pub fn parts(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter().map(|(part, value)| (part.as_str(), value.as_str()))
+    }
+
     /// The parts of this answer of countersign that the oracle answers in another way.
     pub fn differences(&self, oracle: &Self) -> Vec<Difference> {
         let mut parts: Vec<&String> = self.0.keys().chain(oracle.0.keys()).collect();

@@ -1,15 +1,16 @@
 //! The coverage: reasons, keys with their results, pairs of keys, levels of evidence. A count that must be reached and is not fails a run.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use countersign::reason::Reason;
 use countersign_oracle::checks::key;
 use countersign_oracle::rules::{self, Facts};
 use countersign_oracle::suite::Case;
-use countersign_oracle::value::{Three, Value};
+use countersign_oracle::value::{self, Three};
+use serde_json::Value;
 
 use crate::answer::Answer;
-use crate::excused;
+use crate::{excused, keys};
 
 /// Keys of rules that have no check of their own.
 const SILENT: [&str; 8] = ["mode", "annotations", "public", "rejectedCookies", "conditions", "remove", "deny", "inject"];
@@ -18,8 +19,8 @@ const SILENT: [&str; 8] = ["mode", "annotations", "public", "rejectedCookies", "
 const OF_TARGET: [&str; 8] = ["hosts", "anyHost", "anyAuthorityPort", "ports", "hostIsSni", "paths", "tokens", "keep"];
 
 /// The places of checks (docs/semantics.md, 6.23).
-const PLACES: [u8; 30] =
-    [10, 11, 12, 13, 20, 30, 31, 32, 40, 50, 51, 52, 53, 54, 55, 56, 60, 70, 80, 90, 100, 110, 111, 112, 120, 121, 130, 131, 140, 150];
+const PLACES: [u8; 31] =
+    [10, 11, 12, 13, 20, 30, 31, 32, 40, 50, 51, 52, 53, 54, 55, 56, 60, 70, 80, 90, 100, 110, 111, 112, 120, 121, 130, 131, 132, 140, 150];
 
 const LEVELS: [&str; 4] = ["asserted", "hash", "leaf", "full"];
 
@@ -31,6 +32,7 @@ pub struct Coverage {
     pairs: BTreeMap<(String, String), u64>,
     levels: BTreeMap<(String, String), u64>,
     reached: BTreeMap<String, u64>,
+    written: BTreeSet<String>,
 }
 
 impl Coverage {
@@ -54,7 +56,7 @@ impl Coverage {
             let documents = &case.world.documents;
             let part = |name: &str, kind: &str| matched.rule.get(name).map(|part| documents.whole(kind, part));
             let (peer, token) = (part("peer", "peers"), part("token", "tokens"));
-            let keys = keys(matched.rule, peer.as_ref(), token.as_ref(), matched.policy.spec.get("target"));
+            let keys = keys_of(matched.rule, peer.as_ref(), token.as_ref(), matched.policy.spec.get("target"));
             for (at, one) in keys.iter().enumerate() {
                 for other in keys.iter().skip(at + 1) {
                     *self.pairs.entry((one.clone(), other.clone())).or_default() += 1;
@@ -77,11 +79,27 @@ impl Coverage {
         add(&mut self.pairs, other.pairs);
         add(&mut self.levels, other.levels);
         add(&mut self.reached, other.reached);
+        self.written.extend(other.written);
     }
 
     /// Counts something by its name.
     pub fn reach(&mut self, name: String) {
         *self.reached.entry(name).or_default() += 1;
+    }
+
+    /// Notes which keys and words of the schema documents write.
+    pub fn write<'a>(&mut self, documents: impl IntoIterator<Item = &'a Value>) {
+        self.written.extend(documents.into_iter().flat_map(keys::written));
+    }
+
+    /// The keys and words of the schema that no document wrote, but for those that are excused; and those that are excused and written.
+    pub fn unwritten(&self, excuse: impl Fn(&str) -> Option<&'static str>) -> Vec<String> {
+        let fault = |name: String| match (self.written.contains(&name), excuse(&name)) {
+            (false, None) => Some(format!("no document writes {name}")),
+            (true, Some(excuse)) => Some(format!("written, and excused: {name} ({excuse})")),
+            _ => None,
+        };
+        keys::all().into_iter().filter_map(fault).collect()
     }
 
     /// The counts of what was reached by name.
@@ -116,6 +134,7 @@ impl Coverage {
                 check(format!("evidence {level} where {asked} is asked for"), count, None);
             }
         }
+        faults.extend(self.unwritten(excused::key_of_stated));
         faults
     }
 
@@ -138,10 +157,10 @@ impl Coverage {
 }
 
 /// The keys of a rule and of its target, in order.
-fn keys(rule: &Value, peer: Option<&Value>, token: Option<&Value>, target: Option<&Value>) -> Vec<String> {
-    let members = |value: Option<&Value>, prefix: &str| -> Vec<String> {
+fn keys_of(rule: &value::Value, peer: Option<&value::Value>, token: Option<&value::Value>, target: Option<&value::Value>) -> Vec<String> {
+    let members = |value: Option<&value::Value>, prefix: &str| -> Vec<String> {
         match value {
-            Some(Value::Map(members)) => members.iter().map(|(name, _)| format!("{prefix}{name}")).collect(),
+            Some(value::Value::Map(members)) => members.iter().map(|(name, _)| format!("{prefix}{name}")).collect(),
             _ => Vec::new(),
         }
     };

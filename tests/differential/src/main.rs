@@ -6,9 +6,11 @@ mod bytes;
 mod compare;
 mod coverage;
 mod excused;
+mod keys;
 mod oracle;
 mod program;
 mod random;
+mod reader;
 mod report;
 mod run;
 mod shrink;
@@ -56,6 +58,8 @@ struct Args {
 enum Command {
     /// Run a server for long under mixed load, while everything changes, and compare each of its answers.
     Soak(soak::Options),
+    /// Write cases for a person to decide by the semantics alone, and the answers apart.
+    Read(reader::Options),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -77,8 +81,10 @@ impl Wanting {
 
 fn main() -> ExitCode {
     let args = Args::parse();
-    if let Some(Command::Soak(options)) = &args.command {
-        return ended(&soak::run(options));
+    match &args.command {
+        Some(Command::Soak(options)) => return ended(&soak::run(options)),
+        Some(Command::Read(options)) => return ended(&reader::run(options)),
+        None => {}
     }
     let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
     let wanted = Wanted {

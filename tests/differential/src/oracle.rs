@@ -4,7 +4,7 @@ use countersign_oracle::answer::{Changes, DECISION_ID, Denial};
 use countersign_oracle::documents::Documents;
 use countersign_oracle::suite::{self, Case};
 use countersign_oracle::value::Value;
-use countersign_oracle::{Decision, Request, World};
+use countersign_oracle::{Decision, Request, World, accept};
 
 use crate::answer::Answer;
 
@@ -75,7 +75,7 @@ pub fn denied(decision: &Decision, denial: &Denial, request: &Request, answer: &
         answer.set("answer grpc-status", status);
         let message = denial.text.as_ref().unwrap_or(&denial.word);
         answer.set("answer grpc-message", format!("{message} (decision {DECISION_ID})"));
-    } else if wants_json(request) {
+    } else if accept::wants_json(request) {
         answer.set("body error", &denial.word);
         if let Some(text) = &denial.text {
             answer.set("body message", text);
@@ -96,11 +96,6 @@ pub fn denied(decision: &Decision, denial: &Denial, request: &Request, answer: &
     for (name, value) in &denial.headers {
         answer.set(format!("answer {name}"), value);
     }
-}
-
-/// True if the body is JSON: the oracle says nothing of forms.
-fn wants_json(request: &Request) -> bool {
-    request.lines("accept").first().is_none_or(|line| !line.starts_with(b"text/"))
 }
 
 /// A value as JSON text.

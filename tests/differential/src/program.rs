@@ -137,7 +137,9 @@ fn denied(denial: &Denial, request: &RequestView, answer: &mut Answer) {
     answer.set("reason", denial.rejection.reason());
     let told = policy::Answer::of(denial, request, NO_ID);
     answer.set("status", told.status);
-    let body: Value = serde_json::from_str(&told.body).unwrap_or(Value::Null);
+    // The oracle says nothing of what stands in other forms.
+    let is_json = told.header("content-type") == Some("application/json");
+    let body: Value = Some(&told.body).filter(|_| is_json).and_then(|body| serde_json::from_str(body).ok()).unwrap_or(Value::Null);
     for (name, value) in body.as_object().into_iter().flatten() {
         if name != "decision_id" {
             answer.set(format!("body {name}"), value.as_str().map_or_else(|| value.to_string(), str::to_owned));

@@ -34,6 +34,7 @@ fn compare(world: &Value) -> Result<Compared, Vec<String>> {
     let text = world.text();
     let program = Program::of(&text)?;
     let mut compared = Compared::default();
+    compared.coverage.write(&world.all());
     let visit = |case: &Case| add(&mut compared, case, program.answer(&case.suite, &case.name));
     oracle::each(&text, visit).map_err(|outside| vec![format!("the oracle cannot read the documents: {outside}")])?;
     Ok(compared)

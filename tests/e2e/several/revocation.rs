@@ -33,8 +33,8 @@ async fn a_revocation_is_in_force_on_all_replicas_and_survives_the_loss_of_redis
         // A machine that is busy with something else may let Redis answer late: the others hear of it a moment later.
         let shared = told["not_shared"].is_null();
         assert_eq!(code, i32::from(!shared), "{told}");
-        let whom = if shared { "all" } else { "this" };
-        assert_eq!((&told["replicas"], &told["store"]), (&json!(whom), &json!("redis")));
+        let reached = if shared { "all" } else { "this" };
+        assert_eq!((&told["replicas"], &told["store"]), (&json!(reached), &json!("redis")));
         assert_eq!(
             author.refuses(&token).await.as_deref(),
             Some("token_revoked"),

@@ -114,7 +114,7 @@ async fn a_replay_gets_the_answer_of_the_rule() {
     assert_eq!(second(&house, &browser).await, (302, login, None, None));
 }
 
-/// P285: two cookies of one name are two tokens of one issuer, which no rule passes over, also where both are bad.
+/// P285: two cookies of one name are two tokens of one issuer, which no rule ignores, also where both are bad.
 #[tokio::test]
 async fn a_second_cookie_of_the_name_denies_at_every_rule() {
     let login = " }\n    - { name: login, effect: allow, public: true, rejectedCookies: ignored";

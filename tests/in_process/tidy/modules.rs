@@ -87,6 +87,19 @@ impl Crate {
         id
     }
 
+    /// Each type and trait with the file that defines it.
+    pub(super) fn types(&self) -> impl Iterator<Item = (&str, &Path)> {
+        // Constants have no lower-case letter, and functions begin with one.
+        let is_type = |name: &&String| {
+            name.starts_with(|c: char| c.is_ascii_uppercase())
+                && name.contains(|c: char| c.is_ascii_lowercase())
+        };
+        let modules = self.modules.iter();
+        modules.flat_map(move |own| {
+            own.items.iter().filter(is_type).map(|name| (name.as_str(), &*own.file))
+        })
+    }
+
     /// Which file uses which.
     pub(super) fn edges(&self) -> Edges {
         let defining: BTreeSet<&Path> =
@@ -165,7 +178,7 @@ fn module_file(folder: &Path, name: &str) -> PathBuf {
     if beside.exists() { beside } else { folder.join(name).join("mod.rs") }
 }
 
-fn is_for_tests(attributes: &[Attribute]) -> bool {
+pub(super) fn is_for_tests(attributes: &[Attribute]) -> bool {
     attributes.iter().any(|attribute| match &attribute.meta {
         Meta::List(list) => list.path.is_ident("cfg") && list.tokens.to_string() == "test",
         Meta::Path(_) | Meta::NameValue(_) => false,

@@ -2,7 +2,7 @@
 
 /// Folders and files of a room in order: each imports those before it only. A file without a place fails the test.
 pub(super) const INNER_ORDER: &[(&str, &str)] = &[
-    ("app", "component error components audit descriptors signing core observers"),
+    ("app", "component error components audit descriptors signals signing core observers"),
     ("audit", "json record room sink file writer options log event"),
     (
         "authn",
@@ -12,18 +12,18 @@ pub(super) const INNER_ORDER: &[(&str, &str)] = &[
     ),
     (
         "cli",
-        "exit time sarif style files error admin_client documents watch completions records decisions check \
-         schema test demo init serve lint_mesh doctor revocations revoke inspect keys explain replay diff who_can command",
+        "exit time sarif style request_args files error admin_client documents watch completions man records decisions page_text check \
+         test demo dev init serve lint_mesh doctor revocations revoke inspect keys explain cel replay diff who_can output_schema schema command",
     ),
     (
         "document",
-        "code kind duration plain masking spanned entries one_or_more source span diagnostic origin \
-         relative suggest habits slips advice yaml tree bind during answers introspection issuer_profile token_issuer issuer_name trust_domain \
-         revocation_list policy fragments policy_suite spec attachments read schema",
+        "code kind duration plain masking lines spanned entries one_or_more source span origin diagnostic \
+         suggest habits punctuation slips advice unsaid yaml tree bind claims during answers introspection issuer_profile token_issuer issuer_claims issuer_name trust_domain \
+         revocation_list policy policy_suite spec attachments read schema",
     ),
     (
         "envoy",
-        "status arrival json client_address unix_socket listener tls decode encode recorded message \
+        "status json client_address unix_socket listener tls decode encode recorded message \
          service grpc server",
     ),
     (
@@ -33,25 +33,29 @@ pub(super) const INNER_ORDER: &[(&str, &str)] = &[
     ),
     (
         "pdp",
-        "dial fetch_error proxy spiffe_server connect sealed kept_files snapshot trace verification_cache assertion shared_headers \
-         current fetch follow collected introspect keys remote revocation throttle outcome point pinned \
-         gather authenticate single_use failed fulfil",
+        "dial fetch_error proxy spiffe_server connect sealed state_files snapshot trace verification_cache assertion shared_headers \
+         current fetch follow collected introspect keys remote revocation throttle token_uses outcome point pinned \
+         gather authenticate single_use failed fulfil decide",
     ),
     (
         "demo",
         "envoy_binary error interrupt folder http1 process pki client mint server upstream audit \
          envoy tour stage play report",
     ),
+    ("limits", "documents"),
     ("spiffe", "id pattern"),
-    ("admin", "api health readiness local connections key_set revocations"),
-    ("config", "error raw place load schema settings"),
+    ("admin", "health api readiness local connections key_set revocations"),
+    ("config", "error raw load schema settings"),
     ("policy", "model requirement compile evaluate explain suite"),
     (
         "request",
-        "sealed spelling text attributes headers path parameters target trace_parent \
+        "this_host sealed spelling habits text attributes headers path parameters target trace_parent \
          credentials view url",
     ),
-    ("mesh", "faults resources mesh_config envoy istio gateway_api lint"),
+    (
+        "mesh",
+        "filler wait faults written labels resources load topology mesh_config mesh envoy istio gateway lint",
+    ),
     ("reload", "options status watch"),
     ("signer", "key options ring"),
     ("store", "types options memory claim redis backend"),

@@ -8,7 +8,7 @@ use proc_macro2::{TokenStream, TokenTree};
 use super::{relative, root};
 
 /// The list in `docs/style.md` ("Words that do not come back") says the same.
-const RETIRED: [&str; 11] = [
+const RETIRED: [&str; 12] = [
     "rejects",
     "mind case",
     "nobody",
@@ -20,6 +20,7 @@ const RETIRED: [&str; 11] = [
     "for ever",
     "is told",
     "cannot be told",
+    "left out",
 ];
 
 /// No comment of code begins with one of these: it begins with its subject (`docs/style.md`, rule 5).
@@ -46,8 +47,9 @@ const READ: [&str; 17] = [
     "CONTRIBUTING.md",
 ];
 
-/// The page of rules itself, and the file that you read.
-const SAYS_THE_WORDS: [&str; 2] = ["docs/style.md", "tests/in_process/tidy/words.rs"];
+/// The page of rules itself, the file that you read, and names of others' vectors.
+const SAYS_THE_WORDS: [&str; 3] =
+    ["docs/style.md", "tests/in_process/tidy/words.rs", "tests/data/limbo.json"];
 
 #[test]
 fn retired_words_do_not_come_back() {
@@ -73,7 +75,7 @@ fn search(path: &Path, wrong: &mut Vec<String>) {
     }
     let extension = path.extension().unwrap_or_default();
     let is_code = extension == "rs";
-    let is_data = ["yaml", "tpl", "toml", "proto"].iter().any(|own| extension == *own);
+    let is_data = ["yaml", "tpl", "toml", "proto", "json"].iter().any(|own| extension == *own);
     let is_text = is_data || extension == "md";
     if !(is_code || is_text) || SAYS_THE_WORDS.contains(&relative(path).as_str()) {
         return;
@@ -81,7 +83,10 @@ fn search(path: &Path, wrong: &mut Vec<String>) {
     let text = fs::read_to_string(path).unwrap();
     if is_code {
         let tokens = text.parse().unwrap_or_else(|e| panic!("{}: {e}", relative(path)));
-        search_literals(tokens, path, wrong);
+        search_tokens(tokens, path, wrong);
+    }
+    if let Some(word) = retired_in(&relative(path)) {
+        wrong.push(format!("{}: its name says `{word}`", relative(path)));
     }
     for (line, at) in text.lines().zip(1..) {
         if let Some(word) = comment_in(line, is_data).and_then(beginning_of) {
@@ -94,18 +99,24 @@ fn search(path: &Path, wrong: &mut Vec<String>) {
     }
 }
 
-/// Texts of code: messages, help, and data of tests. The comments of an item are among them.
-fn search_literals(tokens: TokenStream, path: &Path, wrong: &mut Vec<String>) {
+/// Names in code, and its texts: messages, help, and data of tests. The comments of an item are among them.
+fn search_tokens(tokens: TokenStream, path: &Path, wrong: &mut Vec<String>) {
     for token in tokens {
         match token {
-            TokenTree::Group(group) => search_literals(group.stream(), path, wrong),
+            TokenTree::Group(group) => search_tokens(group.stream(), path, wrong),
             TokenTree::Literal(literal) => {
                 if let Some(word) = retired_in(&literal.to_string()) {
                     let at = literal.span().start().line;
                     wrong.push(format!("{}:{at}: a text says `{word}`", relative(path)));
                 }
             }
-            TokenTree::Ident(_) | TokenTree::Punct(_) => {}
+            TokenTree::Ident(name) => {
+                if let Some(word) = retired_in(&name.to_string()) {
+                    let at = name.span().start().line;
+                    wrong.push(format!("{}:{at}: a name says `{word}`", relative(path)));
+                }
+            }
+            TokenTree::Punct(_) => {}
         }
     }
 }

@@ -2,7 +2,9 @@
 
 use std::path::Path;
 
+use countersign_models::documents::Documents;
 use countersign_models::explore::walks;
+use countersign_models::key_set::{KeySets, Source};
 use countersign_models::revocation::Revocation;
 use countersign_models::single_use::SingleUse;
 
@@ -31,4 +33,32 @@ fn the_walks_of_single_use_are_current() {
         walks(&SingleUse { ahead, local, losses: 1, restarts: 2, fault: None }, 67, 40, 25)
     };
     is_current("single_use", &[scene(&[0, 2], false), scene(&[0, 2], true), scene(&[1, 0, 2], true)].concat());
+}
+
+#[test]
+fn the_walks_of_key_sets_are_current() {
+    let scene = |issuers: &[Source], kept| {
+        let bounds = KeySets {
+            issuers: issuers.to_vec(),
+            publishes: 6,
+            changes: 5,
+            asks: 20,
+            failures: 12,
+            passes: (6, 6),
+            restarts: 2,
+            kept,
+            fault: None,
+        };
+        walks(&bounds, 670, 60, 40)
+    };
+    let both = [Source::First, Source::Longer];
+    let three = [Source::First, Source::Longer, Source::Other];
+    is_current("key_set", &[scene(&[Source::First], false), scene(&both, true), scene(&both, false), scene(&three, true)].concat());
+}
+
+#[test]
+fn the_walks_of_documents_are_current() {
+    let bounds = |writes, swaps, restarts| Documents { writes, swaps, rollbacks: swaps, restarts, fault: None };
+    let scenes = [bounds(20, 0, 1), bounds(12, 6, 0), bounds(6, 8, 1)];
+    is_current("documents", &scenes.map(|bounds| walks(&bounds, 672, 25, 30)).concat());
 }

@@ -3,12 +3,13 @@
 use crate::template::{Rendered, member, members, render};
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::checks::has_scope;
 use crate::documents::{Document, duration_of};
 use crate::path::{self, HostFit, header_key};
 use crate::rules::{self, Facts, Match, Verdict};
 use crate::token::{Binding, Place, Token};
 use crate::value::Value;
-use crate::{Decision, Identity, Judged, Reason, Request, World, outside};
+use crate::{Decision, Identity, Judged, Reason, Request, World, accept, outside};
 
 /// 8.1 Headers that make an upstream act on another method, path, host, scheme, port or upstream.
 pub(crate) const OVERRIDES: &str = "x-http-method-override x-http-method x-method-override x-forwarded-method x-original-method \
@@ -272,20 +273,31 @@ fn phrase(status: u16) -> Judged<&'static str> {
 
 /// 8.27 Where a browser that shows a page is sent, and with which status: by default for denials that authenticating can help.
 fn redirection<'a>(redirect: &'a Value, request: &Request, default_status: u16) -> Option<(u16, &'a str)> {
-    let header = |name: &str| request.lines(name).first().map(|l| String::from_utf8_lossy(l).into_owned()).unwrap_or_default();
-    let mode = header("sec-fetch-mode");
-    let page = request.method == "GET" && header("accept").contains("text/html") && (mode.is_empty() || mode == "navigate");
+    let navigates = request.lines("sec-fetch-mode").iter().all(|mode| *mode == b"navigate");
+    let page = request.method == "GET" && accept::names_pages(request) && navigates;
     let helps = default_status == 401 || redirect.text_of("for") == Some("every");
     let to = redirect.text_of("to").unwrap_or_default();
-    // 8.28 No browser is sent to the page that it asks for: it gets the status.
-    let (here, there) = (request.split_path().0, to.split('?').next());
-    let host = path::Host::read(&request.host);
-    let same = there == Some(here) || host.is_some_and(|h| there == Some(&format!("https://{}{here}", h.name)));
+    let same = is_here(to, request);
     let status = match redirect.get("status") {
         Some(Value::Number(n)) => n.as_whole().and_then(|n| u16::try_from(n).ok()),
         _ => None,
     };
     (page && helps && !same).then_some((status.unwrap_or(302), to))
+}
+
+/// 8.28 Whether a place to go is the page that is asked for: by its path, and by its host where it has one.
+fn is_here(to: &str, request: &Request) -> bool {
+    let page = to.split(['?', '#']).next().unwrap_or_default();
+    let (host, path) = match page.strip_prefix("https://") {
+        None => (None, page.to_owned()),
+        Some(rest) => {
+            let (host, path) = rest.split_once('/').unwrap_or((rest, ""));
+            (Some(path::Host::read(host)), format!("/{path}"))
+        }
+    };
+    let asked = path::Host::read(&request.host).map(|own| own.name);
+    let own_host = host.is_none_or(|host| host.map(|host| host.name) == asked);
+    own_host && path == request.split_path().0.split('#').next().unwrap_or_default()
 }
 
 /// 8.24 The `deny` that counts: the rule's, else its policy's; without a rule, at its hosts, that of the policy of the narrowest host.
@@ -315,7 +327,6 @@ pub fn refuse(request: &Request, reason: Reason) -> Judged<Decision> {
 pub fn deny(world: &World, request: &Request, identity: &Identity, reason: Reason, rule: Option<(String, String)>) -> Judged<Decision> {
     let (default_status, word) = status(reason);
     let mut denial = Denial { status: default_status, word: word.to_owned(), ..Denial::default() };
-    let header = |name: &str| request.lines(name).first().map(|l| String::from_utf8_lossy(l).into_owned()).unwrap_or_default();
     let spec = of_documents(world, request, rule.as_ref()).filter(|_| !matches!(default_status, 503 | 429));
     if default_status == 401 || word == "insufficient_scope" {
         denial.challenge = Some(challenge(world, identity, reason, rule.as_ref()));
@@ -352,9 +363,10 @@ pub fn deny(world: &World, request: &Request, identity: &Identity, reason: Reaso
         }
         denial.headers = members(&spec, "headers").into_iter().map(|(n, v)| (n.to_ascii_lowercase(), fill(&v))).collect();
     }
-    let content = header("content-type");
-    if content == "application/grpc" || content.starts_with("application/grpc+") {
-        // 8.30 A caller of gRPC gets a status of gRPC: that of the reason, unless the document has a status of its own.
+    // 8.30 By one line; of several it is not known which one counts.
+    let grpc = |line: &[u8]| line == b"application/grpc" || line.starts_with(b"application/grpc+");
+    if matches!(*request.lines("content-type"), [line] if grpc(line)) {
+        // A caller of gRPC gets a status of gRPC: that of the reason, unless the document has a status of its own.
         denial.grpc = Some(match if own { denial.status } else { default_status } {
             401 => 16,
             404 | 410 => 5,
@@ -403,7 +415,7 @@ pub(crate) fn challenge(
     if reason == "scope_missing" {
         // If `anyScope` fails, no list of scopes would help.
         let all = wanted.texts("scopes");
-        let has_all = |t: &&Token| all.iter().all(|scope| t.scopes().contains(scope));
+        let has_all = |t: &&Token| all.iter().all(|scope| has_scope(&wanted, &t.scopes(), scope));
         let scopes =
             if identity.tokens.iter().filter(|t| issuers.contains(&t.issuer)).any(|t| has_all(&t)) { String::new() } else { all.join(" ") };
         parameters.extend((!scopes.is_empty()).then(|| ("scope".to_owned(), scopes)));

@@ -6,7 +6,7 @@ use crate::signature::{from_base64url, good_for, read, signed};
 use crate::template::base64url;
 use crate::token::Binding;
 use crate::value::Value;
-use crate::{Evidence, Judged, Reason, Request, World, outside};
+use crate::{Evidence, Judged, Once, Reason, Request, World, outside};
 use sha2::{Digest, Sha256};
 
 /// 5.45 `bind`: one of its claims names the peer. The reason why it does not.
@@ -19,7 +19,7 @@ pub fn bind(bind: &Value, claims: &Value, peer: Option<&Peer>) -> Option<Reason>
     let names: Vec<String> = match to {
         "peer.spiffe" => peer.spiffe.iter().cloned().collect(),
         "peer.dns" => peer.dns.clone(),
-        _ => peer.uris.iter().chain(&peer.spiffe).cloned().collect(),
+        _ => peer.uris.clone(),
     };
     let pointer = bind.text_of("claim").unwrap_or_default();
     let found = if pointer.starts_with('/') { claims.at(pointer) } else { claims.get(pointer) };
@@ -59,7 +59,7 @@ pub(crate) fn bound_name(bind: &Value, claim: &str, dns: bool) -> Option<String>
     Some(pieces.iter().fold(map.to_owned(), |map, (name, piece)| map.replace(&format!("{{{name}}}"), piece)))
 }
 
-pub(crate) type Bound = (Binding, Vec<String>);
+pub(crate) type Bound = (Binding, Vec<Once>);
 
 /// 5.66 `cnf`: such a token is never a plain bearer token. Then the floor of its issuer.
 #[expect(clippy::too_many_arguments, reason = "a proof is about all of this")]
@@ -120,7 +120,7 @@ pub(crate) fn binding(
 }
 
 /// 5.67 The proof of possession (RFC 9449 section 4.3): what is used once, or why it is refused.
-pub(crate) fn proof(world: &World, request: &Request, issuer: &Document, token: &str, jkt: &str) -> Judged<Result<String, Reason>> {
+pub(crate) fn proof(world: &World, request: &Request, issuer: &Document, token: &str, jkt: &str) -> Judged<Result<Once, Reason>> {
     let wrong = Ok(Err("dpop_invalid"));
     let none = Value::Null;
     let settings = issuer.spec.get("dpop").unwrap_or(&none);
@@ -179,5 +179,5 @@ pub(crate) fn proof(world: &World, request: &Request, issuer: &Document, token: 
     if made > now + skew || now - made >= most + skew {
         return wrong;
     }
-    Ok(Ok(format!("dpop {jkt} {jti}")))
+    Ok(Ok(Once { id: format!("dpop {jkt} {jti}"), ends: made + most + skew }))
 }

@@ -300,6 +300,12 @@ impl Scope<'_, '_> {
         matches!(expr, Expr::Field(base, name) if name == "headers" && matches!(&**base, Expr::Name(n) if n == "request"))
     }
 
+    /// True of `context` and `token.claims`.
+    fn is_open(expr: &Expr) -> bool {
+        let is = |expr: &Expr, name: &str| matches!(expr, Expr::Name(n) if n == name);
+        is(expr, "context") || matches!(expr, Expr::Field(base, name) if name == "claims" && is(base, "token"))
+    }
+
     fn truth(&self, expr: &Expr) -> Result<Three, Fault> {
         match self.eval(expr) {
             Ok(Value::Bool(holds)) => Ok(Three::of(holds)),
@@ -344,6 +350,14 @@ impl Scope<'_, '_> {
             Expr::Binary("in", a, b) if Self::is_headers(b) => match self.eval(a)? {
                 Value::Text(name) if !self.facts.request.lines(&name).is_empty() => Ok(Value::Bool(true)),
                 Value::Text(name) => Ok(Value::Bool(self.header(&name)?.is_some())),
+                _ => Err(Fault::Unknown),
+            },
+            // 7.11 Of the context and the claims it is what `has` says.
+            Expr::Binary("in", a, b) if Self::is_open(b) => match (self.eval(a)?, self.eval(b)?) {
+                (Value::Text(name), members) => match members.get(&name) {
+                    Some(Value::Null) => Err(Fault::Unknown),
+                    found => Ok(Value::Bool(found.is_some())),
+                },
                 _ => Err(Fault::Unknown),
             },
             Expr::Binary(operator, a, b) => self.binary(operator, self.eval(a)?, self.eval(b)?),

@@ -46,6 +46,7 @@ pub fn key(place: u8) -> &'static str {
         121 => "token.anyScope",
         130 => "token.acr",
         131 => "token.maxAge",
+        132 => "token.signals",
         140 => "when",
         _ => "inject",
     }
@@ -173,6 +174,12 @@ fn covers(form: &str, held: &str, asked: &str) -> bool {
         }
 }
 
+/// 6.21 Whether one of `scopes` stands for one that is asked for, in the form that the rule says.
+pub(crate) fn has_scope(wanted: &Value, scopes: &[String], asked: &str) -> bool {
+    let form = wanted.text_of("scopeForm").unwrap_or("whole");
+    scopes.iter().any(|held| covers(form, held, asked))
+}
+
 /// 6.21 What is asked of the token.
 pub(crate) fn token_checks(facts: &Facts<'_>, wanted: &Value, token: &Token, checks: &mut Vec<Check>) {
     let bound = match wanted.text_of("binding") {
@@ -202,8 +209,7 @@ pub(crate) fn token_checks(facts: &Facts<'_>, wanted: &Value, token: &Token, che
     let claims = wanted.get("claims").and_then(Value::list).unwrap_or_default();
     checks.extend(claims.iter().map(|test| (112, "claim_mismatch", claim(test, &token.claims))));
     let scopes = token.scopes();
-    let form = wanted.text_of("scopeForm").unwrap_or("whole");
-    let has = |asked: &String| scopes.iter().any(|held| covers(form, held, asked));
+    let has = |asked: &String| has_scope(wanted, &scopes, asked);
     if wanted.get("scopes").is_some() {
         checks.push((120, "scope_missing", Three::of(wanted.texts("scopes").iter().all(has))));
     }
@@ -229,6 +235,15 @@ pub(crate) fn token_checks(facts: &Facts<'_>, wanted: &Value, token: &Token, che
             Some(_) => Unknown,
         };
         checks.push((131, "auth_too_old", result));
+    }
+    if wanted.get("signals").is_some() {
+        // 6.37 One of them is raised; one that is in doubt may be.
+        let one = |signal: &String| match (token.raised.contains(signal), token.in_doubt.contains(signal)) {
+            (true, _) => Holds,
+            (false, true) => Unknown,
+            (false, false) => Fails,
+        };
+        checks.push((132, "no_rule", Three::any(wanted.texts("signals").iter().map(one))));
     }
 }
 

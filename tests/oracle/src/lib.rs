@@ -3,6 +3,7 @@
 //!
 //! Documents are taken to be valid (`countersign check` passes). What is out of reach is an explicit [`Outside`], never a guess.
 
+pub mod accept;
 pub mod answer;
 pub mod binding;
 pub mod cel;
@@ -22,7 +23,7 @@ pub mod value;
 pub mod walk;
 pub mod xfcc;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use documents::Documents;
 use value::Value;
@@ -42,7 +43,7 @@ pub fn outside(what: impl Into<String>) -> Outside {
 /// A reason code of the runbook.
 pub type Reason = &'static str;
 
-/// 1.1 Everything but the request: what is known, believed and remembered at one moment.
+/// 1.1 Everything but the request: what is known, trusted and remembered at one moment.
 #[derive(Debug, Clone, Default)]
 pub struct World {
     /// Seconds since 1970.
@@ -58,13 +59,16 @@ pub struct World {
     pub client_address: ClientAddress,
     /// Revocations made while servers run, as entries.
     pub revoked: Vec<Value>,
-    /// One-time credentials that were used before: `jti` of the token or the proof.
-    pub used: BTreeSet<String>,
+    /// One-time credentials that were used before, and when each ends, in thousandths of a second.
+    pub used: BTreeMap<String, i64>,
+    /// True if proofs were used under documents that let them live for another time: it is not known here for how long those uses are
+    /// remembered.
+    pub uses_are_unsure: bool,
     /// The answers of introspection endpoints, by opaque token: none where it does not answer.
     pub introspection: BTreeMap<String, Value>,
 }
 
-/// 1.2 Which sources of peer evidence are believed. Everything is off until it is asked for.
+/// 1.2 Which sources of peer evidence are trusted. Everything is off until it is asked for.
 #[derive(Debug, Clone, Default)]
 pub struct Sources {
     /// `sourceCertificate`.
@@ -219,6 +223,48 @@ pub fn decide(world: &World, request: &Request) -> Judged<Decision> {
     decide_with(world, request).map(|(decision, _)| decision)
 }
 
+impl Identity {
+    /// 5.50 Puts a refusal behind those of other places that hold no one credential, and before those of tokens; of cookies at the end.
+    pub(crate) fn refuse_first(&mut self, refusal: token::Refused, is_cookie: bool, unreadable: &mut usize) {
+        if is_cookie {
+            return self.refused.push(refusal);
+        }
+        self.refused.insert(*unreadable, refusal);
+        *unreadable += 1;
+    }
+}
+
+/// 1.12 A credential that may be used once: the `jti` of the token or the proof, with its issuer or its key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Once {
+    /// The issuer, or `dpop` and the thumbprint, and the `jti`.
+    pub id: String,
+    /// When it ends, in thousandths of a second.
+    pub ends: i64,
+}
+
+impl Once {
+    fn is_proof(&self) -> bool {
+        self.id.starts_with("dpop ")
+    }
+}
+
+impl World {
+    /// 1.12 A use is remembered until the credential that was used ends.
+    pub fn was_used(&self, own: &Once) -> bool {
+        self.used.get(&own.id).is_some_and(|ends| *ends > self.now * 1000)
+    }
+
+    /// 1.12 Claims a credential. Whether it was not used before.
+    pub fn claim(&mut self, own: Once) -> bool {
+        let is_new = !self.was_used(&own);
+        if is_new {
+            self.used.insert(own.id, own.ends);
+        }
+        is_new
+    }
+}
+
 /// 1.8 The same, with the identity that was found.
 pub fn decide_with(world: &World, request: &Request) -> Judged<(Decision, Identity)> {
     // 1.9 The form of the request comes before any credential; a credential that is refused before any rule.
@@ -252,9 +298,12 @@ pub fn decide_as(world: &World, request: &Request, identity: &Identity) -> Judge
     let verdict = rules::evaluate(&facts)?;
     if let rules::Outcome::Allow = verdict.outcome {
         // 1.12 A one-time credential is claimed after everything else has allowed the request.
-        let again = |t: &&token::Token| t.once.iter().any(|id| world.used.contains(id));
+        let again = |t: &&token::Token| t.once.iter().any(|own| world.was_used(own));
         if let Some(token) = identity.tokens.iter().find(again) {
-            let faulty = token.once.iter().any(|id| id.starts_with("dpop ") && world.used.contains(id));
+            if world.uses_are_unsure && token.once.iter().any(Once::is_proof) {
+                return Err(outside("a proof that was used under other settings"));
+            }
+            let faulty = token.once.iter().any(|own| own.is_proof() && world.was_used(own));
             let cookie = std::iter::once(&token.place).chain(&token.copies).find_map(|place| match place {
                 token::Place::Cookie(name) if !faulty => Some(name.clone()),
                 _ => None,

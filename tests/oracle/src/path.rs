@@ -62,7 +62,7 @@ pub fn name_fits(pattern: &str, name: &str) -> bool {
 }
 
 /// 4.6 Whether a target is about a host. An allow rule needs the form in which it arrived: the plain one, one that `hosts` spells, or any
-/// port under `anyAuthorityPort`. A deny rule is about every form of a plain host.
+/// port under `anyAuthorityPort`. A deny rule is about any port and dot that its host does not spell.
 pub fn target_fits(target: &Value, host: &Host, deny: bool) -> Option<HostFit> {
     let port_free = deny || host.port.is_none() || target.is_true("anyAuthorityPort");
     let any = (target.is_true("anyHost") && port_free && (deny || !host.dot)).then_some(HostFit::Any);
@@ -79,6 +79,15 @@ pub fn target_fits(target: &Value, host: &Host, deny: bool) -> Option<HostFit> {
         (name_fits(plain, &host.name) && port_fits && dot_fits).then_some(fit)
     });
     listed.chain(any).max()
+}
+
+/// 5.48 Whether a target is about a host, by its name alone: in whatever form the host arrived, and in whatever form the target spells it.
+pub fn names(target: &Value, host: &Host) -> bool {
+    let name = |pattern: &String| match pattern.rsplit_once(':') {
+        Some((name, port)) if !port.contains(']') => name.trim_end_matches('.').to_owned(),
+        _ => pattern.trim_end_matches('.').to_owned(),
+    };
+    target.is_true("anyHost") || target.texts("hosts").iter().any(|pattern| name_fits(&name(pattern), &host.name))
 }
 
 /// 4.7 The readings that a path needs, beyond being canonical.

@@ -289,7 +289,7 @@ pub(crate) fn identify(world: &World, leaf: &[u8], shown: Option<&Vec<Vec<u8>>>)
         _ => <[u8; 16]>::try_from(bytes.as_slice()).map(|b| std::net::IpAddr::from(b).to_string()).unwrap_or_default(),
     };
     let peer = Peer {
-        uris: names.uris.iter().filter(|u| Some(*u) != id.as_ref()).cloned().collect(),
+        uris: names.uris.clone(),
         spiffe: id,
         domains: vouching,
         in_doubt,

@@ -6,6 +6,14 @@ use crate::path;
 use crate::token::Place;
 use crate::value::Value;
 
+/// 5.49 Stands for what cannot be read as a credential. It begins as a JWT does for some reader, so that it is never ignored (5.53).
+const UNREADABLE: &str = "{";
+
+/// 5.50 Whether a place holds what is no text of a credential, or more than 16 KiB.
+pub(crate) fn is_unreadable(text: &str) -> bool {
+    text == UNREADABLE || text.contains('\u{fffd}') || text.len() > 16 * 1024
+}
+
 /// The places of an issuer's tokens.
 pub(crate) fn places(issuer: &Document) -> Vec<Place> {
     let Some(list) = issuer.spec.get("tokens").and_then(Value::list) else { return vec![Place::Authorization] };
@@ -34,9 +42,9 @@ fn behind(part: &str, word: &str) -> Option<(String, bool)> {
     // A scheme with a JWT right behind it, or behind a mark, is none of the others.
     let glued = |rest: &str| rest.trim_start_matches(|c: char| !c.is_ascii_alphanumeric()).starts_with("eyJ");
     if scheme.to_lowercase().strip_prefix(word).is_some() && scheme.get(word.len()..).is_some_and(glued) {
-        return Some((String::new(), false));
+        return Some((UNREADABLE.to_owned(), false));
     }
-    scheme.eq_ignore_ascii_case(word).then(|| (if clean { token.trim().to_owned() } else { String::new() }, false))
+    scheme.eq_ignore_ascii_case(word).then(|| (if clean { token.trim() } else { UNREADABLE }.to_owned(), false))
 }
 
 /// 5.49 Whether a list is another scheme's with its parameters, or several of them: no part is a word alone or begins as a JWT does.
@@ -128,7 +136,7 @@ pub(crate) fn credentials(request: &Request, place: &Place) -> Vec<(String, bool
                 at += 1;
             }
             let plain = |t: &str| crate::signature::from_base64url(t.trim_end_matches('=')).and_then(|b| String::from_utf8(b).ok());
-            let token = |t: &str| if *encoded { plain(t).unwrap_or_else(|| "{".to_owned()) } else { t.to_owned() };
+            let token = |t: &str| if *encoded { plain(t).unwrap_or_else(|| UNREADABLE.to_owned()) } else { t.to_owned() };
             found.dedup();
             found.into_iter().map(|t| (token(t), false)).collect()
         }

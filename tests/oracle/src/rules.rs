@@ -308,7 +308,9 @@ fn allows(facts: &Facts<'_>, counting: &[&Weighed<'_>]) -> Judged<bool> {
 /// 6.31 What the rules say together.
 pub fn evaluate<'a>(facts: &Facts<'a>) -> Judged<Verdict<'a>> {
     if facts.world.documents.of("Policy").is_empty() {
-        return Ok(Verdict { outcome: Outcome::Deny("policy_unavailable"), rule: None, chosen: None, shadows: Vec::new() });
+        // 6.31 After rejected credentials, those in cookies too.
+        let reason = facts.identity.refused.first().map_or("policy_unavailable", |refused| refused.reason);
+        return Ok(Verdict { outcome: Outcome::Deny(reason), rule: None, chosen: None, shadows: Vec::new() });
     }
     let all = judged(facts)?;
     let shadow = |w: &&Weighed<'_>| w.0.rule.text_of("mode") == Some("shadow");
@@ -320,9 +322,9 @@ pub fn evaluate<'a>(facts: &Facts<'a>) -> Judged<Verdict<'a>> {
         token.map(|t| t.one_or_more("issuer")).unwrap_or_default()
     };
     let of_cookie = |w: &Weighed<'_>| issuers(w).iter().any(|i| refused.iter().any(|r| r.issuers.contains(i)));
+    // 6.33 A refused cookie: only allow rules that say so, that ask for no token of its issuers; and no deny rule may look at one.
+    let takes = |w: &Weighed<'_>| w.0.rule.text_of("rejectedCookies") == Some("ignored") && !of_cookie(w);
     if let Some(reason) = cookie_reason {
-        // 6.33 A refused cookie: only allow rules that say so, that ask for no token of its issuers; and no deny rule may look at one.
-        let takes = |w: &Weighed<'_>| w.0.rule.text_of("rejectedCookies") == Some("ignored") && !of_cookie(w);
         let looked_at = counting.iter().any(|w| w.0.denies() && of_cookie(w));
         counting.retain(|w| w.0.denies() || takes(w));
         if looked_at || verdict(&counting, true).0 != Outcome::Allow {
@@ -340,11 +342,11 @@ pub fn evaluate<'a>(facts: &Facts<'a>) -> Judged<Verdict<'a>> {
         same.clone().all(|(i, o)| !better(result(o), result(w)) && (result(o) != result(w) || i >= *at))
     };
     for w in all.iter().enumerate().filter(best).map(|(_, w)| w).filter(shadow) {
-        // One that does not take refused cookies would not count either.
-        if cookie_reason.is_some() && !w.0.denies() && w.0.rule.text_of("rejectedCookies") != Some("ignored") {
+        // 6.26 One that would not count beside a refused cookie (6.33) is not reported.
+        if cookie_reason.is_some() && !w.0.denies() && !takes(w) {
             continue;
         }
-        // 6.33 Nor would the cookie be passed over beside a deny rule that looks at its token.
+        // 6.33 Nor would the cookie be ignored beside a deny rule that looks at its token.
         if w.0.denies() && of_cookie(w) {
             shadows.push(Shadow { rule: w.0.name(), unknown: true, changes: allows(facts, &counting)? });
             continue;

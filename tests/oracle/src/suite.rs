@@ -5,7 +5,7 @@ use std::sync::Mutex;
 
 use crate::documents::moment;
 use crate::peer::Peer;
-use crate::token::{Binding, Place, Refused, Token, counting};
+use crate::token::{Binding, Place, Refused, Shown, Token, counting};
 use crate::value::Value;
 use crate::{ClientAddress, Decision, Evidence, Identity, Judged, Reason, Request, World, decide_as, outside};
 
@@ -67,7 +67,8 @@ pub fn peer(value: &Value) -> Result<Peer, Reason> {
         in_doubt: Vec::new(),
         evidence: value.text_of("evidence").and_then(Evidence::named).unwrap_or(Evidence::Full),
         dns: value.texts("dns").iter().map(|name| name.to_ascii_lowercase()).collect(),
-        uris: value.texts("uris"),
+        // 5.1 Its SPIFFE ID is one of its URIs.
+        uris: value.text_of("spiffe").map(str::to_owned).into_iter().chain(value.texts("uris")).collect(),
         emails: value.texts("emails"),
         ips: value.texts("ips"),
         subject: value.text_of("subject").map(str::to_owned),
@@ -116,6 +117,9 @@ pub fn token(world: &World, request: &Request, value: &Value, identity: &mut Ide
             place: Place::Authorization,
             copies: Vec::new(),
             once: Vec::new(),
+            // 9.14
+            raised: value.texts("signals"),
+            in_doubt: value.texts("unknownSignals"),
         });
     }
 }
@@ -185,7 +189,9 @@ fn combinations(suite: &Value, spec: &Value, case: &mut Case, visit: &mut impl F
         };
         for peer_name in several("peer", "peers") {
             for token_name in several("token", "tokens") {
-                case.identity = Identity { peer: named("peers", &peer_name).map(peer), ..Identity::default() };
+                // 9.11 How tokens were shown is not said, and makes no scheme.
+                let shown = Shown { any: true, ..Shown::default() };
+                case.identity = Identity { peer: named("peers", &peer_name).map(peer), shown, ..Identity::default() };
                 if let Some(value) = named("tokens", &token_name) {
                     token(&case.world, &case.request, value, &mut case.identity);
                 }

@@ -144,8 +144,8 @@ pub(crate) fn parts(template: &str) -> Vec<(bool, String)> {
     out
 }
 
-/// 8.11 Renders a template for a header, or for a parameter of the query.
-pub(crate) fn render(template: &str, facts: &Facts<'_>, m: &Match<'_>, in_query: bool) -> Judged<Rendered> {
+/// 8.11 Text and values put together.
+fn joined(template: &str, facts: &Facts<'_>, m: &Match<'_>, in_query: bool) -> Judged<Rendered> {
     let mut text = String::new();
     for (is_variable, part) in parts(template) {
         if !is_variable {
@@ -178,12 +178,19 @@ pub(crate) fn render(template: &str, facts: &Facts<'_>, m: &Match<'_>, in_query:
         }
         text.push_str(&value);
     }
-    // 8.13 Visible ASCII and inner spaces, at most 8 KiB.
-    let visible = text.bytes().all(|b| (b' '..0x7f).contains(&b)) && text.trim_matches(' ') == text && text.len() <= 8 * 1024;
-    Ok(if visible { Rendered::Text(text) } else { Rendered::Unsendable })
+    Ok(Rendered::Text(text))
 }
 
-/// 8.14 A member of metadata or of an assertion: one variable alone keeps its kind, with any characters but control characters.
+/// 8.13 A template for a header, or for a parameter of the query: visible ASCII and inner spaces, at most 8 KiB.
+pub(crate) fn render(template: &str, facts: &Facts<'_>, m: &Match<'_>, in_query: bool) -> Judged<Rendered> {
+    let visible = |text: &str| text.bytes().all(|b| (b' '..0x7f).contains(&b)) && text.trim_matches(' ') == text && text.len() <= 8 * 1024;
+    Ok(match joined(template, facts, m, in_query)? {
+        Rendered::Text(text) if !visible(&text) => Rendered::Unsendable,
+        other => other,
+    })
+}
+
+/// 8.14 A member of metadata or of an assertion: any characters but control characters, and one variable alone keeps its kind.
 pub(crate) fn member(template: &str, facts: &Facts<'_>, m: &Match<'_>) -> Judged<Result<Option<Value>, ()>> {
     fn clean(value: &Value) -> bool {
         match value {
@@ -205,7 +212,8 @@ pub(crate) fn member(template: &str, facts: &Facts<'_>, m: &Match<'_>) -> Judged
             Ok(Some(value)) if !clean(&value) => Err(()),
             other => other,
         }),
-        None => Ok(match render(template, facts, m, false)? {
+        None => Ok(match joined(template, facts, m, false)? {
+            Rendered::Text(text) if !clean(&Value::of(&text)) => Err(()),
             Rendered::Text(text) => Ok(Some(Value::Text(text))),
             Rendered::Absent => Ok(None),
             Rendered::Unsendable => Err(()),

@@ -1,7 +1,7 @@
 //! Section 5b: tokens: where they are, how they are read, verified and judged, and what ties them to the caller.
 
 use crate::binding::{bind, binding};
-use crate::places::{credentials, places};
+use crate::places::{credentials, is_unreadable, places};
 use crate::signature::{read, verify};
 use std::collections::BTreeSet;
 
@@ -9,7 +9,7 @@ use crate::documents::{Document, duration_of};
 use crate::path::{self, Host};
 use crate::peer::Peer;
 use crate::value::{Number, Value};
-use crate::{Identity, Judged, Reason, Request, World, outside, revocation};
+use crate::{Identity, Judged, Once, Reason, Request, World, outside, revocation};
 
 /// 5.40 A token that was verified.
 #[derive(Debug, Clone)]
@@ -29,7 +29,11 @@ pub struct Token {
     /// The other places of the very same text.
     pub copies: Vec<Place>,
     /// The credentials of it that may be used only once.
-    pub once: Vec<String>,
+    pub once: Vec<Once>,
+    /// 6.37 The signals that are raised about it.
+    pub raised: Vec<String>,
+    /// 6.37 The signals that cannot be determined.
+    pub in_doubt: Vec<String>,
 }
 
 /// The tie of a token to its caller.
@@ -43,7 +47,7 @@ pub enum Binding {
     Dpop,
 }
 
-/// A place of tokens.
+/// A place of tokens, in the order in which they are judged: cookies come last (5.50).
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Place {
     /// The header `Authorization`.
@@ -54,13 +58,13 @@ pub enum Place {
     Prefixed(String, String),
     /// An element of `Sec-WebSocket-Protocol`: its mark, whether the mark is the element before it, and whether it is in base64url.
     Protocol(String, bool, bool),
-    /// A cookie.
-    Cookie(String),
     /// A parameter of the query.
     Query(String),
+    /// A cookie.
+    Cookie(String),
 }
 
-/// 5.41 A token that was refused. A rule may pass over one in a cookie.
+/// 5.41 A token that was refused. A rule may ignore one in a cookie.
 #[derive(Debug, Clone)]
 pub struct Refused {
     /// Why.
@@ -108,7 +112,7 @@ pub fn counting(world: &World, request: &Request) -> Option<BTreeSet<String>> {
     let mut any = false;
     for policy in world.documents.of("Policy") {
         let target = policy.spec.get("target")?;
-        if path::target_fits(target, &host, true).is_none() {
+        if !path::names(target, &host) {
             continue;
         }
         any = true;
@@ -138,6 +142,8 @@ pub fn authenticate(world: &World, request: &Request, peer: Option<&Peer>) -> Ju
     let counts = |name: &str| counting.as_ref().is_none_or(|c| c.contains(name));
     let mut found = Identity::default();
     let all: BTreeSet<Place> = issuers.iter().flat_map(places).collect();
+    // 5.50 The refusals of places that hold no one credential come before those of tokens.
+    let mut unreadable = 0;
     for place in all.iter().cloned() {
         let users: Vec<&Document> = issuers.iter().filter(|i| places(i).contains(&place)).collect();
         let cookie = if let Place::Cookie(name) = &place { Some(name.clone()) } else { None };
@@ -150,6 +156,11 @@ pub fn authenticate(world: &World, request: &Request, peer: Option<&Peer>) -> Ju
         }
         match sent.as_slice() {
             [] => {}
+            [(text, dpop)] if is_unreadable(text) => {
+                found.shown.any = true;
+                found.shown.dpop |= dpop;
+                found.refuse_first(refuse("token_malformed", true), cookie.is_some(), &mut unreadable);
+            }
             [(text, dpop)] => {
                 let counted: Vec<&Document> = issuers.iter().filter(|i| counts(&i.name)).collect();
                 let (named, judged) = one(world, request, peer, &counted, &place, text, *dpop, counting.is_some())?;
@@ -175,7 +186,7 @@ pub fn authenticate(world: &World, request: &Request, peer: Option<&Peer>) -> Ju
             _ => {
                 found.shown.any = true;
                 found.shown.dpop |= !request.lines("dpop").is_empty();
-                found.refused.push(refuse("token_multiple", false));
+                found.refuse_first(refuse("token_multiple", false), cookie.is_some(), &mut unreadable);
             }
         }
     }
@@ -190,7 +201,7 @@ pub fn authenticate(world: &World, request: &Request, peer: Option<&Peer>) -> Ju
 
 pub(crate) type Checked<T> = Result<T, (Reason, bool)>;
 
-/// 5.51 One token, through every check in its order: the issuer that it names, and the token. A failure says whether it is passed over.
+/// 5.51 One token, through every check in its order: the issuer that it names, and the token. A failure says whether it is ignored.
 #[expect(clippy::too_many_arguments, reason = "the steps are one list, and this is what they look at")]
 pub(crate) fn one(
     world: &World,
@@ -251,7 +262,7 @@ fn claimed<'a>(
         if let Some(issuer) = counting.iter().filter(its).find(here) {
             return Ok((*issuer, header, claims, false));
         }
-        // 5.53 It is passed over where it certainly names no issuer that counts: by more than case and a final `/`.
+        // 5.53 It is ignored where it certainly names no issuer that counts: by more than case and a final `/`.
         let near = |iss: &str| counting.iter().any(|i| i.is_near(iss));
         let other = iss.is_none_or(|iss| iss.text().is_some_and(|iss| !near(iss))) && !counting.iter().any(|i| its(&i));
         return Err((None, ("issuer_unknown", ignoring && other)));
@@ -323,10 +334,17 @@ fn judged(
     }
     if issuer.spec.text_of("use") == Some("once") {
         let Some(jti) = claims.text_of("jti") else { return Ok(Err("token_malformed")) };
-        once.push(format!("{iss} {jti}"));
+        let skew = duration_of(&issuer.spec, "clockSkew").unwrap_or(30_000);
+        let ends = match claims.get("exp") {
+            Some(Value::Number(n)) => n.thousandths(),
+            _ => None,
+        };
+        once.push(Once { id: format!("{iss} {jti}"), ends: ends.unwrap_or(i64::MAX - skew) + skew });
     }
     let client_claim = issuer.spec.text_of("clientClaim").map(str::to_owned);
-    Ok(Ok(Token { issuer: issuer.name.clone(), iss, claims, client_claim, binding, place: place.clone(), copies: Vec::new(), once }))
+    let (place, copies) = (place.clone(), Vec::new());
+    let (raised, in_doubt) = (Vec::new(), Vec::new());
+    Ok(Ok(Token { issuer: issuer.name.clone(), iss, claims, client_claim, binding, place, copies, once, raised, in_doubt }))
 }
 
 /// 5.53 Whether a text begins as a JWT does for some reader: with `{`, or with what decodes to it, whatever stands between.

@@ -48,7 +48,7 @@ fn shown(certificate: &str) -> Request {
     }
 }
 
-/// The SPIFFE ID or the names of who is believed, or the reason.
+/// The SPIFFE ID or the names of who is trusted, or the reason.
 fn who(world: &World, request: &Request) -> String {
     match walk::authenticate(world, request) {
         Err(what) => format!("outside {}", what.0),
@@ -346,7 +346,7 @@ fn proofs_of_possession() {
     let good = asked("DPoP", proof("", ""));
     assert!(decide(&world, &good).unwrap().allow);
     let mut again = world.clone();
-    again.used.insert(format!("dpop {jkt} p"));
+    again.used.insert(format!("dpop {jkt} p"), (again.now + 1) * 1000);
     let replayed = decide(&again, &good).unwrap();
     assert_eq!(replayed.reason, Some("token_replayed"));
     assert_eq!(replayed.rule, decide(&world, &good).unwrap().rule, "1.12");
@@ -415,6 +415,25 @@ fn tokens_of_others() {
         ("x-other", "eyJ".to_owned(), "allow"),
     ] {
         assert_eq!(said(&world, name, &value), wanted, "{name}: {value}");
+    }
+}
+
+/// A token in a cookie is judged after those in every other place, the query included.
+#[test]
+fn cookies_come_last() {
+    let world = issuing(", tokens: [{ authorization: {} }, { query: access_token }, { cookie: session }]");
+    let good = sign(&key(), HEADER, CLAIMS);
+    let expired = sign(&key(), HEADER, &CLAIMS.replace("\"exp\":", "\"exp\":1,\"old\":"));
+    for (query, cookie, wanted) in [
+        (&expired, format!("session={good}; session={good}"), "token_expired"),
+        (&expired, format!("session={good}"), "token_expired"),
+        (&good, format!("session={expired}"), "token_multiple"),
+        (&good, format!("session={good}"), "allow"),
+    ] {
+        let mut request = shown("good.pem");
+        request.path = format!("/?access_token={query}");
+        request.headers.push(("cookie".to_owned(), cookie.into_bytes()));
+        assert_eq!(decide(&world, &request).unwrap().reason.unwrap_or("allow"), wanted);
     }
 }
 

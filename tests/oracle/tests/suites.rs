@@ -32,3 +32,9 @@ fn the_patterns_decide_as_their_suites_say() {
 fn the_examples_decide_as_their_suite_says() {
     all_pass(&["docs/examples"]);
 }
+
+/// Cases that the differential test found: `tests/cli` has the program run them, too.
+#[test]
+fn differences_stay_settled() {
+    all_pass(&["tests/data/differences"]);
+}

@@ -326,7 +326,7 @@ fn an_authority_is_held_to_what_is_asked_of_an_intermediate() {
 
 /// P102: where a CA has its issuer's name, the real cause is reported, and "another key" only if that is it.
 #[test]
-fn the_real_cause_is_told() {
+fn the_message_names_the_real_cause() {
     let detail = |found: Result<(), Rejection>| found.unwrap_err().detail().to_owned();
     let own = |params: CertificateParams| outcome(params, vec![ca_params("root")], &web());
     assert!(detail(own(permitting("root", 0))).contains("path is too long"));

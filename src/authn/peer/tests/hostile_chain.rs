@@ -44,7 +44,7 @@ fn made_up_issuers_are_not_tried_in_every_order() {
     assert!(rejection.detail().contains("no pinned authority issued"), "{rejection}");
 }
 
-/// P240: good certificates pass with as much beside them as fits, as long as their own issuers can be told from the rest.
+/// P240: good certificates pass with as much beside them as fits, as long as their own issuers can be distinguished from the rest.
 #[test]
 fn a_good_chain_passes_with_strangers_in_it() {
     let root = Ca::root("root");

@@ -12,7 +12,7 @@ use crate::trust::tests::pki::{Ca, DAY, store};
 use std::sync::Arc;
 
 #[derive(Debug, Default)]
-struct Map {
+pub(super) struct Map {
     entries: Mutex<HashMap<CertificateKey, Arc<VerifiedCertificate>>>,
     hits: AtomicUsize,
 }

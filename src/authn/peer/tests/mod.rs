@@ -34,7 +34,7 @@ struct Shown {
     identities: Vec<String>,
     xfcc: Option<String>,
     client_cert: Option<String>,
-    principal_believed: bool,
+    principal_trusted: bool,
     without_tls: bool,
     /// `asserted`, unless a test is about it.
     least: Option<EvidenceLevel>,
@@ -67,7 +67,7 @@ impl Shown {
             xfcc_without_tls: self.without_tls,
             client_cert: true,
             client_cert_without_tls: self.without_tls,
-            principal: if self.principal_believed {
+            principal: if self.principal_trusted {
                 PrincipalSource::UriSanRequired
             } else {
                 PrincipalSource::Off

@@ -1,7 +1,11 @@
 //! Several trust domains over one authority: the one that a rule names counts, and what is revoked is so for all.
 
-use rcgen::{CertificateParams, KeyUsagePurpose, SerialNumber, date_time_ymd};
+use rcgen::{
+    CertificateParams, CertificateRevocationListParams, KeyUsagePurpose, SerialNumber,
+    date_time_ymd,
+};
 
+use super::memory::Map as Remembered;
 use super::*;
 use crate::authn::NoCache;
 use crate::clock::UnixTime;
@@ -70,7 +74,7 @@ fn a_certificate_that_pins_exclude_is_of_no_such_domain() {
     let peer = Shown::certificate(&leaf).peer(&trust);
     assert_eq!(peer.trust_domains().collect::<Vec<_>>(), ["a"]);
     assert_eq!((peer.is_vouched_for_by("b"), peer.is_vouched_for_by("c")), (None, Some(false)));
-    // An authority that the domain does not believe.
+    // An authority that the domain does not trust.
     let text = trust_domain("a", "{ authorities: [{ file: a.pem }] }")
         + &trust_domain(
             "b",
@@ -85,7 +89,7 @@ fn a_certificate_that_pins_exclude_is_of_no_such_domain() {
     assert_eq!(peer.only_trust_domain(), Some("a"));
 }
 
-/// P111: what an authority revoked is revoked in every document that believes it, also in those that look at no list.
+/// P111: what an authority revoked is revoked in every document that trusts it, also in those that look at no list.
 #[test]
 fn a_revoked_certificate_is_revoked_for_every_domain() {
     let root = Ca::root("root");
@@ -187,4 +191,35 @@ fn a_remembered_certificate_is_asked_of_every_domain_again_in_time() {
     let later = verifier(UnixTime::from_secs(until.as_secs() + 1)).certificate(&presented).unwrap();
     assert_eq!(later.facts.trust_domain, "a");
     assert_eq!(later.facts.unsure_trust_domains, ["b"]);
+    // P713: the doubt is of that moment.
+    assert_eq!((later.from, later.until), (later.until, UnixTime::from_secs(until.as_secs() + 1)));
+}
+
+/// P713: a domain whose list begins to count vouches from then on, also for a certificate that is remembered with the doubt.
+#[test]
+fn a_doubt_that_time_ends_is_not_remembered() {
+    let root = Ca::root("root");
+    let list = root.sign_crl(&CertificateRevocationListParams {
+        this_update: date_time_ymd(2026, 6, 15),
+        ..crl_params(1, &[])
+    });
+    let (trust, _) =
+        documents(&root, &[("a", ""), ("b", "revocation: { crls: [{ file: a.crl }] }")], &list);
+    let leaf = root.sign(&plain(1));
+    let Presented::Present(presented) = Shown::certificate(&leaf).evidence().source_certificate
+    else {
+        panic!()
+    };
+    let memory = Remembered::default();
+    let domains = |now| {
+        let verifier =
+            certificate::CertificateVerifier::new(&trust, trust.revocations(), &memory, now);
+        let verified = verifier.certificate(&presented).unwrap();
+        (verified.facts.other_trust_domains.clone(), verified.facts.unsure_trust_domains.clone())
+    };
+    let names = |names: &[&str]| names.iter().map(ToString::to_string).collect::<Vec<_>>();
+    let before = UnixTime::from_secs(NOW.as_secs() - 3600);
+    assert_eq!(domains(before), (names(&[]), names(&["b"])));
+    assert_eq!(domains(NOW), (names(&["b"]), names(&[])));
+    assert_eq!(domains(before), (names(&[]), names(&["b"])));
 }

@@ -348,7 +348,7 @@ fn a_path_is_found_with_intermediates_of_the_chain_or_of_the_configuration() {
 }
 
 #[test]
-fn an_issuer_that_may_not_sign_and_one_that_is_no_ca_are_not_believed() {
+fn an_issuer_that_may_not_sign_and_one_that_is_no_ca_are_not_trusted() {
     let root = Ca::root("root");
     let trust = store(&[("prod", &root, SPIFFE)]);
     let mut silent = ca_params("may not sign");

@@ -1,4 +1,4 @@
-//! Which element of XFCC is believed.
+//! Which element of XFCC is trusted.
 
 use super::*;
 use crate::authn::{Credential, PeerSource};
@@ -152,7 +152,7 @@ fn several_forwarders_are_walked_past_and_forwarders_alone_are_no_caller() {
     assert!(matches!(alone.verify_at(&trust, NOW), Credential::Absent));
 }
 
-/// P35: an element that was written for another workload is not believed.
+/// P35: an element that was written for another workload is not trusted.
 #[test]
 fn by_must_be_the_proxy_that_asks() {
     let (_, trust) = prod();
@@ -223,7 +223,7 @@ fn parts_of_an_element_that_contradict_the_certificate_are_refused() {
 
 /// P83: a URI name that spells a second element never yields the forged identity, at any level of evidence.
 #[test]
-fn a_name_that_spells_an_element_is_not_believed() {
+fn a_name_that_spells_an_element_is_not_trusted() {
     let (ca, trust) = prod();
     let victim = ca.workload(VICTIM);
     let spelled = format!("spiffe://prod.example/x,By={ME};Hash={HASH};Subject=\"\";URI={VICTIM}");
@@ -393,7 +393,7 @@ fn field(leaf: &Leaf) -> String {
 
 /// RFC 9440: `client-cert` is a forwarder's word, and comes after everything that is nearer.
 #[test]
-fn client_cert_is_believed_from_a_forwarder_only() {
+fn client_cert_is_trusted_from_a_forwarder_only() {
     let (ca, trust) = prod();
     let (web, ingress) = (ca.workload(WEB), ca.workload(INGRESS));
     let base = Shown { client_cert: Some(field(&web)), ..Shown::default() };
@@ -455,11 +455,11 @@ fn client_cert_and_xfcc_behind_a_forwarder_name_one_caller() {
 
 /// P46: where the principal may be an identity, it is one only as a SPIFFE ID, and the weakest there is.
 #[test]
-fn a_principal_that_is_believed_is_a_name_and_no_more() {
+fn a_principal_that_is_trusted_is_a_name_and_no_more() {
     let (ca, trust) = prod();
     let named = |principal: &str| Shown {
         principal: Some(principal.into()),
-        principal_believed: true,
+        principal_trusted: true,
         ..Shown::default()
     };
     let peer = named(WEB).peer(&trust);

@@ -137,3 +137,26 @@ fn a_denied_key_needs_no_source() {
         assert_eq!(judge(&trust, &material, &token("z")), Err(other));
     }
 }
+
+/// P712: a token that a source's key verifies is refused for its own fault, also where further sources do not have the key or are away.
+#[test]
+fn a_fault_of_the_token_outranks_further_sources() {
+    let (first, second, third) = (Mint::ed(), Mint::ed(), Mint::ed());
+    let keys = json!([first.jwk(&json!({ "kid": "k" }))]);
+    let more = "  algorithms: [EdDSA]\n  moreKeys: [{ url: 'https://b.example/jwks' }, { url: 'https://c.example/jwks' }]\n";
+    let trust = trust(&[("corp", SHARED, more, keys)]);
+    let good = claims(SHARED);
+    let mut late = good.clone();
+    late["exp"] = json!(NOW - 600);
+    let token = |claims| second.token(&json!({ "alg": "EdDSA", "kid": "b" }), claims);
+    for kid in ["", "c", "b"] {
+        let mut material = material(Some(&second), "b");
+        if !kid.is_empty() {
+            let set = json!({ "keys": [third.jwk(&json!({ "kid": kid }))] }).to_string();
+            let set = KeySet::parse(set.as_bytes(), KeyPurpose::Jwt).unwrap();
+            material.insert("corp/keys-3", Arc::new(set));
+        }
+        assert_eq!(judge(&trust, &material, &token(&late)), Err(Reason::TokenExpired), "{kid}");
+        assert_eq!(judge(&trust, &material, &token(&good)), Ok("corp".into()), "{kid}");
+    }
+}

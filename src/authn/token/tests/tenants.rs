@@ -37,7 +37,7 @@ fn the_iss_of_a_token_names_one_allowed_tenant() {
     assert_eq!(verify_bearer(&trust, &forged).err(), Some(Reason::SignatureInvalid));
 }
 
-/// P511: the refusal of a token of another tenant names that, and the one that comes near.
+/// P511: the refusal of a token of another tenant names that, and a similar one.
 #[test]
 fn a_tenant_that_is_not_ours_is_named() {
     let mint = Mint::ed();
@@ -45,7 +45,7 @@ fn a_tenant_that_is_not_ours_is_named() {
     for (iss, expected) in [
         (
             "https://a.example/acmee/v2.0",
-            "the tenant `acmee` is not among the `tenants` of `corp`; `acme` comes near",
+            "the tenant `acmee` is not among the `tenants` of `corp`; `acme` is similar",
         ),
         (
             "https://a.example/globex/v2.0",
@@ -56,8 +56,8 @@ fn a_tenant_that_is_not_ours_is_named() {
             "`https://a.example/acme/v2.0` differs by a `/` at its end",
         ),
     ] {
-        let told = verify::unknown(Some(iss), &trust);
-        assert!(told.ends_with(&format!("is not configured; {expected}")), "{told}");
+        let detail = verify::unknown(Some(iss), &trust);
+        assert!(detail.ends_with(&format!("is not configured; {expected}")), "{detail}");
     }
 }
 

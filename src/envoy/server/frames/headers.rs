@@ -2,7 +2,7 @@
 //!
 //! A value keeps its length in bytes, so the table that both sides keep of headers that came before stays the same: a value
 //! that was Huffman-coded counts for less there than the sender thinks, and nothing leaves the table before the sender
-//! believes it gone.
+//! takes it for gone.
 
 /// The position of the walk.
 #[derive(Clone, Copy, Debug, Default)]

@@ -392,7 +392,7 @@ async fn keys_outlive_every_change_of_their_settings() {
     });
     let url = "https://a.example/jwks";
     let mut trust_now = trust(&[("a", url)]);
-    let mut cache_now = cache(&provider).kept_in(folder.path().to_owned());
+    let mut cache_now = cache(&provider).saved_in(folder.path().to_owned());
     cache_now.follow(&trust_now, None);
     cache_now.settled().await;
     while std::fs::read_dir(folder.path()).unwrap().next().is_none() {
@@ -405,7 +405,7 @@ async fn keys_outlive_every_change_of_their_settings() {
             0 => trust_with(&format!("url: '{url}', refresh: 10m, maxStale: 2h")),
             1 => trust_with(&format!("url: '{url}', {ca}, maxStale: {}m", 60 + minute)),
             2 => {
-                cache_now = cache(&provider).kept_in(folder.path().to_owned());
+                cache_now = cache(&provider).saved_in(folder.path().to_owned());
                 cache_now.follow(&trust_now, None);
                 continue;
             }

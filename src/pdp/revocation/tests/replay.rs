@@ -1,21 +1,13 @@
-//! The walks of the model of revocation (docs/models.md), step by step with the same sight.
+//! The walks of the model of revocation (docs/models.md), step by step with the same observations.
 
 use std::path::PathBuf;
 
-use serde::Deserialize;
 use tokio::task::JoinHandle;
 
 use super::*;
 use crate::store::tests::scripted::{End, Scripted, Server};
 use crate::sync::lock;
-
-/// A walk through a model.
-#[derive(Deserialize)]
-struct Walk {
-    scene: String,
-    /// Steps, with what is seen after each.
-    steps: Vec<(String, String)>,
-}
+use crate::walks::{Replayed, repeat, settle};
 
 struct Replica {
     behind: i64,
@@ -39,11 +31,6 @@ fn alice() -> RevocationEntry {
     RevocationEntry::read(&serde_json::from_str(r#"{"spiffe":"spiffe://a/x"}"#).unwrap()).unwrap()
 }
 
-/// Until no task has anything to do: a paused clock moves only then.
-async fn settle() {
-    tokio::time::sleep(Duration::from_millis(1)).await;
-}
-
 fn start(
     server: &Arc<Mutex<Server>>,
     clock: &FixedClock,
@@ -51,14 +38,14 @@ fn start(
 ) -> (Arc<Scripted>, Arc<RevocationRegister>) {
     let own: Arc<dyn Clock> = Arc::new(clock.clone());
     let link = Scripted::new(server, [Arc::clone(&own), Arc::clone(&own)], false);
-    let nobody = Script::new(vec![None]);
-    let register = RevocationRegister::kept_in(folder, &TrustStore::default(), own, nobody);
+    let unreachable = Script::new(vec![None]);
+    let register = RevocationRegister::saved_in(folder, &TrustStore::default(), own, unreachable);
     register.share(Arc::new(Store::scripted(Arc::clone(&link))), BeforeFirstSync::Deny);
     (link, Arc::new(register))
 }
 
-impl World {
-    fn new(scene: &str) -> Self {
+impl Replayed for World {
+    fn begin(scene: &str) -> Self {
         let (behind, kept) = scene.split_once(' ').unwrap();
         let server = Arc::new(Mutex::new(Server::default()));
         lock(&server).begin();
@@ -106,7 +93,7 @@ impl World {
     }
 
     /// For each replica: whether it refuses the entry, or everything, and whether it has something to share.
-    fn sight(&self) -> String {
+    fn observation(&self) -> String {
         let one = |replica: &Replica| {
             let register = &replica.register;
             let decides = match (revokes(register, "a"), register.current().stale()) {
@@ -152,7 +139,7 @@ impl Replica {
             let _ = asked.await;
         }
         let place = self.folder.as_ref().map(|folder| folder.path().to_owned());
-        let nothing = RevocationRegister::kept_in(
+        let nothing = RevocationRegister::saved_in(
             None,
             &TrustStore::default(),
             Arc::new(self.clock.clone()),
@@ -167,18 +154,6 @@ impl Replica {
 /// P230, P231, P232, P233: revocation over replicas is what its model says, step by step.
 #[tokio::test(start_paused = true)]
 async fn revocation_goes_as_its_model_says() {
-    let walks = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/walks/revocation.jsonl");
-    let walks = std::fs::read_to_string(walks).unwrap();
-    let mut count = 0;
-    for walk in walks.lines().map(|line| serde_json::from_str::<Walk>(line).unwrap()) {
-        let mut world = World::new(&walk.scene);
-        settle().await;
-        for (place, (step, sight)) in walk.steps.iter().enumerate() {
-            world.step(step).await;
-            let way = || walk.steps[..=place].iter().map(|(step, _)| step).collect::<Vec<_>>();
-            assert_eq!(world.sight(), *sight, "{}: {:?}", walk.scene, way());
-            count += 1;
-        }
-    }
+    let count = repeat::<World>("revocation").await;
     assert!(count > 4000, "{count}");
 }

@@ -12,13 +12,13 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-fn kept_in(
+fn saved_in(
     folder: &Path,
     trust: &TrustStore,
     clock: &Arc<FixedClock>,
     fetcher: Arc<Script>,
 ) -> RevocationRegister {
-    RevocationRegister::kept_in(Some(folder.to_owned()), trust, clock.clone(), fetcher)
+    RevocationRegister::saved_in(Some(folder.to_owned()), trust, clock.clone(), fetcher)
 }
 
 fn entry(id: &str) -> RevocationEntry {
@@ -27,7 +27,7 @@ fn entry(id: &str) -> RevocationEntry {
 }
 
 /// Until the list with this number is in the folder.
-async fn kept(folder: &Path, trust: &TrustStore, sequence: u64) {
+async fn saved(folder: &Path, trust: &TrustStore, sequence: u64) {
     let source = trust.revocation_lists()[0].source.as_ref().unwrap();
     let number =
         || Some(RevocationFolder::new(folder.to_owned()).list("far", source)?.known.mark.sequence);
@@ -40,31 +40,31 @@ async fn a_list_is_in_force_after_a_restart_and_an_older_one_is_not() {
     let (folder, clock) = (tempfile::tempdir().unwrap(), Arc::new(FixedClock::at(NOW)));
     let trust = remote("onStale: deny, maxAge: 1h");
     let script = Script::new(vec![Some(("\"5\"", list(5, "a")))]);
-    let register = kept_in(folder.path(), &trust, &clock, script);
-    kept(folder.path(), &trust, 5).await;
+    let register = saved_in(folder.path(), &trust, &clock, script);
+    saved(folder.path(), &trust, 5).await;
     assert!(revokes(&register, "a"));
     drop(register);
 
     let away = Script::new(vec![None]);
-    let register = kept_in(folder.path(), &trust, &clock, away);
+    let register = saved_in(folder.path(), &trust, &clock, away);
     assert!(revokes(&register, "a") && register.current().stale().is_none());
     drop(register);
 
     let older = Script::new(vec![Some(("\"4\"", list(4, "b")))]);
-    let register = kept_in(folder.path(), &trust, &clock, older);
+    let register = saved_in(folder.path(), &trust, &clock, older);
     until(|| register.lists()[0].failures > 0).await;
     assert!(register.lists()[0].error.as_ref().unwrap().contains("`@sequence` is 4, but 5"));
     assert!(revokes(&register, "a") && !revokes(&register, "b"));
     drop(register);
 
     clock.advance(Duration::from_secs(3601));
-    let register = kept_in(folder.path(), &trust, &clock, Script::new(vec![None]));
+    let register = saved_in(folder.path(), &trust, &clock, Script::new(vec![None]));
     assert_eq!(register.current().stale(), Some("far"), "its age goes on while no server runs");
     drop(register);
 
     let other = trust_of_another_place();
     let script = Script::new(vec![Some(("\"1\"", list(1, "c")))]);
-    let register = kept_in(folder.path(), &other, &clock, script);
+    let register = saved_in(folder.path(), &other, &clock, script);
     assert!(!revokes(&register, "a"), "the number counts for the place it is from");
     until(|| revokes(&register, "c")).await;
 }
@@ -79,21 +79,21 @@ async fn of_a_damaged_list_the_number_is_left() {
     let (folder, clock) = (tempfile::tempdir().unwrap(), Arc::new(FixedClock::at(NOW)));
     let trust = remote("onStale: deny");
     let script = Script::new(vec![Some(("\"5\"", list(5, "a")))]);
-    let register = kept_in(folder.path(), &trust, &clock, script);
-    kept(folder.path(), &trust, 5).await;
+    let register = saved_in(folder.path(), &trust, &clock, script);
+    saved(folder.path(), &trust, 5).await;
     drop(register);
     let is_text = |path: &PathBuf| path.extension().is_some_and(|end| end == "list");
     let files = std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().path());
     let text = files.into_iter().find(is_text).unwrap();
     std::fs::remove_file(&text).unwrap();
-    let register = kept_in(folder.path(), &trust, &clock, Script::new(vec![None]));
-    let problem = register.kept_files().unwrap().problem();
+    let register = saved_in(folder.path(), &trust, &clock, Script::new(vec![None]));
+    let problem = register.state_files().unwrap().problem();
     assert!(problem.unwrap().contains(".list` is not written"), "P252: missing, and seen");
     drop(register);
     std::fs::write(&text, list(5, "z")).unwrap();
 
     let script = Script::new(vec![Some(("\"4\"", list(4, "b"))), Some(("\"5\"", list(5, "a")))]);
-    let register = kept_in(folder.path(), &trust, &clock, script);
+    let register = saved_in(folder.path(), &trust, &clock, script);
     assert_eq!(register.current().stale(), Some("far"));
     until(|| register.lists()[0].failures > 0).await;
     assert!(!revokes(&register, "b") && !revokes(&register, "z"));
@@ -104,9 +104,9 @@ async fn of_a_damaged_list_the_number_is_left() {
     for entry in std::fs::read_dir(folder.path()).unwrap() {
         std::fs::write(entry.unwrap().path(), "{").unwrap();
     }
-    let register = kept_in(folder.path(), &trust, &clock, Script::new(vec![None]));
+    let register = saved_in(folder.path(), &trust, &clock, Script::new(vec![None]));
     assert_eq!(register.current().stale(), Some("far"), "garbage is as nothing");
-    assert!(kept_problem(folder.path()).unwrap().contains(".json.damaged-1"));
+    assert!(saved_problem(folder.path()).unwrap().contains(".json.damaged-1"));
 }
 
 /// P64: revocations that were made while servers ran are in force again before anything is decided, and withdrawn ones are
@@ -115,14 +115,14 @@ async fn of_a_damaged_list_the_number_is_left() {
 async fn running_revocations_survive_a_restart() {
     let (folder, clock) = (tempfile::tempdir().unwrap(), Arc::new(FixedClock::at(NOW)));
     let none = TrustStore::default();
-    let nobody = || Script::new(vec![None]);
-    let register = kept_in(folder.path(), &none, &clock, nobody());
+    let unreachable = || Script::new(vec![None]);
+    let register = saved_in(folder.path(), &none, &clock, unreachable());
     register.share(Arc::new(Store::in_memory(clock.clone())), BeforeFirstSync::Deny);
     register.revoke(entry("a")).await;
     register.revoke(entry("b")).await;
     register.withdraw(&entry("b").id()).await.unwrap();
     drop(register);
-    let register = kept_in(folder.path(), &none, &clock, nobody());
+    let register = saved_in(folder.path(), &none, &clock, unreachable());
     assert!(revokes(&register, "a") && !revokes(&register, "b"));
 
     // The store of this process knows nothing of it yet.
@@ -132,31 +132,31 @@ async fn running_revocations_survive_a_restart() {
     assert!(revokes(&register, "a") && !revokes(&register, "b"));
     drop(register);
 
-    assert_eq!(kept_problem(folder.path()), None);
+    assert_eq!(saved_problem(folder.path()), None);
     std::fs::write(folder.path().join("running.json"), "{").unwrap();
-    let register = kept_in(folder.path(), &none, &clock, nobody());
+    let register = saved_in(folder.path(), &none, &clock, unreachable());
     assert!(!revokes(&register, "a"), "garbage is as nothing");
-    assert!(register.kept_files().unwrap().problem().unwrap().contains("running.json.damaged-1"));
+    assert!(register.state_files().unwrap().problem().unwrap().contains("running.json.damaged-1"));
 }
 
-fn kept_problem(folder: &Path) -> Option<String> {
+fn saved_problem(folder: &Path) -> Option<String> {
     RevocationFolder::new(folder.to_owned()).files().problem()
 }
 
 /// P252: a revocation that the state folder does not take says so, to its caller and to operators, until it is written.
 #[tokio::test]
-async fn a_revocation_that_is_not_kept_says_so() {
+async fn a_revocation_that_is_not_saved_says_so() {
     let (folder, clock) = (tempfile::tempdir().unwrap(), Arc::new(FixedClock::at(NOW)));
     let path = folder.path().join("state");
     std::fs::write(&path, "a file").unwrap();
-    let register = kept_in(&path, &TrustStore::default(), &clock, Script::new(vec![None]));
+    let register = saved_in(&path, &TrustStore::default(), &clock, Script::new(vec![None]));
     register.share(Arc::new(Store::in_memory(clock.clone())), BeforeFirstSync::Deny);
-    let problem = || register.kept_files().unwrap().problem();
+    let problem = || register.state_files().unwrap().problem();
     let published = register.revoke(entry("a")).await;
-    assert!(published.not_kept.is_some() && revokes(&register, "a"));
+    assert!(published.not_saved.is_some() && revokes(&register, "a"));
     assert!(problem().unwrap().contains("`running.json` is not written"));
     std::fs::remove_file(&path).unwrap();
-    assert_eq!(register.revoke(entry("b")).await.not_kept, None);
+    assert_eq!(register.revoke(entry("b")).await.not_saved, None);
     assert_eq!(problem(), None);
 }
 
@@ -165,7 +165,8 @@ async fn a_revocation_that_is_not_kept_says_so() {
 async fn entries_that_are_over_are_not_counted() {
     let clock = Arc::new(FixedClock::at(NOW));
     let none = TrustStore::default();
-    let register = RevocationRegister::kept_in(None, &none, clock.clone(), Script::new(vec![None]));
+    let register =
+        RevocationRegister::saved_in(None, &none, clock.clone(), Script::new(vec![None]));
     let end = NOW.plus(Duration::from_secs(60)).to_rfc3339();
     let spec = format!(r#"{{"spiffe":"spiffe://a/x","expires":"{end}"}}"#);
     let ending = RevocationEntry::read(&serde_json::from_str(&spec).unwrap()).unwrap();
@@ -182,7 +183,7 @@ async fn entries_that_are_over_are_not_counted() {
 #[tokio::test]
 async fn of_running_revocations_a_part_is_not_taken_for_all() {
     let (folder, clock) = (tempfile::tempdir().unwrap(), Arc::new(FixedClock::at(NOW)));
-    let register = kept_in(folder.path(), &TrustStore::default(), &clock, Script::new(vec![None]));
+    let register = saved_in(folder.path(), &TrustStore::default(), &clock, Script::new(vec![None]));
     register.share(Arc::new(Store::in_memory(clock.clone())), BeforeFirstSync::Deny);
     until(|| register.sharing().unwrap().synced).await;
     register.revoke(entry("a")).await;
@@ -201,7 +202,7 @@ async fn of_running_revocations_a_part_is_not_taken_for_all() {
     std::fs::remove_file(folder.path().join("running.json.damaged-1")).unwrap();
     for _ in 0..2 {
         let none = TrustStore::default();
-        drop(kept_in(folder.path(), &none, &clock, Script::new(vec![None])));
+        drop(saved_in(folder.path(), &none, &clock, Script::new(vec![None])));
         let aside = std::fs::read_to_string(folder.path().join("running.json.damaged-1"));
         assert!(aside.unwrap().contains("of a later version"));
         assert!(!folder.path().join("running.json.damaged-2").exists());
@@ -213,7 +214,7 @@ async fn of_running_revocations_a_part_is_not_taken_for_all() {
 #[tokio::test]
 async fn a_store_counts_as_read_when_it_was_read_to_its_end() {
     let clock = Arc::new(FixedClock::at(NOW));
-    let register = RevocationRegister::kept_in(
+    let register = RevocationRegister::saved_in(
         None,
         &TrustStore::default(),
         clock.clone(),
@@ -236,7 +237,7 @@ async fn a_store_counts_as_read_when_it_was_read_to_its_end() {
 async fn what_was_known_lately_counts_only_where_that_was_chosen() {
     let (folder, clock) = (tempfile::tempdir().unwrap(), Arc::new(FixedClock::at(NOW)));
     let none = TrustStore::default();
-    let register = kept_in(folder.path(), &none, &clock, Script::new(vec![None]));
+    let register = saved_in(folder.path(), &none, &clock, Script::new(vec![None]));
     register.share(Arc::new(Store::in_memory(clock.clone())), BeforeFirstSync::Deny);
     until(|| register.sharing().unwrap().synced).await;
     register.revoke(entry("a")).await;
@@ -253,7 +254,7 @@ async fn what_was_known_lately_counts_only_where_that_was_chosen() {
         (day * 31, BeforeFirstSync::LastKnown(hour), true, false),
     ] {
         let clock = Arc::new(FixedClock::at(NOW.plus(later)));
-        let register = kept_in(folder.path(), &none, &clock, Script::new(vec![None]));
+        let register = saved_in(folder.path(), &none, &clock, Script::new(vec![None]));
         // Nothing listens on port 1 of this machine.
         let options = serde_json::json!({ "redis": { "url": "redis://127.0.0.1:1" } });
         let options = serde_json::from_value(options).unwrap();
@@ -264,7 +265,7 @@ async fn what_was_known_lately_counts_only_where_that_was_chosen() {
         assert_eq!((stale, revokes(&register, "a")), (refuses, known), "{later:?}");
     }
     let before = Arc::new(FixedClock::at(NOW.minus(day)));
-    let register = kept_in(folder.path(), &none, &before, Script::new(vec![None]));
+    let register = saved_in(folder.path(), &none, &before, Script::new(vec![None]));
     let options = serde_json::from_str(r#"{ "redis": { "url": "redis://127.0.0.1:1" } }"#).unwrap();
     let store = Arc::new(Store::start(&options, before.clone()).unwrap());
     register.share(store, BeforeFirstSync::LastKnown(hour));

@@ -6,7 +6,7 @@ use crate::document::Code;
 use crate::document::Diagnostic;
 use crate::document::policy::Effect;
 use crate::policy::compile::compiled_rule::Rule;
-use crate::policy::model::header::HeaderMatcher;
+use crate::policy::model::HeaderMatcher;
 
 /// The first header that a deny rule reads without asking whether it is there.
 pub(super) fn of(written: &SourceRule<'_>, rule: &Rule) -> Option<Diagnostic> {

@@ -8,9 +8,7 @@ use crate::document::policy::{Effect, Mode};
 use crate::document::{Code, RelativeDiagnostic, RelativeSpan};
 use crate::policy::compile::compiled_policy::CompiledPolicy;
 use crate::policy::compile::compiled_rule::Rule;
-use crate::policy::model::host::HostPattern;
-use crate::policy::model::path::PathTemplate;
-use crate::policy::model::target::PolicyTarget;
+use crate::policy::model::{HostPattern, PathTemplate, PolicyTarget};
 use crate::request::parent_of;
 
 /// How many of the paths that are left open are named.

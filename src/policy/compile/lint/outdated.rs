@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::clock::UnixTime;
 use crate::document::policy::{Effect, Mode, PolicySpec, RuleSpec};
 use crate::document::{Code, Diagnostic, Origin, RelativeDiagnostic};
-use crate::policy::model::schedule::{read_day, read_moment};
+use crate::policy::model::{read_day, read_moment};
 
 /// How long a deny rule may be in shadow mode before the lint asks for a decision.
 const LONGEST_SHADOW: Duration = Duration::from_secs(30 * 24 * 60 * 60);

@@ -27,7 +27,7 @@ pub(super) fn out_of_reach(written: &SourceRule<'_>, rule: &Rule) -> Vec<Diagnos
 /// The values that the rule is about in respect of the variable `name`, if `value` is not among them.
 fn reached(written: &SourceRule<'_>, rule: &Rule, name: &str, value: &str) -> Option<String> {
     let hosts = &written.target.hosts;
-    let (left_out, about): (bool, Vec<String>) = match name {
+    let (unreachable, about): (bool, Vec<String>) = match name {
         "request.host" if !hosts.is_empty() => {
             let texts = written.policy.target.value.hosts.iter().flat_map(|hosts| &hosts.value);
             let about = texts.map(|host| host.value.clone()).collect();
@@ -45,5 +45,5 @@ fn reached(written: &SourceRule<'_>, rule: &Rule, name: &str, value: &str) -> Op
         }
         _ => return None,
     };
-    left_out.then(|| about.join(", "))
+    unreachable.then(|| about.join(", "))
 }

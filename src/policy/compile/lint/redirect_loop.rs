@@ -6,10 +6,7 @@ use crate::document::policy::{Effect, Mode};
 use crate::document::{Code, RelativeDiagnostic, RelativeSpan};
 use crate::policy::compile::compiled_policy::CompiledPolicy;
 use crate::policy::compile::compiled_rule::Rule;
-use crate::policy::model::answer::CustomAnswer;
-use crate::policy::model::host::AuthorityPattern;
-use crate::policy::model::path::PathTemplate;
-use crate::policy::model::target::PolicyTarget;
+use crate::policy::model::{AuthorityPattern, CustomAnswer, PathTemplate, PolicyTarget};
 
 /// The access that allow rules give to a browser that is sent to a path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -2,7 +2,7 @@
 
 use crate::document::Origin;
 use crate::document::policy::{PolicySpec, RuleSpec};
-use crate::policy::model::target::PolicyTarget;
+use crate::policy::model::PolicyTarget;
 
 /// The source of a rule, and where it is.
 pub(in crate::policy) struct SourceRule<'a> {

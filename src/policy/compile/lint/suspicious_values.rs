@@ -5,12 +5,10 @@ use ipnet::IpNet;
 
 use super::source_rule::SourceRule;
 use crate::document::policy::{ClaimSpec, Effect, TextSpec, Texts, ValuesSpec};
-use crate::document::{Code, Diagnostic, Spanned, not_plain};
+
+use crate::document::{ClaimWord, Code, Diagnostic, Spanned, not_plain, usual_type};
 use crate::policy::compile::compiled_rule::Rule;
-use crate::policy::model::claim::{ClaimMatcher, ClaimTest};
-use crate::policy::model::header::HeaderMatcher;
-use crate::policy::model::path::PathTemplate;
-use crate::policy::model::query::QueryMatcher;
+use crate::policy::model::{ClaimMatcher, ClaimTest, HeaderMatcher, PathTemplate, QueryMatcher};
 use crate::policy::requirement::list::{Member, Requirements};
 use crate::policy::requirement::network::{DestinationNetworks, SourceNetworks};
 use crate::policy::requirement::peer::PeerIps;
@@ -243,23 +241,29 @@ fn contexts(written: &SourceRule<'_>) -> Vec<Diagnostic> {
     texts.filter_map(odd).chain(patterns).collect()
 }
 
-/// Claims whose kind their standard says: RFC 7519 section 4.1, RFC 8693, RFC 9068, OpenID Connect Core sections 2 and 5.1.
-const KINDS: [(Standard, &str); 4] = [
-    (
-        Standard::Text,
-        "/iss /sub /jti /azp /client_id /acr /nonce /sid /email /name /preferred_username /zoneinfo",
-    ),
-    (Standard::Number, "/exp /iat /nbf /auth_time /updated_at"),
-    (Standard::Bool, "/email_verified /phone_number_verified /active"),
-    (Standard::List, "/amr /groups /roles /entitlements"),
-];
+/// Claims that are lists by RFC 9068 section 2.2.3.1, of texts or of mappings.
+const LISTS: [&str; 3] = ["groups", "roles", "entitlements"];
 
+/// The kind that its standard gives a claim.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Standard {
     Text,
     Number,
     Bool,
     List,
+}
+
+impl Standard {
+    fn of(pointer: &str) -> Option<Self> {
+        let name = pointer.strip_prefix('/')?;
+        match usual_type(name)? {
+            ClaimWord::String => Some(Self::Text),
+            ClaimWord::Integer | ClaimWord::Number => Some(Self::Number),
+            ClaimWord::Boolean => Some(Self::Bool),
+            ClaimWord::Strings => Some(Self::List),
+            ClaimWord::Any => LISTS.contains(&name).then_some(Self::List),
+        }
+    }
 }
 
 fn claim(written: &SourceRule<'_>, spec: &Spanned<ClaimSpec>) -> Vec<Diagnostic> {
@@ -276,8 +280,7 @@ fn claim(written: &SourceRule<'_>, spec: &Spanned<ClaimSpec>) -> Vec<Diagnostic>
                 .help("ask for scopes with `scopes` or `anyScope`"),
         );
     }
-    let is_named = |names: &str| names.split(' ').any(|name| name == pointer.value);
-    let Some((kind, _)) = KINDS.iter().find(|(_, names)| is_named(names)) else {
+    let Some(kind) = Standard::of(&pointer.value) else {
         return problems;
     };
     let is_list_asked = contains.is_some();

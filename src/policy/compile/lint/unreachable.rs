@@ -9,9 +9,7 @@ use crate::document::policy::{Effect, Mode};
 use crate::document::{Code, RelativeDiagnostic, RelativeSpan};
 use crate::policy::compile::compiled_policy::CompiledPolicy;
 use crate::policy::compile::compiled_rule::Rule;
-use crate::policy::model::host::HostPattern;
-use crate::policy::model::path::PathTemplate;
-use crate::policy::model::target::PolicyTarget;
+use crate::policy::model::{HostPattern, PathTemplate, PolicyTarget};
 use crate::request::parent_of;
 
 /// Compares every rule with all others. Each lint comes with the position of the policy that it is about.

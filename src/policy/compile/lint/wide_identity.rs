@@ -6,7 +6,7 @@ use crate::document::{Code, Diagnostic, Spanned};
 use crate::policy::compile::compiled_rule::Rule;
 use crate::policy::requirement::token::TokenPresent;
 
-/// Looks at what an allow rule asks of the peer, where so many trust domains are believed.
+/// Looks at what an allow rule asks of the peer, where so many trust domains are trusted.
 pub(super) fn of(written: &SourceRule<'_>, rule: &Rule, domains: usize) -> Vec<Diagnostic> {
     let Some(peer) = written.spec.peer.as_ref().map(|peer| &peer.value) else { return Vec::new() };
     if rule.effect != Effect::Allow {
@@ -54,7 +54,7 @@ fn one_label_below_public(written: &SourceRule<'_>, peer: &PeerSpec) -> Vec<Diag
     texts(peer.dns.as_ref()).iter().filter(is_wide).map(problem).collect()
 }
 
-/// A name without a trust domain is worth as much as the most careless of the authorities that are believed.
+/// A name without a trust domain is worth as much as the most careless of the authorities that are trusted.
 fn any_authority(written: &SourceRule<'_>, peer: &PeerSpec, domains: usize) -> Option<Diagnostic> {
     let PeerSpec { dns, uris, emails, ips, subjects, .. } = peer;
     let place = [dns, uris, emails, ips, subjects].into_iter().find_map(Option::as_ref)?;

@@ -25,6 +25,17 @@ enum Closeness {
     Exact,
 }
 
+impl Closeness {
+    fn of(range: &str, family: &str, name: &str) -> Option<Self> {
+        let is = |name: &str| range.eq_ignore_ascii_case(name);
+        match range {
+            _ if is(name) => Some(Self::Exact),
+            _ if is(family) => Some(Self::Type),
+            _ => is("*/*").then_some(Self::Anything),
+        }
+    }
+}
+
 impl MediaForm {
     const ALL: [Self; 3] = [Self::Json, Self::Problem, Self::Text];
 
@@ -49,24 +60,24 @@ impl MediaForm {
         }
     }
 
-    /// The quality that the closest range gives it.
-    fn quality(self, ranges: &[(&str, Quality)]) -> Quality {
-        let fitting =
-            ranges.iter().filter_map(|(range, quality)| Some((self.fit(range)?, *quality)));
-        fitting.max_by_key(|(closeness, quality)| (*closeness, *quality)).map_or(0, |(_, q)| q)
+    /// The media types that it is good for. A client that shows pages can show a line of text.
+    const fn types(self) -> &'static [(&'static str, &'static str)] {
+        match self {
+            Self::Json => &[("application/*", "application/json")],
+            Self::Problem => &[("application/*", "application/problem+json")],
+            Self::Text => &[("text/*", "text/plain"), ("text/*", "text/html")],
+        }
     }
 
-    fn fit(self, range: &str) -> Option<Closeness> {
-        let is = |name: &str| range.eq_ignore_ascii_case(name);
-        match self {
-            _ if is("*/*") => Some(Closeness::Anything),
-            Self::Json | Self::Problem if is("application/*") => Some(Closeness::Type),
-            Self::Text if is("text/*") => Some(Closeness::Type),
-            Self::Json => is("application/json").then_some(Closeness::Exact),
-            Self::Problem => is("application/problem+json").then_some(Closeness::Exact),
-            // A client that shows pages can show a line of text.
-            Self::Text => (is("text/plain") || is("text/html")).then_some(Closeness::Exact),
-        }
+    /// The quality that the closest range gives to one of its types.
+    fn quality(self, ranges: &[(&str, Quality)]) -> Quality {
+        let closest = |(family, name): &(&str, &str)| {
+            let fit = |(range, quality): &(&str, Quality)| {
+                Some((Closeness::of(range, family, name)?, *quality))
+            };
+            ranges.iter().filter_map(fit).max().map_or(0, |(_, quality)| quality)
+        };
+        self.types().iter().map(closest).max().unwrap_or(0)
     }
 }
 
@@ -82,7 +93,7 @@ pub(super) fn is_navigation(request: &RequestView) -> bool {
     request.method == "GET" && modes.all(|mode| mode.as_bytes() == b"navigate") && asks_for_a_page()
 }
 
-/// The media ranges of all `accept` lines; what is not well-formed is passed over.
+/// The media ranges of all `accept` lines; what is not well-formed is ignored.
 fn accepted(headers: &Headers) -> Vec<(&str, Quality)> {
     let lines = headers.all("accept").filter_map(|line: &HeaderValue| line.as_str().ok());
     let ranges = lines.flat_map(|line| line.split(',')).take(MAX_ACCEPTED_RANGES);
@@ -147,6 +158,8 @@ mod tests {
             (&["text/plain;q=, nonsense, ;q=1"], Json),
             (&["image/png"], Json),
             (&["*/*;q=0"], Json),
+            (&["text/html;q=0, text/*;q=0.5"], Text),
+            (&["text/html;q=0, */*;q=0.5"], Json),
         ] {
             assert_eq!(MediaForm::wanted_by(&headers(lines)), expected, "{lines:?}");
         }

@@ -41,7 +41,7 @@ impl Words<'_> {
 
     /// A text of the document, with what every denial tells in its places: letters, digits and `_`, which end nothing.
     pub(super) fn fill(&self, text: &str) -> String {
-        let [id, word] = CustomAnswer::TOLD;
+        let [id, word] = CustomAnswer::VARIABLES;
         match text.contains("{decision.") {
             true => text.replace(id, self.id).replace(word, &self.word()),
             false => text.to_owned(),

@@ -3,7 +3,6 @@
 use serde_json::{Map, Value};
 
 use super::accept::is_navigation;
-use super::clear::ClearedCookie;
 use crate::reason::ClientAnswer;
 use crate::request::RequestView;
 
@@ -27,9 +26,17 @@ pub(in crate::policy) struct Redirect {
     pub(in crate::policy) every: bool,
 }
 
+/// The cookie that a denial takes away from a browser whose token in it was refused (RFC 6265 section 3.1). Made by compiling only.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::policy) struct ClearedCookie {
+    pub(in crate::policy) name: Box<str>,
+    pub(in crate::policy) path: Box<str>,
+    pub(in crate::policy) domain: Option<Box<str>>,
+}
+
 impl CustomAnswer {
     /// The variables that its texts may have: those that every denial shows.
-    pub(in crate::policy) const TOLD: [&str; 2] = ["{decision.id}", "{decision.word}"];
+    pub(in crate::policy) const VARIABLES: [&str; 2] = ["{decision.id}", "{decision.word}"];
 
     /// Our own failures and throttling keep their status: a client that gets 503 must see that a retry helps.
     pub(super) const fn applies_to(answer: ClientAnswer) -> bool {
@@ -54,11 +61,12 @@ impl CustomAnswer {
         (meant && is_navigation(request) && !redirect.leads_to(request)).then_some(redirect)
     }
 
-    /// The `set-cookie` of a denial of a caller whose `cookies` were refused, and who is asked to authenticate: only where that
-    /// very cookie is at fault.
+    /// The `set-cookie` of a denial of a caller whose `cookies` were refused, and who is asked to authenticate: only where
+    /// that very cookie is all that is at fault.
     pub(super) fn cleared(&self, cookies: &[String]) -> Option<String> {
         let own = self.clear.as_ref()?;
-        cookies.iter().any(|name| **name == *own.name).then(|| own.header())
+        let is_at_fault = !cookies.is_empty() && cookies.iter().all(|name| **name == *own.name);
+        is_at_fault.then(|| own.header())
     }
 }
 
@@ -89,5 +97,14 @@ impl Redirect {
         let host = request.target.as_ref().map(|target| target.host.as_str()).unwrap_or_default();
         let path = request.raw_path.split(['?', '#']).next().unwrap_or_default();
         self.path_on(|own| own == host) == Some(path)
+    }
+}
+
+impl ClearedCookie {
+    /// The value of `set-cookie`. Name, path and domain are those that it was set with, or it stays.
+    pub(super) fn header(&self) -> String {
+        let Self { name, path, domain } = self;
+        let domain = domain.as_ref().map(|own| format!("; Domain={own}")).unwrap_or_default();
+        format!("{name}=; Max-Age=0; Path={path}{domain}; Secure; HttpOnly; SameSite=Lax")
     }
 }

@@ -4,12 +4,10 @@
 mod accept;
 mod body;
 mod challenge;
-mod clear;
 mod custom;
 
-pub(in crate::policy) use clear::ClearedCookie;
 pub use custom::CustomAnswer;
-pub(in crate::policy) use custom::Redirect;
+pub(in crate::policy) use custom::{ClearedCookie, Redirect};
 
 use std::borrow::Cow;
 

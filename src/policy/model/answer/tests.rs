@@ -13,7 +13,7 @@ use crate::reason::{Reason, Rejection};
 
 const ID: &str = "00000000000000000000000000000000";
 
-fn told(rejection: Rejection, needs: Needs, headers: &[(&str, &str)]) -> Answer {
+fn answer_to(rejection: Rejection, needs: Needs, headers: &[(&str, &str)]) -> Answer {
     let request = headers
         .iter()
         .fold(get("/"), |request, (name, value)| with_header(request, name, value.as_bytes()));
@@ -28,7 +28,7 @@ fn scopes(scopes: &[&str]) -> Needs {
 #[test]
 fn no_answer_to_a_denial_is_a_success() {
     for reason in Reason::ALL {
-        let answer = told(reason.because("detail"), Needs::default(), &[]);
+        let answer = answer_to(reason.because("detail"), Needs::default(), &[]);
         assert!([401, 403, 429, 503].contains(&answer.status), "{reason}: {}", answer.status);
         assert!(
             answer.status != 401 || answer.header("www-authenticate").is_some(),
@@ -49,7 +49,7 @@ fn an_answer_leaks_neither_reason_nor_detail() {
             ("content-type", "application/grpc"),
         ] {
             let rejection = reason.because("canary spiffe://prod.example/x");
-            let answer = told(rejection, Needs::default(), &[wish]);
+            let answer = answer_to(rejection, Needs::default(), &[wish]);
             let shown = format!("{answer:?}");
             assert!(!shown.contains("canary") && !shown.contains("spiffe"), "{shown}");
             assert!(words.contains(&reason.as_str()) || !shown.contains(reason.as_str()));
@@ -62,7 +62,7 @@ fn an_answer_leaks_neither_reason_nor_detail() {
 #[test]
 fn challenges_follow_rfc_6750_and_rfc_9470() {
     let challenge = |reason: Reason, needs: Needs| {
-        told(reason.because(""), needs, &[]).header("www-authenticate").map(str::to_owned)
+        answer_to(reason.because(""), needs, &[]).header("www-authenticate").map(str::to_owned)
     };
     let realm = "Bearer realm=\"countersign\"";
     assert_eq!(
@@ -103,7 +103,7 @@ fn challenges_follow_rfc_6750_and_rfc_9470() {
 #[test]
 fn bodies_come_in_the_form_that_was_asked_for() {
     let body = |accept: &str| {
-        let answer = told(Reason::NoRule.because(""), Needs::default(), &[("accept", accept)]);
+        let answer = answer_to(Reason::NoRule.because(""), Needs::default(), &[("accept", accept)]);
         (answer.header("content-type").unwrap().to_owned(), answer.body)
     };
     let (kind, text) = body("*/*");
@@ -135,8 +135,11 @@ fn a_caller_of_grpc_gets_a_status_of_grpc() {
         ("application/grpc; x", false),
         ("application/json", false),
     ] {
-        let answer =
-            told(Reason::NoRule.because(""), Needs::default(), &[("content-type", content_type)]);
+        let answer = answer_to(
+            Reason::NoRule.because(""),
+            Needs::default(),
+            &[("content-type", content_type)],
+        );
         assert_eq!(answer.header("grpc-status"), grpc.then_some("7"), "{content_type}");
         assert_eq!(answer.body.is_empty(), grpc, "{content_type}");
         assert_eq!(answer.header("content-type").is_none(), grpc, "{content_type}");
@@ -148,8 +151,11 @@ fn a_caller_of_grpc_gets_a_status_of_grpc() {
         (Reason::Throttled, "8"),
         (Reason::KeysStale, "14"),
     ] {
-        let answer =
-            told(reason.because(""), Needs::default(), &[("content-type", "application/grpc")]);
+        let answer = answer_to(
+            reason.because(""),
+            Needs::default(),
+            &[("content-type", "application/grpc")],
+        );
         assert_eq!(answer.header("grpc-status"), Some(status), "{reason}");
     }
 }

@@ -9,13 +9,16 @@ use cel::common::ast::{
 };
 
 use super::fault::{ConditionScope, Fault};
+use super::foreign_names;
 use super::functions::{self, Pattern};
 use super::kind::ValueKind;
 use super::names;
 use super::reach;
+use super::source::Variable;
 use super::steps::TURN;
 use super::typing::{binary, expect, member, unary, unknown_function};
 use super::values::VariableSlot;
+use crate::document::{ClaimPath, Code};
 use crate::json::is_exact_double;
 use crate::limits::{
     MAX_CONDITION_DEPTH, MAX_CONDITION_ITEMS, MAX_CONDITION_LOOPS, MAX_CONDITION_NODES,
@@ -188,7 +191,8 @@ impl<'s> Checker<'s> {
         let (path, presence) = names::path_in(node, &self.bound)?;
         let kind = match names::resolve(&path, self.scope) {
             Ok(source) => {
-                let kind = if presence { ValueKind::Bool } else { source.kind() };
+                let listed = self.listed_kind(&source, &path);
+                let kind = if presence { ValueKind::Bool } else { listed };
                 let slot = if presence {
                     VariableSlot::Presence(source)
                 } else {
@@ -207,6 +211,22 @@ impl<'s> Checker<'s> {
             }
         };
         Some(kind)
+    }
+
+    /// The kind of a variable; of a claim that its issuers list, what they say.
+    fn listed_kind(&mut self, source: &Variable, path: &names::Path) -> ValueKind {
+        let (Some(claims), Variable::TokenClaim(keys)) = (self.scope.claims, source) else {
+            return source.kind();
+        };
+        match claims.kind(&ClaimPath::variable(keys)) {
+            Ok(kind) => kind.into(),
+            Err(unknown) => {
+                let fault = Fault::new(path.id, unknown.message).help(unknown.help);
+                let fault = Fault { code: Code::UnknownClaim, ..fault };
+                self.fault(fault.length(path.text().len()));
+                ValueKind::Any
+            }
+        }
     }
 
     fn slot(&mut self, slot: VariableSlot) -> Expr {
@@ -238,7 +258,13 @@ impl<'s> Checker<'s> {
         }
         exact(call, &args);
         outcome.unwrap_or_else(|message| {
-            self.fault(Fault::new(id, message));
+            let fault = Fault::new(id, message);
+            let time = call.args.iter().filter_map(names::text_of).find_map(foreign_names::time);
+            let help = time.or_else(|| names::function_of_ours(&call.func_name).map(str::to_owned));
+            self.fault(match help {
+                Some(help) => fault.help(help),
+                None => fault,
+            });
             ValueKind::Any
         })
     }

@@ -56,6 +56,11 @@ impl Condition {
         self.slots.iter().filter_map(|slot| slot.source()?.header())
     }
 
+    /// The captures of paths that it reads.
+    pub(in crate::policy) fn captures(&self) -> impl Iterator<Item = &str> {
+        self.slots.iter().filter_map(|slot| slot.source()?.capture())
+    }
+
     /// The data that a record must hold so that everything that it reads can be determined.
     pub(super) fn record_fields(&self) -> impl Iterator<Item = RecordField> {
         self.slots.iter().filter_map(|slot| slot.source()?.record_field())
@@ -79,24 +84,6 @@ impl Condition {
         names.sort_unstable();
         names.dedup();
         names
-    }
-
-    /// The values that it demands of a variable by `==` with a text or a number, if only `&&` joins its parts.
-    pub(in crate::policy) fn required_values(&self) -> Vec<(String, String)> {
-        if self.text.contains("||") || self.text.contains('?') {
-            return Vec::new();
-        }
-        let demand = |part: String| {
-            let (one, other) = part.split_once("==")?;
-            let (one, other) = (one.trim(), other.trim());
-            let (name, value) = if is_of_request(one) { (one, other) } else { (other, one) };
-            let bare = value.trim_matches(['"', '\'']);
-            let is_text =
-                value.len() == bare.len().saturating_add(2) && !bare.contains(['"', '\'', '\\']);
-            let is_number = !value.is_empty() && value.bytes().all(|b| b.is_ascii_digit());
-            (is_text || is_number).then(|| (name.to_owned(), bare.to_owned()))
-        };
-        self.parts().into_iter().filter_map(demand).collect()
     }
 
     /// True if it has a regular expression that is not about the whole text.
@@ -148,6 +135,12 @@ fn read(text: &str, scope: ConditionScope<'_>) -> Result<Condition, Vec<Fault>> 
         .parse_with_source_info(text)
         .map_err(|errors| syntax_faults(text, &errors))?;
     let operands = operands::places(text, &expression, &places);
+    // The kinds that issuers list for claims find slips. No token is judged by them, so nothing that is evaluated relies on them (P687).
+    let listed = scope.claims.map(|_| check::check(&mut expression.clone(), scope).faults);
+    if let Some(faults) = listed.filter(|faults| !faults.is_empty()) {
+        return Err(faults.into_iter().map(|fault| fault.located(text, &places)).collect());
+    }
+    let scope = ConditionScope { claims: None, ..scope };
     let check::Checked { slots, faults, costly } = check::check(&mut expression, scope);
     if faults.is_empty() {
         let (text, slots) = (text.into(), slots.into());
@@ -209,11 +202,6 @@ fn plain_syntax(message: &str) -> String {
         Some((found, _)) if !found.is_empty() => format!("`{found}` does not fit here"),
         Some(_) | None => String::from("not an expression"),
     }
-}
-
-/// True if it is a variable that does not depend on who asks.
-fn is_of_request(name: &str) -> bool {
-    ["request.", "connection.", "client."].iter().any(|root| name.starts_with(root))
 }
 
 /// The byte at a line and a column, which count from 1 and in characters.

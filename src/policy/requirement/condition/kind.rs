@@ -2,12 +2,16 @@
 
 use std::fmt;
 
+use crate::document::{ClaimKind, ClaimWord};
+
 /// The kind of a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum ValueKind {
     Bool,
     Int,
     Float,
+    /// A claim that its issuer lists as a number, with a fraction or without.
+    Number,
     Text,
     List,
     Mapping,
@@ -26,6 +30,8 @@ impl ValueKind {
                 | (Self::Bool, Self::Bool)
                 | (Self::Int, Self::Int)
                 | (Self::Float, Self::Float)
+                | (Self::Number, Self::Int | Self::Float | Self::Number)
+                | (Self::Int | Self::Float, Self::Number)
                 | (Self::Text, Self::Text)
                 | (Self::List, Self::List)
                 | (Self::Mapping, Self::Mapping)
@@ -41,7 +47,7 @@ impl ValueKind {
 
     /// True if its values have an order among themselves.
     pub(super) const fn is_ordered(self) -> bool {
-        matches!(self, Self::Int | Self::Float | Self::Text | Self::Any)
+        matches!(self, Self::Int | Self::Float | Self::Number | Self::Text | Self::Any)
     }
 
     /// True if its values may have elements.
@@ -59,12 +65,26 @@ impl fmt::Display for ValueKind {
         f.write_str(match self {
             Self::Bool => "true or false",
             Self::Int => "a whole number",
-            Self::Float => "a number",
+            Self::Float | Self::Number => "a number",
             Self::Text => "text",
             Self::List => "a list",
             Self::Mapping => "a mapping",
             Self::Null => "null",
             Self::Any => "any value",
         })
+    }
+}
+
+impl From<ClaimKind> for ValueKind {
+    fn from(kind: ClaimKind) -> Self {
+        match kind {
+            ClaimKind::Members => Self::Mapping,
+            ClaimKind::Word(ClaimWord::String) => Self::Text,
+            ClaimKind::Word(ClaimWord::Integer) => Self::Int,
+            ClaimKind::Word(ClaimWord::Number) => Self::Number,
+            ClaimKind::Word(ClaimWord::Boolean) => Self::Bool,
+            ClaimKind::Word(ClaimWord::Strings) => Self::List,
+            ClaimKind::Word(ClaimWord::Any) => Self::Any,
+        }
     }
 }

@@ -10,6 +10,7 @@ mod compare;
 mod compiled;
 mod constant;
 mod fault;
+mod foreign_names;
 mod functions;
 mod kind;
 mod names;
@@ -26,6 +27,6 @@ mod when;
 mod tests;
 
 pub(in crate::policy) use compiled::Condition;
-pub(in crate::policy) use fault::{ConditionScope, Fault};
+pub(in crate::policy) use fault::ConditionScope;
 pub(in crate::policy) use steps::begin_request;
 pub(in crate::policy) use when::When;

@@ -8,9 +8,10 @@
 use cel::common::ast::{Expr, IdedExpr, LiteralValue, operators};
 
 use super::fault::ConditionScope;
+use super::foreign_names;
 use super::source::{FIELDS, MAPS, Variable};
 use crate::document::closest;
-use crate::policy::model::header_names::check_header_name;
+use crate::policy::model::check_header_name;
 use crate::request::SealedNames;
 
 /// A chain of fields from a name on, such as `token.claims.tenant` or `request.headers["x-tenant"]`.
@@ -74,7 +75,7 @@ fn path(node: &IdedExpr, bound: &[String]) -> Option<Path> {
     }
 }
 
-fn text_of(node: &IdedExpr) -> Option<&str> {
+pub(super) fn text_of(node: &IdedExpr) -> Option<&str> {
     match &node.expr {
         Expr::Literal(LiteralValue::String(text)) => Some(text.inner()),
         _ => None,
@@ -96,6 +97,15 @@ pub(super) fn resolve(
         (Some(&"token"), _) if !scope.token => needs("token"),
         (Some(&"peer"), _) if !scope.peer => needs("peer"),
         (_, Variable::RequestPath(name)) if !scope.captures.contains(&&**name) => {
+            if !scope.has_paths {
+                let message = format!(
+                    "`request.path.{name}` is a part of the path, and no template says which"
+                );
+                let help = format!(
+                    "give the path template of the rule, such as `--path '/users/{{{name}}}'`"
+                );
+                return Err((message, Some(help)));
+            }
             let message = format!("not every path of the rule captures `{{{name}}}`");
             let help = closest(name, scope.captures).map(|near| format!("did you mean `{near}`?"));
             Err((message, help))
@@ -137,7 +147,12 @@ fn unknown(segments: &[&str], text: &str) -> UnknownNameError {
         );
     }
     if MAPS.contains(&text) {
-        let help = format!("name a field, as in `{text}.name` or `{text}[\"name\"]`");
+        let help = match text {
+            "request.path" => String::from(
+                "name a part that the rule's path captures, as in `request.path.user` for `/users/{user}`; the whole path is `request.fullPath`, and `on.paths` says which paths a rule is about",
+            ),
+            _ => format!("name a field, as in `{text}.name` or `{text}[\"name\"]`"),
+        };
         return (format!("`{text}` cannot be used as a whole"), Some(help));
     }
     if is_root(text) {
@@ -146,22 +161,62 @@ fn unknown(segments: &[&str], text: &str) -> UnknownNameError {
         let help = format!("it has: {}", fields.join(", "));
         return (format!("`{text}` cannot be used as a whole"), Some(help));
     }
+    if let Some(help) = foreign_names::advice(segments) {
+        return (format!("unknown name `{text}`"), Some(help));
+    }
     let prefix = segments.split_last().map(|(_, rest)| rest.join(".")).unwrap_or_default();
     if prefix == "now" || FIELDS.iter().any(|(name, _)| *name == prefix) {
         return (format!("`{prefix}` has no fields"), None);
     }
-    let known: Vec<&str> = FIELDS.iter().map(|(name, _)| *name).chain(MAPS).chain(ROOTS).collect();
-    let near = closest(text, &known).filter(|near| !ROOTS.contains(near));
-    if let (None, Some(claim)) = (near, text.strip_prefix("token.")) {
-        let help = format!("for the claim write `token.claims.{claim}`");
-        return (format!("unknown name `{text}`"), Some(help));
-    }
-    let near = near.or_else(|| closest(segments.first().copied()?, &ROOTS));
-    let help = near.map_or_else(
-        || format!("known are: {}", ROOTS.join(", ")),
-        |near| format!("did you mean `{near}`?"),
-    );
+    let help = match text.split_once('.') {
+        Some((root, field)) if is_root(root) => near_field(root, field),
+        Some(_) | None => {
+            let known = FIELDS.iter().map(|(name, _)| *name).chain(MAPS).chain(ROOTS);
+            let near = closest(text, &known.collect::<Vec<_>>());
+            let near = near.or_else(|| closest(segments.first().copied()?, &ROOTS));
+            near.map_or_else(
+                || format!("known are: {}", ROOTS.join(", ")),
+                |near| format!("did you mean `{near}`?"),
+            )
+        }
+    };
     (format!("unknown name `{text}`"), Some(help))
+}
+
+/// The field of `root` that is spelled like `field`; else the claim of this name, or everything that `root` has.
+fn near_field(root: &str, field: &str) -> String {
+    let of_root = |name: &'static str| name.strip_prefix(root)?.strip_prefix('.');
+    let fields: Vec<&str> =
+        FIELDS.iter().map(|(name, _)| *name).chain(MAPS).filter_map(of_root).collect();
+    match closest(field, &fields) {
+        Some(near) => format!("did you mean `{root}.{near}`?"),
+        None if root == "token" => format!("for the claim write `token.claims.{field}`"),
+        None if fields.is_empty() => format!("`{root}` has no fields with this name"),
+        None => format!("`{root}` has: {}", fields.join(", ")),
+    }
+}
+
+/// The advice for a function of another language.
+pub(super) fn function_of_ours(name: &str) -> Option<&'static str> {
+    match name.to_ascii_lowercase().replace('_', "").as_str() {
+        "not" => Some("write `!` for \"not\", as in `!(a == b)`"),
+        "and" => Some("write `&&` for \"and\""),
+        "or" => Some("write `||` for \"or\""),
+        "len" | "length" | "count" => Some("the length of a text or a list is `size(..)`"),
+        "hasprefix" | "beginswith" => Some("write `.startsWith(\"..\")`"),
+        "hassuffix" => Some("write `.endsWith(\"..\")`"),
+        "includes" | "any" => {
+            Some("of a list write `\"a\" in token.scopes`, of a text `.contains(\"..\")`")
+        }
+        "timestamp" | "duration" | "date" | "gettime" => Some(
+            "times are seconds since 1970, and lengths are seconds, as in `now < token.exp - 60`",
+        ),
+        "regex" | "match" | "test" => Some("write `.matches(\"pattern\")`"),
+        "lower" | "tolower" | "lowerascii" | "tolowercase" | "upper" | "toupper" => Some(
+            "texts are compared as they are: list each spelling, as in `request.method in [\"a\", \"A\"]`",
+        ),
+        _ => None,
+    }
 }
 
 /// An operator as it is written.

@@ -159,7 +159,7 @@ fn tokens(text: &str) -> Vec<Token> {
     tokens
 }
 
-/// The length of the first token, and its sort; none for what is passed over.
+/// The length of the first token, and its sort; none for what is ignored.
 fn token(rest: &str) -> (usize, Option<Sort>) {
     let Some(first) = rest.chars().next() else { return (0, None) };
     let word = |c: char| c.is_alphanumeric() || c == '_';

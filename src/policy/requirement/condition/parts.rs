@@ -11,7 +11,7 @@ use super::operands::{leaves, slots_in};
 use super::source::{SourceValue, Variable};
 use super::steps;
 use super::values::Values;
-use crate::policy::model::truth::Truth;
+use crate::policy::model::Truth;
 use crate::policy::requirement::context::CheckContext;
 use crate::policy::requirement::observation::{Observation, ObservedValue, Operand};
 
@@ -28,6 +28,24 @@ impl Condition {
     /// The text of each operand, from left to right.
     pub(in crate::policy) fn parts(&self) -> Vec<String> {
         leaves(&self.expression).into_iter().map(|node| self.text_of(node).to_owned()).collect()
+    }
+
+    /// The values that it demands of a variable by `==` with a text or a number, if only `&&` joins its parts.
+    pub(in crate::policy) fn required_values(&self) -> Vec<(String, String)> {
+        if self.text.contains("||") || self.text.contains('?') {
+            return Vec::new();
+        }
+        let demand = |part: String| {
+            let (one, other) = part.split_once("==")?;
+            let (one, other) = (one.trim(), other.trim());
+            let (name, value) = if is_of_request(one) { (one, other) } else { (other, one) };
+            let bare = value.trim_matches(['"', '\'']);
+            let is_text =
+                value.len() == bare.len().saturating_add(2) && !bare.contains(['"', '\'', '\\']);
+            let is_number = !value.is_empty() && value.bytes().all(|b| b.is_ascii_digit());
+            (is_text || is_number).then(|| (name.to_owned(), bare.to_owned()))
+        };
+        self.parts().into_iter().filter_map(demand).collect()
     }
 
     fn text_of(&self, node: &IdedExpr) -> &str {
@@ -50,6 +68,11 @@ impl Condition {
         };
         leaves(&self.expression).into_iter().map(operand).collect()
     }
+}
+
+/// True if it is a variable that does not depend on who asks.
+fn is_of_request(name: &str) -> bool {
+    ["request.", "connection.", "client."].iter().any(|root| name.starts_with(root))
 }
 
 /// The value of `node`, within the steps that it may take.
@@ -90,8 +113,7 @@ mod tests {
     fn parts(text: &str) -> Vec<String> {
         let sealed = SealedNames::default();
         let (captures, domains, issuers) = (&["id"][..], &[][..], &[][..]);
-        let scope =
-            ConditionScope { token: true, peer: true, captures, sealed: &sealed, domains, issuers };
+        let scope = ConditionScope::of_any_rule(captures, &sealed, (domains, issuers));
         Condition::compile(text, scope)
             .unwrap_or_else(|faults| panic!("{text}: {faults:?}"))
             .parts()

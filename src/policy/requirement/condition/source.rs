@@ -181,6 +181,11 @@ impl Variable {
         if let Self::RequestHeader(name) = self { Some(name) } else { None }
     }
 
+    /// The capture that it is about.
+    pub(super) fn capture(&self) -> Option<&str> {
+        if let Self::RequestPath(name) = self { Some(name) } else { None }
+    }
+
     /// Its value; none if there is none, or if it cannot be determined.
     pub(super) fn find<'a>(&'a self, cx: &CheckContext<'a>) -> Option<SourceValue<'a>> {
         let target = cx.request.target.as_ref().ok();

@@ -6,13 +6,12 @@ mod steps;
 
 use serde_json::{Value, json};
 
+use super::fault::Fault;
 use super::*;
 use crate::authn::{Binding, Credential, PeerFacts, PeerIdentity, Subject, TokenIdentity};
 use crate::clock::UnixTime;
 use crate::evidence_level::EvidenceLevel;
-use crate::policy::model::path::PathTemplate;
-use crate::policy::model::rule_name::RuleName;
-use crate::policy::model::truth::Truth;
+use crate::policy::model::{PathTemplate, RuleName, Truth};
 use crate::policy::requirement::context::CheckContext;
 use crate::request::{
     Client, Endpoint, HeaderValue, Headers, RequestView, SealedNames, ServerName, Target,
@@ -25,7 +24,16 @@ fn scope<'a>(
     sealed: &'a SealedNames,
 ) -> ConditionScope<'a> {
     let issuers = &["https://login.example.com"];
-    ConditionScope { token, peer, captures, sealed, domains: &["prod"], issuers }
+    ConditionScope {
+        token,
+        peer,
+        captures,
+        has_paths: true,
+        sealed,
+        domains: &["prod"],
+        issuers,
+        claims: None,
+    }
 }
 
 fn compile(text: &str) -> Result<Condition, Vec<Fault>> {

@@ -1,7 +1,7 @@
 //! `when` and `conditions`: the condition of a rule as one of its requirements.
 
 use super::compiled::Condition;
-use crate::policy::model::truth::Truth;
+use crate::policy::model::Truth;
 use crate::policy::requirement::context::CheckContext;
 use crate::policy::requirement::missing::{MissingData, RecordField};
 use crate::policy::requirement::requirement::{Explanation, Requirement, RequirementFailure};

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::credentials::{proven, tokens};
+use super::every_key;
 use super::pool::{self, PROXY, now};
 use crate::random::{Members, Random};
 
@@ -154,9 +155,9 @@ fn uris(name: &str) -> Vec<String> {
     pool::certificate(name).map(|own| own.uris.clone()).unwrap_or_default()
 }
 
-/// The peer's part of a request, for a server that believes these sources; the caller's certificate.
-fn peer(random: &mut Random, ask: &mut Members, believed: &Value) -> String {
-    let (by_header, without_tls) = (believed["clientCert"] == true, believed["xfccWithoutTls"] == true);
+/// The peer's part of a request, for a server that trusts these sources; the caller's certificate.
+fn peer(random: &mut Random, ask: &mut Members, trusted: &Value) -> String {
+    let (by_header, without_tls) = (trusted["clientCert"] == true, trusted["xfccWithoutTls"] == true);
     let caller = certificate(random, &["front", "front", "front", "ops", "ops", "gate", "abroad", "g", "g", "h", "bare", "evil", "self"]);
     let own: &[&str] = if random.percent(84) { &[PROXY] } else { &[] };
     if !own.is_empty() {
@@ -268,7 +269,7 @@ fn moment(random: &mut Random) -> i64 {
 }
 
 /// The same request at several moments.
-pub fn asks(random: &mut Random, number: usize, once: bool, settings: &Value) -> Vec<Value> {
+pub fn asks(random: &mut Random, number: usize, once: bool, settings: &Value, documents: &[Value]) -> Vec<Value> {
     let mut ask = Members::default();
     if random.percent(30) {
         ask.set("host", "b.example.com");
@@ -281,6 +282,9 @@ pub fn asks(random: &mut Random, number: usize, once: bool, settings: &Value) ->
     }
     let caller = random.percent(90).then(|| peer(random, &mut ask, &settings["peerSources"]));
     headers(random, &mut ask);
+    if documents.iter().any(|own| own["metadata"]["name"] == every_key::NAME) && random.percent(60) {
+        every_key::request(random, &mut ask, documents);
+    }
     let at = if random.percent(60) { now() } else { moment(random) };
     if once && random.percent(60) {
         proven(random, &mut ask, number, at);

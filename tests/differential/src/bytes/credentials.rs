@@ -2,7 +2,9 @@
 
 use serde_json::{Value, json};
 
+use super::every_key;
 use super::pool::now;
+use super::providers::{self, CLOUD};
 use crate::random::{Members, Random};
 
 /// Changes to a good token, each with where it is made.
@@ -108,7 +110,7 @@ const EDITS_OF_TOKENS: [&str; 7] = ["flip", "claims", "unsigned", "two", "padded
 
 /// A token of an issuer, wrong in none, one or two ways.
 fn token(random: &mut Random, issuer: &str) -> Value {
-    let (iss, key, kid, alg) = match issuer {
+    let (iss, mut key, kid, alg) = match issuer {
         "sessions" => ("https://account.example.com", "sessions-1", None, "ES256"),
         "mesh" => ("", "mesh-1", Some("m1"), "ES256"),
         "hooks" => ("https://hooks.example.com", "secret", random.pick(&[None, Some("s1")]), "HS256"),
@@ -120,6 +122,10 @@ fn token(random: &mut Random, issuer: &str) -> Value {
     let mut claims = json!({ "sub": random.pick(&["alice", "alice", "s:web:front"]), "aud": "orders", "iat": now() - 60, "exp": now() + 600, "client_id": "front",
         "scope": random.pick(&["read", "read write", "admin"]), "jti": format!("j{}", random.between(1, 9)) });
     match issuer {
+        CLOUD => {
+            let (signer, id, own) = providers::token(random);
+            (key, header["kid"], claims) = (signer, id.map_or(Value::Null, Value::from), own);
+        }
         "mesh" => {
             claims["sub"] = json!(random.pick(&[
                 "spiffe://prod.example/ns/web/sa/front",
@@ -138,8 +144,13 @@ fn token(random: &mut Random, issuer: &str) -> Value {
             claims[name] = values[random.between(0, 1)].clone();
         }
     }
+    if random.percent(30) {
+        every_key::claims(random, &mut claims);
+    }
     let mut spec = json!({ "key": key });
     let faults = match random.between(0, 99) {
+        // Half of these have faults of their own.
+        60..80 if issuer == CLOUD => 0,
         0..60 => 0,
         60..88 => 1,
         _ => 2,
@@ -209,11 +220,13 @@ fn proof(random: &mut Random, number: usize, at: i64, url: &str) -> Value {
 pub fn tokens(random: &mut Random, ask: &mut Members, caller: Option<&str>) {
     let mut list = Vec::new();
     for _ in 0..random.pick(&[0, 0, 1, 1, 1, 1, 1, 2]) {
-        let issuer = random.pick(&["corp", "corp", "corp", "corp", "sessions", "sessions", "mesh", "hooks", "stranger"]);
+        let issuer =
+            random.pick(&["corp", "corp", "corp", "corp", "sessions", "sessions", "mesh", "hooks", CLOUD, CLOUD, CLOUD, "stranger"]);
         let usual = match issuer {
             "sessions" => json!({ "cookie": "session" }),
             "mesh" => json!({ "header": "x-svid" }),
             "hooks" => json!({ "header": "x-hook" }),
+            CLOUD => json!({ "header": "x-cloud" }),
             _ => random.json(&[
                 r#"{ "authorization": "Bearer" }"#,
                 r#"{ "authorization": "Bearer" }"#,

@@ -1,8 +1,10 @@
-//! Documents and settings: who issues certificates and tokens, what is revoked, what is believed, and rules about all of it.
+//! Documents and settings: who issues certificates and tokens, what is revoked, what is trusted, and rules about all of it.
 
 use serde_json::{Value, json};
 
+use super::every_key;
 use super::pool::PROXY;
+use super::providers::{self, CLOUD};
 use crate::random::{Members, Random};
 use crate::world::trust::document;
 use crate::world::{answers, identity};
@@ -61,16 +63,23 @@ pub struct Frame {
     corp: &'static str,
     /// True if there is an issuer that shares a secret.
     hooks: bool,
+    /// True if there is an issuer of many kinds.
+    cloud: bool,
+    /// True if there is a policy with every key.
+    pub every_key: bool,
 }
 
 impl Frame {
     /// Chooses.
     pub fn of(random: &mut Random) -> Self {
+        let cloud = random.percent(75);
         Self {
             once: random.percent(25),
             prod: random.pick(&["prod", "prod", "prod-empty"]),
             corp: random.pick(&["corp", "corp", "corp-stale", "corp-ahead"]),
             hooks: random.percent(40),
+            cloud,
+            every_key: cloud && random.percent(40),
         }
     }
 }
@@ -78,7 +87,7 @@ impl Frame {
 impl Frame {
     /// For a server that stays: no credential is good for one request alone, and the lists of authorities are good for as long.
     pub const fn lasting() -> Self {
-        Self { once: false, prod: "prod", corp: "corp", hooks: true }
+        Self { once: false, prod: "prod", corp: "corp", hooks: true, cloud: false, every_key: false }
     }
 }
 
@@ -130,14 +139,14 @@ fn domains(random: &mut Random, lists: &Frame) -> Vec<Value> {
 fn revocation(random: &mut Random, lists: &[String]) -> Value {
     let mut spec = Members::default();
     spec.set("crls", files(lists, "crl"));
-    if random.percent(50) {
-        spec.set("depth", "chain");
+    if random.percent(60) {
+        spec.set("depth", random.pick(&["chain", "chain", "chain", "chain", "leaf"]));
+    }
+    if random.percent(65) {
+        spec.set("onMissing", random.pick(&["allow", "allow", "allow", "allow", "deny"]));
     }
     if random.percent(60) {
-        spec.set("onMissing", "allow");
-    }
-    if random.percent(50) {
-        spec.set("onStale", json!({ "grace": random.pick(&["5m", "1h"]) }));
+        spec.set("onStale", random.json(&[r#"{ "grace": "5m" }"#, r#"{ "grace": "1h" }"#, "\"deny\""]));
     }
     spec.into()
 }
@@ -199,9 +208,16 @@ fn issuers(random: &mut Random, frame: &Frame) -> Vec<Value> {
         ("maxAge", 15, &["\"10m\"", "\"1m\""]),
         ("withoutAudience", 10, &[r#"{ "clients": ["front", "back"] }"#]),
         ("requiredClaims", 10, &[r#"["/scope"]"#, r#"["/o/p"]"#]),
+        // Every claim that rules name: a list changes no decision.
+        (
+            "claims",
+            15,
+            &[r#"{ "plan": "any", "level": "any", "groups": "any", "o": "any", "ok": "any", "a/b": "any", "uri": "any", "acr": "any" }"#],
+        ),
         ("denyKids", 12, &[r#"["k1"]"#, r#"["k2", "k3"]"#]),
-        ("bind", 12, &BINDS),
-        ("binding", 15, &["\"certificate\"", "\"any\""]),
+        ("bind", 20, &BINDS),
+        ("binding", 15, &["\"certificate\"", "\"any\"", "\"none\""]),
+        ("use", 5, &["\"many\""]),
     ] {
         if random.percent(percent) {
             corp.set(key, random.json(values));
@@ -237,6 +253,9 @@ fn issuers(random: &mut Random, frame: &Frame) -> Vec<Value> {
         json!({ "profile": "jwtSvid", "issuer": "spiffe://prod.example", "audiences": ["orders"], "keys": { "file": "mesh.jwks" },
             "algorithms": ["ES256"], "tokens": [{ "header": "x-svid" }] }),
     ));
+    if frame.cloud {
+        all.push(providers::issuer(random, frame.once));
+    }
     if frame.hooks {
         let secrets = random.json(&[r#"[{ "file": "shared.secret" }]"#, r#"[{ "file": "shared.secret", "keyId": "s1" }]"#]);
         all.push(document(
@@ -250,7 +269,7 @@ fn issuers(random: &mut Random, frame: &Frame) -> Vec<Value> {
 }
 
 /// Entries of the list.
-pub const ENTRIES: [&str; 20] = [
+pub const ENTRIES: [&str; 24] = [
     r#"{ "jti": "j1", "issuer": "https://login.example.com" }"#,
     r#"{ "jti": "j1", "issuer": "https://account.example.com" }"#,
     r#"{ "sub": "alice", "issuer": "https://login.example.com", "issuedBefore": "@time:-60" }"#,
@@ -260,6 +279,10 @@ pub const ENTRIES: [&str; 20] = [
     r#"{ "client": "back", "issuer": "https://login.example.com" }"#,
     r#"{ "kid": "k2", "issuer": "https://login.example.com" }"#,
     r#"{ "issuer": "https://account.example.com", "issuedBefore": "@time:0" }"#,
+    r#"{ "jti": "j1", "issuer": "https://cloud.example.com/acme/v2" }"#,
+    r#"{ "sub": "alice", "issuer": "https://cloud.example.com/{tenant}/v2" }"#,
+    r#"{ "kid": "m1", "issuer": "https://cloud.example.com/acme/v2" }"#,
+    r#"{ "client": "front", "issuer": "https://cloud.example.com/eu-1/v2" }"#,
     r#"{ "spiffe": "spiffe://prod.example/ns/web/sa/front", "issuedBefore": "@time:-3600" }"#,
     r#"{ "spiffe": "spiffe://prod.example/ns/web/sa/front", "issuedBefore": "@time:-3599" }"#,
     r#"{ "spiffe": "spiffe://prod.example/ns/ops/sa/alice" }"#,
@@ -294,11 +317,11 @@ fn rule(random: &mut Random, number: usize, issuers: &[&str]) -> Value {
     if token {
         let mut plain = json!({ "issuer": random.pick(issuers) });
         for (key, value) in [("acr", json!(["phr"])), ("maxAge", json!("5m")), ("scopes", json!(["write"]))] {
-            if !deny && random.percent(12) {
+            if !deny && random.percent(20) {
                 plain[key] = value;
             }
         }
-        rule.set("token", if random.percent(50) { plain } else { identity::token(random, deny, issuers) });
+        rule.set("token", if random.percent(50) { plain } else { every_key::without_signals(identity::token(random, deny, issuers)) });
     }
     if !peer && !token {
         rule.set("public", true);
@@ -312,7 +335,7 @@ fn rule(random: &mut Random, number: usize, issuers: &[&str]) -> Value {
     if !deny {
         inject(random, &mut rule, peer, token);
         if random.percent(12) {
-            rule.set("rejectedCookies", "ignored");
+            rule.set("rejectedCookies", if random.percent(85) { "ignored" } else { "refused" });
         }
     }
     if random.percent(15) {
@@ -327,7 +350,7 @@ fn inject(random: &mut Random, rule: &mut Members, peer: bool, token: bool) {
         values.extend(["{peer.spiffe}", "{peer.trustDomain}", "{peer.dns}", "{peer.ips}"]);
     }
     if token {
-        values.extend(["{token.sub}", "{token.client}", "{token.iss}", "{token.claims./o/p}", "{token.jti}"]);
+        values.extend(["{token.sub}", "{token.client}", "{token.iss}", "{token.claims./o/p}", "{token.jti}", "{token.tenant}"]);
     }
     if random.percent(50) {
         let mut headers = Members::default();
@@ -351,16 +374,20 @@ fn inject(random: &mut Random, rule: &mut Members, peer: bool, token: bool) {
     }
 }
 
-fn policies(random: &mut Random, hooks: bool) -> Vec<Value> {
+fn policies(random: &mut Random, frame: &Frame) -> Vec<Value> {
     let mut issuers = vec!["corp", "corp", "sessions", "mesh"];
-    issuers.extend(hooks.then_some("hooks"));
+    issuers.extend(frame.hooks.then_some("hooks"));
+    issuers.extend([CLOUD, CLOUD].into_iter().filter(|_| frame.cloud));
     let mut all = Vec::new();
     for (name, hosts) in [("p0", r#"["a.example.com"]"#), ("p1", r#"["b.example.com"]"#)] {
         let mut target = Members::default();
         target.set("hosts", random.json(&[hosts]));
         let mut counting = &issuers[..];
         if name == "p1" {
-            counting = random.pick(&[&["corp"][..], &["corp", "sessions"], &[]]);
+            counting = random.pick(&[&["corp"][..], &["corp", "sessions"], &[], &[CLOUD]]);
+            if !frame.cloud && counting == [CLOUD] {
+                counting = &[];
+            }
             let mut tokens = Members::default();
             tokens.set("others", "ignored");
             if !counting.is_empty() {
@@ -370,6 +397,9 @@ fn policies(random: &mut Random, hooks: bool) -> Vec<Value> {
         }
         let rules = (0..random.between(1, 4)).map(|number| rule(random, number, counting)).collect::<Vec<_>>();
         all.push(document("Policy", name, json!({ "target": Value::from(target), "rules": rules })));
+    }
+    if frame.every_key {
+        all.push(every_key::policy(random));
     }
     all
 }
@@ -382,7 +412,7 @@ pub fn documents(random: &mut Random, frame: &Frame) -> Vec<Value> {
     if random.percent(45) {
         all.push(revocations(random));
     }
-    all.extend(policies(random, frame.hooks));
+    all.extend(policies(random, frame));
     all
 }
 

@@ -22,6 +22,8 @@ pub struct Judged {
     pub answer: Answer,
     /// Who it was.
     pub identity: Identity,
+    /// The kinds of issuers of its tokens.
+    pub issuers: Vec<String>,
 }
 
 impl Judge {
@@ -51,7 +53,12 @@ impl Judge {
     pub fn after(self, text: &str) -> Result<Self, String> {
         let mut documents = Documents::default();
         documents.read(text).map_err(|outside| outside.0)?;
-        Ok(Self { world: World { documents, ..self.world } })
+        let lives = |of: &Documents| -> Vec<String> {
+            let issuers = of.of("TokenIssuer").iter();
+            issuers.map(|own| format!("{:?}", (&own.name, own.spec.get("dpop"), own.spec.get("clockSkew")))).collect()
+        };
+        let uses_are_unsure = self.world.uses_are_unsure || lives(&documents) != lives(&self.world.documents);
+        Ok(Self { world: World { documents, uses_are_unsure, ..self.world } })
     }
 
     /// The answer to a request at a moment; or what is out of reach.
@@ -61,7 +68,7 @@ impl Judge {
         // 1.12 One after the other, up to one that was used before.
         if decision.allow || decision.reason == Some("token_replayed") {
             let mut once = identity.tokens.iter().flat_map(|token| token.once.clone());
-            let _ = once.all(|own| self.world.used.insert(own));
+            let _ = once.all(|own| self.world.claim(own));
         }
         let mut answer = Answer::default();
         if let Some((policy, rule)) = &decision.rule {
@@ -71,7 +78,19 @@ impl Judge {
             Some(denial) => oracle::denied(&decision, denial, request, &mut answer),
             None => allowed(&decision.changes, request, &mut answer),
         }
-        Ok(Judged { answer, identity })
+        let issuers = self.kinds(&identity);
+        Ok(Judged { answer, identity, issuers })
+    }
+
+    fn kinds(&self, identity: &Identity) -> Vec<String> {
+        let documents = &self.world.documents;
+        let of = identity.tokens.iter().filter_map(|token| documents.named("TokenIssuer", &token.issuer));
+        let kinds = of.flat_map(|own| {
+            let profile = own.spec.text_of("profile").map(|profile| format!("profile {profile}"));
+            let keys = ["tenants", "moreKeys"].into_iter().filter(|key| own.spec.get(key).is_some());
+            profile.into_iter().chain(keys.map(str::to_owned))
+        });
+        kinds.collect()
     }
 }
 

@@ -4,9 +4,11 @@
 pub mod asks;
 mod credentials;
 pub mod documents;
+mod every_key;
 pub mod judge;
 pub mod pool;
 pub mod program;
+mod providers;
 mod reached;
 pub mod tokens;
 pub mod wire;
@@ -35,7 +37,8 @@ fn world_of(seed: u64) -> Value {
     let frame = Frame::of(&mut random);
     let documents = documents::documents(&mut random, &frame);
     let settings = documents::settings(&mut random);
-    let mut asks: Vec<Value> = (0..REQUESTS).flat_map(|number| asks::asks(&mut random, number, frame.once, &settings)).collect();
+    let mut asks: Vec<Value> =
+        (0..REQUESTS).flat_map(|number| asks::asks(&mut random, number, frame.once, &settings, &documents)).collect();
     // A credential that is good for one request is asked in the order of time, as a store forgets.
     if frame.once {
         asks.sort_by_key(|ask| ask["at"].as_i64());
@@ -92,6 +95,8 @@ fn compare(world: &Value) -> Result<Compared, Vec<String>> {
     let prepared: Vec<Asked> = asks.iter().map(|ask| (ask["at"].as_i64().unwrap_or_else(pool::now), wire::request(ask))).collect();
     let judged: Vec<Judgement> = prepared.iter().map(|(at, request)| judge.answer(request, *at)).collect();
     let mut compared = Compared::default();
+    let written = ["documents", "then"].into_iter().flat_map(|part| world[part].as_array().into_iter().flatten());
+    compared.coverage.write(written);
     let order: Vec<usize> = (0..prepared.len()).collect();
     round("cold", &order, &program, (&prepared, &judged), &mut compared);
     let mut again = order.clone();

@@ -141,17 +141,17 @@ pub fn answer(response: CheckResponse, request: &Request) -> Answer {
             }
             super::upstream(&lines, &id, &mut answer);
             for (name, value) in options(&ok.response_headers_to_add) {
-                answer.set(format!("response header {name}"), value);
+                answer.set(format!("response header {name}"), value.replace(&id, super::NO_ID));
             }
             for parameter in ok.query_parameters_to_set {
-                answer.set(format!("parameter {}", parameter.key), parameter.value);
+                answer.set(format!("parameter {}", parameter.key), parameter.value.replace(&id, super::NO_ID));
             }
             for name in ok.query_parameters_to_remove {
                 answer.set(format!("removed parameter {name}"), "yes");
             }
             for (name, value) in &metadata.fields {
                 if !["decision_id", "decision", "policy", "rule", "annotations"].contains(&name.as_str()) {
-                    answer.set(format!("metadata {name}"), json(value));
+                    answer.set(format!("metadata {name}"), json(value).replace(&id, super::NO_ID));
                 }
             }
         }
@@ -166,7 +166,10 @@ pub fn answer(response: CheckResponse, request: &Request) -> Answer {
                     other => answer.set(format!("answer {other}"), value.replace(&id, super::NO_ID)),
                 }
             }
-            let body: Value = serde_json::from_str(&denied.body).unwrap_or(Value::Null);
+            // The oracle says nothing of what stands in other forms.
+            let is_json = options(&denied.headers).any(|(name, value)| name == "content-type" && value == "application/json");
+            let body: Value =
+                Some(&denied.body).filter(|_| is_json).and_then(|body| serde_json::from_str(body).ok()).unwrap_or(Value::Null);
             for (name, value) in body.as_object().into_iter().flatten().filter(|(name, _)| *name != "decision_id") {
                 let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
                 answer.set(format!("body {name}"), value.replace(&id, super::NO_ID));

@@ -15,6 +15,21 @@ const SOURCES: [(&str, &[&str]); 5] = [
     ("principal", &["asserted"]),
 ];
 
+/// The kinds of issuers.
+const ISSUERS: [&str; 11] = [
+    "profile jwtSvid",
+    "profile keycloak",
+    "profile entra",
+    "profile okta",
+    "profile auth0",
+    "profile cognito",
+    "profile google",
+    "profile githubActions",
+    "profile kubernetes",
+    "tenants",
+    "moreKeys",
+];
+
 /// Counts an answer.
 pub fn count(coverage: &mut Coverage, judged: &Judged) {
     let reason = judged.answer.get("reason").or(judged.answer.get("decision")).unwrap_or("-");
@@ -23,6 +38,9 @@ pub fn count(coverage: &mut Coverage, judged: &Judged) {
         true => "reason one of several".to_owned(),
         false => format!("reason {reason}"),
     });
+    for kind in &judged.issuers {
+        coverage.reach(format!("a verified token of an issuer with {kind}"));
+    }
     if let Some(Ok(peer)) = &judged.identity.peer {
         coverage.reach(format!("evidence {} by {}", peer.evidence.name(), peer.source));
     }
@@ -33,6 +51,7 @@ fn wanted() -> Vec<(String, Option<&'static str>)> {
     let reasons = Reason::ALL.iter().filter(|reason| layers.contains(&reason.layer())).map(|reason| reason.as_str());
     let reasons = reasons.chain(["encoding_invalid", "header_duplicate", "allow"]);
     let mut all: Vec<_> = reasons.map(|reason| (format!("reason {reason}"), excused::reason_of_bytes(reason))).collect();
+    all.extend(ISSUERS.map(|kind| (format!("a verified token of an issuer with {kind}"), None)));
     for (source, levels) in SOURCES {
         all.extend(levels.iter().map(|level| (format!("evidence {level} by {source}"), None)));
     }
@@ -53,5 +72,6 @@ pub fn faults(coverage: &Coverage) -> Vec<String> {
         (1.., Some(excuse)) => Some(format!("reached, and excused: {name} ({excuse})")),
         _ => None,
     };
-    wanted().into_iter().filter_map(fault).collect()
+    let unwritten = coverage.unwritten(excused::key_of_bytes);
+    wanted().into_iter().filter_map(fault).chain(unwritten).collect()
 }

@@ -98,10 +98,28 @@ pub fn key_sets() -> Vec<(String, Vec<u8>)> {
     ];
     // The same with a key that is gone, and another one that has its id.
     let rotated = [one("corp-3", json!({ "kid": "k1", "alg": "ES256", "use": "sig" })), corp[2].clone(), corp[4].clone()];
+    // As Entra ID has them: a key for each tenant, one for a tenant, one for all. Others have the same key under another name, and
+    // another key under the same name.
+    let cloud = [
+        one("cloud-1", json!({ "kid": "c1", "issuer": "https://cloud.example.com/{tenantid}/v2" })),
+        one("cloud-2", json!({ "kid": "c2", "issuer": "https://cloud.example.com/acme/v2" })),
+        one("cloud-3", json!({ "kid": "c3" })),
+    ];
+    let more = [one("cloud-4", json!({ "kid": "c4" })), one("cloud-1", json!({ "kid": "m1" }))];
+    let last = [one("cloud-5", json!({ "kid": "c1" })), one("cloud-2", json!({ "kid": "c5" }))];
     let mesh = [one("mesh-1", json!({ "kid": "m1", "use": "jwt-svid" }))];
     let set = |name: &str, keys: &[Value]| (format!("{name}.jwks"), json!({ "keys": keys }).to_string().into_bytes());
     let secret = ("shared.secret".to_owned(), SECRET.to_vec());
-    vec![set("corp", &corp), set("corp-rotated", &rotated), set("sessions", &[one("sessions-1", json!({}))]), set("mesh", &mesh), secret]
+    vec![
+        set("corp", &corp),
+        set("corp-rotated", &rotated),
+        set("sessions", &[one("sessions-1", json!({}))]),
+        set("mesh", &mesh),
+        set("cloud", &cloud),
+        set("cloud-more", &more),
+        set("cloud-last", &last),
+        secret,
+    ]
 }
 
 thread_local! {

@@ -1,7 +1,10 @@
 //! Envoy's messages: a case as one `CheckRequest`, and as the request of which the oracle speaks.
 
+use std::collections::BTreeMap;
+
 use bytes::Bytes;
 use countersign_oracle::Request;
+use countersign_oracle::path::header_key;
 use envoy_types::pb::envoy::config::core::v3::address::Address as AddressKind;
 use envoy_types::pb::envoy::config::core::v3::socket_address::PortSpecifier;
 use envoy_types::pb::envoy::config::core::v3::{Address, HeaderMap, HeaderValue, SocketAddress};
@@ -26,7 +29,11 @@ pub fn request(ask: &Value) -> Request {
         scheme: text(&ask["scheme"], "https"),
         map: ask["map"] == true,
         source: ask["source"]["address"].as_str().map(str::to_owned),
-        destination: Some(("10.0.0.7".to_owned(), Some(8443))),
+        destination: match ask["to"].as_array() {
+            None => Some(("10.0.0.7".to_owned(), Some(8443))),
+            Some(to) => to.first().map(|address| (text(address, ""), to.get(1).and_then(port))),
+        },
+        context: members(&ask["contextExtensions"]),
         source_principal: text(&ask["source"]["principal"], ""),
         destination_principal: text(&ask["destination"], ""),
         source_certificate: source_certificate(&ask["source"]["certificate"]),
@@ -48,6 +55,15 @@ pub fn request(ask: &Value) -> Request {
         joined(&mut request.headers);
     }
     request
+}
+
+fn port(value: &Value) -> Option<u16> {
+    value.as_u64().and_then(|port| port.try_into().ok())
+}
+
+fn members(value: &Value) -> BTreeMap<String, String> {
+    let own = value.as_object().into_iter().flatten();
+    own.filter_map(|(name, value)| Some((name.clone(), value.as_str()?.to_owned()))).collect()
 }
 
 /// Envoy joins lines of one name where it sends a map.
@@ -230,12 +246,18 @@ pub fn message(request: &Request) -> CheckRequest {
         size: -1,
         ..Default::default()
     };
+    // A proxy that shows every header shows these, too. Another one may hide spellings of what rules read, of which the oracle says nothing.
+    let partial = request.source.as_deref() != Some("10.0.0.8") && !request.headers.iter().any(|(name, _)| is_other_spelling(name));
+    let pseudo = [(":authority", &request.host), (":method", &request.method), (":path", &request.path), (":scheme", &request.scheme)];
+    let pseudo = pseudo.map(|(name, value)| (name.to_owned(), value.clone()));
+    let pseudo = if partial { Vec::new() } else { pseudo.to_vec() };
     if request.map {
         let lines = request.headers.iter().map(|(name, line)| (name.clone(), String::from_utf8_lossy(line).into_owned()));
-        http.headers = lines.chain([(":path".to_owned(), request.path.clone())]).collect();
+        http.headers = lines.chain(pseudo).collect();
     } else {
         let line = |(key, value): &(String, Vec<u8>)| HeaderValue { key: key.clone(), raw_value: value.clone(), ..Default::default() };
-        http.header_map = Some(HeaderMap { headers: request.headers.iter().map(line).collect() });
+        let pseudo = pseudo.into_iter().map(|(name, value)| (name, value.into_bytes()));
+        http.header_map = Some(HeaderMap { headers: pseudo.chain(request.headers.iter().cloned()).map(|own| line(&own)).collect() });
     }
     let source = Peer {
         address: request.source.as_deref().map(|ip| address(ip, 4711)),
@@ -252,10 +274,17 @@ pub fn message(request: &Request) -> CheckRequest {
         source: Some(source),
         destination: Some(destination),
         request: Some(Sent { time: None, http: Some(http) }),
+        context_extensions: request.context.clone().into_iter().collect(),
         tls_session: request.sni.clone().map(|sni| TlsSession { sni }),
         ..Default::default()
     };
     CheckRequest { attributes: Some(context) }
+}
+
+/// True for another spelling of a header that generated rules read.
+fn is_other_spelling(name: &str) -> bool {
+    let plain = |name: &str| header_key(name).replace('-', "");
+    ["x-a", "x-debug"].iter().any(|read| plain(name) == plain(read) && !name.eq_ignore_ascii_case(read))
 }
 
 fn address(ip: &str, port: u16) -> Address {

@@ -79,7 +79,7 @@ fn epoch_seconds() -> i64 {
     i64::try_from(since.as_secs()).unwrap_or_default()
 }
 
-/// Settings that believe something of most callers.
+/// Settings that trust some source of evidence of most callers.
 fn settings(random: &mut Random) -> Value {
     loop {
         let settings = documents::settings(random);
@@ -208,7 +208,7 @@ impl Soak {
         let mut bench = Bench::default();
         let (mut allowed, mut denied) = (Vec::new(), Vec::new());
         for number in 0..20 * REQUESTS {
-            let Some(ask) = asks::asks(&mut self.random, number, false, &self.settings).into_iter().next() else { continue };
+            let Some(ask) = asks::asks(&mut self.random, number, false, &self.settings, &[]).into_iter().next() else { continue };
             let newest = self.field.truth.window().last;
             let answer = bench.answer(&self.field.truth, newest, &wire::request(&ask), epoch_seconds());
             let kept = if answer.is_ok_and(|answer| answer.get("decision") == Some("allow")) { &mut allowed } else { &mut denied };

@@ -9,11 +9,13 @@ use super::conditions::About;
 const OF_REQUEST: [&str; 6] =
     ["{request.method}", "{decision.rule}", "{decision.policy}", "{request.host}", "fixed {{x}}", "{decision.id}"];
 
-const OF_TOKEN: [&str; 18] = [
+const OF_TOKEN: [&str; 20] = [
     "{token.sub}",
     "{token.client}",
     "{token.iss}",
     "{token.jti}",
+    "{token.tenant}",
+    "t-{token.tenant|base64url}",
     "{token.claims./level}",
     "{token.claims./level}",
     "{token.claims./groups}",
@@ -42,9 +44,10 @@ const OF_PEER: [&str; 8] = [
 ];
 
 /// Values that can be set in a query.
-const IN_QUERY: [&str; 10] = [
+const IN_QUERY: [&str; 11] = [
     "{token.sub}",
     "{token.client}",
+    "{token.tenant}",
     "{token.claims./plan}",
     "{token.claims./level}",
     "{token.sub|base64url}",
@@ -53,6 +56,21 @@ const IN_QUERY: [&str; 10] = [
     "{token.sub|percent}.{token.claims./plan}",
     "{token.claims./groups|json|base64url}",
     "{token.claims./o|json|percent}",
+];
+
+/// Places to send browsers to: others, and those that they ask for.
+const TO: [&str; 11] = [
+    "/login",
+    "https://login.example.com/",
+    "https://a.example.com/a/b",
+    "https://a.example.com/a/b#x",
+    "https://A.example.com:8443/a/b?x=1",
+    "https://a.example.com.",
+    "https://a.example.com?x=1",
+    "https://b.example.com:8443",
+    "/a?x=1",
+    "/a#x",
+    "/",
 ];
 
 /// The values that an allow sets.
@@ -79,8 +97,8 @@ pub fn inject(random: &mut Random, about: About) -> Value {
         inject.set("metadata", entries(random, &["who", "tenant"]));
     }
     if (about.peer || about.token) && random.percent(20) {
-        let value = if about.token { random.pick(&OF_TOKEN[..11]) } else { random.pick(&OF_PEER) };
-        inject.set("assertion", json!({ "header": "x-assertion", "audience": "orders", "claims": { "tenant": value } }));
+        let value = if about.token { random.pick(&OF_TOKEN[..13]) } else { random.pick(&OF_PEER) };
+        inject.set("assertion", json!({ "header": "x-assertion", "audience": "orders", "lifetime": "1m", "claims": { "tenant": value } }));
     }
     if inject.is_empty() || random.percent(25) {
         let value = if about.token { random.pick(&IN_QUERY) } else { "{request.method}" };
@@ -117,19 +135,20 @@ pub fn deny(random: &mut Random) -> Value {
         deny.set("headers", json!({ "X-Contact": "platform {decision.word}" }));
     }
     if random.percent(40) {
-        let to = random.pick(&["/login", "https://login.example.com/", "https://a.example.com/a/b", "/a?x=1"]);
+        let to = random.pick(&TO);
         let mut redirect = Members::default();
         redirect.set("to", to);
         if random.percent(50) {
             redirect.set("status", random.pick(&[302, 303, 307]));
         }
-        if random.percent(30) {
-            redirect.set("for", "every");
+        if random.percent(35) {
+            redirect.set("for", random.pick(&["every", "every", "unauthenticated"]));
         }
         deny.set("redirect", Value::from(redirect));
     }
     if deny.is_empty() || random.percent(40) {
-        deny.set("clearCookie", json!({ "name": "session" }));
+        let clear = [r#"{ "name": "session" }"#, r#"{ "name": "session", "path": "/app", "domain": "example.com" }"#];
+        deny.set("clearCookie", random.json(&clear));
     }
     deny.into()
 }

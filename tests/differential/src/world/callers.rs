@@ -67,10 +67,28 @@ fn token(random: &mut Random, now: &str) -> Value {
         _ => {}
     }
     let mut token = Members::default();
-    token.set("issuer", random.pick(&["corp", "corp", "corp", "corp", "sessions", "mesh"]));
-    token.set("claims", claims(random, now));
+    let issuer = random.pick(&["corp", "corp", "corp", "corp", "sessions", "mesh", "cloud"]);
+    token.set("issuer", issuer);
+    let mut claims = claims(random, now);
+    if issuer == "cloud" {
+        claims["iss"] = json!(random.pick(&[
+            "https://cloud.example.com/acme/v2",
+            "https://cloud.example.com/eu-1/v2",
+            "https://cloud.example.com/eu-x.y/v2"
+        ]));
+    }
+    token.set("claims", claims);
     if random.percent(45) {
         token.set("binding", random.pick(&["none", "certificate", "dpop"]));
+    }
+    match random.between(0, 9) {
+        0 => token.set("signals", random.some(&["token_peers", "token_addresses"], 2)),
+        1 => token.set("unknownSignals", random.some(&["token_peers", "token_addresses"], 2)),
+        2 => {
+            token.set("signals", json!(["token_peers"]));
+            token.set("unknownSignals", json!(["token_addresses"]));
+        }
+        _ => {}
     }
     token.into()
 }
@@ -100,6 +118,7 @@ fn claims(random: &mut Random, now: &str) -> Value {
     for (name, percent, values) in [
         ("client_id", 45, &["\"front\"", "\"back\"", "\"a/b\"", "\"\"", "\"..\""][..]),
         ("azp", 20, &["\"front\""]),
+        ("appid", 20, &["\"front\"", "\"back\"", "7"]),
         ("level", 60, &["3", "3", "\"3\"", "3.0", "3.5", "1", "null", "1e20", "1e20", "9007199254740993", "true", "-3"]),
         ("plan", 60, &["\"gold\"", "\"gold\"", "\"tin\"", "5", "null", "\"a b\"", "\"a,b\"", "\"\"", "\"%41\"", "\" x\"", "[\"gold\"]"]),
         (
@@ -111,7 +130,7 @@ fn claims(random: &mut Random, now: &str) -> Value {
         ("acr", 40, &["\"phr\"", "\"phr\"", "\"pwd\"", "3", "null"]),
         ("ok", 35, &["true", "true", "false", "\"true\""]),
         ("o", 30, &[r#"{ "p": "q" }"#, "{}", "\"x\"", r#"{ "p": null }"#, "null"]),
-        ("uri", 25, &["\"https://p.example/w\"", "\"https://p.example/v\"", "7"]),
+        ("uri", 25, &["\"https://p.example/w\"", "\"https://p.example/v\"", "\"spiffe://prod.example/ns/web/sa/front\"", "7"]),
         ("a/b", 10, &["\"x\""]),
         ("jti", 30, &["\"j\""]),
         ("iss", 4, &["\"https://other.example.com\""]),

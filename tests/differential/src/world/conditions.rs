@@ -39,12 +39,18 @@ const REQUEST: [&str; 34] = [
     "request.method + 'x' == 'GETx'",
 ];
 
-const TOKEN: [&str; 60] = [
+/// Claims that are null now and then, asked for by name.
+const MEMBERS: [&str; 4] = ["'plan' in token.claims", "!('plan' in token.claims)", "'groups' in token.claims", "'level' in token.claims"];
+
+const TOKEN: [&str; 64] = [
     "token.sub == 'alice'",
     "token.sub != 'alice'",
     "token.client == 'front'",
     "token.iss == 'https://login.example.com'",
     "token.jti == 'j'",
+    "token.tenant == 'acme'",
+    "token.tenant.startsWith('eu-')",
+    "has(token.tenant)",
     "has(token.jti)",
     "token.exp > now",
     "has(token.exp)",
@@ -98,6 +104,7 @@ const TOKEN: [&str; 60] = [
     "has(token.claims.o.p)",
     "has(token.claims.o) && has(token.claims.o.p)",
     "'p' in token.claims.o",
+    "!has(token.claims.groups)",
     "token.claims.ok",
     "token.claims.ok == true",
 ];
@@ -131,7 +138,9 @@ pub struct About {
 /// A condition.
 pub fn condition(random: &mut Random, about: About) -> String {
     let mut leaves = REQUEST.to_vec();
-    for (wanted, more, times) in [(about.token, &TOKEN[..], 2), (about.peer, &PEER[..], 3), (about.capture, &CAPTURE[..], 3)] {
+    for (wanted, more, times) in
+        [(about.token, &TOKEN[..], 2), (about.token, &MEMBERS[..], 8), (about.peer, &PEER[..], 3), (about.capture, &CAPTURE[..], 3)]
+    {
         (0..times).filter(|_| wanted).for_each(|_| leaves.extend(more));
     }
     let depth = random.pick(&[0, 0, 1, 1, 2]);

@@ -40,6 +40,13 @@ const CLAIMS: [&str; 14] = [
     r#"{ "pointer": "/a~1b", "equals": "x" }"#,
 ];
 
+/// A URI of a certificate, and the SPIFFE ID that is one, too.
+const URIS: [&str; 3] = [
+    r#"["https://p.example/w"]"#,
+    r#"["spiffe://prod.example/ns/web/sa/front"]"#,
+    r#"["https://p.example/w", "spiffe://prod.example/ns/ops/sa/alice"]"#,
+];
+
 /// The requirements on the peer.
 pub fn peer(random: &mut Random, deny: bool) -> Value {
     let mut peer = Members::default();
@@ -54,7 +61,7 @@ pub fn peer(random: &mut Random, deny: bool) -> Value {
     }
     for (key, value) in [
         ("dns", r#"["*.p.example"]"#),
-        ("uris", r#"["https://p.example/w"]"#),
+        ("uris", random.pick(&URIS)),
         ("emails", r#"["a@p.example"]"#),
         ("ips", r#"["10.0.0.0/8", "2001:db8::7"]"#),
         ("subjects", r#"["CN=g,O=P"]"#),
@@ -79,7 +86,9 @@ pub fn token(random: &mut Random, deny: bool, issuers: &[&str]) -> Value {
     if fragment {
         token.set("use", "reader");
     } else if issuers.len() > 1 && random.percent(15) {
-        token.set("issuer", random.some(issuers, 2));
+        let mut several = random.some(issuers, 2);
+        several.dedup();
+        token.set("issuer", several);
     } else {
         token.set("issuer", random.pick(issuers));
     }
@@ -90,6 +99,7 @@ pub fn token(random: &mut Random, deny: bool, issuers: &[&str]) -> Value {
         ("anyScope", 18, r#"["write", "admin"]"#),
         ("scopeForm", 30, r#""hierarchy""#),
         ("scopeForm", 30, r#""wildcard""#),
+        ("scopeForm", 5, r#""whole""#),
         ("audiences", 15, r#"["aux"]"#),
         ("subjects", 15, r#"["alice", "bob"]"#),
         ("clients", 15, r#"["front"]"#),
@@ -104,6 +114,9 @@ pub fn token(random: &mut Random, deny: bool, issuers: &[&str]) -> Value {
         token.set("claims", claims.collect::<Vec<_>>());
     }
     if deny {
+        if random.percent(35) {
+            token.set("signals", random.some(&["token_peers", "token_addresses"], 2));
+        }
         return token.into();
     }
     if random.percent(30) {

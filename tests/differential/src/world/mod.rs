@@ -4,8 +4,8 @@ pub mod answers;
 mod callers;
 mod conditions;
 pub mod identity;
-mod policy;
-mod requests;
+pub mod policy;
+pub mod requests;
 mod rule;
 pub mod trust;
 mod values;
@@ -42,9 +42,10 @@ impl World {
     /// The world of a seed, with so many cases in each of its suites.
     pub fn of(seed: u64, cases: usize) -> Self {
         let mut random = Random::of(seed);
-        let mut documents = vec![values::fragments()];
+        let mut documents = vec![values::fragments(), trust::cloud(&mut random)];
         let mut wanted = Vec::new();
-        for number in 0..random.between(1, 3) {
+        let policies = if random.percent(3) { 0 } else { random.between(1, 3) };
+        for number in 0..policies {
             let policy = policy::policy(&mut random, number);
             wanted.extend(requests::templates(&policy));
             documents.push(policy);
@@ -68,11 +69,15 @@ impl World {
         Some(Self { documents: list("documents")?, suites: list("suites")? })
     }
 
+    /// All documents.
+    pub fn all(&self) -> Vec<Value> {
+        let all = trust::documents().into_iter();
+        all.chain(self.documents.iter().cloned()).chain(self.suites.iter().cloned()).collect()
+    }
+
     /// All documents as one text of YAML.
     pub fn text(&self) -> String {
-        let all = trust::documents();
-        let all = all.iter().chain(&self.documents).chain(&self.suites);
-        all.map(|document| format!("---\n{document}\n")).collect()
+        self.all().iter().map(|document| format!("---\n{document}\n")).collect()
     }
 }
 

@@ -7,12 +7,14 @@ use super::rule::{Scope, rule};
 use super::trust::{ISSUERS, document};
 use crate::random::{Members, Random};
 
-const HOSTS: [&str; 7] = [
+const HOSTS: [&str; 9] = [
     r#"["a.example.com"]"#,
     r#"["a.example.com", "*.b.example.com"]"#,
     r#"["*.example.com"]"#,
     r#"["a.example.com", "a.example.com:8443"]"#,
     r#"["a.example.com", "a.example.com."]"#,
+    r#"["a.example.com:8443"]"#,
+    r#"["a.example.com.", "b.example.com:8443"]"#,
     r#"["b.example.com"]"#,
     r#"["a.example.com", "[2001:db8::1]"]"#,
 ];
@@ -71,6 +73,11 @@ fn login() -> [Value; 2] {
 
 fn readings(random: &mut Random, slashes: bool) -> Option<Value> {
     let mut paths = Members::default();
+    for key in ["encodedSlashes", "parameters", "emptySegments"] {
+        if random.percent(8) {
+            paths.set(key, "deny");
+        }
+    }
     if slashes {
         paths.set("encodedSlashes", "keptByUpstream");
     }

@@ -130,6 +130,23 @@ const QUERIES: [&str; 42] = [
 /// Values of headers that rules read.
 const VALUES: [&str; 13] = ["1", "1", "eu", "1,2", "1, 1", "1,1,", "2", "!", "12", "a1", "1,eu", "", ","];
 
+/// The `accept` headers of browsers and others.
+const ACCEPT: [&str; 13] = [
+    "text/html",
+    "text/html",
+    "text/html,application/xhtml+xml,*/*;q=0.8",
+    "Text/HTML",
+    "text/html;q=0",
+    "text/html;q=0, */*",
+    "text/html;q=0.1, application/json",
+    "text/html;level=1;q=0.5",
+    "text/html;q=x",
+    "text/*",
+    "application/json",
+    "application/problem+json",
+    "*/*",
+];
+
 /// A call of gRPC that rules name.
 const CALL: &str = "/o.v1.O/Get";
 
@@ -155,7 +172,8 @@ pub fn case(random: &mut Random, number: usize, templates: &[String]) -> Value {
     })
 }
 
-fn request(random: &mut Random, templates: &[String]) -> Value {
+/// A request, with a path of one of the templates most of the time.
+pub fn request(random: &mut Random, templates: &[String]) -> Value {
     let mut request = Members::default();
     request.set("host", if random.percent(70) { "a.example.com" } else { random.pick(&HOSTS) });
     let mut path = path(random, templates);
@@ -239,9 +257,12 @@ fn headers(random: &mut Random) -> Members {
     for (name, percent, values) in [
         ("user-agent", 12, &["c", "c, d"][..]),
         ("referer", 8, &["https://a.example.com/", "https://a.example.com/,x"]),
-        ("accept", 30, &["text/html", "application/json", "text/html,application/xhtml+xml", "*/*"]),
-        ("sec-fetch-mode", 10, &["navigate", "cors"]),
+        ("accept", 40, &ACCEPT),
+        ("Accept", 4, &ACCEPT),
+        ("sec-fetch-mode", 16, &["navigate", "cors", ""]),
+        ("Sec-Fetch-Mode", 3, &["navigate", "cors"]),
         ("content-type", 10, &["application/grpc", "application/grpc+proto", "application/grpc-web"]),
+        ("Content-Type", 4, &["application/grpc", "application/json"]),
         ("x-user", 12, &["m"]),
         ("X_User", 8, &["m"]),
         ("x-tag", 8, &["m"]),

@@ -46,6 +46,11 @@ pub fn rule(random: &mut Random, number: usize, scope: &Scope<'_>) -> Value {
     rule.set("effect", if deny { "deny" } else { "allow" });
     if random.percent(10) {
         rule.set("mode", "shadow");
+        if random.percent(20) {
+            rule.set("since", "2025-12-31");
+        }
+    } else if random.percent(5) {
+        rule.set("mode", "enforce");
     }
     if random.percent(8) {
         rule.set("annotations", json!({ "ticket": "SEC-1" }));
@@ -141,6 +146,6 @@ fn of_allow(random: &mut Random, rule: &mut Members, about: About) {
         rule.set("remove", answers::remove(random, about.token));
     }
     if random.percent(12) {
-        rule.set("rejectedCookies", "ignored");
+        rule.set("rejectedCookies", if random.percent(85) { "ignored" } else { "refused" });
     }
 }

@@ -2,8 +2,10 @@
 
 use serde_json::{Value, json};
 
+use crate::random::{Members, Random};
+
 /// The issuers, by the names of their documents.
-pub const ISSUERS: [&str; 3] = ["corp", "sessions", "mesh"];
+pub const ISSUERS: [&str; 4] = ["corp", "sessions", "mesh", "cloud"];
 
 /// The trust domains, by the names of their documents.
 pub const DOMAINS: [&str; 3] = ["prod", "partner", "other"];
@@ -39,4 +41,25 @@ pub fn documents() -> Vec<Value> {
         document("TrustDomain", "partner", json!({ "authorities": authorities, "sharedWith": ["other"] })),
         document("TrustDomain", "other", json!({ "authorities": authorities })),
     ]
+}
+
+/// An issuer with tenants, of which some take nothing but proven tokens: no challenge of a suite says so.
+pub fn cloud(random: &mut Random) -> Value {
+    let mut spec = Members::default();
+    if random.percent(10) {
+        spec.set("profile", "jwt");
+    }
+    spec.set("issuer", "https://cloud.example.com/{tenant}/v2");
+    spec.set("tenants", json!(["acme", "eu-*"]));
+    spec.set("audiences", json!(["orders"]));
+    spec.set("keys", json!({ "file": "keys.json" }));
+    spec.set("algorithms", json!(["ES256"]));
+    spec.set("tokens", json!([{ "header": "x-cloud" }]));
+    if random.percent(40) {
+        spec.set("clientClaim", "appid");
+    }
+    if random.percent(40) {
+        spec.set("binding", random.pick(&["dpop", "dpop", "any", "none", "certificate"]));
+    }
+    document("TokenIssuer", "cloud", spec.into())
 }

@@ -52,7 +52,7 @@ pub fn during(random: &mut Random) -> Value {
         let windows = (0..random.between(1, 2)).map(|_| {
             let mut window = Members::default();
             if random.percent(60) {
-                window.set("days", random.some(&["wed", "thu", "fri"], 2));
+                window.set("days", random.some(&["wed", "thu", "fri", "sat", "sun", "mon", "tue"], 2));
             }
             window.set("from", random.pick(&["22:00", "00:00", "10:00"]));
             window.set("until", random.pick(&["02:00", "12:00", "24:00"]));

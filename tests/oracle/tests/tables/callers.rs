@@ -44,6 +44,12 @@ fn peers_by_name() {
         "{ uris: ['https://p.example/w'] }",
         &[("{ uris: ['https://p.example/w'] }", "allow r"), ("{ uris: ['https://p.example/w/'] }", "deny cert_san r")],
     );
+    // 5.1 The SPIFFE ID is one of the URIs.
+    let own = "{ uris: ['spiffe://prod.example/ns/web/sa/front'] }";
+    peers(
+        own,
+        &[(&WEB.replace("hash", "leaf"), "allow r"), (WEB, "deny eval_error r"), ("{ uris: ['https://p.example/w'] }", "deny cert_san r")],
+    );
     peers(
         "{ emails: [a@p.example] }",
         &[("{ emails: [a@p.example] }", "allow r"), ("{ emails: [b@p.example], evidence: hash }", "deny eval_error r")],
@@ -172,6 +178,23 @@ fn bind_names_the_peer() {
             ("{ sub: 'system:serviceaccount:web:front:x' }", "deny identity_token_mismatch r"),
         ],
     );
+}
+
+#[test]
+fn signals() {
+    let rules = [
+        "{ name: r, effect: allow, token: { issuer: corp } }",
+        "{ name: d, effect: deny, token: { issuer: corp, signals: [token_peers, token_addresses] } }",
+    ];
+    let world = policy(HOST, &rules);
+    for (signals, wanted) in [
+        ("", "allow r"),
+        (", signals: [token_addresses]", "deny rule_denied d"),
+        (", unknownSignals: [token_peers]", "deny eval_error d"),
+        (", signals: [token_addresses], unknownSignals: [token_peers]", "deny rule_denied d"),
+    ] {
+        check(&world, "{ path: / }", "", &format!("{{ issuer: corp{signals} }}"), wanted);
+    }
 }
 
 #[test]

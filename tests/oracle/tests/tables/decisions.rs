@@ -101,6 +101,31 @@ fn tokens_of_others() {
 }
 
 #[test]
+fn a_policy_is_about_tokens_at_its_host_in_every_form() {
+    let target = "{ hosts: ['a.example.com:8443'], tokens: { others: ignored } }";
+    let mut world = policy(target, &["{ name: r, effect: allow, public: true }"]);
+    let text = "kind: Policy\nmetadata: { name: q }\nspec: { target: { hosts: [a.example.com], tokens: { issuers: [corp], others: ignored } }, rules: [{ name: s, effect: allow, public: true }] }";
+    world.documents.read(text).unwrap();
+    let wrong = "{ rejected: token_expired, issuer: corp, cookie: x }";
+    for (host, rule) in [("a.example.com", "s"), ("a.example.com:8443", "r")] {
+        let asked = format!("{{ path: /, host: '{host}' }}");
+        check(&world, &asked, "", "{ foreign: true }", &format!("allow {rule}"));
+        check(&world, &asked, "", wrong, "deny token_expired -");
+    }
+    // One that says nothing takes the word back, in a form that is not asked for, too.
+    let text = "kind: Policy\nmetadata: { name: z }\nspec: { target: { hosts: ['a.example.com:9'] }, rules: [{ name: t, effect: allow, public: true }] }";
+    world.documents.read(text).unwrap();
+    check(&world, "{ path: / }", "", "{ foreign: true }", "deny issuer_unknown -");
+}
+
+#[test]
+fn without_any_policy_a_refused_credential_comes_first() {
+    let world = world(&[ISSUERS]);
+    check(&world, "{ path: / }", "", "", "deny policy_unavailable -");
+    check(&world, "{ path: / }", "", OLD, "deny token_expired -");
+}
+
+#[test]
 fn conditions() {
     let rows: &[(&str, &str)] = &[
         ("true && 1 < 2", "allow r"),
@@ -126,6 +151,21 @@ fn conditions() {
     ];
     for (condition, wanted) in rows {
         check(&open(&format!("when: \"{condition}\"")), "{ path: / }", "", "", wanted);
+    }
+}
+
+#[test]
+fn a_claim_that_is_null_is_neither_in_the_claims_nor_not() {
+    let token = "{ issuer: corp, claims: { x: null, y: 1, o: { p: null } } }";
+    for (condition, wanted) in [
+        ("'y' in token.claims", "allow r"),
+        ("'z' in token.claims", "deny no_rule r"),
+        ("'x' in token.claims", "deny eval_error r"),
+        ("!('x' in token.claims)", "deny eval_error r"),
+        ("'p' in token.claims.o", "allow r"),
+    ] {
+        let world = policy(HOST, &[&format!("{{ name: r, effect: allow, token: {{ issuer: corp }}, when: \"{condition}\" }}")]);
+        check(&world, "{ path: / }", "", token, wanted);
     }
 }
 
@@ -173,6 +213,17 @@ fn shadow_rules_are_reported() {
     assert!(decision.allow && decision.shadows.len() == 1 && decision.shadows[0].changes && !decision.shadows[0].unknown);
     let world = policy(HOST, &["{ name: r, effect: allow, public: true, mode: shadow }"]);
     check(&world, "{ path: / }", "", "", "deny no_rule -");
+    // 6.26 One that would not count beside a refused cookie.
+    let login = "{ name: r, effect: allow, public: true, rejectedCookies: ignored }";
+    for (more, reports) in [
+        ("public: true", 0),
+        ("public: true, rejectedCookies: ignored", 1),
+        ("token: { issuer: [corp, sessions] }, rejectedCookies: ignored", 0),
+    ] {
+        let world = policy(HOST, &[login, &format!("{{ name: z, effect: allow, mode: shadow, {more} }}")]);
+        let decision = ask(&world, "{ path: / }", "", OLD).unwrap();
+        assert_eq!((decision.allow, decision.shadows.len()), (true, reports), "{more}");
+    }
 }
 
 /// An allow rule with a token, and what it injects or removes.
@@ -275,4 +326,72 @@ fn redirects_are_for_browsers() {
     assert_eq!(status("{ path: /, headers: { accept: text/html, sec-fetch-mode: cors } }", ""), (401, false));
     assert_eq!(status("{ path: /, method: POST, headers: { accept: text/html } }", ""), (401, false));
     assert_eq!(status("{ path: /login, headers: { accept: text/html } }", ""), (401, false));
+}
+
+#[test]
+fn no_browser_is_sent_to_the_page_that_it_asks_for() {
+    let page = |to: &str, request: &str| {
+        let text = format!(
+            "kind: Policy\nmetadata: {{ name: p }}\nspec:\n  target: {{ hosts: [a.example.com] }}\n  deny: {{ redirect: {{ to: '{to}' }} }}\n  rules: [{{ name: r, effect: allow, token: {{ issuer: corp }} }}]"
+        );
+        ask(&world(&[ISSUERS, &text]), request, "", "").unwrap().denial.unwrap().location.is_some()
+    };
+    let html = |path: &str| format!("{{ path: '{path}', headers: {{ accept: text/html }} }}");
+    for (to, path, redirected) in [
+        ("https://a.example.com", "/", false),
+        ("https://a.example.com?x=1", "/", false),
+        ("https://A.example.com:8443/a#x", "/a?y=2", false),
+        ("https://a.example.com./a", "/a", false),
+        ("https://b.example.com/a", "/a", true),
+        ("https://a.example.com/a", "/", true),
+        ("/a#x", "/a", false),
+    ] {
+        assert_eq!(page(to, &html(path)), redirected, "{to} {path}");
+    }
+    for (headers, redirected) in [
+        ("accept: Text/HTML", true),
+        ("accept: 'text/html;q=0'", false),
+        ("accept: 'text/html;q=0.001'", true),
+        ("accept: 'text/html;q=x'", false),
+        ("accept: 'a/b, text/html;level=1'", true),
+        ("accept: a/b, Accept: text/html", true),
+        ("accept: text/*", false),
+        ("accept: text/html, sec-fetch-mode: ''", false),
+        ("accept: text/html, sec-fetch-mode: navigate", true),
+        ("accept: text/html, sec-fetch-mode: navigate, Sec-Fetch-Mode: cors", false),
+    ] {
+        assert_eq!(page("/login", &format!("{{ path: /, headers: {{ {headers} }} }}")), redirected, "{headers}");
+    }
+}
+
+#[test]
+fn a_caller_of_grpc_says_so_once() {
+    let world = policy(HOST, &["{ name: r, effect: allow, token: { issuer: corp } }"]);
+    for (headers, grpc) in [
+        ("content-type: application/grpc", Some(16)),
+        ("content-type: application/grpc+proto", Some(16)),
+        ("content-type: application/grpc, Content-Type: application/json", None),
+        ("content-type: application/grpc, Content-Type: application/grpc", None),
+        ("content-type: application/grpc-web", None),
+    ] {
+        let denial = ask(&world, &format!("{{ path: /, headers: {{ {headers} }} }}"), "", "").unwrap().denial.unwrap();
+        assert_eq!(denial.grpc, grpc, "{headers}");
+    }
+}
+
+#[test]
+fn a_suite_has_the_scheme_of_proofs_for_its_closest_rule_alone() {
+    let issuer = "kind: TokenIssuer\nmetadata: { name: keyed }\nspec: { issuer: https://k.example.com, audiences: [x], algorithms: [ES256], keys: { inline: '{}' }, binding: dpop }";
+    let text = |token: &str| {
+        format!("kind: Policy\nmetadata: {{ name: p }}\nspec: {{ target: {HOST}, rules: [{{ name: r, effect: allow, token: {token} }}] }}")
+    };
+    for (token, scheme) in
+        [("{ issuer: keyed }", "Bearer"), ("{ issuer: corp, binding: dpop }", "DPoP"), ("{ issuer: corp, binding: any }", "Bearer")]
+    {
+        let suite = "kind: PolicySuite\nmetadata: { name: s }\nspec: { tokens: { t: { issuer: corp, claims: { } } }, cases: [{ name: c, request: { host: a.example.com, path: / }, token: t, expect: { decision: deny } }] }";
+        let world = world(&[ISSUERS, issuer, &text(token), suite]);
+        let mut found = Vec::new();
+        suite::each(&world, |case| found.push(case.decide().unwrap().denial.unwrap().challenge.unwrap().0)).unwrap();
+        assert_eq!(found, [scheme], "{token}");
+    }
 }

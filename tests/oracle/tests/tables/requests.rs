@@ -116,6 +116,16 @@ fn a_deny_rule_for_a_plain_host_is_about_every_form() {
 }
 
 #[test]
+fn a_deny_rule_is_about_all_that_an_allow_rule_beside_it_is_about() {
+    let rules = ["{ name: r, effect: allow, public: true }", "{ name: d, effect: deny, on: { paths: [/x] } }"];
+    let world = policy("{ hosts: [a.example.com.], anyAuthorityPort: true }", &rules);
+    check(&world, "{ path: /, host: 'a.example.com.:444' }", "", "", "allow r");
+    check(&world, "{ path: /x, host: 'a.example.com.:444' }", "", "", "deny rule_denied d");
+    let world = policy("{ hosts: ['a.example.com:8443', 'a.example.com:8443.', a.example.com] }", &rules);
+    check(&world, "{ path: /x, host: 'a.example.com:8443' }", "", "", "deny rule_denied d");
+}
+
+#[test]
 fn ports_are_those_of_the_connection() {
     let target = "{ hosts: [a.example.com], ports: [8443] }";
     let allow = policy(target, &["{ name: r, effect: allow, public: true }"]);

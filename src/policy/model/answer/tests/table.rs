@@ -36,7 +36,7 @@ const TABLE: &[(Reason, Told)] = &[
     (AssertionUnavailable, TROUBLE), (AuditUnavailable, TROUBLE), (Throttled, (429, "", "")),
 ];
 
-fn told(reason: Reason, proof: Option<ProofNeed>) -> Answer {
+fn answer_to(reason: Reason, proof: Option<ProofNeed>) -> Answer {
     let needs =
         Needs { proof, scopes: vec!["a".into()], acr: vec!["phr".into()], ..Needs::default() };
     Answer::of(&Denial { needs, ..Denial::new(reason.because("")) }, &get("/"), "id")
@@ -71,7 +71,7 @@ fn every_reason_has_its_status_and_its_challenge() {
         let (_, (status, bearer, dpop)) =
             found.unwrap_or_else(|| panic!("{reason} is in no table"));
         for (scheme, error, proof) in [("Bearer", bearer, None), ("DPoP", dpop, proof(false))] {
-            let answer = told(*reason, proof);
+            let answer = answer_to(*reason, proof);
             assert_eq!(answer.status, *status, "{reason} {scheme}");
             let challenge = answer.header("www-authenticate").map(str::to_owned);
             assert_eq!(challenge, expected(scheme, error, *reason), "{reason} {scheme}");
@@ -85,7 +85,7 @@ fn every_reason_has_its_status_and_its_challenge() {
 /// P143: a proof that was used before is a bad proof, and its token is as good as ever (RFC 9449 section 11.1).
 #[test]
 fn a_replayed_proof_is_not_a_bad_token() {
-    let answer = told(TokenReplayed, proof(true));
+    let answer = answer_to(TokenReplayed, proof(true));
     let challenge = answer.header("www-authenticate").unwrap();
     assert_eq!(
         challenge,

@@ -1,0 +1,111 @@
+//! Lines of YAML as masking sees them: keys, indentation, and what only structures a line. The text may not be YAML.
+
+use std::ops::Range;
+
+/// Characters that structure YAML. At the ends of a hidden text they are shown.
+pub(super) const STRUCTURE: [char; 13] =
+    [' ', '\t', '\r', '{', '}', '[', ']', ',', '-', '|', '>', '?', ':'];
+
+/// A word before a colon.
+pub(super) struct MaskedKey<'a> {
+    pub(super) name: &'a str,
+    pub(super) start: usize,
+    /// Behind the colon.
+    pub(super) end: usize,
+}
+
+pub(super) fn moved(part: &Range<usize>, by: usize) -> Range<usize> {
+    part.start.saturating_add(by)..part.end.saturating_add(by)
+}
+
+/// Each word before a colon; with the spaces in it, where it is in quotes.
+pub(super) fn keys(text: &str) -> impl Iterator<Item = MaskedKey<'_>> {
+    let word = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
+    text.match_indices(':').filter_map(move |(at, _)| {
+        let end = at.saturating_add(1);
+        let before = text.get(..at)?.trim_end();
+        let quote = before.chars().next_back().filter(|c| matches!(c, '"' | '\''));
+        let before = before.trim_end_matches(['"', '\'']);
+        if let Some(start) = quote.and_then(|quote| before.rfind(quote)) {
+            let start = start.saturating_add(1);
+            let name = before.get(start..)?;
+            if name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_. ".contains(&b)) {
+                return Some(MaskedKey { name, start, end });
+            }
+        }
+        let start = before.rfind(|c| !word(c)).map_or(0, |end| end.saturating_add(1));
+        let name = before.get(start..)?.trim_start_matches('-');
+        let name = phrase(before).unwrap_or(name);
+        let start = before.len().saturating_sub(name.len());
+        Some(MaskedKey { name, start, end })
+    })
+}
+
+/// The key of several words in an entry in brackets that `before` ends with: `{ name: a, api key`.
+fn phrase(before: &str) -> Option<&str> {
+    let at = before.rfind(['{', ',', '['])?;
+    let text = before.get(at.saturating_add(1)..)?.trim_start();
+    let is_plain = text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_. ".contains(&b));
+    let is_phrase = is_plain && text.contains([' ', '.']) && !is_quoted(before);
+    is_phrase.then_some(text)
+}
+
+/// Those of them that stand where YAML has keys: at the beginning of a line, or of an entry in brackets.
+pub(super) fn keys_in_place(line: &str) -> impl Iterator<Item = MaskedKey<'_>> {
+    keys(line).filter(|key| {
+        let before = line.get(..key.start).unwrap_or_default();
+        let before = before.trim_end_matches(['"', '\'', ' ', '\t', '-', '?', '#']);
+        let after = line.get(key.end..).unwrap_or_default();
+        let placed = before.is_empty() || before.ends_with(['{', ',', '[']);
+        let colon = line.get(..key.end).unwrap_or_default().trim_end_matches(':');
+        let ended = after.is_empty()
+            || after.starts_with([' ', '\t', '"', '\'', '{', '['])
+            || colon.ends_with(['"', '\'']);
+        placed && !key.name.is_empty() && ended
+    })
+}
+
+/// True if a quote is open where `line` ends.
+pub(super) fn is_quoted(line: &str) -> bool {
+    let mut open = None;
+    let mut before = ' ';
+    for c in line.chars() {
+        match open {
+            Some(quote) if quote == c => open = None,
+            None if matches!(c, '"' | '\'') && STRUCTURE.contains(&before) => open = Some(c),
+            _ => {}
+        }
+        before = c;
+    }
+    open.is_some()
+}
+
+/// `part` of a line without what only structures it, if there is more.
+pub(super) fn trimmed(line: &str, part: Range<usize>) -> Option<Range<usize>> {
+    let text = line.get(part.clone())?;
+    let bare = text.trim_matches([' ', '\t', ',', '"', '\'', '}', '$']).strip_prefix('{');
+    let is_named = |name: &str| VARIABLES.iter().any(|root| name.trim_start().starts_with(root));
+    if bare.is_some_and(|name| is_named(name) && name.bytes().all(is_of_a_variable)) {
+        return None;
+    }
+    let front = text.len().saturating_sub(text.trim_start_matches(STRUCTURE).len());
+    let inner = text.trim_matches(STRUCTURE);
+    // The rest of an address, whose quotation began before its server.
+    let is_rest = line.get(..part.start).is_some_and(|before| before.ends_with('/'));
+    let inner = if is_rest { inner.trim_end_matches(['"', '\'']) } else { inner };
+    let start = part.start.saturating_add(front);
+    (!inner.trim_matches(['"', '\'']).is_empty()).then(|| start..start.saturating_add(inner.len()))
+}
+
+/// The beginnings of variables, which stand for values.
+const VARIABLES: [&str; 4] = ["token.", "peer.", "request.", "decision."];
+
+/// Of `token.sub`, which stands for a value.
+const fn is_of_a_variable(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'/' | b'_' | b'-' | b'|' | b' ')
+}
+
+/// A dash indents: a list may stand at the column of its key.
+pub(super) fn indent(line: &str) -> usize {
+    line.len().saturating_sub(line.trim_start_matches([' ', '-']).len())
+}
