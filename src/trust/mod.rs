@@ -42,9 +42,9 @@ pub use material::{Material, Outdated};
 pub use name::{CanonicalName, NameError};
 pub use remote::{RemoteFile, RemoteKeys, RemotePart};
 pub use revocation::{
-    AcceptedList, EntryError, FIRST_LINE, KnownIssuers, LineError, ListError, ListHeader, ListMark,
-    ListPlace, ListSignature, ListSignatureError, ListSource, ListText, RUNNING, RevocationEntry,
-    RevocationKind, RevocationList, RevocationMark, RevocationNote, RevocationTable,
-    RevocationTarget, RevocationView, Revoked,
+    AcceptedList, EntryError, FIRST_LINE, KnownIssuers, LineEnds, LineError, ListError, ListHeader,
+    ListMark, ListPlace, ListSignature, ListSignatureError, ListSource, ListText, RUNNING,
+    RevocationEntry, RevocationKind, RevocationList, RevocationMark, RevocationNote,
+    RevocationTable, RevocationTarget, RevocationView, Revoked,
 };
 pub use store::TrustStore;

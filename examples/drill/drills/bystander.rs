@@ -5,13 +5,15 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use countersign::clock::Stopwatch;
+use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
 use tokio::time::{MissedTickBehavior, interval};
+use tokio_rustls::client::TlsStream;
 
 use super::Figures;
 use crate::testbed::Stage;
 use crate::testbed::client::Client;
-use crate::testbed::http1::Request;
+use crate::testbed::http1::{Connection, Request};
 use crate::testbed::pki::HOST;
 
 /// Connections, on each of which a request goes out every [`PAUSE`]: 50 a second.
@@ -33,14 +35,20 @@ pub(super) struct Watched {
 }
 
 impl Bystander {
-    pub(super) fn start(stage: &Stage<'_>) -> Self {
+    /// Each connection has its first answer when this returns: the thread of Envoy that has it is connected to the server, and needs no
+    /// connection that the attack may leave none of.
+    pub(super) async fn start(stage: &Stage<'_>) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
         let request = Request::get(HOST, "/v1/orders").bearer(&stage.tokens.bearer);
-        let tasks = (0..CONNECTIONS).map(|_| {
+        let mut tasks = Vec::new();
+        for _ in 0..CONNECTIONS {
             let client = stage.client(Some(&stage.pki.frontend)).unwrap();
-            tokio::spawn(ask(client, request.clone(), Arc::clone(&stop)))
-        });
-        Self { tasks: tasks.collect(), stop }
+            let mut open = client.connect().await.unwrap();
+            let answer = open.send(&request).await.unwrap();
+            assert_eq!(answer.status, 200, "before the attack");
+            tasks.push(tokio::spawn(ask(client, open, request.clone(), Arc::clone(&stop))));
+        }
+        Self { tasks, stop }
     }
 
     pub(super) fn watch_server(&self, id: u32) -> Watched {
@@ -78,11 +86,16 @@ impl Bystander {
 }
 
 /// Asks until it is stopped: how long each answer took, and its status or what came instead.
-async fn ask(client: Client, request: Request, stop: Arc<AtomicBool>) -> Vec<(Duration, String)> {
+async fn ask(
+    client: Client,
+    first: Connection<TlsStream<TcpStream>>,
+    request: Request,
+    stop: Arc<AtomicBool>,
+) -> Vec<(Duration, String)> {
     let mut answers = Vec::new();
     let mut ticks = interval(PAUSE);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut connection = None;
+    let mut connection = Some(first);
     while !stop.load(Ordering::SeqCst) {
         ticks.tick().await;
         let watch = Stopwatch::start();

@@ -164,7 +164,7 @@ pub(crate) async fn during(
     let props = plan.props(&ground, &folder);
     let pipe = plan.pipe(&folder);
     let mut stage = Stage::raise(&props, &folder).await.unwrap_or_else(|error| panic!("{error}"));
-    let bystander = Bystander::start(&stage);
+    let bystander = Bystander::start(&stage).await;
     let watched = bystander.watch_server(server_id(&stage));
     let count = Count::default();
     // An attack without an end is over after the time.

@@ -10,7 +10,7 @@ use super::state_folder::SavedMark;
 use crate::clock::{Clock, Stopwatch, UnixTime};
 use crate::document::OnStaleList;
 use crate::pdp::follow::{RefreshState, RefreshTask, RemoteResource};
-use crate::trust::{AcceptedList, ListMark, ListSource, RevocationTable};
+use crate::trust::{AcceptedList, LineEnds, ListMark, ListSource, RevocationTable};
 
 /// A list and its state.
 #[derive(Debug)]
@@ -32,6 +32,7 @@ pub(super) struct TrackedList {
 struct InForce {
     table: Arc<RevocationTable>,
     sequence: Option<u64>,
+    lines: Option<LineEnds>,
     next_update: Option<UnixTime>,
     /// When a server confirmed it last, or when its file was written.
     as_of: UnixTime,
@@ -85,6 +86,7 @@ impl TrackedList {
         self.mark = Some(known.mark);
         self.in_force = list.map(|list| InForce {
             sequence: list.mark.sequence,
+            lines: list.lines,
             table: list.table,
             next_update: list.next_update,
             as_of: known.as_of.min(now),
@@ -113,6 +115,7 @@ impl TrackedList {
         self.mark = Some(list.mark);
         self.in_force = Some(InForce {
             sequence: list.mark.sequence,
+            lines: list.lines,
             table: list.table,
             next_update: list.next_update,
             as_of: written_at.unwrap_or(now),
@@ -148,6 +151,11 @@ impl TrackedList {
 
     pub(super) fn table(&self) -> Option<&Arc<RevocationTable>> {
         self.in_force.as_ref().map(|in_force| &in_force.table)
+    }
+
+    /// The lines of the list in force, where nothing else says that the next one is whole.
+    pub(super) fn lines(&self) -> Option<&LineEnds> {
+        self.in_force.as_ref().filter(|_| self.mark.is_some())?.lines.as_ref()
     }
 
     pub(super) const fn is_from_start(&self) -> bool {

@@ -205,3 +205,32 @@ async fn running_revocations_survive_reloads() {
     assert!(!revokes(&register, "a") && revokes(&register, "b"));
     assert_eq!(register.withdraw(&id).await, Err(UnknownRevocation));
 }
+
+/// P767: a file without a number that lost its end revokes as before, also after a restart.
+#[tokio::test]
+async fn a_file_that_was_cut_revokes_as_before() {
+    const FIRST: &str = "countersign-revocations/1\nspiffe spiffe://a/x\n";
+    let folder = tempfile::tempdir().unwrap();
+    let (path, state) = (folder.path().join("list.txt"), folder.path().join("state"));
+    let write = |text: &str| {
+        std::fs::write(folder.path().join("next"), text).unwrap();
+        std::fs::rename(folder.path().join("next"), &path).unwrap();
+    };
+    let spec = format!("{{ from: {{ file: {} }}, onStale: deny }}", path.display());
+    let (trust, clock) = (trust(&spec), Arc::new(FixedClock::at(NOW)));
+    let start = || {
+        let saved = Some(state.clone());
+        RevocationRegister::saved_in(saved, &trust, clock.clone(), Script::new(vec![None]))
+    };
+    write(&format!("{FIRST}spiffe spiffe://b/x\n"));
+    let register = start();
+    write(FIRST);
+    until(|| register.lists()[0].failures > 0).await;
+    assert!(revokes(&register, "a") && revokes(&register, "b"));
+    drop(register);
+    let restarted = start();
+    assert!(revokes(&restarted, "a") && revokes(&restarted, "b"));
+    assert!(restarted.lists()[0].error.as_ref().unwrap().contains("its end may be missing"));
+    write(&format!("{FIRST}# b is good again\n"));
+    until(|| !revokes(&restarted, "b")).await;
+}

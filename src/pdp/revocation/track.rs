@@ -11,7 +11,7 @@ use super::state_folder::SavedMark;
 use crate::clock::UnixTime;
 use crate::pdp::follow::{FetchFailure, RemoteResource};
 use crate::secret::Fingerprint;
-use crate::trust::{AcceptedList, ListError, ListMark, ListSource};
+use crate::trust::{AcceptedList, LineEnds, ListError, ListMark, ListSource};
 
 /// How long a confirmation need not be saved: after a restart a list seems older by at most this much.
 pub(super) const SAVE_AGAIN: Duration = Duration::from_secs(60);
@@ -63,6 +63,7 @@ enum Judged {
 /// The state that a list is compared with.
 struct Before {
     mark: Option<ListMark>,
+    lines: Option<LineEnds>,
     in_force: bool,
 }
 
@@ -163,23 +164,27 @@ fn to_save(judged: &Result<Judged, FetchFailure>) -> Option<ListContent> {
 
 fn judge(source: &ListSource, name: &str, text: Option<ListContent>, before: &Before) -> Judged {
     let Some(text) = text else { return Judged::Unchanged(None) };
-    let Before { mark, in_force } = before;
+    let Before { mark, lines, in_force } = before;
     let mark = mark.as_ref();
     // A server without etags sends the same again, and a file may be written as it was.
     if *in_force && mark.is_some_and(|mark| mark.content == Fingerprint::of(&text.list)) {
         return Judged::Unchanged(text.written_at);
     }
     match source.accept(name, &text.list, text.signature.as_deref(), mark) {
+        Ok(list) if lines.as_ref().is_some_and(|lines| list.is_cut_from(lines)) => {
+            Judged::Bad(ListError::Cut)
+        }
         Ok(list) => Judged::Good(text, Box::new(list)),
         Err(error) => Judged::Bad(error),
     }
 }
 
 impl Before {
-    const NOTHING: Self = Self { mark: None, in_force: false };
+    const NOTHING: Self = Self { mark: None, lines: None, in_force: false };
 
-    const fn of(tracked: &TrackedList) -> Self {
-        Self { mark: tracked.mark, in_force: tracked.was_had() }
+    fn of(tracked: &TrackedList) -> Self {
+        let lines = tracked.lines().cloned();
+        Self { mark: tracked.mark, lines, in_force: tracked.was_had() }
     }
 }
 

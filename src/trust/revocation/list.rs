@@ -15,6 +15,7 @@ use crate::trust::{KeyPurpose, KeySet, RemoteFile, RemotePart};
 
 use super::entry::RevocationEntry;
 use super::error::EntryError;
+use super::line_ends::LineEnds;
 use super::lines::{LineError, ListHeader, ListText};
 use super::signature::{self, ListSignatureError};
 use super::table::RevocationTable;
@@ -70,6 +71,8 @@ pub struct AcceptedList {
     pub table: Arc<RevocationTable>,
     /// The mark that the next list is compared with.
     pub mark: ListMark,
+    /// Its lines, where nothing else says that it is whole: a number says so, and each signed list has one.
+    pub lines: Option<LineEnds>,
     /// When the next one is to be expected.
     pub next_update: Option<UnixTime>,
     /// The token issuers that it names.
@@ -120,6 +123,11 @@ pub enum ListError {
     /// It has no number any more.
     #[error("it has no `@sequence`, but the list in force has")]
     LostSequence,
+    /// Its end is missing.
+    #[error(
+        "it is the beginning of the list in force, so its end may be missing: if its last entries were removed on purpose, add a comment line at its end, or `@sequence` above its entries"
+    )]
+    Cut,
 }
 
 /// Revocations are to count within seconds.
@@ -245,7 +253,12 @@ fn compile_signature(
     Ok(ListSignature { place: place(&spec.from, origin, files)?, keys: Arc::new(keys) })
 }
 
-impl RevocationList {}
+impl AcceptedList {
+    /// True if it is the beginning of the list with these lines, and nothing says that it is whole.
+    pub fn is_cut_from(&self, other: &LineEnds) -> bool {
+        self.lines.as_ref().is_some_and(|lines| lines.are_cut_from(other))
+    }
+}
 
 impl ListSource {
     /// Judges `text` for the list called `list` with its `signature`, where `in_force` is the one that counts now.
@@ -273,7 +286,8 @@ impl ListSource {
         mark.check_follows(in_force)?;
         let ListHeader { next_update, issuers, certificate_issuers, .. } = header;
         let table = Arc::new(table);
-        Ok(AcceptedList { table, mark, next_update, issuers, certificate_issuers })
+        let lines = header.sequence.is_none().then(|| LineEnds::of(text));
+        Ok(AcceptedList { table, mark, lines, next_update, issuers, certificate_issuers })
     }
 
     /// True if entries that were read from `other` may go on counting.

@@ -3,6 +3,7 @@
 mod entry;
 mod error;
 mod known;
+mod line_ends;
 mod lines;
 mod list;
 mod signature;
@@ -13,6 +14,7 @@ mod view;
 pub use entry::{RevocationEntry, RevocationNote};
 pub use error::EntryError;
 pub use known::KnownIssuers;
+pub use line_ends::LineEnds;
 pub use lines::{FIRST_LINE, LineError, ListHeader, ListText};
 pub(super) use list::compile;
 pub use list::{
