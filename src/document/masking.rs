@@ -7,7 +7,9 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
-use self::lines::{MaskedKey, indent, is_quoted, keys, keys_in_place, moved, trimmed};
+use self::lines::{
+    MaskedKey, after_escaped_key, indent, is_quoted, keys, keys_in_place, moved, trimmed,
+};
 use self::urls::credentials_in;
 use self::words::{
     PLAIN_BELOW, PLAIN_WORDS, SENSITIVE, is_among, is_file, is_harmless, is_known, is_prose,
@@ -229,6 +231,7 @@ fn after_secret_key(line: &str) -> Option<usize> {
     let explicit = line.trim_start_matches([' ', '-']).strip_prefix('?').map(str::trim);
     let explicit = explicit.filter(|key| holds_credentials(key.trim_matches(['"', '\''])));
     let key = keys(line).find(|key| holds_credentials(key.name)).map(|key| key.end);
+    let key = key.into_iter().chain(after_escaped_key(line)).min();
     key.or_else(|| explicit.map(|_| line.len().saturating_sub(1)))
 }
 

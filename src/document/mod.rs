@@ -22,6 +22,7 @@ mod issuer_profile;
 mod kind;
 mod lines;
 mod masking;
+mod misleading;
 mod one_or_more;
 mod origin;
 mod plain;

@@ -4,6 +4,7 @@ use serde::Deserialize;
 use serde_saphyr::{DuplicateKeyPolicy, Error, MergeKeyPolicy};
 
 use super::advice::{self, SECRETS_ARE_IN_FILES};
+use super::misleading::misleading;
 use super::suggest::did_you_mean;
 use super::unsaid::Unsaid;
 use super::{Code, Diagnostic, Origin, Span, habits, masking, slips};
@@ -100,28 +101,6 @@ fn nothing_unsaid<T>(
     let message = format!("{name} has no value");
     let help = "write its value, or remove the key: with nothing behind it, it asks for nothing";
     Err(Diagnostic::error(Code::InvalidValue, origin.part(place), message).help(help))
-}
-
-/// A character by which people and other programs read another text than YAML does, comments included.
-fn misleading(text: &str, origin: &Origin) -> Option<Diagnostic> {
-    let mut chars = text.char_indices().peekable();
-    while let Some((at, c)) = chars.next() {
-        let (what, help) = match c {
-            '\r' if chars.peek().is_none_or(|(_, next)| *next != '\n') => (
-                "a carriage return alone ends a line for YAML, and not for other programs",
-                "end lines with a line feed",
-            ),
-            // The controls of Unicode Standard Annex #9 that change the order of what follows.
-            '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => (
-                "a control character changes the order in which the text is shown",
-                "remove it; where a value needs it, write it as an escape in double quotes, such as \"\\u202B\"",
-            ),
-            _ => continue,
-        };
-        let place = origin.part(at..at.saturating_add(c.len_utf8()));
-        return Some(Diagnostic::error(Code::InvalidYaml, place, what).help(help));
-    }
-    None
 }
 
 fn read_as<'de, T: Deserialize<'de>>(
@@ -431,20 +410,5 @@ mod tests {
         let documents: Vec<_> = split(text).into_iter().map(|(at, t)| (at, t.trim())).collect();
         assert_eq!(documents, [(10, "a: 1"), (33, "b: |\n  --- not a marker"), (62, "# c\nc: 3")]);
         assert!(split("").is_empty());
-    }
-
-    /// P766: a line that only YAML sees, and text that is shown in another order, hide what a document says; also in comments.
-    #[test]
-    fn text_that_misleads_is_refused() {
-        let read = |text: &str| {
-            let origin = Origin::of(&crate::document::SourceFile::new("a.yaml", text));
-            read_whole::<serde_json::Value>(text, &origin).map_err(|problem| problem.message)
-        };
-        for text in ["a: 1 # b\r  c: 2\n", "a: 1\r", "a: 1 # \u{202e}b\n", "a: \u{2066}b\n"] {
-            assert!(read(text).is_err(), "{text:?}");
-        }
-        for text in ["a: 1\r\nb: 2\r\n", "a: \"\\u202Eb\"\n", "a: \u{200f}b\n"] {
-            assert!(read(text).is_ok(), "{text:?}");
-        }
     }
 }

@@ -41,6 +41,20 @@ pub(super) fn keys(text: &str) -> impl Iterator<Item = MaskedKey<'_>> {
     })
 }
 
+/// The end of the first key that is written with escapes, so that it may be any: `"passwor\u0064": x`.
+pub(super) fn after_escaped_key(line: &str) -> Option<usize> {
+    let colons = line.match_indices(':').map(|(at, _)| at);
+    let mut ends = colons.filter(|at| {
+        let key = line.get(..*at).and_then(|before| before.trim_end().strip_suffix('"'));
+        let key = key.map(|before| (before, before.rfind('"').unwrap_or(0)));
+        key.is_some_and(|(before, start)| {
+            let escaped_quote = before.get(..start).unwrap_or_default().ends_with('\\');
+            escaped_quote || before.get(start..).unwrap_or_default().contains('\\')
+        })
+    });
+    ends.next().map(|at| at.saturating_add(1))
+}
+
 /// The key of several words in an entry in brackets that `before` ends with: `{ name: a, api key`.
 fn phrase(before: &str) -> Option<&str> {
     let at = before.rfind(['{', ',', '['])?;

@@ -470,3 +470,16 @@ fn a_long_line_is_hidden_as_a_whole() {
     let parts: Vec<_> = masks.hidden.iter().filter_map(|part| text.get(part.clone())).collect();
     assert_eq!(parts, [long.as_str(), "hunter2"]);
 }
+
+/// P768: a key that is written with escapes may be that of a secret, and hides its value and all below.
+#[test]
+fn a_key_with_escapes_hides_its_value() {
+    for (text, line) in [
+        ("\"passwor\\u0064\": ^{ name: hunter2 }", "<hidden>: { name: <hidden> }"),
+        ("\"secre\\u0074\" :\n  name: ^hunter2", "name: <hidden>"),
+        ("{ \"\\x74oken\": { name: ^hunter2 } }", "{ <hidden>: { name: <hidden> } }"),
+        ("\"pass\\\"word\":\n- name: ^hunter2", "- name: <hidden>"),
+    ] {
+        assert_eq!(shown(text).0, line, "{text}");
+    }
+}
