@@ -16,6 +16,7 @@ pub(crate) mod interrupt;
 pub(crate) mod mint;
 pub(crate) mod pki;
 pub(crate) mod play;
+pub(crate) mod ports;
 pub(crate) mod process;
 pub(crate) mod report;
 pub(crate) mod server;

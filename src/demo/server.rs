@@ -4,10 +4,11 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
 
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
 use tokio::process::Command;
 
 use super::http1::{Connection, Request};
+use super::ports::free_port;
 use super::process::Process;
 use super::{DemoError, Folder};
 use countersign::secret::Fingerprint;
@@ -37,14 +38,12 @@ pub(crate) struct Server {
 
 impl Addresses {
     /// Two free addresses of the loopback interface.
-    pub(crate) async fn free() -> Result<Self, DemoError> {
-        let failed = || DemoError::network("cannot find a free port on 127.0.0.1");
-        let listen = || TcpListener::bind((Ipv4Addr::LOCALHOST, 0));
-        // Both are held until both are known, or they could be the same.
-        let (checks, admin) =
-            (listen().await.map_err(failed())?, listen().await.map_err(failed())?);
-        let checks = checks.local_addr().map_err(failed())?;
-        Ok(Self { checks, admin: admin.local_addr().map_err(failed())? })
+    pub(crate) fn free() -> Result<Self, DemoError> {
+        let free = || -> Result<SocketAddr, DemoError> {
+            let failed = DemoError::network("cannot find a free port on 127.0.0.1");
+            Ok((Ipv4Addr::LOCALHOST, free_port().map_err(failed)?).into())
+        };
+        Ok(Self { checks: free()?, admin: free()? })
     }
 
     /// `text` with its `${PORT}` and `${ADMIN_PORT}`.

@@ -66,7 +66,7 @@ impl<'f> Stage<'f> {
         folder.write("keys/corp.jwks.json", issuer.key_set()?)?;
 
         let upstream = Upstream::start().await?;
-        let addresses = Addresses::free().await?;
+        let addresses = Addresses::free()?;
         Server::configure(folder, addresses, &props.files)?;
         let server = Server::start(&props.program, folder, addresses).await?;
         let mut bootstrap = Bootstrap::sidecar_mtls(folder, addresses.checks, upstream.address());

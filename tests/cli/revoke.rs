@@ -30,7 +30,7 @@ mod tests {
             let props = Props::new();
             let issuer = Issuer::new(SystemClock.now()).unwrap();
             props.write("keys/corp.jwks.json", issuer.key_set().unwrap());
-            let addresses = Addresses::free().await.unwrap();
+            let addresses = Addresses::free().unwrap();
             let (name, settings) = FILES[0];
             let admin = "admin: { address: 127.0.0.1:${ADMIN_PORT} }";
             let open = admin.replace(" }", ", revocations: { tokenFile: admin.token } }");

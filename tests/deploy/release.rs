@@ -112,7 +112,7 @@ async fn a_release_starts_and_is_ready_by_its_own_probes() {
     let folder = Folder::temporary().unwrap();
     let ca = folder.write("prod.pem", pki.ca().pem()).unwrap();
     let keys = folder.write("corp.jwks.json", issuer.key_set().unwrap()).unwrap();
-    let addresses = Addresses::free().await.unwrap();
+    let addresses = Addresses::free().unwrap();
     let (listener, admin) = (addresses.checks.port(), addresses.admin.port());
     let set = format!(
         "listener.host=127.0.0.1,listener.port={listener},admin.host=127.0.0.1,admin.port={admin},redis.url=,settings.listener.drain.delay=0s"

@@ -22,7 +22,7 @@ async fn envoy_refuses_when_countersign_was_never_there() {
     let pki = Pki::new(SystemClock.now()).unwrap();
     pki.write(&folder).unwrap();
     let upstream = Upstream::start().await.unwrap();
-    let unused = Addresses::free().await.unwrap().checks;
+    let unused = Addresses::free().unwrap().checks;
     let bootstrap = Bootstrap::sidecar_mtls(&folder, unused, upstream.address());
     let envoy = Envoy::start(&binary, &bootstrap, &folder).await.unwrap();
 
@@ -78,7 +78,7 @@ async fn envoy_breaks_the_handshake_of_untrusted_certificates_where_it_is_set_to
     let pki = Pki::new(SystemClock.now()).unwrap();
     pki.write(&folder).unwrap();
     let upstream = Upstream::start().await.unwrap();
-    let unused = Addresses::free().await.unwrap().checks;
+    let unused = Addresses::free().unwrap().checks;
     let bootstrap = Bootstrap::sidecar_mtls(&folder, unused, upstream.address())
         .vary(envoy::VERIFY.0, envoy::VERIFY.1);
     let envoy = Envoy::start(&binary, &bootstrap, &folder).await.unwrap();

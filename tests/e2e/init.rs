@@ -64,7 +64,7 @@ async fn the_start_runs_behind_a_real_envoy() {
     let program = Path::new(env!("CARGO_BIN_EXE_countersign"));
     let written = Command::new(program).args(["init", "--dev"]).current_dir(folder.path()).output();
     assert!(written.unwrap().status.success());
-    let addresses = Addresses::free().await.unwrap();
+    let addresses = Addresses::free().unwrap();
     let read = |name| std::fs::read_to_string(folder.join(name)).unwrap();
     let (checks, admin) = (addresses.checks.port().to_string(), addresses.admin.port().to_string());
     let settings = read("countersign.yaml").replace("9001", &checks).replace("9002", &admin);
@@ -134,7 +134,7 @@ async fn dev_follows_every_edit_and_goes_on_through_wrong_ones() {
     let program = Path::new(env!("CARGO_BIN_EXE_countersign"));
     let written = Command::new(program).args(["init", "--dev"]).current_dir(folder.path()).output();
     assert!(written.unwrap().status.success());
-    let (own, gateway) = (Addresses::free().await.unwrap(), Addresses::free().await.unwrap());
+    let (own, gateway) = (Addresses::free().unwrap(), Addresses::free().unwrap());
     let edit = |name: &str, from: &str, to: &str| {
         let text = std::fs::read_to_string(folder.join(name)).unwrap();
         assert!(text.contains(from), "{name}: {from}");

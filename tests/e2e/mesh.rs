@@ -71,7 +71,7 @@ impl Mesh {
         }
         folder.write("keys/corp.jwks.json", issuer.key_set().unwrap()).unwrap();
         let upstream = Upstream::start().await.unwrap();
-        let addresses = Addresses::free().await.unwrap();
+        let addresses = Addresses::free().unwrap();
         let (name, text) = settings("{ sourceCertificate: true, xfcc: true }", sources);
         let tls = "127.0.0.1:${PORT}\n  tls:\n    certificate: tls/countersign.pem\n    key: tls/countersign.key\n    clientAuthorities: ca/prod.pem";
         let text = text.replace(

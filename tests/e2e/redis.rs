@@ -2,7 +2,7 @@
 
 #![expect(clippy::disallowed_methods, reason = "whether this is CI is in the environment")]
 
-use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -65,5 +65,5 @@ impl Drop for Redis {
 }
 
 pub(crate) fn free_port() -> u16 {
-    TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port()
+    crate::testbed::ports::free_port().unwrap()
 }

@@ -71,7 +71,7 @@ impl House {
         let folder = Folder::temporary().unwrap();
         self.pki.write(&folder).unwrap();
         folder.write("keys/corp.jwks.json", self.issuer.key_set().unwrap()).unwrap();
-        let addresses = Addresses::free().await.unwrap();
+        let addresses = Addresses::free().unwrap();
         let address = "address: 127.0.0.1:${PORT}\n";
         let changed = settings(address, &format!("{address}{listener}"));
         Server::configure(&folder, addresses, &[changed]).unwrap();

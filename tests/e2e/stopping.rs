@@ -24,7 +24,7 @@ async fn start(folder: &Folder, from: &str, to: &str) -> (Server, Addresses) {
     let now = SystemClock.now();
     Pki::new(now).unwrap().write(folder).unwrap();
     folder.write("keys/corp.jwks.json", Issuer::new(now).unwrap().key_set().unwrap()).unwrap();
-    let addresses = Addresses::free().await.unwrap();
+    let addresses = Addresses::free().unwrap();
     Server::configure(folder, addresses, &[settings(from, to)]).unwrap();
     let program = Path::new(env!("CARGO_BIN_EXE_countersign"));
     (Server::start(program, folder, addresses).await.unwrap(), addresses)

@@ -7,7 +7,6 @@
 #![cfg(feature = "redis")]
 #![expect(clippy::disallowed_methods, reason = "whether this is CI is in the environment")]
 
-use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
@@ -57,7 +56,7 @@ impl Drop for RedisServer {
 }
 
 fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+    crate::testbed::ports::free_port().unwrap()
 }
 
 fn options(redis: &Value) -> StoreOptions {

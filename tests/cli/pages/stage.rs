@@ -1,7 +1,6 @@
 //! The folders in which pages are played.
 
 use std::fs;
-use std::net::TcpListener;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -12,6 +11,7 @@ use serde_json::json;
 use super::root;
 use crate::testbed::envoy_binary::{EnvoyBinary, Search};
 use crate::testbed::mint::Issuer;
+use crate::testbed::ports::free_port;
 use crate::testbed::{Folder, Pki};
 
 /// The place in which the reader of a page is.
@@ -307,7 +307,5 @@ fn skip<T>(why: &str) -> Option<T> {
 
 /// Ports that were free a moment ago, all of them others.
 fn free_ports() -> Vec<(&'static str, u16)> {
-    let held: Vec<_> = PORTS.iter().map(|_| TcpListener::bind("127.0.0.1:0").unwrap()).collect();
-    let free = held.iter().map(|own| own.local_addr().unwrap().port());
-    PORTS.into_iter().zip(free).collect()
+    PORTS.into_iter().map(|own| (own, free_port().unwrap())).collect()
 }

@@ -73,7 +73,7 @@ impl House {
         let folder = Folder::temporary().unwrap();
         self.pki.write(&folder).unwrap();
         folder.write("keys/corp.jwks.json", self.issuer.key_set().unwrap()).unwrap();
-        let addresses = Addresses::free().await.unwrap();
+        let addresses = Addresses::free().unwrap();
         let settings = format!(
             "listener: {{ address: \"127.0.0.1:${{PORT}}\" }}
 documents: [./policies]

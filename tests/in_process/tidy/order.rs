@@ -39,7 +39,7 @@ pub(super) const INNER_ORDER: &[(&str, &str)] = &[
     ),
     (
         "demo",
-        "envoy_binary error interrupt folder http1 process pki client mint server upstream audit \
+        "envoy_binary error interrupt folder ports http1 process pki client mint server upstream audit \
          envoy tour stage play report",
     ),
     ("limits", "documents"),
