@@ -399,7 +399,7 @@ fn an_issuer_that_no_token_can_be_of_is_refused() {
         "https://*.login.example",
         "https://login.example ",
         " https://login.example",
-        "https://login.example\u{200b}",
+        "https://login.example\\u200B",
         "https://login.example\u{a0}/v2.0",
         "https://login.example/.well-known/openid-configuration",
         "https://login.example/v2.0?tenant=a",
