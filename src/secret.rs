@@ -174,10 +174,14 @@ const LEAST: usize = 20;
 /// place: long, with neither a folder nor an ending, or behind `Bearer`.
 pub fn unread_file(path: &Path) -> Cow<'_, str> {
     let name = path.to_string_lossy();
-    let bare = !name.contains(['/', '.']) && name.len() >= LEAST;
-    let scheme = name.split_once(' ').map(|(scheme, _)| scheme.to_ascii_lowercase());
-    let is_credential = bare || scheme.is_some_and(|own| matches!(&*own, "bearer" | "dpop"));
-    if is_credential && !path.exists() { Cow::Borrowed(HIDDEN) } else { name }
+    if may_be_credential(&name) && !path.exists() { Cow::Borrowed(HIDDEN) } else { name }
+}
+
+/// True if `text`, which was given as an argument, may be an opaque token.
+pub fn may_be_credential(text: &str) -> bool {
+    let bare = !text.starts_with('-') && !text.contains(['/', '.']) && text.len() >= LEAST;
+    let scheme = text.split_once(' ').map(|(scheme, _)| scheme.to_ascii_lowercase());
+    bare || scheme.is_some_and(|own| matches!(&*own, "bearer" | "dpop"))
 }
 
 /// `text` without the tokens in it, such as one that was given where the name of a file belongs.

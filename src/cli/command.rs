@@ -77,7 +77,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Exit {
     let (cli, output, is_of_variable) = match parsed {
         Ok(parsed) => parsed,
         Err(message) if message.use_stderr() => {
-            style::message(&message.render());
+            style::message(&message.render(), &values_of(&message));
             lacking(&message).into_iter().for_each(style::hint);
             return Exit::Usage;
         }
@@ -117,6 +117,17 @@ fn is_of_variable(matches: &ArgMatches) -> bool {
     let has_one = matches.try_contains_id("config").unwrap_or(false);
     (has_one && matches.value_source("config") == Some(ValueSource::EnvVariable))
         || matches.subcommand().is_some_and(|(_, own)| is_of_variable(own))
+}
+
+/// The values that a message about arguments quotes.
+fn values_of(message: &clap::Error) -> Vec<&str> {
+    let values =
+        [ContextKind::InvalidArg, ContextKind::InvalidValue, ContextKind::InvalidSubcommand];
+    let values = values.into_iter().filter_map(|kind| match message.get(kind)? {
+        ContextValue::String(value) => Some(value.as_str()),
+        _ => None,
+    });
+    values.collect()
 }
 
 /// Advice where an argument is missing that settings can stand for.

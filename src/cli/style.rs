@@ -9,7 +9,7 @@ use serde::Serialize;
 use crate::document::Diagnostic;
 pub(super) use crate::json::visible;
 use crate::json::write_visible;
-use crate::secret::without_tokens;
+use crate::secret::{HIDDEN, may_be_credential, without_tokens};
 
 pub(super) const GOOD: Style = AnsiColor::Green.on_default();
 pub(super) const BAD: Style = AnsiColor::Red.on_default().bold();
@@ -57,9 +57,12 @@ pub(super) fn warning(message: impl Display) {
     let _ = writeln!(err(), "{BAD}warning{BAD:#}: {}", without_tokens(&text));
 }
 
-/// Prints a message that is styled already on standard error.
-pub(super) fn message(message: &clap::builder::StyledStr) {
-    let _ = write!(err(), "{}", without_tokens(&message.ansi().to_string()));
+/// Prints a message that is styled already on standard error, without those of the `values` in it that may be credentials.
+pub(super) fn message(message: &clap::builder::StyledStr, values: &[&str]) {
+    let text = message.ansi().to_string();
+    let secret = values.iter().filter(|value| may_be_credential(value));
+    let text = secret.fold(text, |text, value| text.replace(value, HIDDEN));
+    let _ = write!(err(), "{}", without_tokens(&text));
 }
 
 /// Prints a hint on standard error.

@@ -47,6 +47,15 @@ pub(super) fn mapping(key: &str) -> Option<String> {
         "target" => "name the hosts: `target: { hosts: [api.example.com] }`",
         "on" => "write `on: { methods: [GET], paths: [/v1/orders] }`",
         "inject" => "write `inject: { headers: { x-subject: \"{token.sub}\" } }`",
+        "body" => "write `body: { text: TEXT }`, or `body: { json: { code: CODE } }`",
+        "redirect" => "write `redirect: { to: ADDRESS }`",
+        "clearCookie" => "write `clearCookie: { name: NAME }`",
+        "during" => {
+            "write `during: { weekly: [{ days: [mon], from: 08:00, until: 18:00, zone: Europe/Berlin }] }`"
+        }
+        "bind" => {
+            "write `bind: { claim: client_id, to: peer.spiffe, map: \"spiffe://prod.example/ns/web/sa/{client}\" }`"
+        }
         "remove" => "write `remove: { headers: [x-internal] }`",
         "metadata" => "write `metadata: { name: NAME }`",
         "remote" => "write `remote: { url: ADDRESS }`",
@@ -59,6 +68,25 @@ pub(super) fn mapping(key: &str) -> Option<String> {
 }
 
 const CLIENT: &str = "say who asks, and how that is proved: `client: { id: NAME, basic: { file: PATH } }`; for an endpoint that wants no proof, `client: { none: {} }`";
+
+/// True if the value of `key` may be that of a file.
+pub(super) fn has_file(key: &str) -> bool {
+    const WITH_FILE: [&str; 12] = [
+        "authorities",
+        "intermediates",
+        "bundle",
+        "crls",
+        "moreKeys",
+        "from",
+        "secrets",
+        "basic",
+        "bearer",
+        "post",
+        "password",
+        "privateKey",
+    ];
+    WITH_FILE.contains(&key) || is_secret(key)
+}
 
 /// The advice for a field that is missing.
 pub(super) fn missing(field: &str) -> Option<&'static str> {

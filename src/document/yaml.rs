@@ -33,8 +33,14 @@ pub(super) fn split(text: &str) -> Vec<(usize, &str)> {
         .into_iter()
         .zip(ends)
         .filter_map(|(start, end)| Some((start, text.get(start..end)?)))
-        .filter(|(_, text)| has_content(text))
+        .filter(|(start, text)| has_content(text) && (*start > 0 || !is_version(text)))
         .collect()
+}
+
+/// True if a text in front of the first marker says which YAML it is, and nothing else (YAML 1.2.2 section 6.8.1).
+fn is_version(text: &str) -> bool {
+    let mut lines = text.trim_start_matches('\u{feff}').lines().map(str::trim_end);
+    lines.all(|line| line.is_empty() || line.starts_with('#') || line == "%YAML 1.2")
 }
 
 fn has_content(text: &str) -> bool {
@@ -74,6 +80,29 @@ fn tagged(place: Span) -> Diagnostic {
     let message = "YAML reads a value that begins with `!` as a tag, and not as text";
     Diagnostic::error(Code::InvalidYaml, place, message)
         .help("put the whole value in quotes, as in `when: '!has(token.claims.x)'`")
+}
+
+/// A directive, such as `%YAML 1.1` or `%TAG`, as the first content of a document.
+fn directive(text: &str, origin: &Origin) -> Option<Diagnostic> {
+    let mut at = 0_usize;
+    for line in text.split_inclusive('\n') {
+        if line.starts_with('%') {
+            let place = origin.part(at..at.saturating_add(line.trim_end().len()));
+            let word = line.split_whitespace().next();
+            let word = word.filter(|word| matches!(*word, "%YAML" | "%TAG")).unwrap_or("%");
+            let message = format!("documents have no directives, such as `{word}`");
+            return Some(
+                Diagnostic::error(Code::InvalidYaml, place, message).help(
+                    "remove the line; `%YAML 1.2` alone may stand in front of the first `---`",
+                ),
+            );
+        }
+        if !line.trim().is_empty() && !line.trim_start().starts_with('#') {
+            return None;
+        }
+        at = at.saturating_add(line.len());
+    }
+    None
 }
 
 /// The value that `read` gives, unless a tag, a key without a value or an empty requirement is in `text`.
@@ -117,7 +146,8 @@ fn read_as<'de, T: Deserialize<'de>>(
         strict_booleans: true,
         no_schema: typed,
     };
-    serde_saphyr::from_str_with_options(text, options).map_err(|error| diagnostic(&error, origin))
+    serde_saphyr::from_str_with_options(text, options)
+        .map_err(|error| directive(text, origin).unwrap_or_else(|| diagnostic(&error, origin)))
 }
 
 /// Reads a document of another program, which may use anchors and merge keys, with at most `max_nodes` values.
@@ -344,12 +374,13 @@ fn quiet_diagnostic(error: &Error, place: &Span) -> Option<Diagnostic> {
             if let Some(help) = advice::mapping(key) {
                 return Some(problem(Code::InvalidValue, expected_shape(expected)).help(help));
             }
-            let message = "expected a mapping, as in `{ file: PATH }`";
             let secret = advice::is_secret(key) || key == "headers";
-            helped(
-                problem(Code::InvalidValue, String::from(message)),
-                secret.then_some(SECRETS_ARE_IN_FILES),
-            )
+            let message = if advice::has_file(key) {
+                String::from("expected a mapping, as in `{ file: PATH }`")
+            } else {
+                expected_shape(expected)
+            };
+            helped(problem(Code::InvalidValue, message), secret.then_some(SECRETS_ARE_IN_FILES))
         }
         _ => return None,
     })
@@ -410,5 +441,6 @@ mod tests {
         let documents: Vec<_> = split(text).into_iter().map(|(at, t)| (at, t.trim())).collect();
         assert_eq!(documents, [(10, "a: 1"), (33, "b: |\n  --- not a marker"), (62, "# c\nc: 3")]);
         assert!(split("").is_empty());
+        assert_eq!(split("# head\n%YAML 1.2\n---\na: 1\n"), [(20, "\na: 1\n")]);
     }
 }

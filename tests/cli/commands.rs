@@ -395,3 +395,23 @@ fn a_token_in_the_place_of_a_file_is_not_printed() {
         assert!(!printed.contains("eyJzdWIi"), "{arguments:?}: {printed}");
     }
 }
+
+/// P771: an argument in a wrong place may be an opaque token, and the message about it does not show it.
+#[test]
+fn a_message_about_arguments_shows_no_token() {
+    const TOKEN: &str = "kJHGkjhg876SECRETopaque0123456789";
+    let folder = tempfile::tempdir().unwrap();
+    for arguments in [
+        &["keys", "verify", "token.jwt", TOKEN][..],
+        &["check", "--output", TOKEN],
+        &["decisions", "--since", TOKEN],
+        &["revoke", TOKEN],
+        &[TOKEN],
+    ] {
+        let (code, stderr) = refused(folder.path(), arguments);
+        assert_eq!(code, 2, "{stderr}");
+        assert!(stderr.contains("<hidden>") && !stderr.contains("SECRET"), "{stderr}");
+    }
+    let (_, stderr) = refused(folder.path(), &["check", "--no-such-flag-of-some-length"]);
+    assert!(stderr.contains("--no-such-flag-of-some-length"), "{stderr}");
+}

@@ -51,10 +51,19 @@ impl RedisTarget {
     }
 
     /// Connects and says who we are.
+    ///
+    /// # Errors
+    /// Why not, with the addresses that were tried.
     pub(super) async fn connect(&self) -> Result<RedisConnection, String> {
-        tokio::time::timeout(STORE_CONNECT_TIMEOUT, self.open())
-            .await
-            .map_err(|_| format!("no connection within {STORE_CONNECT_TIMEOUT:?}"))?
+        let late = |_| Err(format!("no connection within {STORE_CONNECT_TIMEOUT:?}"));
+        let opened = tokio::time::timeout(STORE_CONNECT_TIMEOUT, self.open()).await;
+        opened.unwrap_or_else(late).map_err(|why| format!("{}: {why}", self.addresses()))
+    }
+
+    /// The addresses of the servers, without credentials.
+    fn addresses(&self) -> String {
+        let addresses = self.servers.iter().map(|server| server.addr().to_string());
+        addresses.collect::<Vec<_>>().join(", ")
     }
 
     async fn open(&self) -> Result<RedisConnection, String> {
