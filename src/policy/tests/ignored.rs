@@ -19,7 +19,10 @@ rules:
   - { name: partner, effect: allow, token: { issuer: partner }, on: { paths: [/partner] }, rejectedCookies: ignored, inject: { headers: { x-subject: '{token.sub}' } } }
   - { name: strict, effect: allow, public: true, on: { paths: [/strict] } }
   - { name: mallory, effect: deny, token: { issuer: corp, subjects: [mallory] }, on: { paths: [/watched] } }
-  - { name: closed, effect: deny, on: { methods: [POST], paths: [/login] } }";
+  - { name: closed, effect: deny, on: { methods: [POST], paths: [/login] } }
+  - { name: banned, effect: deny, peer: { spiffe: ['spiffe://prod.example/ns/banned'] }, on: { paths: [/peers] } }
+  - { name: careful, effect: allow, public: true, on: { paths: [/both] } }
+  - { name: careless, effect: allow, peer: { any: true }, on: { paths: [/both] }, rejectedCookies: ignored }";
 
 const ISSUERS: &str = "---\napiVersion: countersign.dev/v1alpha1\nkind: TokenIssuer\nmetadata: { name: corp }\nspec: { issuer: 'https://a.example', tokens: [{ cookie: session }] }\n";
 
@@ -55,6 +58,9 @@ fn a_refused_cookie_is_ignored_by_an_explicit_word_alone() {
         ("/watched", false, false, "deny token_expired"),
         ("/peers", false, true, "allow peers"),
         ("/peers", false, false, "deny token_expired"),
+        // An allow rule without the word counts for no such caller.
+        ("/both", false, false, "deny token_expired"),
+        ("/both", false, true, "allow careless"),
         ("/partner", true, false, "allow partner"),
         ("/partner", false, true, "deny token_expired"),
     ] {

@@ -95,6 +95,42 @@ fn what_was_not_recorded_is_unknown() {
     assert!(MissingData::AUDIT_RECORD.covers(RecordField::Headers));
 }
 
+/// P74: each requirement is unknown where a record lacks what it looks at, and only there.
+#[test]
+fn each_requirement_knows_what_a_record_must_have() {
+    use RecordField::*;
+    for (requirement, fields) in [
+        ("headers: [{ name: x-h, exists: true }]", &[Headers][..]),
+        ("query: [{ name: q, exists: false }]", &[Query]),
+        ("contextExtensions: { tier: gold }", &[ContextExtensions]),
+        ("sni: [orders.example.com]", &[ServerName]),
+        ("source: [10.0.0.0/8]", &[Addresses]),
+        ("destination: [10.0.0.0/8]", &[Addresses]),
+        ("during: { from: 2020-01-01T00:00:00Z }", &[Time]),
+        ("token: { issuer: corp, subjects: [alice] }", &[TokenSubject]),
+        ("token: { issuer: corp, clients: [web] }", &[TokenClient]),
+        ("token: { issuer: corp, audiences: [orders] }", &[TokenAudiences]),
+        ("token: { issuer: corp, scopes: [orders:read] }", &[TokenScopes]),
+        ("token: { issuer: corp, anyScope: [orders:read] }", &[TokenScopes]),
+        ("token: { issuer: corp, claims: [{ pointer: /tenant, exists: true }] }", &[TokenClaims]),
+        ("token: { issuer: corp, claims: [{ pointer: /jti, exists: true }] }", &[TokenId]),
+        ("token: { issuer: corp }, when: 'request.query.a == \"b\"'", &[Query]),
+    ] {
+        let set = rules(&[&format!("{{ name: r, effect: deny, {requirement} }}")]);
+        let without = watch(&set, "/", MissingData::NONE);
+        let lacking = RecordField::ALL.iter().filter(|field| {
+            let checks = watch(&set, "/", MissingData::NONE.and(**field));
+            let lacks = |check: &CheckTrace| {
+                let text = format!("{:?}", check.suggestion);
+                text.contains("the record does not say")
+            };
+            assert_eq!(checks.len(), without.len(), "{requirement}, {field:?}");
+            checks.iter().any(lacks)
+        });
+        assert_eq!(lacking.copied().collect::<Vec<_>>(), fields, "{requirement}");
+    }
+}
+
 #[test]
 fn rules_that_are_about_something_else_say_what() {
     let set = rules(&[

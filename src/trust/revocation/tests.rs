@@ -341,3 +341,12 @@ fn entries_that_can_revoke_nothing_are_told_of() {
     let print = "BA:78:16:BF:8F:01:CF:EA:41:41:40:DE:5D:AE:22:23:B0:03:61:A3:96:17:7A:9C:B4:10:FF:61:F2:00:15:AD";
     assert_eq!(codes_beside_documents(&format!("{{ certificate: '{print}' }}")), [""; 0]);
 }
+
+/// A list whose document names other keys begins again, as one from another place does.
+#[test]
+fn a_list_by_another_signer_is_another_list() {
+    let (signer, other) = (Signer::new("ops"), Signer::new("ops"));
+    let source = signed_source(&[&signer]);
+    assert!(source.is_same_place_as(&signed_source(&[&signer])));
+    assert!(!source.is_same_place_as(&signed_source(&[&other])));
+}
