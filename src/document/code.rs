@@ -268,10 +268,13 @@ codes! {
         WrongProtocol "wrong-protocol" Error "the proxy asks over HTTP, and countersign answers gRPC" "use the gRPC form of the setting";
         InvalidMeshConfig "invalid-mesh-config" Error "a setting has a form that the control plane refuses" "write it as the message says";
         StatusAllows "status-allows" Error "the status for errors is one that callers take for success" "write 403 or 503";
+        AnswersBeforeCheck "answers-before-check" Error "a filter in front of the check answers requests, or sends them on, by itself" "put it behind `ext_authz`: filters see a request in the order of the list";
         ActsBeforeCheck "acts-before-check" Warning "a filter in front of the check answers, or acts on headers that nothing has verified" "put it behind `ext_authz`";
         CallersXfcc "callers-xfcc" Error "the proxy keeps the `x-forwarded-client-cert` header that a caller writes" "let the proxy write it: `SANITIZE_SET`, in Envoy Gateway `SanitizeSet`";
         IdentityOverwritten "identity-overwritten" Warning "a header that says who the caller is is written after the check" "remove the modification, or use another name";
         IdentityForged "identity-forged" Error "a header that countersign trusts is written in front of the check" "remove the modification: the proxy writes what it saw of the caller by itself";
+        AddressForged "address-forged" Warning "the address of the client may be one that a caller wrote" "let only the proxies in front connect (`direct_source_prefix_ranges` of every filter chain), or remove the setting";
+        AdminExposed "admin-exposed" Error "the administration interface of a proxy is open to other machines" "let it listen at 127.0.0.1 or at a Unix socket, or allow `/ready` and `/stats` alone (`allow_paths`)";
         SteeredByCaller "steered-by-caller" Error "after the decision the caller changes the request, or chooses its upstream, by a header" "write a fixed value, or choose by what rules see: host, path and method";
         CertificateNotRequired "certificate-not-required" Warning "the proxy is to require client certificates, and lets callers pass without one" "name the authorities in `trusted_ca`, in Envoy Gateway in `caCertificateRefs`";
         NoCertificateShown "no-certificate-shown" Warning "countersign sees no client certificate" "write `include_peer_certificate: true`, or forward the certificate by `x-forwarded-client-cert`";

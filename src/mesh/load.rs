@@ -26,8 +26,15 @@ const ANNOTATION: &str = "proxy.istio.io/config";
 const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 
 /// Words of texts that have settings of a mesh, or of an Envoy.
-const MARKS: [&str; 5] =
-    ["meshConfig", "extensionProviders", "static_resources", "gatewayTopology", "ext_authz"];
+const MARKS: [&str; 7] = [
+    "meshConfig",
+    "extensionProviders",
+    "static_resources",
+    "gatewayTopology",
+    "ext_authz",
+    "socket_address",
+    "socketAddress",
+];
 
 /// The place of a nested text, and what it is.
 struct Text<'a> {

@@ -7,6 +7,7 @@
 mod envoy;
 mod faults;
 mod filler;
+mod format;
 mod gateway;
 mod istio;
 mod labels;

@@ -1,7 +1,9 @@
 //! Headers that settings write into requests: in front of the check they forge who asks, behind it they change what was decided about.
 
 use super::faults::{Faults, IdentityHeaders};
+use super::format::{Origins, Source, Steering};
 use crate::document::{Code, Node, Tree};
+use crate::request::OVERRIDE_HEADERS;
 
 /// Headers that say who asks and from where, and that countersign takes for the word of the proxy.
 const TRUSTED: [&str; 5] = [
@@ -15,26 +17,6 @@ const TRUSTED: [&str; 5] = [
 /// Headers of credentials: countersign verifies them, and takes them for the caller's.
 const CREDENTIALS: [&str; 2] = ["authorization", "dpop"];
 
-/// Commands of Envoy's formats whose values are those of the connection, or of the proxies in front.
-const OF_PROXY: [&str; 2] = ["DOWNSTREAM_", "FILTER_STATE("];
-
-/// Commands whose values no caller chooses.
-const OF_SETTINGS: [&str; 6] =
-    ["ENVIRONMENT(", "HOSTNAME", "START_TIME", "UPSTREAM_", "ROUTE_NAME", "CLUSTER_METADATA("];
-
-/// The source of a value.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Source {
-    /// The request.
-    Caller,
-    /// The settings: one value for every request.
-    Settings,
-    /// The connection that the proxy saw.
-    Proxy,
-    /// A credential that a filter verified.
-    Credential,
-}
-
 /// A header that settings write into requests.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Write<'a> {
@@ -42,42 +24,59 @@ pub(super) struct Write<'a> {
     pub(super) source: Source,
     /// Its place.
     pub(super) at: &'a Node,
-}
-
-impl Source {
-    /// The source of `value`, a text in Envoy's format.
-    pub(super) fn of(value: &str) -> Self {
-        let commands = || value.split('%').skip(1).step_by(2).filter(|own| !own.is_empty());
-        let is_in = |list: &[&str], command: &str| list.iter().any(|own| command.starts_with(own));
-        if !commands().all(|own| is_in(&OF_PROXY, own) || is_in(&OF_SETTINGS, own)) {
-            return Self::Caller;
-        }
-        match commands().any(|own| is_in(&OF_PROXY, own)) {
-            true => Self::Proxy,
-            false => Self::Settings,
-        }
-    }
+    /// Its value, where that is a format.
+    format: Option<&'a str>,
+    /// True if the value of a caller stays beside it.
+    appends: bool,
 }
 
 impl<'a> Write<'a> {
+    /// The header `name` with a value of `source`, which replaces others.
+    pub(super) const fn new(name: &'a str, source: Source, at: &'a Node) -> Self {
+        Self { name, source, at, format: None, appends: false }
+    }
+
+    /// The header `name` with the value at `value`, in Envoy's format.
+    pub(super) fn formatted(name: &'a str, value: Option<&'a str>, at: &'a Node) -> Self {
+        let source = value.map_or(Source::Settings, Source::of);
+        Self { format: value, ..Self::new(name, source, at) }
+    }
+
     /// The header of an entry with a `key` and a value, if `node` is one.
     pub(super) fn of(node: &'a Node) -> Option<Self> {
         let at = node.get("key")?;
         let value = node.get("value").or(node.get("raw_value"))?;
         // Bytes may be a format as well.
         let known = node.text_of("value").filter(|_| node.get("raw_value").is_none());
-        let source = match (known, value.number()) {
-            (Some(text), _) => Source::of(text),
-            (None, Some(_)) => Source::Settings,
-            (None, None) => Source::Caller,
-        };
-        Some(Self { name: at.text()?, source, at })
+        let is_fixed = value.number().is_some() || value.is_true() || value.is_false();
+        Some(match known {
+            Some(text) => Self::formatted(at.text()?, Some(text), at),
+            None if is_fixed => Self::new(at.text()?, Source::Settings, at),
+            None => Self::new(at.text()?, Source::Caller, at),
+        })
     }
 
     /// The headers of every entry in `node`.
     pub(super) fn all(node: &'a Node, found: &mut Vec<Self>) {
-        found.extend(Self::of(node));
-        node.parts().for_each(|part| Self::all(part, found));
+        let inner = node.get("header").and_then(Self::of);
+        match inner {
+            Some(own) => found.push(Self { appends: !replaces(node), ..own }),
+            None => {
+                found.extend(Self::of(node));
+                node.parts().for_each(|part| Self::all(part, found));
+            }
+        }
+    }
+
+    /// This header with the source that its value has in a configuration of `origins`.
+    pub(super) fn within(self, origins: &Origins<'_>) -> Self {
+        let source = self.format.map_or(self.source, |own| origins.source(own));
+        Self { source, ..self }
+    }
+
+    /// True if the value that a caller wrote is gone afterwards, and another one is there.
+    pub(super) fn overwrites(&self, name: &str) -> bool {
+        self.name.eq_ignore_ascii_case(name) && !self.appends && self.source <= Source::Proxy
     }
 
     /// True for a header that countersign takes for the word of the proxy, or for a credential.
@@ -89,32 +88,39 @@ impl<'a> Write<'a> {
         names.iter().any(|own| own.eq_ignore_ascii_case(self.name))
     }
 
-    /// True if the request that the upstream gets is another one than the caller sent, as the caller says in a header.
-    fn steers(&self) -> bool {
-        let is_target = self.name.starts_with(':') || self.name.eq_ignore_ascii_case("host");
-        is_target && self.source == Source::Caller
+    /// True for a header by which the request that the upstream gets is another one than the caller sent.
+    fn is_of_target(&self) -> bool {
+        self.name.starts_with(':') || self.is_of(&["host"]) || self.is_of(&OVERRIDE_HEADERS)
     }
 
     /// Lints what is written in front of the check. `who` is a subject with its verb, as in `the filter x writes`.
     pub(super) fn lint_before(&self, tree: &Tree, who: &str, faults: &mut Faults) {
         let is_credential = self.is_of(&CREDENTIALS);
-        let why = match self.source {
-            _ if !self.is_trusted() => return,
-            Source::Proxy => return,
+        let name = self.name;
+        if !self.is_trusted() || self.source == Source::Proxy {
+            return;
+        }
+        let (is_certain, why) = match self.source {
             Source::Credential if is_credential => return,
-            Source::Caller if is_credential => {
-                let message = format!(
-                    "{who} `{}` in front of the check from what the caller sends: the credential also goes upstream where it came from",
-                    self.name
-                );
-                return faults.warn(Code::IdentityForged, tree.place(self.at), message);
+            Source::Caller | Source::Target if is_credential => (
+                false,
+                "from what the caller sends: the credential also goes upstream where it came from",
+            ),
+            Source::Caller | Source::Target => (true, "from what the caller sends"),
+            Source::Settings => (true, "with one value for every caller"),
+            Source::Lookup => (true, "by the address of the client"),
+            Source::Credential => (true, "from a credential, and not from the connection"),
+            Source::Unknown => (false, "from state that no file shows"),
+            Source::Address => {
+                (false, "from an address that Envoy may take from `x-forwarded-for`")
             }
-            Source::Caller => "from what the caller sends",
-            Source::Settings => "with one value for every caller",
-            Source::Credential => "from a credential, and not from the connection",
+            Source::Proxy => return,
         };
-        let message = format!("{who} `{}` in front of the check {why}", self.name);
-        faults.add(Code::IdentityForged, tree.place(self.at), message);
+        let message = format!("{who} `{name}` in front of the check {why}");
+        match is_certain {
+            true => faults.add(Code::IdentityForged, tree.place(self.at), message),
+            false => faults.warn(Code::IdentityForged, tree.place(self.at), message),
+        }
     }
 
     /// Lints what the setting `key` writes before Envoy writes what it saw of the caller. The word `replaced` is there if Envoy then
@@ -152,42 +158,50 @@ impl<'a> Write<'a> {
             let message = format!("{who} `{name}` after the check");
             faults.add(Code::IdentityOverwritten, tree.place(self.at), message);
         }
-        if self.steers() {
-            let message = format!(
-                "{who} `{name}` after the check from what the caller sends: the upstream gets another request than was decided about"
-            );
-            faults.add(Code::SteeredByCaller, tree.place(self.at), message);
+        if self.is_of_target() {
+            self.lint_target(tree, &format!("{who} `{name}`"), faults);
         }
     }
+
+    /// Lints a parameter of the query that is written behind the check.
+    pub(super) fn lint_parameter(&self, tree: &Tree, who: &str, faults: &mut Faults) {
+        self.lint_target(tree, &format!("{who} the parameter `{}`", self.name), faults);
+    }
+
+    /// Lints a part of the request's target. `writes` says who writes it.
+    fn lint_target(&self, tree: &Tree, writes: &str, faults: &mut Faults) {
+        let change = "the upstream gets another request than was decided about";
+        match self.source.steering() {
+            Some(Steering::Caller) => {
+                let message =
+                    format!("{writes} after the check from what the caller sends: {change}");
+                faults.add(Code::SteeredByCaller, tree.place(self.at), message);
+            }
+            Some(Steering::Unknown) => {
+                let message =
+                    format!("{writes} after the check from state that no file shows: {change}");
+                faults.warn(Code::SteeredByCaller, tree.place(self.at), message);
+            }
+            None => {}
+        }
+    }
+}
+
+/// True if the header of `option` replaces one of the same name.
+fn replaces(option: &Node) -> bool {
+    let actions = [
+        "APPEND_IF_EXISTS_OR_ADD",
+        "ADD_IF_ABSENT",
+        "OVERWRITE_IF_EXISTS_OR_ADD",
+        "OVERWRITE_IF_EXISTS",
+    ];
+    let action = option.get("append_action").and_then(|own| own.word(&actions));
+    action == Some("OVERWRITE_IF_EXISTS_OR_ADD")
+        || (action.is_none() && option.get("append").is_some_and(Node::is_false))
 }
 
 /// A trusted header that is named in `text`, which may be a program.
 pub(super) fn trusted_within(text: &str) -> Option<&'static str> {
     let text = text.to_ascii_lowercase();
     TRUSTED.iter().chain(&CREDENTIALS).find(|name| text.contains(*name)).copied()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// P615: a value is the proxy's word only if all of it is.
-    #[test]
-    fn values_of_callers_are_known_by_their_commands() {
-        for (value, source) in [
-            ("%REQ(x-evil)%", Source::Caller),
-            ("URI=%DOWNSTREAM_PEER_URI_SAN%;%REQ(x)%", Source::Caller),
-            ("%NEW_COMMAND%", Source::Caller),
-            ("%REQUESTED_SERVER_NAME%", Source::Caller),
-            ("%DYNAMIC_METADATA(a:b)%", Source::Caller),
-            ("spiffe://prod.example/a", Source::Settings),
-            ("100%", Source::Settings),
-            ("%%REQ(x)%%", Source::Settings),
-            ("%ENVIRONMENT(HOST)%", Source::Settings),
-            ("By=%FILTER_STATE(a:PLAIN)%;URI=%FILTER_STATE(b:PLAIN)%", Source::Proxy),
-            ("%DOWNSTREAM_DIRECT_REMOTE_ADDRESS%", Source::Proxy),
-        ] {
-            assert_eq!(Source::of(value), source, "{value}");
-        }
-    }
 }

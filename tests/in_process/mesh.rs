@@ -48,6 +48,9 @@ fn linted(paths: &[PathBuf]) -> Vec<Diagnostic> {
 /// P616: mutations before everything else. P617: certificates that are required in vain. P618: words, networks and kinds of pods without a
 /// sidecar. P619: connections that get into no sidecar. P634: filters and listeners that take connections away from the check.
 /// P635: requests that a header of the caller changes after the decision.
+/// P714: filters that answer in front of the check, and answers that hide a refusal. P715: trusted headers that filters of every kind write, also
+/// from state that callers fill. P716: upstreams that state, metadata, programs and parameters choose. P717: administration interfaces that are
+/// open. P718: addresses that callers write, datagrams, and listeners within the proxy.
 #[test]
 fn every_fault_has_the_message_a_person_needs() {
     let entries = fs::read_dir(root().join("tests/mesh-errors")).unwrap();
@@ -81,6 +84,17 @@ fn shipped_configurations_have_no_fault() {
     }
 }
 
+/// Safe spellings of what P714 to P718 find have no fault.
+#[test]
+fn safe_spellings_have_no_fault() {
+    let all = files(&root().join("tests/mesh-safe"));
+    assert!(all.len() >= 6, "{all:?}");
+    for path in all {
+        let faults: Vec<_> = linted(&[path]).iter().map(ToString::to_string).collect();
+        assert_eq!(faults, Vec::<String>::new());
+    }
+}
+
 /// A fault that is put into a shipped configuration is found, wherever it is written.
 #[test]
 fn faults_in_shipped_configurations_are_found() {
@@ -105,6 +119,24 @@ fn faults_in_shipped_configurations_are_found() {
         ),
         ("envoy/sidecar-mtls.yaml", "SANITIZE_SET", "ALWAYS_FORWARD_ONLY", Code::CallersXfcc),
         ("envoy/sidecar-mtls.yaml", "timeout: 0.25s", "timeout: 600s", Code::LongWait),
+        (
+            "envoy/sidecar-mtls.yaml",
+            "address: 127.0.0.1, port_value: ${ADMIN_PORT}",
+            "address: 0.0.0.0, port_value: 9901",
+            Code::AdminExposed,
+        ),
+        (
+            "envoy/istio/generated/waypoint.yaml",
+            "key: x-forwarded-client-cert",
+            "key: x-other",
+            Code::CallersXfcc,
+        ),
+        (
+            "envoy/istio/generated/waypoint.yaml",
+            "append_action: OVERWRITE_IF_EXISTS_OR_ADD",
+            "append_action: APPEND_IF_EXISTS_OR_ADD",
+            Code::CallersXfcc,
+        ),
         (
             "envoy/sidecar-mtls.yaml",
             "address: 127.0.0.1, port_value: ${COUNTERSIGN_PORT}",

@@ -9,12 +9,10 @@ use crate::mesh::faults::Faults;
 
 /// Lints the chains for raw connections in trees in which others ask.
 pub(super) fn lint(world: &World<'_>, faults: &mut Faults) {
-    let asking: std::collections::HashSet<_> =
-        world.parts.checks.iter().map(|check| check.of).collect();
     for chain in &world.parts.chains {
         let of = chain.part.of;
         let is_own = world.is_outbound(chain.listener, of) || is_of_tunnel(chain.listener);
-        if asking.contains(&of) && !is_own {
+        if world.asks(of) && !is_own {
             lint_chain(chain, world, faults);
             lint_certificates(chain, faults);
         }
@@ -87,15 +85,18 @@ pub(super) fn lint_chain(chain: &Chain<'_>, world: &World<'_>, faults: &mut Faul
 }
 
 /// True for the listener through which Istio's proxies send into a tunnel: nothing but the same Envoy reaches it.
-fn is_of_tunnel(listener: &Node) -> bool {
+pub(super) fn is_of_tunnel(listener: &Node) -> bool {
     let name = listener.text_of("name").unwrap_or_default();
     listener.get("internal_listener").is_some() && name.ends_with("connect_originate")
 }
 
 /// True if the connections go to another listener of the same Envoy, or nowhere.
 fn goes_on_here(raw: &Node, chain: &Chain<'_>, world: &World<'_>) -> bool {
-    let Some(name) = raw.text_of("cluster") else { return false };
-    let clusters = world.clusters(name, chain.part.of);
-    name == "BlackHoleCluster"
-        || (!clusters.is_empty() && clusters.iter().all(|own| cluster::is_internal(own.node)))
+    let is_here = |name: &&str| {
+        let clusters = world.clusters(name, chain.part.of);
+        *name == "BlackHoleCluster"
+            || (!clusters.is_empty() && clusters.iter().all(|own| cluster::is_internal(own.node)))
+    };
+    let names = cluster::names(raw);
+    !names.is_empty() && names.iter().all(is_here)
 }

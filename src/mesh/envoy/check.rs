@@ -215,7 +215,7 @@ fn is_set(node: &Node) -> bool {
 }
 
 /// True for an HTTP status below 400, as a number or by the name that protobuf has for it.
-fn is_success(status: &Node) -> bool {
+pub(super) fn is_success(status: &Node) -> bool {
     let names = ["Continue", "OK", "Created", "Accepted", "NoContent", "Found", "SeeOther"];
     status.number().is_some_and(|own| own < 400)
         || status.text().is_some_and(|own| names.contains(&own) || own.starts_with("Moved"))

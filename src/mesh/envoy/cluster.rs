@@ -5,6 +5,20 @@ use crate::document::Node;
 use crate::mesh::filler::FILLER;
 use crate::request::is_this_host;
 
+/// Filters that take a connection as it is.
+const RAW: [&str; 10] = [
+    ".TcpProxy",
+    ".RedisProxy",
+    ".MongoProxy",
+    ".ThriftProxy",
+    ".DubboProxy",
+    ".GenericProxy",
+    ".KafkaMesh",
+    ".RocketmqProxy",
+    ".SipProxy",
+    ".ReverseTunnel",
+];
+
 /// True if what is sent to `cluster` crosses a network in plaintext.
 pub(super) fn is_plaintext(cluster: &Node) -> bool {
     let own = cluster.get("transport_socket").filter(|own| is_secure(own));
@@ -75,9 +89,48 @@ pub(super) fn is_internal(cluster: &Node) -> bool {
 
 /// True for the settings of a proxy for raw connections.
 pub(super) fn is_raw(config: &Node) -> bool {
-    [".TcpProxy", ".RedisProxy", ".MongoProxy", ".ThriftProxy", ".DubboProxy", ".GenericProxy"]
-        .iter()
-        .any(|end| is_type(config, end))
+    RAW.iter().any(|end| is_type(config, end))
+}
+
+/// The clusters to which a proxy for raw connections sends them.
+pub(super) fn names(config: &Node) -> Vec<&str> {
+    let weighted = config.at(&["weighted_clusters", "clusters"]).map_or(&[][..], Node::items);
+    let weighted = weighted.iter().filter_map(|own| own.text_of("name"));
+    config.text_of("cluster").into_iter().chain(weighted).collect()
+}
+
+/// The addresses of the endpoints of `cluster`, as far as it shows them.
+pub(super) fn addresses(cluster: &Node) -> impl Iterator<Item = &Node> {
+    let localities = cluster.at(&["load_assignment", "endpoints"]).map_or(&[][..], Node::items);
+    let endpoints = localities.iter().flat_map(|own| own.items_of("lb_endpoints"));
+    endpoints.filter_map(|own| own.at(&["endpoint", "address", "socket_address"]))
+}
+
+/// The listeners of the same Envoy that are endpoints of `cluster`.
+pub(super) fn inner_listeners(cluster: &Node) -> impl Iterator<Item = &str> {
+    let localities = cluster.at(&["load_assignment", "endpoints"]).map_or(&[][..], Node::items);
+    let endpoints = localities.iter().flat_map(|own| own.items_of("lb_endpoints"));
+    let path = ["endpoint", "address", "envoy_internal_address", "server_listener_name"];
+    endpoints.filter_map(move |own| own.at(&path)?.text())
+}
+
+/// The settings of TLS by which `cluster` shows a certificate of the proxy.
+pub(super) fn certificate(cluster: &Node) -> Option<&Node> {
+    fn within(socket: &Node) -> Option<&Node> {
+        let config = socket.get("typed_config")?;
+        if let Some(inner) = config.get("transport_socket") {
+            return within(inner);
+        }
+        let common = config.get("common_tls_context")?;
+        let keys = [
+            "tls_certificates",
+            "tls_certificate_sds_secret_configs",
+            "tls_certificate_provider_instance",
+            "custom_tls_certificate_selector",
+        ];
+        keys.iter().find_map(|key| common.get(key)).filter(|own| !own.is_empty())
+    }
+    within(cluster.get("transport_socket")?)
 }
 
 #[cfg(test)]

@@ -1,21 +1,28 @@
 //! Envoy's own configuration: bootstraps, resources of xDS, and what `/config_dump` prints, joined by names.
 
+mod address;
+mod admin;
 mod chain;
 mod check;
 mod cluster;
+mod early;
 mod filters;
+mod inner;
 mod kind;
 mod manager;
 mod parts;
+mod replies;
 mod route;
 mod routes;
 mod runtime;
+mod state;
 mod steering;
 mod strict;
 mod world;
+mod xfcc;
 
 use manager::Sides;
-use parts::{ConfigParts, Manager};
+use parts::ConfigParts;
 use runtime::Runtime;
 use world::World;
 
@@ -24,7 +31,8 @@ use crate::document::{Code, Node, Tree};
 
 pub(super) use chain::is_terminal;
 pub(super) use cluster::{is_local, is_secure};
-pub(super) use filters::{acts_too_early, retargets, writes};
+pub(super) use early::acts_too_early;
+pub(super) use filters::{chooses_route, retargets, writes};
 pub(super) use kind::{EXT_AUTHZ, MANAGER, NETWORK_EXT_AUTHZ, asks};
 
 /// True if `tree` is a bootstrap, a dump or a resource of Envoy's.
@@ -48,23 +56,33 @@ pub(super) fn lint<'a>(
 ) {
     let world = World::of(ConfigParts::of(trees.map(|tree| (tree, &tree.root))));
     let parts = &world.parts;
+    let reached = inner::reached(&world);
     for check in &parts.checks {
         check::lint(check, &world, faults);
     }
     for manager in &parts.managers {
         manager::lint(manager, &world, identity, faults);
+        xfcc::lint_inner(manager, &reached, faults);
     }
     chain::lint(&world, faults);
+    inner::lint_lent(&world, faults);
+    address::lint(&world, faults);
+    state::lint(parts, &world.states, faults);
+    for part in &parts.admins {
+        admin::lint(part, faults);
+    }
+    admin::lint_routes(&world, faults);
     route::lint_coverage(&world, faults);
     let sides = Sides::of(&parts.managers);
     for table in parts.routes.iter().chain(&parts.hosts) {
-        route::lint_headers(table.tree, table.node, identity, &sides, faults);
+        route::lint_headers(table.tree, table.node, (identity, &world.states), &sides, faults);
     }
     for cluster in &parts.clusters {
         steering::lint_within(cluster.tree, cluster.node, faults);
+        state::lint_metadata(cluster.tree, cluster.node, &world.namespaces, faults);
     }
     for upstream in &parts.upstreams {
-        manager::lint_upstream(upstream, identity, faults);
+        manager::lint_upstream(upstream, &world, identity, faults);
     }
 }
 
@@ -75,22 +93,38 @@ pub(super) fn lint_patch(
     identity: &IdentityHeaders,
     faults: &mut Faults,
 ) {
-    let parts = ConfigParts::of([(tree, patch)]);
+    let world = World::of(ConfigParts::of([(tree, patch)]));
+    let parts = &world.parts;
     for check in &parts.checks {
         check::lint_present(check, &Runtime::default(), faults);
     }
     for upstream in &parts.upstreams {
-        manager::lint_upstream(upstream, identity, faults);
+        manager::lint_upstream(upstream, &world, identity, faults);
     }
-    for Manager { part, listener, .. } in &parts.managers {
-        manager::lint_present(part, *listener, identity, faults);
+    for own in &parts.managers {
+        manager::lint_present(own, &world, identity, faults);
         // Gateways of Istio replace the header, its sidecars append to it.
-        manager::lint_early(tree, part.node, "APPEND_FORWARD", faults);
+        manager::lint_early(&own.part, "APPEND_FORWARD", &world, faults);
     }
-    route::lint_headers(tree, patch, identity, &Sides::default(), faults);
+    route::lint_headers(tree, patch, (identity, &world.states), &Sides::default(), faults);
+    address::lint_patch(tree, patch, faults);
+    state::lint(parts, &world.states, faults);
+    for cluster in &parts.clusters {
+        state::lint_metadata(tree, cluster.node, &world.namespaces, faults);
+    }
+    for part in &parts.admins {
+        admin::lint(part, faults);
+    }
     for node in &parts.switched_off {
         let place = tree.key_place(node, "disabled");
         faults.add(Code::CheckSwitchedOff, place, "the patch switches the check off for a route");
+    }
+}
+
+/// Lints `bootstrap`, a part of one.
+pub(super) fn lint_bootstrap(tree: &Tree, bootstrap: &Node, faults: &mut Faults) {
+    for part in &ConfigParts::of([(tree, bootstrap)]).admins {
+        admin::lint(part, faults);
     }
 }
 

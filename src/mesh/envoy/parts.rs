@@ -22,6 +22,14 @@ pub(super) struct ConfigParts<'a> {
     pub(super) runtimes: Vec<Part<'a>>,
     /// The settings of clusters for HTTP.
     pub(super) upstreams: Vec<Part<'a>>,
+    /// The listeners with filters of their own.
+    pub(super) listeners: Vec<Part<'a>>,
+    /// The values that are put into the filter state.
+    pub(super) states: Vec<State<'a>>,
+    /// The filters that put what a caller sent into metadata.
+    pub(super) metadata: Vec<&'a Node>,
+    /// The addresses of administration interfaces.
+    pub(super) admins: Vec<Part<'a>>,
     /// The settings of routes that switch the filter off.
     pub(super) switched_off: Vec<&'a Node>,
     /// The ids of the proxies, by the number of their tree.
@@ -59,8 +67,18 @@ pub(super) struct Check<'a> {
 pub(super) struct Manager<'a> {
     pub(super) part: Part<'a>,
     pub(super) listener: Option<&'a Node>,
+    /// The filter chain that it is in.
+    pub(super) chain: Option<&'a Node>,
     /// The numbers of its filters that ask.
     pub(super) checks: Vec<usize>,
+}
+
+/// A value that is put into the filter state.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct State<'a> {
+    pub(super) part: Part<'a>,
+    /// True if it is of a connection that no connection manager takes.
+    pub(super) is_raw: bool,
 }
 
 /// A filter chain of a listener.
@@ -77,6 +95,8 @@ struct Within<'a> {
     of: usize,
     listener: Option<&'a Node>,
     chain: Option<&'a Node>,
+    /// True if that chain has no connection manager.
+    is_raw: bool,
     /// The number of the connection manager.
     manager: Option<usize>,
 }
@@ -86,7 +106,8 @@ impl<'a> ConfigParts<'a> {
     pub(super) fn of(roots: impl IntoIterator<Item = (&'a Tree, &'a Node)>) -> Self {
         let mut parts = Self::default();
         for (of, (tree, root)) in roots.into_iter().enumerate() {
-            let within = Within { tree, of, listener: None, chain: None, manager: None };
+            let within =
+                Within { tree, of, listener: None, chain: None, is_raw: false, manager: None };
             parts.find(root, within);
             parts.proxies.extend(proxy(root).map(|id| (of, id)));
         }
@@ -95,7 +116,10 @@ impl<'a> ConfigParts<'a> {
 
     /// True if nothing was found.
     pub(super) const fn is_empty(&self) -> bool {
-        self.checks.is_empty() && self.managers.is_empty() && self.clusters.is_empty()
+        self.checks.is_empty()
+            && self.managers.is_empty()
+            && self.clusters.is_empty()
+            && self.admins.is_empty()
     }
 
     fn find(&mut self, node: &'a Node, mut within: Within<'a>) {
@@ -105,13 +129,16 @@ impl<'a> ConfigParts<'a> {
         }
         if node.get("filters").is_some() && within.manager.is_none() {
             within.chain = Some(node);
+            within.is_raw = !has_manager(node);
             self.chains.extend(within.listener.map(|listener| Chain { part, listener }));
         }
         if is_type(node, "HttpConnectionManager") {
             within.manager = Some(self.managers.len());
-            self.managers.push(Manager { part, listener: within.listener, checks: Vec::new() });
+            let Within { listener, chain, .. } = within;
+            self.managers.push(Manager { part, listener, chain, checks: Vec::new() });
         }
         self.keep_named(part);
+        self.keep_writers(part, within.is_raw);
         self.keep_check(node, within);
         let settings = node.get("typed_per_filter_config").into_iter().flat_map(Node::entries);
         let off = settings.filter(|(name, own)| switches_off(&name.value, own));
@@ -149,6 +176,23 @@ impl<'a> ConfigParts<'a> {
         }
     }
 
+    /// Keeps what fills the state of requests, or of raw connections, and who can change the proxy.
+    fn keep_writers(&mut self, part: Part<'a>, is_raw: bool) {
+        let node = part.node;
+        if node.get("object_key").is_some() {
+            self.states.push(State { part, is_raw });
+        }
+        if type_of(node).contains("_to_metadata.") {
+            self.metadata.push(node);
+        }
+        if node.get("listener_filters").is_some() {
+            self.listeners.push(part);
+        }
+        if let Some(admin) = node.get("admin").filter(|own| own.get("address").is_some()) {
+            self.admins.push(Part { node: admin, ..part });
+        }
+    }
+
     fn keep_check(&mut self, node: &'a Node, within: Within<'a>) {
         let preset = node.at(&["config_discovery", "default_config"]);
         let config = node.get("typed_config").or(preset).filter(|own| is_check(own));
@@ -165,6 +209,12 @@ impl<'a> ConfigParts<'a> {
         let Within { tree, of, chain, .. } = within;
         self.checks.push(Check { tree, of, filter: node, config, is_http, manager, chain });
     }
+}
+
+/// True if the filter chain `chain` has a connection manager.
+fn has_manager(chain: &Node) -> bool {
+    let mut configs = chain.items_of("filters").iter().filter_map(|own| own.get("typed_config"));
+    configs.any(|own| is_type(own, "HttpConnectionManager"))
 }
 
 /// The id of the proxy that has the bootstrap or dump `root`.

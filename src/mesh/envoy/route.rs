@@ -2,8 +2,9 @@
 
 use std::collections::HashSet;
 
-use super::filters::writes;
-use super::kind::is_type;
+use super::early::acts_on_route;
+use super::filters::{parameters, writes};
+use super::kind::{asks, is_type};
 use super::manager::Sides;
 use super::parts::{Check, Part};
 use super::routes::{answers_itself, routes_of};
@@ -11,6 +12,7 @@ use super::steering;
 use super::world::World;
 use crate::document::{Code, Node, Tree};
 use crate::mesh::faults::{Faults, IdentityHeaders};
+use crate::mesh::format::{Origins, Source, States};
 use crate::mesh::written::Write;
 
 /// The word of one level of settings about a filter.
@@ -105,8 +107,27 @@ fn says<'a>(level: &Part<'a>, check: &Check<'_>) -> Option<Says<'a>> {
     Some(if is_off { Says::Off(Part { node: own, ..*level }) } else { Says::On })
 }
 
+/// A level at which another filter takes the name of the one that asks, in a list of filters within a filter.
+fn lint_replaced(level: &Part<'_>, checks: &[&Check<'_>], faults: &mut Faults) {
+    let settings = level.node.get("typed_per_filter_config").into_iter().flat_map(Node::entries);
+    for (_, own) in settings {
+        let own = own.get("config").filter(|_| is_type(own, ".FilterConfig")).unwrap_or(own);
+        let chain = own.get("filter_chain").filter(|_| is_type(own, ".FilterChainConfigPerRoute"));
+        let filters = chain.map_or(&[][..], |own| own.items_of("filters"));
+        let is_named = |own: &&Node| {
+            let name = own.text_of("name");
+            checks.iter().any(|check| name.is_some() && check.filter.text_of("name") == name)
+        };
+        for filter in filters.iter().filter(is_named).filter(|own| !asks(own)) {
+            let message = "a filter of the route replaces the one that asks, by its name";
+            faults.add(Code::CheckSwitchedOff, level.tree.place(filter), message);
+        }
+    }
+}
+
 /// A level whose requests another service is asked about.
 fn lint_other(level: &Part<'_>, checks: &[&Check<'_>], faults: &mut Faults) {
+    lint_replaced(level, checks, faults);
     for check in checks {
         let Some(own) = settings(level.node, check.filter.text_of("name")) else { continue };
         let own = own.get("config").filter(|_| is_type(own, ".FilterConfig")).unwrap_or(own);
@@ -138,15 +159,16 @@ fn described(route: &Node) -> String {
 pub(super) fn lint_headers(
     tree: &Tree,
     config: &Node,
-    identity: &IdentityHeaders,
+    (identity, states): (&IdentityHeaders, &States),
     sides: &Sides<'_>,
     faults: &mut Faults,
 ) {
+    let origins = Origins { address: Source::Address, states };
     let settings = config.get("typed_per_filter_config").into_iter().flat_map(Node::entries);
     for (filter, own) in settings {
         let filter = &filter.value;
         let who = format!("a route has the filter `{filter}` write");
-        for write in writes(own) {
+        for write in writes(own).into_iter().map(|own| own.within(&origins)) {
             if sides.is_in_front(filter) {
                 write.lint_before(tree, &who, faults);
             }
@@ -154,14 +176,24 @@ pub(super) fn lint_headers(
                 write.lint_behind(tree, &who, identity, faults);
             }
         }
-    }
-    for added in config.items_of("request_headers_to_add") {
-        if let Some(own) = added.get("header").and_then(Write::of) {
-            own.lint_behind(tree, "a route writes", identity, faults);
+        let early = acts_on_route(own, identity).filter(|_| sides.is_in_front(filter));
+        if let Some(early) = early {
+            let message = format!("a route has the filter `{filter}`, which {}", early.does);
+            early.lint(tree.place(own), message, faults);
+        }
+        for own in parameters(own).into_iter().filter(|_| sides.is_behind(filter)) {
+            own.within(&origins).lint_parameter(tree, &who, faults);
         }
     }
+    let mut added = Vec::new();
+    for key in ["request_headers_to_add", "request_headers_mutations"] {
+        config.items_of(key).iter().for_each(|own| Write::all(own, &mut added));
+    }
+    for own in added.into_iter().map(|own| own.within(&origins)) {
+        own.lint_behind(tree, "a route writes", identity, faults);
+    }
     steering::lint(tree, config, faults);
-    config.parts().for_each(|part| lint_headers(tree, part, identity, sides, faults));
+    config.parts().for_each(|part| lint_headers(tree, part, (identity, states), sides, faults));
 }
 
 #[cfg(test)]

@@ -1,8 +1,9 @@
 //! Settings by which a header of the caller changes the request after the decision, or chooses its upstream.
 
+use super::kind::type_of;
 use crate::document::{Code, Node, Tree};
 use crate::mesh::faults::Faults;
-use crate::mesh::written::Source;
+use crate::mesh::format::Source;
 
 /// Keys that name a header, and what its value is afterwards.
 const BY_HEADER: [(&str, &str); 2] = [
@@ -11,9 +12,17 @@ const BY_HEADER: [(&str, &str); 2] = [
 ];
 
 /// Keys that have a text in Envoy's format.
-const BY_FORMAT: [(&str, &str); 2] = [
+const BY_FORMAT: [(&str, &str); 3] = [
+    ("host_id_format", "the connection that gets the request"),
     ("host_rewrite", "the host that the upstream gets"),
     ("path_rewrite", "the path that the upstream gets"),
+];
+
+/// Programs that choose a cluster, by parts of their types.
+const PROGRAMS: [&str; 3] = [
+    ".cluster_specifiers.lua.",
+    ".cluster_specifiers.dynamic_modules.",
+    ".cluster_specifier.golang.",
 ];
 
 /// countersign has Envoy remove it.
@@ -45,6 +54,14 @@ pub(super) fn lint(tree: &Tree, node: &Node, faults: &mut Faults) {
             let message = format!("`use_http_header` lets the caller say the address in `{name}`");
             faults.add(Code::SteeredByCaller, tree.key_place(own, "use_http_header"), message);
         }
+    }
+    if PROGRAMS.iter().any(|own| type_of(node).contains(own)) {
+        let message = "a program chooses the cluster, maybe by what the caller sends";
+        faults.warn(Code::SteeredByCaller, tree.place(node), message);
+    }
+    if let Some(name) = node.at(&["weighted_clusters", "header_name"]) {
+        let message = "`header_name` lets a header of the caller choose one of the clusters";
+        faults.warn(Code::SteeredByCaller, tree.place(name), message);
     }
     for source in node.items_of("override_host_sources") {
         if let Some(name) = source.get("header") {

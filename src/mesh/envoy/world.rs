@@ -6,7 +6,9 @@ use super::kind::{DIRECTIONS, word_of};
 use super::parts::{Check, ConfigParts, Manager, Part};
 use super::routes::{has_no_upstream, routes_of};
 use super::runtime::Runtime;
+use super::state;
 use crate::document::Node;
+use crate::mesh::format::States;
 
 /// Everything that is linted together, by name.
 #[derive(Debug)]
@@ -24,6 +26,12 @@ pub(super) struct World<'a> {
     roles: HashMap<usize, Option<Role>>,
     /// The role that every proxy has.
     role_of_all: Option<Role>,
+    /// The trees in which something asks.
+    asking: HashSet<usize>,
+    /// The sources of values in the filter state.
+    pub(super) states: States,
+    /// The namespaces of metadata that hold what callers send.
+    pub(super) namespaces: HashSet<&'a str>,
 }
 
 /// Parts by their name.
@@ -55,6 +63,9 @@ impl<'a> World<'a> {
             hosts: Named::by(&parts.hosts, table),
             scopes: Named::by(&parts.scopes, |_| Some("")),
             runtime: Runtime::of(&parts),
+            asking: parts.checks.iter().map(|check| check.of).collect(),
+            states: state::sources(&parts),
+            namespaces: state::namespaces(&parts),
             parts,
             roles,
             role_of_all,
@@ -68,6 +79,11 @@ impl<'a> World<'a> {
         let silent = world.parts.routes.iter().filter(is_silent);
         world.silent = silent.map(|table| std::ptr::from_ref(table.node)).collect();
         world
+    }
+
+    /// True if something asks in the tree `of`.
+    pub(super) fn asks(&self, of: usize) -> bool {
+        self.asking.contains(&of)
     }
 
     /// True if no upstream gets requests of the route configuration `table`.

@@ -3,7 +3,7 @@
 use crate::document::{Code, Node};
 use crate::mesh::faults::Faults;
 use crate::mesh::resources::Resource;
-use crate::mesh::written::{Source, Write};
+use crate::mesh::written::Write;
 
 /// Lints what `own` takes from callers.
 pub(super) fn lint(own: &Resource<'_>, faults: &mut Faults) {
@@ -27,6 +27,7 @@ pub(super) fn lint(own: &Resource<'_>, faults: &mut Faults) {
         let message = format!("{name} lets `x_subject` pass beside `x-subject`");
         faults.add(Code::UnderscoresAllowed, tree.place(node), message);
     }
+    lint_address(own, faults);
     lint_early(own, mode.and_then(Node::text).unwrap_or("Sanitize"), faults);
     lint_certificates(own, faults);
     let shown = own.spec(&["headers", "xForwardedClientCert", "certDetailsToAdd"]);
@@ -42,6 +43,24 @@ pub(super) fn lint(own: &Resource<'_>, faults: &mut Faults) {
     }
 }
 
+/// Lints by what the gateway knows the client.
+fn lint_address(own: &Resource<'_>, faults: &mut Faults) {
+    let (tree, name) = (own.tree, own.described());
+    if let Some(protocol) = own.spec(&["proxyProtocol"]).filter(|own| own.has("optional")) {
+        let message = format!(
+            "{name} lets callers connect without the PROXY protocol (`optional`), and one of them may write the address of another client"
+        );
+        faults.add(Code::AddressForged, tree.key_place(protocol, "optional"), message);
+    }
+    if let Some(header) = own.spec(&["clientIPDetection", "customHeader"]) {
+        let message = format!(
+            "{name} takes the address of the client from `{}`, which a caller may have written",
+            header.text_of("name").unwrap_or_default()
+        );
+        faults.add(Code::AddressForged, tree.place(header), message);
+    }
+}
+
 /// Lints the headers that are written before Envoy writes what it saw of the caller; `mode` says what it then does.
 fn lint_early(own: &Resource<'_>, mode: &str, faults: &mut Faults) {
     let key = "earlyRequestHeaders";
@@ -49,8 +68,7 @@ fn lint_early(own: &Resource<'_>, mode: &str, faults: &mut Faults) {
     let replaced = mode.starts_with("Sanitize").then_some(mode);
     let lists = ["set", "add", "addIfAbsent"].into_iter().flat_map(|list| early.items_of(list));
     for (at, name) in lists.filter_map(|header| Some((header, header.text_of("name")?))) {
-        let source = at.text_of("value").map_or(Source::Settings, Source::of);
-        Write { name, source, at }.lint_early(own.tree, key, replaced, faults);
+        Write::formatted(name, at.text_of("value"), at).lint_early(own.tree, key, replaced, faults);
     }
 }
 

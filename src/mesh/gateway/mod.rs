@@ -1,6 +1,7 @@
 //! Resources of the Gateway API and of Envoy Gateway.
 
 mod attached;
+mod bootstrap;
 mod clients;
 mod order;
 mod patches;
@@ -24,7 +25,10 @@ pub(super) fn lint(mesh: &Mesh<'_>, faults: &mut Faults) {
             }
             (ENVOY_GATEWAY, "HTTPRouteFilter") => routes::lint_extension(mesh, own, faults),
             (ENVOY_GATEWAY, "BackendTrafficPolicy") => routes::lint_traffic(own, faults),
-            (ENVOY_GATEWAY, "EnvoyProxy") => order::lint(own, faults),
+            (ENVOY_GATEWAY, "EnvoyProxy") => {
+                order::lint(own, faults);
+                bootstrap::lint(own, faults);
+            }
             (GATEWAY_API, "Gateway") => attached::lint_listeners(&attached, own, faults),
             (ENVOY_GATEWAY, "SecurityPolicy") => security_policy::lint(mesh, own, faults),
             (ENVOY_GATEWAY, "ClientTrafficPolicy") => clients::lint(own, faults),

@@ -48,7 +48,7 @@ pub(super) fn lint(mesh: &Mesh<'_>, own: &Resource<'_>, faults: &mut Faults) {
 }
 
 /// The keys and indices that a patch is about: those of `jsonPath`, then those of the pointer at the key `name`.
-fn path_of(operation: &Node, name: &str) -> Vec<String> {
+pub(super) fn path_of(operation: &Node, name: &str) -> Vec<String> {
     let pointer = operation.text_of(name).unwrap_or_default();
     let unescaped = |part: &str| part.replace("~1", "/").replace("~0", "~");
     let query = operation.text_of("jsonPath").unwrap_or_default();
@@ -108,9 +108,9 @@ fn lint_placed(
     let config = value.get("typed_config");
     match list {
         Some(FILTERS) if is_add && !envoy::asks(value) => {
-            if let Some(why) = envoy::acts_too_early(value, mesh.identity) {
-                let message = format!("the filter `{name}` {why}, or may");
-                faults.add(Code::ActsBeforeCheck, own.tree.place(operation), message);
+            if let Some(early) = envoy::acts_too_early(value, mesh.identity) {
+                let message = format!("the filter `{name}` {}, or may", early.does);
+                early.lint(own.tree.place(operation), message, faults);
             }
             let who = format!("the filter `{name}` may stand early, and writes");
             let writes = envoy::writes(value);

@@ -2,9 +2,10 @@
 
 use crate::document::{Code, Node};
 use crate::mesh::faults::Faults;
+use crate::mesh::format::Source;
 use crate::mesh::mesh::Mesh;
 use crate::mesh::resources::Resource;
-use crate::mesh::written::{Source, Write};
+use crate::mesh::written::Write;
 
 /// Lints the rules of a route, and their filters.
 pub(super) fn lint(mesh: &Mesh<'_>, own: &Resource<'_>, faults: &mut Faults) {
@@ -36,8 +37,12 @@ fn lint_filter(mesh: &Mesh<'_>, own: &Resource<'_>, filter: &Node, faults: &mut 
     let who = format!("{} writes", own.described());
     for at in set.iter().chain(added) {
         let Some(name) = at.text_of("name") else { continue };
-        let source = at.text_of("value").map_or(Source::Settings, Source::of);
-        Write { name, source, at }.lint_behind(own.tree, &who, mesh.identity, faults);
+        Write::formatted(name, at.text_of("value"), at).lint_behind(
+            own.tree,
+            &who,
+            mesh.identity,
+            faults,
+        );
     }
     let Some(external) = filter.get("externalAuth") else { return };
     if let Some(protocol) = external.get("protocol").filter(|own| own.text() != Some("GRPC")) {
@@ -64,13 +69,22 @@ pub(super) fn lint_extension(mesh: &Mesh<'_>, own: &Resource<'_>, faults: &mut F
     let injected = own.spec(&["credentialInjection", "header"]);
     if let Some((name, at)) = injected.and_then(|at| Some((at.text()?, at))) {
         let who = format!("{} writes", own.described());
-        let write = Write { name, source: Source::Settings, at };
+        let write = Write::new(name, Source::Settings, at);
         write.lint_behind(own.tree, &who, mesh.identity, faults);
     }
 }
 
 /// Lints Envoy Gateway's `BackendTrafficPolicy`.
 pub(super) fn lint_traffic(own: &Resource<'_>, faults: &mut Faults) {
+    for rule in own.list(&["responseOverride"]) {
+        let statuses = rule.at(&["match", "statusCodes"]).map_or(&[][..], Node::items);
+        let status = rule.at(&["response", "statusCode"]);
+        let is_success = |own: &&Node| own.number().is_some_and(|own| own < 400);
+        if let Some(at) = status.filter(is_success).filter(|_| statuses.iter().any(is_refusal)) {
+            let message = format!("{} gives a refusal a status of success", own.described());
+            faults.warn(Code::StatusAllows, own.tree.place(at), message);
+        }
+    }
     for source in own.list(&["loadBalancer", "endpointOverride", "extractFrom"]) {
         let Some(at) = source.get("header") else { continue };
         let message = format!(
@@ -79,4 +93,14 @@ pub(super) fn lint_traffic(own: &Resource<'_>, faults: &mut Faults) {
         );
         faults.warn(Code::SteeredByCaller, own.tree.place(at), message);
     }
+}
+
+/// True if `statuses`, one or a range, has one of a refusal.
+fn is_refusal(statuses: &Node) -> bool {
+    let at = |path: &[&str]| statuses.at(path).and_then(Node::number);
+    let first = at(&["range", "start"]).or(at(&["value"]));
+    let last = at(&["range", "end"]).or(at(&["value"]));
+    [401, 403, 503]
+        .iter()
+        .any(|own| first.is_some_and(|n| n <= *own) && last.is_some_and(|n| n >= *own))
 }

@@ -2,9 +2,10 @@
 
 use crate::document::{Code, Node};
 use crate::mesh::faults::Faults;
+use crate::mesh::format::Source;
 use crate::mesh::mesh::Mesh;
 use crate::mesh::resources::Resource;
-use crate::mesh::written::{Source, Write};
+use crate::mesh::written::Write;
 
 /// Lints callers without a certificate.
 pub(super) fn lint_peers(own: &Resource<'_>, faults: &mut Faults) {
@@ -33,7 +34,7 @@ pub(super) fn lint_tokens(mesh: &Mesh<'_>, own: &Resource<'_>, faults: &mut Faul
         let named = claims.filter_map(|claim| claim.get("header"));
         for at in named.chain(rule.get("outputPayloadToHeader")) {
             let Some(name) = at.text() else { continue };
-            let write = Write { name, source: Source::Credential, at };
+            let write = Write::new(name, Source::Credential, at);
             write.lint_behind(own.tree, &who, mesh.identity, faults);
         }
     }

@@ -60,9 +60,9 @@ fn lint_filter(
     let place = || own.tree.place(patch.change);
     let name = value.text_of("name").unwrap_or_default();
     if patch.is_in_front() {
-        if let Some(why) = envoy::acts_too_early(value, mesh.identity) {
-            let message = format!("the filter `{name}` {why}");
-            faults.add(Code::ActsBeforeCheck, place(), message);
+        let early = envoy::acts_too_early(value, mesh.identity);
+        if let Some(early) = early.filter(|own| !(own.answers() && patch.is_outbound)) {
+            early.lint(place(), format!("the filter `{name}` {}", early.does), faults);
         }
         // Another proxy gets what the own workload sends, and writes what it sees.
         let writes = if patch.is_outbound { Vec::new() } else { envoy::writes(value) };
@@ -73,6 +73,11 @@ fn lint_filter(
         let who = format!("{} writes", own.described());
         for write in envoy::writes(value) {
             write.lint_behind(own.tree, &who, mesh.identity, faults);
+        }
+        if let Some(at) = envoy::chooses_route(value) {
+            let message =
+                format!("{} has the route chosen again after the decision", own.described());
+            faults.add(Code::RouteChosenAgain, own.tree.place(at), message);
         }
         if let Some(name) = envoy::retargets(value) {
             let message =

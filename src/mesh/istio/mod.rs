@@ -14,7 +14,7 @@ use ports::Services;
 use super::faults::Faults;
 use super::mesh::Mesh;
 use super::resources::{NETWORKING, Resource, SECURITY};
-use super::written::{Source, Write};
+use super::written::Write;
 
 /// Lints every resource of Istio.
 pub(super) fn lint(mesh: &Mesh<'_>, faults: &mut Faults) {
@@ -40,8 +40,7 @@ fn lint_virtual_service(mesh: &Mesh<'_>, own: &Resource<'_>, faults: &mut Faults
         let changes = parts.filter_map(|part| part.at(&["headers", "request"]));
         for names in changes.flat_map(|own| [own.get("set"), own.get("add")]).flatten() {
             for (key, at) in names.entries() {
-                let source = at.text().map_or(Source::Settings, Source::of);
-                let write = Write { name: &key.value, source, at };
+                let write = Write::formatted(&key.value, at.text(), at);
                 write.lint_behind(own.tree, &who, mesh.identity, faults);
             }
         }

@@ -49,12 +49,12 @@ pub(super) const INNER_ORDER: &[(&str, &str)] = &[
     ("policy", "model requirement compile evaluate explain suite"),
     (
         "request",
-        "this_host sealed spelling habits text attributes headers path parameters target trace_parent \
+        "this_host override_headers sealed spelling habits text attributes headers path parameters target trace_parent \
          credentials view url",
     ),
     (
         "mesh",
-        "filler wait faults written labels resources load topology mesh_config mesh envoy istio gateway lint",
+        "filler wait faults format written labels resources load topology mesh_config mesh envoy istio gateway lint",
     ),
     ("reload", "options status watch"),
     ("signer", "key options ring"),
