@@ -114,7 +114,7 @@ fn each_requirement_knows_what_a_record_must_have() {
         ("token: { issuer: corp, anyScope: [orders:read] }", &[TokenScopes]),
         ("token: { issuer: corp, claims: [{ pointer: /tenant, exists: true }] }", &[TokenClaims]),
         ("token: { issuer: corp, claims: [{ pointer: /jti, exists: true }] }", &[TokenId]),
-        ("token: { issuer: corp }, when: 'request.query.a == \"b\"'", &[Query]),
+        ("token: { issuer: corp, signals: [token_peers] }", &[TokenSignals]),
     ] {
         let set = rules(&[&format!("{{ name: r, effect: deny, {requirement} }}")]);
         let without = watch(&set, "/", MissingData::NONE);
