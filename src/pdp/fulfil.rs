@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use super::collected::Collected;
-use super::outcome::{AuditSink, Decided, Outcome, Recording};
+use super::outcome::{AuditSink, Decided, Outcome, Phases, Recording};
 use super::pinned::Pinned;
 use super::sealed::SealedHeader;
 use super::single_use::Unusable;
@@ -56,7 +56,9 @@ impl Pinned<'_> {
         };
         let Extra { sealed, response_headers } = extra;
         let took_time = !sealed.is_empty() || subject.as_ref().is_some_and(Subject::works_once);
-        let elapsed = phases.evaluated.filter(|_| !took_time);
+        let fulfilled = took_time.then(|| self.deadline.elapsed());
+        let elapsed = fulfilled.or(phases.evaluated).unwrap_or_else(|| self.deadline.elapsed());
+        let phases = Phases { fulfilled, ..phases };
         let outcome = Outcome {
             id: self.id,
             decision,
@@ -64,7 +66,7 @@ impl Pinned<'_> {
             response_headers,
             revision: self.current.snapshot.revision().clone(),
             at,
-            elapsed: elapsed.unwrap_or_else(|| self.deadline.elapsed()),
+            elapsed,
             phases,
             cache_hits: collected.map(Collected::cache_hits).unwrap_or_default(),
             subject,

@@ -32,7 +32,7 @@ pub struct Outcome {
     pub subject: Option<Subject>,
     /// Which documents were in force.
     pub revision: Revision,
-    /// When it was decided.
+    /// The moment that it was decided by: once keys and answers of issuers were there.
     pub at: UnixTime,
     /// From the arrival of the check to the decision.
     pub elapsed: Duration,
@@ -53,6 +53,8 @@ pub struct Phases {
     pub authenticated: Option<Duration>,
     /// The rules were evaluated.
     pub evaluated: Option<Duration>,
+    /// What had to be waited for or signed was done: one-time use, an assertion.
+    pub fulfilled: Option<Duration>,
 }
 
 /// Sees every decision after it was made and before it is answered. Must not block and cannot change it.
@@ -118,14 +120,22 @@ impl fmt::Debug for Recording {
     }
 }
 
+impl Outcome {
+    /// When the check arrived.
+    pub fn arrived(&self) -> UnixTime {
+        self.at.minus(self.phases.gathered.unwrap_or(self.elapsed))
+    }
+}
+
 impl Phases {
     /// The steps that were done: name, begin and end.
     pub fn each(&self) -> impl Iterator<Item = (&'static str, Duration, Duration)> {
-        let Self { began, gathered, authenticated, evaluated } = *self;
+        let Self { began, gathered, authenticated, evaluated, fulfilled } = *self;
         [
             ("gather", began, gathered),
             ("authenticate", gathered, authenticated),
             ("evaluate", authenticated, evaluated),
+            ("fulfil", evaluated, fulfilled),
         ]
         .into_iter()
         .filter_map(|(name, from, to)| Some((name, from?, to?)))

@@ -59,7 +59,7 @@ impl ClockOffset {
 impl Observer for ClockOffset {
     fn observe(&self, view: &RequestView, outcome: &Outcome) {
         if let Some(theirs) = view.sent_at {
-            self.note(outcome.at.minus(outcome.elapsed), theirs);
+            self.note(outcome.arrived(), theirs);
         }
     }
 }

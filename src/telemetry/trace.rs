@@ -69,8 +69,8 @@ impl Observer for Traces {
             None if self.begins => Context::new(),
             Some(_) | None => return,
         };
-        let end = outcome.at.to_system_time();
-        let Some(start) = end.checked_sub(outcome.elapsed) else { return };
+        let start = outcome.arrived().to_system_time();
+        let Some(end) = start.checked_add(outcome.elapsed) else { return };
         let check = SpanBuilder::from_name("check").with_kind(SpanKind::Server);
         let mut check = self.tracer.build_with_context(check.with_start_time(start), &context);
         if !check.is_recording() {
