@@ -1,7 +1,7 @@
 //! The codes of diagnostics: a closed table. `docs/diagnostics.md` and the rules of SARIF are made of it.
 //!
 //! To add a code, add a row here and a document that causes it to `tests/policy-errors` (or another test), and run
-//! `COUNTERSIGN_BLESS=1 cargo test --test in_process policy_errors::`.
+//! `COUNTERSIGN_BLESS=1 cargo test --test in_process -- policy_errors`, then the same with `diagnostics`.
 
 use std::borrow::Cow;
 use std::fmt;

@@ -1,4 +1,4 @@
-//! The order of the steps of a check: collect, gather, authenticate, evaluate, fulfil, each in a file of its own but for *evaluate*.
+//! The order of the steps of a check: collect and gather (`gather`), authenticate, evaluate (here), fulfil.
 
 use super::outcome::{Authenticated, Decided, Outcome, Phases};
 use super::pinned::Pinned;

@@ -1,7 +1,8 @@
 //! The decision point: one check, top to bottom, against one snapshot.
 //!
-//! Collect, gather, authenticate, evaluate, fulfil. Before the decision only *gather* may wait, and the clock is read once, after
-//! the wait: a token that expires while its key is fetched is expired. *Fulfil* may wait for the store and the audit log.
+//! Collect, gather, authenticate, evaluate, fulfil. Before the decision *gather* may wait, and *authenticate* where an issuer may have
+//! replaced a key. Credentials are verified by the clock after the wait: a token that expires while its key is fetched is expired.
+//! *Fulfil* may wait for the store and the audit log.
 
 mod assertion;
 mod authenticate;

@@ -53,7 +53,7 @@ instruments! {
     DECISIONS Counter "countersign.decisions" "" ["decision", "reason", "policy"]
         "Decisions by answer, reason code (empty on an allow) and policy";
     CHECK_DURATION Histogram "countersign.check.duration" "s" ["decision"]
-        "Time from the decoded request to the decision";
+        "Time from the arrival of the check to the decision";
     PEERS Counter "countersign.peers" "" ["trust_domain", "evidence"]
         "Verified peers by trust domain and level of evidence";
     SHADOW_CHANGES Counter "countersign.shadow.changes" "" ["policy", "rule"]
@@ -138,7 +138,7 @@ instruments! {
         "1 while every request with a credential is refused, because a revocation list is too old or was never read";
     REVOCATION_LISTS_STALE Gauge "countersign.revocation.lists.stale" "" []
         "Revocation lists that are older than their documents allow, or were never read";
-    REVOCATION_LISTS_AGE Gauge "countersign.revocation.lists.age" "" []
+    REVOCATION_LISTS_AGE Gauge "countersign.revocation.lists.age" "s" []
         "Seconds since the oldest revocation list was confirmed or written";
     REVOCATION_UNSHARED Gauge "countersign.revocation.unshared" "" []
         "Revocations that the shared store has not taken yet";

@@ -70,7 +70,7 @@ impl Metrics {
         })
     }
 
-    /// Shows the values that `read` returns at each scrape. A histogram cannot be watched.
+    /// Shows the values that `read` returns at each scrape. A histogram cannot be watched, and an instrument has one label at most.
     pub fn watch(
         &self,
         instrument: &Instrument,

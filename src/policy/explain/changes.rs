@@ -353,21 +353,32 @@ fn of_order(stage: CheckStage) -> Extent {
     }
 }
 
-/// True if two that differ can be compared by their entries.
+/// True if two that differ can be compared by their entries, or have none. Of a key that is not here, it cannot be determined who gains.
 const fn is_comparable(own: &AnyRequirement) -> bool {
     use AnyRequirement as Any;
-    !matches!(
+    matches!(
         own,
-        Any::Schedule(_)
-            | Any::ContextExtension(_)
-            | Any::HeaderMatcher(_)
-            | Any::QueryMatcher(_)
-            | Any::ServerNames(_)
-            | Any::ClaimMatcher(_)
-            | Any::TokenBinding(_)
-            | Any::PresenterKnown(_)
-            | Any::PresenterNamed(_)
-            | Any::When(_)
+        Any::SourceNetworks(_)
+            | Any::DestinationNetworks(_)
+            | Any::ServerNameIsHost(_)
+            | Any::PeerPresent(_)
+            | Any::PeerTrustDomain(_)
+            | Any::PeerSpiffe(_)
+            | Any::PeerDns(_)
+            | Any::PeerUris(_)
+            | Any::PeerEmails(_)
+            | Any::PeerIps(_)
+            | Any::PeerSubjects(_)
+            | Any::PeerEvidenceLevel(_)
+            | Any::TokenPresent(_)
+            | Any::TokenAudiences(_)
+            | Any::TokenSubjects(_)
+            | Any::TokenClients(_)
+            | Any::TokenScopes(_)
+            | Any::TokenAnyScope(_)
+            | Any::TokenAcr(_)
+            | Any::TokenMaxAge(_)
+            | Any::TokenSignals(_)
     )
 }
 
