@@ -16,7 +16,7 @@
 //! Eight verbs: **decode, collect, gather, authenticate, evaluate, fulfil, observe, encode**. Before the decision *gather*
 //! may wait, for an issuer's keys or its answer about an opaque token, and with warm caches it does not; so may
 //! *authenticate*, where a signature fails with a key that the issuer may have replaced. *Fulfil* may wait: a one-time credential for the store, and `audit.onFull: block` for the audit log. Read
-//! [`envoy::CheckService::answer`], then [`pdp::Pinned::decide`], then any room.
+//! `conclude` of [`envoy::CheckService`], then [`pdp::Pinned::decide`], then any room.
 //!
 //! ## The rooms
 //!

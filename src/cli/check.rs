@@ -36,7 +36,7 @@ pub(super) struct Args {
     /// Files, or folders that are searched for `*.yaml` and `*.yml`.
     #[arg(required_unless_present_any = ["config", "documents", "explain"], value_name = "PATH")]
     paths: Vec<PathBuf>,
-    /// The same, as other commands have it.
+    /// Same as PATH.
     #[arg(long, value_name = "PATH")]
     documents: Vec<PathBuf>,
     /// The settings of a server: check its documents, where none are given, and print which proxies the settings trust.
@@ -57,7 +57,7 @@ pub(super) struct Args {
 /// Output format.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
 pub(super) enum CheckOutput {
-    /// Text on standard error: each place, and what to do; of documents the line with a caret too.
+    /// Text on standard error: each place, and what to do; for documents, also the line with a caret.
     #[default]
     Human,
     /// A JSON array on standard output, with an object for each problem.

@@ -25,9 +25,9 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Write a start that works into an empty folder: settings, documents with tests, Envoy's configuration.
+    /// Create a working set-up in a folder: settings, documents with tests, Envoy's configuration.
     Init(init::Args),
-    /// Run such a start with Envoy on this machine, and follow every edit: decisions and suites as they come.
+    /// Run the set-up of `init --dev` with Envoy on this machine, and follow every edit: decisions and suites as they come.
     Dev(dev::Args),
     /// Answer Envoy's checks.
     Serve(serve::Args),
@@ -39,7 +39,7 @@ enum Command {
     Explain(Box<explain::Args>),
     /// List the decisions in an audit log, count them, or watch them come.
     Decisions(Box<decisions::Args>),
-    /// Put recorded decisions to other documents, and show which would change.
+    /// Evaluate recorded requests against other documents, and show which would change.
     Replay(Box<replay::Args>),
     /// Compare two sets of documents: whose access is widened, and whose is narrowed.
     Diff(diff::Args),
@@ -47,7 +47,7 @@ enum Command {
     WhoCan(who_can::Args),
     /// Show what a certificate, an XFCC header or a recorded check proves, and to which trust domain.
     Inspect(inspect::Args),
-    /// Find what makes authorization weaker than it looks in the settings of Envoy, Istio and gateways.
+    /// Find settings that weaken authorization of Envoy, Istio and gateways.
     LintMesh(lint_mesh::Args),
     /// List every issuer's keys, or explain how a token is verified.
     Keys(keys::Args),
@@ -123,9 +123,9 @@ fn is_of_variable(matches: &ArgMatches) -> bool {
 fn values_of(message: &clap::Error) -> Vec<&str> {
     let values =
         [ContextKind::InvalidArg, ContextKind::InvalidValue, ContextKind::InvalidSubcommand];
-    let values = values.into_iter().filter_map(|kind| match message.get(kind)? {
-        ContextValue::String(value) => Some(value.as_str()),
-        _ => None,
+    let values = values.into_iter().filter_map(|kind| {
+        let Some(ContextValue::String(value)) = message.get(kind) else { return None };
+        Some(value.as_str())
     });
     values.collect()
 }
@@ -138,7 +138,7 @@ fn lacking(message: &clap::Error) -> Option<String> {
         return None;
     }
     let lacks =
-        |parts: &[&str]| missing.iter().any(|own| parts.iter().any(|part| own.contains(part)));
+        |parts: &[&str]| missing.iter().any(|own| parts.iter().any(|part| own.starts_with(part)));
     let documents = lacks(&["--documents", "<PATH>", "<AFTER>"]);
     let what = match (documents, lacks(&["--audit"])) {
         (true, true) => "`--documents` and `--audit`",

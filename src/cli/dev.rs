@@ -70,7 +70,7 @@ fn enter(path: &Path) -> Result<PathBuf, CommandError> {
     for name in [SETTINGS, ENVOY] {
         if !path.join(name).is_file() {
             return Err(CommandError::Usage(format!(
-                "there is no `{name}` in `{}`: `countersign init {} --dev` writes one into an empty folder",
+                "there is no `{name}` in `{}`: `countersign init {} --dev` writes one",
                 shown(path),
                 shown(path),
             )));

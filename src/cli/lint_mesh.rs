@@ -20,7 +20,7 @@ Examples:
   countersign check --explain fails-open
 
 Exit codes: 0 nothing is open; 1 the report cannot be written; 2 wrong arguments; 3 wrong settings;
-4 something is open, or a file cannot be read";
+4 a problem was found, or a file cannot be read";
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]

@@ -27,7 +27,7 @@ Examples:
   countersign serve --documents policies --listen 127.0.0.1:9001
 
 Exit codes: 0 stopped, or checked; 1 failed, or stopped by a second signal; 2 wrong arguments; 3
-wrong settings; 4 the documents have errors; 5 the address cannot be listened on";
+wrong settings; 4 the documents have errors; 5 cannot listen on the address";
 
 /// Arguments of `serve`. Each overrides the environment, which overrides the file.
 #[derive(Debug, clap::Args)]

@@ -29,7 +29,7 @@ pub(super) struct Args {
     /// Files, or folders that are searched for `*.yaml` and `*.yml`: policies and their suites.
     #[arg(required_unless_present_any = ["documents", "config"], value_name = "PATH")]
     paths: Vec<PathBuf>,
-    /// The same, as other commands have it.
+    /// Same as PATH.
     #[arg(long, value_name = "PATH")]
     documents: Vec<PathBuf>,
     /// Settings of a server: its documents, where none are given.

@@ -22,8 +22,8 @@ use crate::request::{RequestView, Target};
 const EXAMPLES: &str = "\
 Examples:
   countersign who-can --documents policies --host orders.example.com --path /v1/orders/42
-  countersign who-can --documents policies --host orders.example.com --path /v1/orders --method POST \\
-      --output json
+  countersign who-can --documents policies --host orders.example.com --path /v1/orders \\
+      --method POST --output json
   countersign who-can --config countersign.yaml --host orders.example.com --path /admin
 
 Exit codes: 0 answered; 1 the answer cannot be written; 2 wrong arguments; 3 wrong settings; 4 the
@@ -111,11 +111,18 @@ struct NeedReport {
 }
 
 /// The checks whose wanted values name callers.
-const NAMED: [(&str, &str); 4] = [
+const NAMED: [(&str, &str); 11] = [
     ("peer.spiffe", "peers"),
     ("peer.dns", "peers"),
+    ("peer.uris", "peers"),
+    ("peer.emails", "peers"),
+    ("peer.ips", "peers"),
+    ("peer.subject", "peers"),
     ("token.issuers", "issuers"),
+    ("token.sub", "subjects"),
+    ("token.client", "clients"),
     ("token.scopes", "scopes"),
+    ("token.anyScope", "scopes"),
 ];
 
 pub(super) fn run(args: &Args) -> Result<Exit, CommandError> {

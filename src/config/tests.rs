@@ -153,7 +153,7 @@ fn a_wrong_setting_is_refused_at_its_place() {
     }
 }
 
-/// Invariants 11 and 12: what is weaker than loopback has to be asked for by name.
+/// Invariant 11 and invariant 12: what is weaker than loopback has to be asked for by name.
 #[test]
 fn contradictions_are_refused() {
     assert!(load("").unwrap_err().to_string().contains("no documents"));

@@ -74,6 +74,7 @@ impl Pinned<'_> {
             domains.into_iter().for_each(|domain| remote.ask_for_authorities(domain));
         }
     }
+
     /// Notes how the tokens of the caller are used, if a rule that is about the request asks for it.
     pub(super) fn note_usage(&self, view: &RequestView, authenticated: &mut Authenticated<'_>) {
         let Some(uses) = &self.pdp.token_uses else { return };

@@ -34,7 +34,7 @@ pub struct Outcome {
     pub revision: Revision,
     /// The moment that it was decided by: once keys and answers of issuers were there.
     pub at: UnixTime,
-    /// From the arrival of the check to the decision.
+    /// From the arrival of the check to the decision, with the wait for one-time use and the signing of an assertion.
     pub elapsed: Duration,
     /// How that time was spent.
     pub phases: Phases,
@@ -53,7 +53,7 @@ pub struct Phases {
     pub authenticated: Option<Duration>,
     /// The rules were evaluated.
     pub evaluated: Option<Duration>,
-    /// What had to be waited for or signed was done: one-time use, an assertion.
+    /// The store was asked for one-time use, and an assertion was signed.
     pub fulfilled: Option<Duration>,
 }
 

@@ -1,4 +1,5 @@
-//! Each decision as spans: one for the check, and in it one for gathering, authenticating and evaluating.
+//! Each decision as spans: one for the check, and in it one for gathering, authenticating, evaluating and, where it waits or signs,
+//! fulfilling.
 //!
 //! The trace is the one of the request that is checked: its W3C headers (`traceparent`, `tracestate`), and not those of the
 //! gRPC call, which would be Envoy's. Spans are made when all is over, from the moments that the outcome holds, so that a

@@ -225,7 +225,7 @@ fn no_file_imports_itself_through_others() {
 
 /// `docs/adding-a-rule-key.md`: a plain key is named where it is required, listed and read, and nowhere else.
 #[test]
-fn a_plain_rule_key_is_named_in_three_files() {
+fn a_plain_rule_key_is_named_in_three_files_that_serve() {
     for (key, family, reads) in [
         ("ServerNames", "requirement/server_name.rs", "compile/rule.rs"),
         ("ContextExtension", "requirement/values.rs", "compile/request.rs"),

@@ -30,10 +30,10 @@ pub(super) struct Args {
     /// The documents before: a file or folder.
     #[arg(value_name = "BEFORE")]
     before: PathBuf,
-    /// The documents after.
+    /// The changed documents: a file or a folder.
     #[arg(value_name = "AFTER", required_unless_present_any = ["documents", "config"])]
     after: Option<PathBuf>,
-    /// The documents after, as other commands have it; may be given more than once.
+    /// Same as AFTER; may be given more than once.
     #[arg(long, value_name = "PATH", conflicts_with = "after")]
     documents: Vec<PathBuf>,
     /// The settings of a server: its documents are those after, where none are given.

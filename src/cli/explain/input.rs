@@ -128,9 +128,9 @@ fn by_flags(args: &Args, snapshot: &Snapshot) -> Result<ExplainInput, String> {
     // A question has all the headers that there are.
     let mut headers = Headers::default().with_shown(Shown::Every);
     for header in &request.headers {
-        let (name, value) = header
-            .split_once(':')
-            .ok_or_else(|| String::from("a header is given as `name: value`"))?;
+        let (name, value) = header.split_once(':').ok_or_else(|| {
+            String::from("expected `name: value`, as in `--header 'x-tenant: acme'`")
+        })?;
         headers.push(name.trim(), HeaderValue::new(value.trim().as_bytes().to_vec()));
     }
     if let Some(xfcc) = &caller.xfcc {

@@ -8,7 +8,8 @@ use crate::document::IssuerProfile;
 const EXAMPLES: &str = "\
 Examples:
   countersign init --dev
-  countersign init authz --host orders.example.com --audience orders --issuer https://login.example.com
+  countersign init authz --host orders.example.com --audience orders \\
+      --issuer https://login.example.com
   countersign init authz --spiffe prod.example --ca root-cert.pem --profile keycloak
 
 Exit codes: 0 written; 1 a file is in the way, or cannot be written; 2 wrong arguments";
@@ -32,15 +33,15 @@ pub(in crate::cli) struct Args {
     /// The SPIFFE trust domain of your workloads.
     #[arg(long, value_name = "TRUSTDOMAIN", value_parser = trust_domain)]
     pub(super) spiffe: Option<String>,
-    /// The certificates of the authorities that issue your workloads', PEM: in Istio, `root-cert.pem` of the secret `cacerts`.
+    /// A PEM file with the authorities that issue your workloads' certificates: in Istio, `root-cert.pem` of the secret `cacerts`.
     /// Not with `--dev`, which makes an authority.
     #[arg(long, value_name = "FILE")]
     pub(super) ca: Option<PathBuf>,
     /// The provider of the issuer. Default: jwt. Not with `--dev`, whose issuer is one to throw away.
     #[arg(long, value_enum, value_name = "PROFILE")]
     profile: Option<IssuerProfile>,
-    /// Add an authority, certificates of a client and of Envoy, an issuer's key and two tokens, to throw away: everything then runs on
-    /// this machine for 30 days. Without `--profile` and `--ca`, which are about a provider and an authority of your own.
+    /// Add a throw-away authority, certificates of a client and of Envoy, an issuer's key and two tokens, which work on this machine for
+    /// 30 days. Cannot be used with `--profile` or `--ca`.
     #[arg(long)]
     pub(super) dev: bool,
 }
@@ -75,7 +76,7 @@ impl Args {
         }
         match of_yours.into_iter().find(|(_, is_given, _)| self.dev && *is_given) {
             Some((name, _, own)) => Err(CommandError::Usage(format!(
-                "`{name}` cannot be used with `--dev`, which makes an {own}: leave one of the two away"
+                "`{name}` cannot be used with `--dev`, which makes an {own}: remove one of the two"
             ))),
             None => Ok(()),
         }

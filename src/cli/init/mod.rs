@@ -1,4 +1,4 @@
-//! `countersign init`: a start that works, in an empty folder.
+//! `countersign init`: a working set-up in a folder that has no files of the same names.
 
 mod args;
 mod start;

@@ -36,7 +36,7 @@ struct Made(Vec<PathBuf>);
 pub(super) fn all_or_none(folder: &Path, files: &[NewFile]) -> Result<(), CommandError> {
     if let Some(path) = files.iter().find_map(|file| in_the_way(folder, file.path)) {
         return Err(CommandError::failure(format_args!(
-            "`{}` is there already, and nothing was written: name an empty folder, or move it away",
+            "`{}` is there already, and nothing was written: name another folder, or move it away",
             shown(&path)
         )));
     }

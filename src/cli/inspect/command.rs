@@ -19,10 +19,11 @@ use crate::trust::TrustStore;
 Examples:
   countersign inspect client.pem
   countersign inspect client.pem --documents policies
-  countersign inspect --xfcc 'Hash=..;URI=spiffe://prod.example/ns/web/sa/frontend' --documents policies
+  countersign inspect --xfcc 'Hash=..;URI=spiffe://prod.example/ns/web/sa/frontend' \\
+      --documents policies
 
-Exit codes: 0 it is what it says, and verifies where there are documents; 1 it does not verify, or
-cannot be decoded; 2 wrong arguments, or a kind that is not recognized; 3 wrong settings; 4 the
+Exit codes: 0 decoded, and verified if documents are given; 1 it does not verify, or cannot be
+decoded; 2 wrong arguments, or a kind that is not recognized; 3 wrong settings; 4 the
 documents have errors")]
 pub(in crate::cli) struct Args {
     /// A file with a certificate or chain (PEM, DER), an XFCC value, or a recorded check (JSON, protobuf). Without it, or

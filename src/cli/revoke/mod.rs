@@ -27,16 +27,19 @@ Examples:
         --reason 'laptop stolen' --token-file admin.token
   One token:
     countersign revoke --jti 4f1c0c66 --issuer https://login.example.com --token-file admin.token
-  A workload whose key leaked, for a day:
-    countersign revoke --certificate leaf.pem --expires 24h --token-file admin.token
+  A workload whose key leaked, with every certificate for that key:
+    countersign revoke --token-file admin.token \\
+        --spki e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855
   Every token that a stolen key signed:
     countersign revoke --kid 2026-03 --issuer https://login.example.com --token-file admin.token
   The same, with the address and the token of the server's settings:
     countersign revoke --kid 2026-03 --issuer https://login.example.com --config countersign.yaml
   Withdraw it:
-    countersign revoke --undo --jti 4f1c0c66 --issuer https://login.example.com --token-file admin.token
+    countersign revoke --undo --jti 4f1c0c66 --issuer https://login.example.com \\
+        --token-file admin.token
   Add it to a document, to be reviewed and put in force by a reload:
-    countersign revoke --spiffe spiffe://prod.example/ns/web/sa/frontend --write policies/revoked.yaml
+    countersign revoke --spiffe spiffe://prod.example/ns/web/sa/frontend \\
+        --write policies/revoked.yaml
 
 Exit codes: 0 done; 1 not done, or not on every replica yet; 2 wrong arguments; 3 wrong settings; 4
 the document cannot be used";

@@ -84,7 +84,7 @@ pub(crate) fn holds_credentials(key: &str) -> bool {
 }
 
 /// The parts of the names of headers and parameters whose values are credentials.
-const OF_CREDENTIALS: &str = "apikey assertion auth authorization bearer code cookie credential credentials csrf hmac jwt key otp pass     passwd password pin pwd secret session sessionid sid sig signature token xsrf";
+const OF_CREDENTIALS: &str = "apikey assertion auth authorization bearer code cookie credential credentials csrf hmac jwt key otp pass passwd password pin pwd secret session sessionid sid sig signature token xsrf";
 
 /// True if `name` is that of a header or parameter which carries credentials: `authorization`, `x-api-key`, `access_token`.
 pub(super) fn names_credentials(name: &str) -> bool {

@@ -29,9 +29,9 @@ impl Requirement for TokenAcr {
     }
 
     fn failure(&self) -> RequirementFailure {
-        let acr = self.0.join(" ");
-        let holds = format!("the user authenticated with `acr` `{acr}`");
-        let fails = format!("the user did not authenticate with `acr` `{acr}`");
+        let acr = one_of(&self.0);
+        let holds = format!("the user authenticated with `acr` {acr}");
+        let fails = format!("the user did not authenticate with `acr` {acr}");
         let needs = Needs { acr: self.0.to_vec(), ..Needs::default() };
         RequirementFailure::new(Reason::AcrInsufficient, holds, fails).needing(needs)
     }

@@ -134,7 +134,9 @@ fn check_profile(der: &CertificateDer<'_>) -> Result<(), Unfit> {
         return odd(&fault);
     }
     if !issues_clients(&certificate) {
-        return odd("its extended key usage is without `clientAuth`, so that it issues no clients");
+        return odd(
+            "its extended key usage is without `clientAuth`, so it cannot issue client certificates",
+        );
     }
     Ok(())
 }

@@ -119,8 +119,12 @@ impl<'a> SameHostRules<'a> {
             texts.join(" and "),
             by.name.rule,
         );
-        let help = "list them, too; for every way of writing it in large and small letters deny with a condition such as \
-                    `request.fullPath.matches(\"(?i)^/admin(/.*)?$\")`, or allow no more than the paths that there are";
+        let denied = rule.paths.iter().map(PathTemplate::as_str).find(|path| is_plain(path));
+        let denied = denied.unwrap_or("/admin").trim_end_matches('/');
+        let help = format!(
+            "list them, too; for every way of writing it in large and small letters deny with a condition such as \
+             `request.fullPath.matches(\"(?i)^{denied}(/.*)?$\")`, or allow no more than the paths that there are"
+        );
         Some(RelativeDiagnostic::warning(Code::DenyLeavesOpen, place, message).help(help))
     }
 
@@ -226,4 +230,9 @@ fn with_other_case(path: &PathTemplate) -> Option<PathTemplate> {
         })
         .collect();
     PathTemplate::parse(&flipped.join("/")).ok().filter(|_| done)
+}
+
+/// True if a regular expression matches the path as it is written.
+fn is_plain(path: &str) -> bool {
+    path.len() > 1 && path.bytes().all(|b| b.is_ascii_alphanumeric() || b"/_-".contains(&b))
 }

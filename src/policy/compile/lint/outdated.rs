@@ -63,7 +63,7 @@ fn to_come(origin: &Origin, rule: &RuleSpec) -> Option<(Due, Diagnostic)> {
     let since = rule.since.as_ref()?;
     // It is some other day elsewhere.
     let day = read_day(&since.value)?.minus(Duration::from_secs(24 * 60 * 60));
-    let message = format!("`since` of rule `{}` is a day to come", rule.name.value);
+    let message = format!("`since` of rule `{}` is in the future", rule.name.value);
     let lint = Diagnostic::warning(Code::SinceToCome, origin.span(since), message);
     Some((Due::Before(day), lint.help("write the day on which the rule was put in shadow mode")))
 }

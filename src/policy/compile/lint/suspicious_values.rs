@@ -146,17 +146,19 @@ fn half_of_all(written: &SourceRule<'_>, rule: &Rule) -> Vec<Diagnostic> {
         let joined = IpNet::aggregate(&networks.to_vec());
         let whole =
             |v4: bool| joined.iter().any(|own| own.prefix_len() == 0 && own.addr().is_ipv4() == v4);
-        let (missing, given) = match (whole(true), whole(false)) {
-            (true, false) => ("::/0", "IPv4"),
-            (false, true) => ("0.0.0.0/0", "IPv6"),
+        let (missing, given, other) = match (whole(true), whole(false)) {
+            (true, false) => ("::/0", "IPv4", "IPv6"),
+            (false, true) => ("0.0.0.0/0", "IPv6", "IPv4"),
             (true, true) | (false, false) => return None,
         };
         let consequence = match rule.effect {
-            Effect::Allow => "lets in none of the other sort",
-            Effect::Deny => "denies none of the other sort",
+            Effect::Allow => "are not allowed",
+            Effect::Deny => "are not denied",
         };
-        let message =
-            format!("rule `{}` is about every {given} address, and {consequence}", rule.name.rule);
+        let message = format!(
+            "rule `{}` covers every {given} address; {other} callers {consequence}",
+            rule.name.rule
+        );
         let help = format!("add `{missing}`, or remove the key for every address");
         Some(warning(written, Code::HalfOfAllAddresses, place, message).help(help))
     };
