@@ -114,4 +114,20 @@ mod tests {
             assert_eq!(refused.reason(), Reason::DpopInvalid, "{header}");
         }
     }
+
+    /// Invariant 9: the longest proof is read, and one byte more is refused.
+    #[test]
+    fn the_bound_of_a_proof_is_exact() {
+        let with = |more: usize| {
+            let jwk = json!({ "kty": "EC", "x": "A".repeat(more) });
+            let head = proof(&json!({ "alg": "ES256", "typ": "dpop+jwt", "jwk": jwk }));
+            // The signature fills it up.
+            let rest = MAX_PROOF_BYTES - head.len();
+            format!("{head}{}", "A".repeat(rest - rest % 4))
+        };
+        let longest = (0..4).map(with).find(|own| own.len() == MAX_PROOF_BYTES).unwrap();
+        assert!(DpopProof::parse(&longest).is_ok());
+        let long = DpopProof::parse(&format!("{longest}AAAA")).unwrap_err();
+        assert!(long.detail().contains("longer than"), "{}", long.detail());
+    }
 }

@@ -283,4 +283,15 @@ mod tests {
         let printed = format!("{:?}", CompactJws::parse(&text).unwrap());
         assert!(!printed.contains("canary") && !printed.contains(&text));
     }
+
+    /// Invariant 9: the longest header is read, and one byte more is refused.
+    #[test]
+    fn the_bound_of_a_header_is_exact() {
+        let with = |bytes: usize| {
+            let frame = r#"{"alg":"ES256","x":""}"#.len();
+            token(&format!(r#"{{"alg":"ES256","x":"{}"}}"#, "a".repeat(bytes - frame)), "{}")
+        };
+        assert!(CompactJws::parse(&with(MAX_JOSE_HEADER_BYTES)).is_ok());
+        assert!(refusal(&with(MAX_JOSE_HEADER_BYTES + 1)).detail().contains("header over"));
+    }
 }

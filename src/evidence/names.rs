@@ -55,6 +55,8 @@ mod tests {
             assert_eq!((is_dns_name(text), is_uri(text)), (dns, uri), "{text:?}");
         }
         assert!(!is_dns_name(&"a.".repeat(200)));
-        assert!(!is_dns_name(&"a".repeat(64)));
+        assert!(!is_dns_name(&"a".repeat(64)) && is_dns_name(&"a".repeat(63)));
+        let longest = format!("{}{}", "a.".repeat(126), "a");
+        assert!(is_dns_name(&longest) && !is_dns_name(&format!("a{longest}")));
     }
 }

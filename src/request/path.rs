@@ -394,4 +394,16 @@ mod tests {
             Reason::PathNotCanonical
         );
     }
+
+    /// Invariant 9: the longest path and the most segments are taken, and one more is refused.
+    #[test]
+    fn the_bounds_of_a_path_are_exact() {
+        let parse = |path: String| CanonicalPath::parse(path, PathLeniency::default());
+        assert!(parse(format!("/{}", "a".repeat(MAX_PATH_BYTES - 1))).is_ok());
+        let long = parse(format!("/{}", "a".repeat(MAX_PATH_BYTES))).unwrap_err();
+        assert_eq!(long.reason(), Reason::RequestTooLarge);
+        assert!(parse("/a".repeat(MAX_PATH_SEGMENTS)).is_ok());
+        let many = parse("/a".repeat(MAX_PATH_SEGMENTS + 1)).unwrap_err();
+        assert_eq!(many.reason(), Reason::PathNotCanonical);
+    }
 }

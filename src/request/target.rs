@@ -279,4 +279,21 @@ mod tests {
         // P22
         assert_eq!(Target::parse("a", "/b?c#d").unwrap_err().reason(), Reason::PathNotCanonical);
     }
+
+    /// Invariant 9: the longest path and the longest host are taken, and one byte more is refused.
+    #[test]
+    fn the_bounds_of_a_target_are_exact() {
+        let path = |bytes: usize| format!("/{}", "a".repeat(bytes - 1));
+        assert!(Target::parse("a.example", path(MAX_PATH_BYTES)).is_ok());
+        let long = Target::parse("a.example", path(MAX_PATH_BYTES + 1)).unwrap_err();
+        assert_eq!(long.reason(), Reason::RequestTooLarge);
+        let host = |bytes: usize| {
+            let name = format!("{}.", "a".repeat(49)).repeat(6);
+            name.get(name.len() - bytes..).unwrap().trim_start_matches('.').to_owned()
+        };
+        let longest = format!("{}a", host(MAX_HOST_BYTES - 1));
+        assert_eq!(longest.len(), MAX_HOST_BYTES);
+        assert!(Target::parse(longest.as_str(), "/").is_ok());
+        assert!(Target::parse(format!("a{longest}"), "/").is_err());
+    }
 }

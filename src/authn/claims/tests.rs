@@ -224,6 +224,8 @@ fn scopes_are_whole_words() {
     for (claims, expected) in [
         (json!({}), Ok(vec![])),
         (json!({ "scope": "" }), Ok(vec![])),
+        (json!({ "scope": "a ".repeat(MAX_SCOPES) }), Ok(vec!["a"; MAX_SCOPES])),
+        (json!({ "scope": "a ".repeat(MAX_SCOPES + 1) }), Err(Reason::TokenMalformed)),
         (json!({ "scope": "administrator" }), Ok(vec!["administrator"])),
         (json!({ "scope": " a  b " }), Ok(vec!["a", "b"])),
         (json!({ "scope": ["a", "b c"] }), Ok(vec!["a", "b", "c"])),

@@ -112,6 +112,7 @@ mod tests {
             let problem = check(json, false).unwrap_err();
             assert!(problem.contains(expected), "{json}: {problem}");
         }
+        assert_eq!(check(r#"{"failures": 10000, "per": "1h"}"#, false), Ok(()));
         assert_eq!(check("{}", false), Ok(()));
         assert_eq!(check(r#"{"mode": "enforce", "shared": true}"#, true), Ok(()));
         assert!(serde_json::from_str::<ThrottleOptions>(r#"{"failures": 0}"#).is_err());
