@@ -26,7 +26,8 @@ Examples:
   countersign decisions --audit audit.jsonl --peer ns/web/ --tail
   countersign decisions --audit audit.jsonl --reason scope_missing --output json
 
-Exit codes: 0 listed; 1 the log cannot be read; 2 wrong arguments; 3 wrong settings";
+Exit codes: 0 listed; 1 the log cannot be followed; 2 wrong arguments or an unreadable log; 3 wrong
+settings";
 
 /// Pause between two looks at a log that has no new line.
 const LOOK_AGAIN: Duration = Duration::from_millis(200);
@@ -99,9 +100,10 @@ pub(super) fn run(args: &Args) -> Result<Exit, CommandError> {
     for file in records::with_older(path).iter().filter(|file| *file != path) {
         newest.read(args, file)?;
     }
-    let mut log = Log::open(path).map_err(failed)?;
-    log.lines.each(|line| newest.take(args, line)).map_err(failed)?;
-    log.lines.check(path).map_err(CommandError::Failure)?;
+    let unreadable = |error: io::Error| CommandError::Usage(files::unreadable(path, &error));
+    let mut log = Log::open(path).map_err(unreadable)?;
+    log.lines.each(|line| newest.take(args, line)).map_err(unreadable)?;
+    log.lines.check(path).map_err(CommandError::Usage)?;
     newest.write(args)?;
     match args.tail.then(|| log.follow(args)) {
         // The reader of our output has gone.
@@ -143,9 +145,8 @@ impl Newest {
             let mut lines = records::open(path)?;
             lines.each(|line| self.take(args, line)).map(|()| lines)
         };
-        let lines =
-            read().map_err(|error| CommandError::Failure(files::unreadable(path, &error)))?;
-        lines.check(path).map_err(CommandError::Failure)
+        let lines = read().map_err(|error| CommandError::Usage(files::unreadable(path, &error)))?;
+        lines.check(path).map_err(CommandError::Usage)
     }
 
     fn take(&mut self, args: &Args, line: &str) {

@@ -92,7 +92,7 @@ fn mistakes_are_told() {
     let props = props();
     for (arguments, code, part) in [
         ("decisions", 2, "--audit"),
-        ("decisions --audit gone.jsonl", 1, "cannot read `gone.jsonl`"),
+        ("decisions --audit gone.jsonl", 2, "cannot read `gone.jsonl`"),
         ("decisions --audit audit.jsonl --since yesterday", 2, "such as `10m`"),
         ("decisions --audit audit.jsonl --reason scope_mising", 2, "did you mean `scope_missing`?"),
         ("decisions --audit audit.jsonl --denied --allowed", 2, "cannot be used with"),

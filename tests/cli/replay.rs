@@ -423,3 +423,20 @@ fn changes_and_gaps_are_told_apart() {
         ],
     );
 }
+
+/// P772: a replay that compares nothing does not end as one that finds no change.
+#[test]
+fn a_log_that_determines_nothing_is_no_success() {
+    let props = props();
+    let rule = "    - { name: a, effect: allow, public: true, headers: [{ name: x-h, exists: true }], on: { paths: [/a] } }\n";
+    props.write("old/all.yaml", format!("{}{HEAD}{rule}", trust()));
+    let allow = json!({ "decision": "allow", "policy": "orders", "rule": "a" });
+    props.write("audit.jsonl", format!("{}\n", record(1, "/a", &allow)));
+    let run = props.run("replay --config c.yaml", "");
+    assert_eq!(run.code, 1, "{} {}", run.stdout, run.stderr);
+    assert!(run.stderr.contains("no decision can be determined"), "{}", run.stderr);
+    let outside = json!({ "reason": "cert_expired" });
+    props.write("audit.jsonl", format!("{}\n", record(2, "/a", &outside)));
+    let run = props.run("replay --config c.yaml", "");
+    assert_eq!(run.code, 0, "{} {}", run.stdout, run.stderr);
+}

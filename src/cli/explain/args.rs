@@ -16,7 +16,8 @@ Examples:
       --peer-spiffe spiffe://prod.example/ns/web/sa/frontend --token token.jwt
   countersign explain --documents policies request.yaml
 
-Exit codes: 0 allowed; 1 denied; 2 wrong arguments; 3 wrong settings; 4 the documents have errors")]
+Exit codes: 0 allowed; 1 denied; 2 wrong arguments or an unreadable log; 3 wrong settings; 4 the
+documents have errors")]
 pub(in crate::cli) struct Args {
     /// A request in a file: as in the cases of a `PolicySuite` (YAML, JSON), or a recorded check (JSON, protobuf). With `-`,
     /// standard input.

@@ -13,7 +13,7 @@ Examples:
   countersign replay --audit audit.jsonl --baseline main/policies --documents policies --since 7d
   countersign replay --config countersign.yaml --documents policies --output markdown > change.md
 
-Exit codes: 0 no decision changes; 1 some change; 2 wrong arguments or an unreadable log; 3 wrong
+Exit codes: 0 no decision changes; 1 some change, or none can be determined; 2 wrong arguments or an unreadable log; 3 wrong
 settings; 4 the documents have errors";
 
 #[derive(Debug, clap::Args)]

@@ -31,7 +31,12 @@ pub(super) fn run(args: &Args) -> Result<Exit, CommandError> {
         ReportFormat::Markdown => markdown(&report, &mut style::out()),
         ReportFormat::Json => style::json(&report, &mut io::stdout().lock()),
     }?;
-    Ok(Exit::ok_if(report.is_unchanged()))
+    if !report.says_something() {
+        style::warning(
+            "no decision can be determined by its record, so nothing is compared; `cannot be determined` says what the rules need",
+        );
+    }
+    Ok(Exit::ok_if(report.is_unchanged() && report.says_something()))
 }
 
 /// Examples of a group in the report of a comparison.

@@ -112,6 +112,11 @@ impl ReplayReport {
         self.changed.is_empty()
     }
 
+    /// True unless there are decisions of rules, and none of them can be determined.
+    pub(super) fn says_something(&self) -> bool {
+        self.is_certain() || self.unchanged.records > 0 || !self.changed.is_empty()
+    }
+
     /// True if each decision of a rule can be determined.
     pub(super) fn is_certain(&self) -> bool {
         self.cannot_tell.is_empty()
