@@ -1,4 +1,5 @@
-//! Whose tokens count for a request: every issuer's, unless the documents about its host say which ones do (P142).
+//! The word of documents about the tokens of a request, by its host: whose count (every issuer's, unless the documents about the host say which
+//! ones do, P142), and whether their uses are remembered.
 //!
 //! A token is ignored only where it cannot be one of an issuer that counts. So no caller gets around a rule that looks at
 //! tokens: such a rule names an issuer that counts, a token of that issuer stays refused however broken it is, and to leave a
@@ -12,7 +13,7 @@ use crate::reason::{Reason, Rejection};
 use crate::request::{RequestView, TokenPlace, parent_of};
 use crate::trust::TrustStore;
 
-/// The issuers whose tokens count, host by host. Empty where no document says that others are ignored.
+/// The issuers whose tokens count, and whether uses are remembered, host by host. Empty where no document says anything of it.
 #[derive(Clone, Debug, Default)]
 pub struct TokenScope {
     exact: HashMap<Box<str>, HostScope>,
@@ -39,6 +40,8 @@ struct HostScope {
     counts_all: bool,
     /// The issuers whose tokens count, where others are ignored.
     counting: Vec<Box<str>>,
+    /// True if a rule asks for signals, which come of the uses of tokens.
+    asks_for_signals: bool,
 }
 
 /// The issuers whose tokens count for a request: those that each document about its host names.
@@ -48,13 +51,7 @@ pub struct Counting<'a>([&'a [Box<str>]; 3]);
 impl TokenScope {
     /// Adds a document about `hosts`: the issuers whose tokens count there, or none where it says nothing of tokens.
     pub fn add(&mut self, hosts: ScopedHosts<'_>, counting: Option<&[Box<str>]>) {
-        let own = match hosts {
-            ScopedHosts::Exact(name) => self.exact.entry(name.into()).or_default(),
-            ScopedHosts::OneLabelBelow(name) => {
-                self.one_label_below.entry(name.into()).or_default()
-            }
-            ScopedHosts::Any => &mut self.any,
-        };
+        let own = self.at(hosts);
         own.has_documents = true;
         match counting {
             None => own.counts_all = true,
@@ -62,18 +59,45 @@ impl TokenScope {
         }
     }
 
+    /// Adds a rule about `hosts` that asks for signals about tokens.
+    pub fn add_signals(&mut self, hosts: ScopedHosts<'_>) {
+        self.at(hosts).asks_for_signals = true;
+    }
+
+    fn at(&mut self, hosts: ScopedHosts<'_>) -> &mut HostScope {
+        match hosts {
+            ScopedHosts::Exact(name) => self.exact.entry(name.into()).or_default(),
+            ScopedHosts::OneLabelBelow(name) => {
+                self.one_label_below.entry(name.into()).or_default()
+            }
+            ScopedHosts::Any => &mut self.any,
+        }
+    }
+
+    /// True if a rule about the host of `request` asks for signals about tokens.
+    pub fn asks_for_signals(&self, request: &RequestView) -> bool {
+        self.about(request).is_some_and(|own| own.iter().flatten().any(|own| own.asks_for_signals))
+    }
+
     /// The issuers whose tokens count for `request`, where others are ignored: where every document about its host says so. Ports and
     /// paths do not matter: what one document does not ignore, is not ignored.
     pub fn of(&self, request: &RequestView) -> Option<Counting<'_>> {
-        if !self.any.has_documents && self.exact.is_empty() && self.one_label_below.is_empty() {
+        let own = self.about(request)?;
+        let all = || own.into_iter().flatten();
+        let ignores = all().any(|own| own.has_documents) && !all().any(|own| own.counts_all);
+        ignores.then(|| Counting(own.map(|own| own.map_or(&[][..], |own| &own.counting))))
+    }
+
+    /// Of the host of `request`; none where nothing is said of any host.
+    fn about(&self, request: &RequestView) -> Option<[Option<&HostScope>; 3]> {
+        let any = &self.any;
+        let is_empty = self.exact.is_empty() && self.one_label_below.is_empty();
+        if is_empty && !any.has_documents && !any.asks_for_signals {
             return None;
         }
         let host = request.target.as_ref().ok()?.host.as_str();
         let below = parent_of(host).and_then(|parent| self.one_label_below.get(parent));
-        let own = [self.exact.get(host), below, Some(&self.any)];
-        let all = || own.into_iter().flatten();
-        let ignores = all().any(|own| own.has_documents) && !all().any(|own| own.counts_all);
-        ignores.then(|| Counting(own.map(|own| own.map_or(&[][..], |own| &own.counting))))
+        Some([self.exact.get(host), below, Some(any)])
     }
 }
 

@@ -75,13 +75,13 @@ impl Pinned<'_> {
         }
     }
 
-    /// Notes how the tokens of the caller are used, if a rule that is about the request asks for it.
+    /// Notes how the tokens of the caller are used, if a rule about the host asks for it.
     pub(super) fn note_usage(&self, view: &RequestView, authenticated: &mut Authenticated<'_>) {
         let Some(uses) = &self.pdp.token_uses else { return };
         let Authenticated { subject, at, .. } = authenticated;
         // A request with a refused certificate is denied before any rule, and says nothing about the token beside it.
         if subject.peer().rejection().is_some()
-            || !self.current.snapshot.policies().asks_for_signals_of(view)
+            || !self.current.snapshot.token_scope().asks_for_signals(view)
         {
             return;
         }

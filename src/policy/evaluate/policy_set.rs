@@ -9,7 +9,6 @@ use std::sync::Arc;
 
 use super::decide;
 use super::index::Index;
-use super::rule_match::{HostFit, RuleMatch};
 use super::strip::Strip;
 use super::trace::{NoPolicyTrace, PolicyTrace};
 use crate::authn::{ScopedHosts, TokenScope};
@@ -24,11 +23,10 @@ use crate::policy::compile::compiled_rule::Rule;
 use crate::policy::compile::env::CompileEnv;
 use crate::policy::compile::lint;
 use crate::policy::compile::policy_documents::{self, LocatedPolicy};
-use crate::policy::model::{Decision, DecisionRequest, RuleName};
+use crate::policy::model::{Decision, DecisionRequest, PolicyTarget, RuleName};
 use crate::policy::requirement::condition::Condition;
 use crate::policy::requirement::peer::PeerPresent;
 use crate::policy::requirement::signals::TokenSignals;
-use crate::request::RequestView;
 use crate::secret::Fingerprint;
 
 /// Every policy at one revision, compiled.
@@ -81,18 +79,28 @@ fn claims_of(document: &Document) -> Option<(&str, Option<ClaimTypes>)> {
 
 fn scope_of(policies: &[Arc<CompiledPolicy>]) -> TokenScope {
     let mut scope = TokenScope::default();
+    for policy in policies {
+        let asks = |rule: &Rule| rule.requirements.has::<TokenSignals>();
+        if policy.rules.iter().any(asks) {
+            each_host(&policy.target, |hosts| scope.add_signals(hosts));
+        }
+    }
     let targets = || policies.iter().map(|policy| &policy.target);
     if targets().all(|target| target.counting.is_none()) {
         return scope;
     }
     for target in targets() {
         let counting = target.counting.as_deref();
-        target.hosts.iter().for_each(|own| scope.add(own.host.scoped(), counting));
-        if target.hosts.is_empty() {
-            scope.add(ScopedHosts::Any, counting);
-        }
+        each_host(target, |hosts| scope.add(hosts, counting));
     }
     scope
+}
+
+fn each_host(target: &PolicyTarget, mut add: impl FnMut(ScopedHosts<'_>)) {
+    target.hosts.iter().for_each(|own| add(own.host.scoped()));
+    if target.hosts.is_empty() {
+        add(ScopedHosts::Any);
+    }
 }
 
 impl PolicySet {
@@ -104,16 +112,6 @@ impl PolicySet {
     /// True if a rule asks for signals about tokens.
     pub const fn asks_for_signals(&self) -> bool {
         self.asks_for_signals
-    }
-
-    /// True if a rule that is about `request` asks for signals about tokens.
-    pub fn asks_for_signals_of(&self, request: &RequestView) -> bool {
-        let target = request.target.as_ref().ok().filter(|_| self.asks_for_signals);
-        let is_about = |target, (host, rule): (HostFit, &Rule)| {
-            rule.requirements.has::<TokenSignals>()
-                && RuleMatch::new(rule, host, request, target).is_ok()
-        };
-        target.is_some_and(|target| self.index.candidates(target).any(|own| is_about(target, own)))
     }
 
     /// The number of rules that ask for a peer.
