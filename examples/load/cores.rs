@@ -62,7 +62,7 @@ impl Cores {
         }
     }
 
-    pub(crate) const fn told(self) -> &'static str {
+    pub(crate) const fn words(self) -> &'static str {
         match self {
             Self::Any => "servers and clients on whatever core the operating system gave them",
             Self::Apart => "servers on core 0, clients on core 1",

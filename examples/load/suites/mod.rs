@@ -76,7 +76,7 @@ impl Bench<'_> {
         row("kernel", format!("Linux {}", kernel.trim()));
         row("build", build.to_owned());
         row("countersign", self.world.countersign().to_owned());
-        row("placement", cores.told().to_owned());
+        row("placement", cores.words().to_owned());
         let (rounds, seconds) = (options.rounds(), options.seconds());
         row("rounds", format!("{rounds}, with turns of {seconds} s in each kind of loop"));
         let (connections, streams) = (options.connections, options.streams());
