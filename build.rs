@@ -17,8 +17,14 @@ fn main() -> Result<(), Box<dyn Error>> {
         )
         .type_attribute(".", "#[serde(default)]")
         .btree_map(["."])
-        .field_attribute("duration_us", "#[serde(deserialize_with = \"crate::audit::number\")]")
-        .field_attribute(".", "#[serde(skip_serializing_if = \"crate::audit::is_empty\")]")
+        .field_attribute(
+            "duration_us",
+            "#[serde(deserialize_with = \"crate::audit::wire_form::number\")]",
+        )
+        .field_attribute(
+            ".",
+            "#[serde(skip_serializing_if = \"crate::audit::wire_form::is_empty\")]",
+        )
         .compile_fds(compile("countersign/v1/decision.proto")?)?;
     // Texts stay where they arrived.
     prost_build::Config::new()

@@ -10,6 +10,7 @@ mod room;
 mod sink;
 #[cfg(test)]
 mod tests;
+mod wire_form;
 mod writer;
 
 pub use event::Event;
@@ -21,18 +22,3 @@ pub use record::{
 };
 pub use sink::Sink;
 pub use writer::AuditCounts;
-
-use serde::de::{Deserialize as _, Deserializer, Error as _};
-use serde_json::Value;
-
-/// Reads a number of 64 bits, which protobuf's own JSON form has as a text. The generated code calls this.
-pub(crate) fn number<'de, D: Deserializer<'de>>(from: D) -> Result<u64, D::Error> {
-    let value = Value::deserialize(from)?;
-    let number = value.as_u64().or_else(|| value.as_str()?.parse().ok());
-    number.ok_or_else(|| D::Error::custom("expected a whole number"))
-}
-
-/// True if a field is omitted from the JSON form of a record. The generated code calls this.
-pub(crate) fn is_empty<T: Default + PartialEq>(value: &T) -> bool {
-    *value == T::default()
-}

@@ -12,7 +12,7 @@ use crate::cli::time;
 use crate::clock::UnixTime;
 use crate::document::policy::TokenSignal;
 use crate::evidence_level::EvidenceLevel;
-use crate::policy::{Effect, MissingData, RecordField};
+use crate::policy::{Effect, MissingData, RecordField, Truth};
 use crate::reason::{Layer, Reason, Rejection};
 use crate::request::{Client, Endpoint, Headers, RequestView, ServerName, Target};
 use crate::secret::Fingerprint;
@@ -195,10 +195,11 @@ fn token_identity(token: &RecordedToken) -> Result<TokenIdentity, String> {
 /// The recorded signals; one with another word, or none, is not known.
 fn usage(token: &RecordedToken) -> TokenUsage {
     TokenSignal::ALL.into_iter().fold(TokenUsage::default(), |usage, signal| {
-        let raised = match token.signals.get(signal.as_str()).map(String::as_str) {
-            Some("holds") => Some(true),
-            Some("fails") => Some(false),
-            Some(_) | None => None,
+        let word = token.signals.get(signal.as_str());
+        let raised = match word.and_then(|word| Truth::named(word)) {
+            Some(Truth::Holds) => Some(true),
+            Some(Truth::Fails) => Some(false),
+            Some(Truth::Unknown) | None => None,
         };
         usage.with(signal, raised)
     })

@@ -3,7 +3,7 @@
 /// Folders and files of a room in order: each imports those before it only. A file without a place fails the test.
 pub(super) const INNER_ORDER: &[(&str, &str)] = &[
     ("app", "component error components audit descriptors signals signing core observers"),
-    ("audit", "json record room sink file writer options log event"),
+    ("audit", "json wire_form record room sink file writer options log event"),
     (
         "authn",
         "credential facts heap_size shown kind once profile rejected_cookie token_check binding \
