@@ -29,8 +29,14 @@ fn reach(set: &PolicySet, request: &RequestView, callers: Callers) -> ReachAnswe
     set.reach(&ReachQuestion { request, domains: &domains, now }, callers)
 }
 
-/// False for a token that is bound to a certificate that was not shown: none is verified as such.
+/// False for a token that is bound to a certificate that was not shown, and for a SPIFFE ID in a trust domain without SPIFFE IDs or
+/// none in one that has them: none is verified as such.
 fn can_be(subject: &Subject) -> bool {
+    if let Credential::Verified(peer) = subject.peer()
+        && peer.spiffe.is_some() != (&*peer.trust_domain == "prod")
+    {
+        return false;
+    }
     let Credential::Verified(tokens) = subject.tokens() else { return true };
     let is_bound = tokens.iter().any(|own| own.binding() == Binding::Certificate);
     !is_bound || !matches!(subject.peer(), Credential::Absent)
