@@ -79,6 +79,7 @@ mod tests {
             ("https://login.example.com/realms/corp", "`https://login.example.com..` (37 bytes)"),
             ("https://login.example.com", "`https://login.example.com`"),
             ("https://zoe@login.example.com/", "(30 bytes)"),
+            ("https:///realms/corp", "(20 bytes)"),
             ("api://orders", "`api:..` (12 bytes)"),
             ("billing-service", "`bill..` (15 bytes)"),
             ("zoe", "(3 bytes)"),

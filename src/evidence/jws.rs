@@ -273,7 +273,17 @@ mod tests {
         ] {
             assert_eq!(refusal(text).reason(), Reason::TokenMalformed, "{text}");
         }
-        assert!(refusal("a.b.c.d.e").detail().contains("encrypted"));
+        for (text, detail) in [
+            ("a.b", "does not have the three parts"),
+            ("a.b.c.d", "more than the three parts"),
+            ("a.b.c.d.e", "encrypted"),
+            ("a.b.c.d.e.f", "more than the three parts"),
+        ] {
+            assert!(refusal(text).detail().contains(detail), "{text}");
+        }
+        let alg = |bytes: usize| token(&format!(r#"{{"alg":"{}"}}"#, "E".repeat(bytes)), "{}");
+        assert!(CompactJws::parse(&alg(MAX_WORD_BYTES)).is_ok());
+        assert!(refusal(&alg(MAX_WORD_BYTES + 1)).detail().contains("longer than"));
     }
 
     /// P80: neither the token nor a claim is in what is printed.

@@ -183,6 +183,9 @@ mod tests {
             let found = NormalUrl::parse(htu).is_some_and(|url| request.is_for(&url, &[]));
             assert_eq!(found, same, "{htu}");
         }
+        let dots = "./".repeat(MAX_PATH_BYTES / 2);
+        let long = format!("https://api.example.com/{dots}v1/orders/7");
+        assert!(NormalUrl::parse(&long).is_none(), "bounded before dots are removed");
         let root = line("http", "a:80", "/");
         assert!(root.is_for(&NormalUrl::parse("http://a").unwrap(), &[]));
         let accent = line("https", "a", "/caf%c3%a9");

@@ -148,6 +148,8 @@ fn a_token_without_an_audience_needs_a_client_that_is_named() {
     for (changes, expected) in [
         (json!({ "aud": "absent", "client_id": "web" }), Ok(())),
         (json!({ "aud": [], "azp": "cli" }), Ok(())),
+        (json!({ "aud": "", "azp": "cli" }), Ok(())),
+        (json!({ "aud": [""], "azp": "cli" }), Ok(())),
         (json!({ "aud": null, "cid": "cli" }), Ok(())),
         (json!({ "aud": null, "appid": "cli" }), Err(Reason::Audience)),
         (json!({ "aud": "orders", "client_id": "other" }), Ok(())),

@@ -77,6 +77,9 @@ fn only_access_tokens_are_access_tokens() {
         ("a claim of that name", json!({ "events": ["a"] }), Ok(())),
         ("introspection", json!({ "token_introspection": { "active": true } }), other),
         ("a proof", json!({ "htm": "GET", "htu": "https://a.example/" }), other),
+        ("half a proof", json!({ "htm": "GET" }), Ok(())),
+        ("half an answer", json!({ "code": "x" }), Ok(())),
+        ("a word of another claim", json!({ "department": "id" }), Ok(())),
         ("a request", json!({ "response_type": "code", "client_id": "web" }), other),
         ("an answer", json!({ "code": "x", "state": "y" }), other),
         ("DPoP without a key", json!({ "typ": "DPoP" }), other),
@@ -127,6 +130,7 @@ fn a_document_can_take_id_tokens_on_purpose() {
     let both = "  kinds: [access, id]\n";
     assert_eq!(judged(both, None, &id), Ok(()), "Dex makes access tokens like this");
     assert_eq!(judged(both, None, &json!({ "typ": "Bearer" })), Ok(()));
+    assert_eq!(judged(both, None, &json!({ "typ": "ID" })), Ok(()), "Keycloak names it");
     assert_eq!(judged(both, None, &json!({ "typ": "Refresh" })), Err(Reason::TokenType));
     let alone = "  kinds: [id]\n";
     assert_eq!(judged(alone, None, &id), Ok(()));

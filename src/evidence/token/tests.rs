@@ -123,6 +123,15 @@ fn a_token_is_found_behind_a_word_of_its_own() {
     }
 }
 
+/// Invariant 9: the longest token is found, and one byte more is refused before anything reads it.
+#[test]
+fn the_bound_of_a_token_is_exact() {
+    for (bytes, fits) in [(MAX_TOKEN_BYTES, true), (MAX_TOKEN_BYTES + 1, false)] {
+        let found = collect_from(&[("x-token", "x".repeat(bytes).as_bytes())]);
+        assert_eq!(found.is_ok(), fits, "{bytes}");
+    }
+}
+
 /// P447: the very same token twice in one place is one token.
 #[test]
 fn the_very_same_token_in_one_place_counts_once() {

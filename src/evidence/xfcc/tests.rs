@@ -229,6 +229,8 @@ fn json_is_read_as_strictly_as_text() {
         r#"[{"subject":["CN=a"]}]"#,
         r#"[{"cert":"x"}]"#,
         r#"[{"cert":"-----BEGIN CERTIFICATE-----\nA,B\n-----END CERTIFICATE-----\n"}]"#,
+        r#"[{"cert":"-----BEGIN CERTIFICATE-----\nAAAA\n"}]"#,
+        r#"[{"cert":"AAAA\n-----END CERTIFICATE-----\n"}]"#,
         r#"[{"chain":"x"}]"#,
         r#"[{"URI":["spiffe://a/b"]}]"#,
         r#"[{"other":1}]"#,
