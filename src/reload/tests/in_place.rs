@@ -62,7 +62,8 @@ fn start_in(folder: TempDir, documents: PathBuf, options: ReloadOptions) -> Runn
     Running { folder, pdp, work, status, reloading }
 }
 
-/// A decision point that goes by the documents, until the task is aborted.
+/// A decision point that goes by the documents, until the task is aborted. It hears of a change where the test says so (`changed` of
+/// its remote files): the clock of these tests is ahead of what the operating system reports.
 pub(super) fn serve(
     documents: PathBuf,
     options: ReloadOptions,
@@ -80,7 +81,10 @@ pub(super) fn serve(
         memory: VerificationCacheOptions::default(),
     };
     let pdp = Arc::new(Pdp::new(snapshot, keys, clock, pdp_options));
-    let reloader = Reloader::new(Arc::clone(&pdp), remote, paths, files, &load.problems, options);
+    let mut reloader =
+        Reloader::new(Arc::clone(&pdp), remote, paths, files, &load.problems, options);
+    let watch = FileWatch::new(Arc::new(|| ()));
+    reloader.watch = Arc::new(Mutex::new(watch));
     let (work, status) = (Arc::clone(&reloader.work), reloader.status());
     (pdp, work, status, tokio::spawn(reloader.run()))
 }
@@ -111,10 +115,12 @@ impl Running {
     /// Writes over a file, as an editor or a shell does.
     fn write(&self, name: &str, text: &str) {
         fs::write(self.folder.path().join(name), text).unwrap();
+        self.work.remote.changed().notify_one();
     }
 
     fn remove(&self, name: &str) {
         fs::remove_file(self.folder.path().join(name)).unwrap();
+        self.work.remote.changed().notify_one();
     }
 
     /// The rules in force.
@@ -250,10 +256,12 @@ async fn an_editor_that_saves_loses_nothing() {
     let running = start(&[("orders.yaml", ORDERS), ("freeze.yaml", FREEZE)]);
     let path = running.folder.path().join("freeze.yaml");
     fs::rename(&path, running.folder.path().join("freeze.yaml~")).unwrap();
+    running.work.remote.changed().notify_one();
     tokio::time::sleep(Duration::from_millis(300)).await;
     let temporary = running.folder.path().join(".freeze.swp");
     fs::write(&temporary, FREEZE.replace("/admin", "/admin/{page}")).unwrap();
     fs::rename(&temporary, &path).unwrap();
+    running.work.remote.changed().notify_one();
     tokio::time::sleep(LONG).await;
     assert_eq!(running.counts(), (1, 0, false));
     assert_eq!(running.rules().len(), 3);

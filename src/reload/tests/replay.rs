@@ -20,6 +20,7 @@ struct World {
     disk: String,
     before: String,
     pdp: Arc<Pdp>,
+    work: Arc<Work>,
     status: Arc<ReloadStatus>,
     reloading: JoinHandle<()>,
 }
@@ -49,9 +50,9 @@ impl Replayed for World {
         write_folder(&root.path().join("v0"), "old,old");
         symlink("v0", root.path().join("current")).unwrap();
         let (disk, before) = (String::from("v0"), String::new());
-        let (pdp, _, status, reloading) =
+        let (pdp, work, status, reloading) =
             serve(root.path().join("current"), ReloadOptions::default());
-        Self { root, folders: 1, disk, before, pdp, status, reloading }
+        Self { root, folders: 1, disk, before, pdp, work, status, reloading }
     }
 
     async fn step(&mut self, step: &str) {
@@ -60,6 +61,7 @@ impl Replayed for World {
             "write" => {
                 let folder = self.root.path().join("current");
                 write_file(&folder, words[1].parse().unwrap(), words[2]);
+                self.work.remote.changed().notify_one();
             }
             "swap" => {
                 let name = format!("v{}", self.folders);
@@ -77,7 +79,7 @@ impl Replayed for World {
             "restart" => {
                 self.reloading.abort();
                 let documents = self.root.path().join("current");
-                (self.pdp, _, self.status, self.reloading) =
+                (self.pdp, self.work, self.status, self.reloading) =
                     serve(documents, ReloadOptions::default());
             }
             other => panic!("`{other}` is no step"),
@@ -110,6 +112,7 @@ impl World {
         symlink(&name, &link).unwrap();
         fs::rename(link, self.root.path().join("current")).unwrap();
         self.before = std::mem::replace(&mut self.disk, name);
+        self.work.remote.changed().notify_one();
     }
 }
 
