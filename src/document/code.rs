@@ -161,6 +161,7 @@ codes! {
         MissingFixture "missing-fixture" Error "a fixture lacks a required key" "add the key";
         UnknownFixture "unknown-fixture" Error "the suite has no fixture of this name" "correct the name, or add the fixture";
         InvalidClaims "invalid-claims" Error "the claims of a fixture cannot be a token's" "correct them as the message says";
+        UnknownRule "unknown-rule" Error "a case expects a rule that no policy has" "correct the name, or add the rule";
         UnknownReason "unknown-reason" Error "no reason code has this name" "write one of the reason codes";
         InvalidUrl "invalid-url" Error "a URL is not valid" "write it as in `https://orders.example.com/v1`";
         InvalidTime "invalid-time" Error "a time is not valid" "write it as in `2026-11-22T03:00:00Z`";

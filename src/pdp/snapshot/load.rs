@@ -101,6 +101,9 @@ impl Load {
         let snapshot =
             Snapshot::compile(&documents, (&attachments, known), &made_from, before, &mut problems);
         let suites = Suite::compile(others, &mut problems);
+        if let Some(snapshot) = &snapshot {
+            suites.iter().for_each(|suite| suite.check_rules(snapshot.policies(), &mut problems));
+        }
         problems.retain(|problem| !documents.unreadable.explains(problem));
         document::sort(&mut problems);
         let snapshot = snapshot.filter(|_| !document::any_error(&problems));

@@ -8,6 +8,7 @@ use crate::authn::Subject;
 use crate::clock::UnixTime;
 use crate::document::Span;
 use crate::document::policy::Effect;
+use crate::policy::model::rule_name::RuleName;
 use crate::reason::Reason;
 use crate::request::RequestView;
 
@@ -36,7 +37,7 @@ pub(super) struct Case {
 pub(super) struct Expectation {
     pub(super) decision: Effect,
     pub(super) reason: Option<Reason>,
-    pub(super) rule: Option<String>,
+    pub(super) rule: Option<ExpectedRule>,
     pub(super) headers: Vec<(String, String)>,
     pub(super) response_headers: Vec<(String, String)>,
     pub(super) query: Vec<(String, String)>,
@@ -45,6 +46,13 @@ pub(super) struct Expectation {
     pub(super) removed: Vec<String>,
     pub(super) status: Option<u16>,
     pub(super) body: Option<Value>,
+}
+
+/// A rule by its name, or as `policy/rule`.
+#[derive(Debug)]
+pub(super) struct ExpectedRule {
+    pub(super) name: String,
+    pub(super) place: Span,
 }
 
 /// A request with a caller who is taken at their word.
@@ -56,6 +64,13 @@ pub struct Question {
     pub subject: Subject,
     /// The moment, where one is given.
     pub now: Option<UnixTime>,
+}
+
+impl ExpectedRule {
+    pub(super) fn is(&self, rule: &RuleName) -> bool {
+        let in_policy = || self.name.strip_prefix(&*rule.policy)?.strip_prefix('/');
+        self.name == *rule.rule || in_policy().is_some_and(|own| own == &*rule.rule)
+    }
 }
 
 impl Case {

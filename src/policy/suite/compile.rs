@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
-use super::case::{Case, Expectation, Question, Suite};
+use super::case::{Case, Expectation, ExpectedRule, Question, Suite};
 use super::compiler::{Carried, DEFAULT_NOW, KnownIssuer, NO_CREDENTIAL, SuiteCompiler};
 use crate::authn::{Credential, PeerIdentity, Subject};
 use crate::clock::UnixTime;
@@ -145,7 +145,10 @@ impl<'a> SuiteCompiler<'a> {
         Expectation {
             decision: spec.decision,
             reason: spec.reason.as_ref().and_then(|code| self.reason(code)),
-            rule: spec.rule.as_ref().map(|rule| rule.value.clone()),
+            rule: spec.rule.as_ref().map(|rule| ExpectedRule {
+                name: rule.value.clone(),
+                place: self.origin.span(rule),
+            }),
             headers: headers(spec.headers.as_ref()),
             response_headers: headers(spec.response_headers.as_ref()),
             query: pairs(spec.query.as_ref()).collect(),

@@ -7,6 +7,7 @@ mod compiler;
 mod coverage;
 mod fixtures;
 mod question;
+mod rules;
 mod run;
 mod trial;
 

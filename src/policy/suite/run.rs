@@ -1,7 +1,7 @@
 //! Running a suite: each case is evaluated, and every difference from its expectation is reported.
 
 use super::answer::Difference;
-use super::case::{Case, Expectation, Suite};
+use super::case::{Case, Expectation, ExpectedRule, Suite};
 use super::coverage::Coverage;
 use crate::document::Span;
 use crate::policy::{Decision, DecisionId, DecisionRequest, Effect, PolicySet, TraceRecorder};
@@ -90,11 +90,13 @@ impl Expectation {
             differ("reason", expected.as_str(), reason);
         }
         let rule = decision.rule();
-        let named = |expected: &str| {
-            rule.is_some_and(|rule| *expected == *rule.rule || expected == rule.to_string())
-        };
-        if let Some(expected) = self.rule.as_ref().filter(|expected| !named(expected)) {
-            differ("rule", expected, &rule.map_or_else(|| "none".to_owned(), ToString::to_string));
+        let differs = |expected: &&ExpectedRule| !rule.is_some_and(|rule| expected.is(rule));
+        if let Some(expected) = self.rule.as_ref().filter(differs) {
+            differ(
+                "rule",
+                &expected.name,
+                &rule.map_or_else(|| "none".to_owned(), ToString::to_string),
+            );
         }
         differences.extend(self.answer_differences(decision, request));
         differences
