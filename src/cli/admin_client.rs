@@ -2,6 +2,7 @@
 
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{AUTHORIZATION, CONTENT_TYPE, HOST, HeaderValue};
@@ -15,7 +16,7 @@ use super::CommandError;
 use super::files::{shown, unreadable};
 use super::style::visible;
 use crate::admin::AdminOptions;
-use crate::admin::api::ApiProblem;
+use crate::admin::api::{ApiProblem, StatusPage};
 use crate::config::{Config, Overrides};
 use crate::limits::MAX_REMOTE_FILE_BYTES;
 use crate::request::is_this_host;
@@ -86,7 +87,17 @@ pub(super) struct Admin {
     token: Option<Secret<String>>,
 }
 
-const TIMEOUT: std::time::Duration = std::time::Duration::from_secs(10);
+const TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The longest wait for the pages of a server on this machine.
+const PAGE_WITHIN: Duration = Duration::from_secs(2);
+
+/// The `/status` of the server at `address`, if it is one of ours.
+pub(super) async fn status(address: SocketAddr) -> Option<StatusPage> {
+    let admin = Admin::at(address);
+    let asked = admin.ask(Method::GET, "/status", Vec::new());
+    tokio::time::timeout(PAGE_WITHIN, asked).await.ok()?.ok()
+}
 
 impl Admin {
     /// The server at `address`, for what everyone may look at there.

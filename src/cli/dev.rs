@@ -1,5 +1,10 @@
 //! `countersign dev`: countersign and Envoy in the folder of a start, with the decisions and the results of suites as they come.
 
+mod addresses;
+mod findings;
+mod holders;
+mod in_force;
+mod lock;
 mod programs;
 
 use std::io::Write as _;
@@ -12,7 +17,10 @@ use tokio::process::Command;
 use tokio::sync::Notify;
 use tokio::time::timeout;
 
-use self::programs::{ENVOY, Programs};
+use self::addresses::Wanted;
+use self::in_force::InForce;
+use self::lock::Lock;
+use self::programs::{ENVOY, LOGS, Programs};
 use super::demo::EnvoyArgs;
 use super::files::shown;
 use super::style::{HEADING, QUIET};
@@ -26,18 +34,23 @@ use crate::demo::server::SETTINGS;
 use crate::pdp::{Load, Revision, Snapshot};
 use crate::reload::FileWatch;
 use crate::secret::Fingerprint;
+use crate::words::of_system;
 
 const EXAMPLES: &str = "\
 Examples:
   countersign init authz --dev && countersign dev authz
   countersign dev --envoy /usr/local/bin/envoy
 
-Exit codes: 0 ended by Ctrl-C; 1 a program ended or cannot start; 2 wrong arguments; 3 wrong settings";
+Exit codes: 0 ended by Ctrl-C; 1 a program ended or cannot start; 2 wrong arguments; 3 wrong settings; 5 an address
+is taken, or another `dev` runs in the folder";
 
 /// Requests to try.
 const REQUESTS: &str = "dev/requests.txt";
 
-/// Pause between two looks at whether the programs still run.
+/// Held by the one `dev` in the folder.
+const LOCK: &str = "dev/dev.lock";
+
+/// Pause between two looks at whether the programs still run, and at the documents in force.
 const LOOK_AGAIN: Duration = Duration::from_millis(200);
 
 #[derive(Debug, clap::Args)]
@@ -55,6 +68,15 @@ pub(super) fn run(args: Args) -> Result<Exit, CommandError> {
     let folder = enter(&args.folder)?;
     let config = Config::load(Some(Path::new(SETTINGS)), &Overrides::default())?;
     let admin = admin_address(&config)?;
+    std::fs::create_dir_all(LOGS).map_err(|error| {
+        CommandError::failure(format_args!("cannot create `{LOGS}`: {}", of_system(&error)))
+    })?;
+    // Before a log is written: those that are there may be another's.
+    let _lock = Lock::take(Path::new(LOCK))?;
+    let wanted = [addresses::of_server(&config), addresses::of_envoy(&envoy_file())].concat();
+    if let Some(taken) = addresses::taken(&wanted, &[]) {
+        return Err(CommandError::Listen(taken));
+    }
     let work = async {
         let mut interrupt = Interrupt::listen()?;
         Session::run(&folder, (&config, admin), &envoy, &mut interrupt).await
@@ -85,6 +107,11 @@ fn enter(path: &Path) -> Result<PathBuf, CommandError> {
     })
 }
 
+/// The text of Envoy's configuration; an empty one while an editor is replacing it.
+fn envoy_file() -> String {
+    std::fs::read_to_string(ENVOY).unwrap_or_default()
+}
+
 /// The address that says when the server is ready.
 fn admin_address(config: &Config) -> Result<SocketAddr, CommandError> {
     let admin = config.admin.as_ref().map(|admin| admin.address);
@@ -111,8 +138,18 @@ struct Session<'a> {
     documents: Vec<PathBuf>,
     programs: Programs,
     seen: Contents,
+    /// The addresses that each program has.
+    own: Own,
+    in_force: InForce,
     /// The documents that suites ran with.
     tested: Option<Revision>,
+}
+
+/// The addresses of the programs that run.
+#[derive(Debug)]
+struct Own {
+    server: Vec<Wanted>,
+    envoy: Vec<Wanted>,
 }
 
 impl<'a> Session<'a> {
@@ -127,9 +164,12 @@ impl<'a> Session<'a> {
         let envoy = interrupt.or(async { Ok(EnvoyBinary::find(envoy).await?) }).await?;
         let starting = Programs::start(admin, envoy);
         let programs = interrupt.or(starting).await?;
-        let mut session =
-            Self { folder, documents: config.documents.clone(), programs, seen, tested: None };
+        let own =
+            Own { server: addresses::of_server(config), envoy: addresses::of_envoy(&envoy_file()) };
+        let (documents, in_force, tested) = (config.documents.clone(), InForce::default(), None);
+        let mut session = Self { folder, documents, programs, seen, own, in_force, tested };
         session.greet().map_err(DemoError::Output)?;
+        findings::show(&session.documents);
         let _decisions = session.decisions(config)?;
         let ended = session.follow(interrupt).await;
         session.programs.stop().await?;
@@ -186,6 +226,7 @@ impl<'a> Session<'a> {
             loop {
                 let looked = timeout(LOOK_AGAIN, changed.notified()).await;
                 self.programs.still_run()?;
+                self.in_force.look(self.programs.admin()).await;
                 if looked.is_ok() {
                     return Ok::<(), DemoError>(());
                 }
@@ -214,8 +255,17 @@ impl<'a> Session<'a> {
             }
         }
         if before.envoy != now.envoy {
-            match self.programs.start_envoy_again().await? {
-                Ok(()) => style::hint(format_args!("`{ENVOY}` changed: Envoy started again")),
+            let wanted = addresses::of_envoy(&envoy_file());
+            let started = match addresses::taken(&wanted, &self.own.envoy) {
+                Some(taken) => Err(taken),
+                None => self.programs.start_envoy_again().await?,
+            };
+            match started {
+                Ok(()) => {
+                    self.own.envoy = wanted;
+                    style::hint(format_args!("`{ENVOY}` changed: Envoy started again"));
+                    findings::show(&self.documents);
+                }
                 Err(why) => {
                     style::error(why);
                     style::hint("Envoy goes on with the configuration that it has");
@@ -230,6 +280,11 @@ impl<'a> Session<'a> {
         let config = Config::load(Some(Path::new(SETTINGS)), &Overrides::default())?;
         documents::read(&config.documents)?;
         let admin = admin_address(&config)?;
+        let wanted = addresses::of_server(&config);
+        if let Some(taken) = addresses::taken(&wanted, &self.own.server) {
+            return Err(CommandError::Listen(taken));
+        }
+        self.own.server = wanted;
         self.documents = config.documents;
         Ok(admin)
     }

@@ -158,7 +158,7 @@ fn what_is_to_throw_away_stays_private() {
     }
     assert_eq!(
         fs::read_to_string(folder.join("dev/.gitignore")).unwrap(),
-        "*.key\n*.jwt\n*.log\nenvoy-admin\n"
+        "*.key\n*.jwt\n*.log\n*.lock\nenvoy-admin\n"
     );
     let certificate = ["inspect", "--documents", "documents", "dev/front.pem"];
     let (code, out, told) = run(&folder, &certificate);

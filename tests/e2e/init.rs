@@ -126,27 +126,45 @@ async fn pass_on(from: impl AsyncRead + Unpin, to: tokio::sync::mpsc::UnboundedS
     }
 }
 
+/// A start of `init --dev` with free ports.
+struct Start {
+    folder: Folder,
+    own: Addresses,
+    gateway: Addresses,
+}
+
+impl Start {
+    fn written() -> Self {
+        let folder = Folder::temporary().unwrap();
+        let program = Path::new(env!("CARGO_BIN_EXE_countersign"));
+        let written =
+            Command::new(program).args(["init", "--dev"]).current_dir(folder.path()).output();
+        assert!(written.unwrap().status.success());
+        let (own, gateway) = (Addresses::free().unwrap(), Addresses::free().unwrap());
+        let port = |from: &str, address: SocketAddr| {
+            edit(&folder, "envoy.yaml", from, &format!("port_value: {}", address.port()));
+        };
+        edit(&folder, "countersign.yaml", "9001", &own.checks.port().to_string());
+        edit(&folder, "countersign.yaml", "9002", &own.admin.port().to_string());
+        port("port_value: 9001", own.checks);
+        port("port_value: 8443", gateway.checks);
+        port("port_value: 9901", gateway.admin);
+        Self { folder, own, gateway }
+    }
+}
+
+fn edit(folder: &Folder, name: &str, from: &str, to: &str) {
+    let text = std::fs::read_to_string(folder.join(name)).unwrap();
+    assert!(text.contains(from), "{name}: {from}");
+    folder.write(name, text.replace(from, to)).unwrap();
+}
+
 /// P700: an edit that is wrong stops nothing, and one that is right is in force, of documents, settings and Envoy's configuration.
 #[tokio::test]
 async fn dev_follows_every_edit_and_goes_on_through_wrong_ones() {
     let Some(binary) = envoy::find() else { return };
-    let folder = Folder::temporary().unwrap();
-    let program = Path::new(env!("CARGO_BIN_EXE_countersign"));
-    let written = Command::new(program).args(["init", "--dev"]).current_dir(folder.path()).output();
-    assert!(written.unwrap().status.success());
-    let (own, gateway) = (Addresses::free().unwrap(), Addresses::free().unwrap());
-    let edit = |name: &str, from: &str, to: &str| {
-        let text = std::fs::read_to_string(folder.join(name)).unwrap();
-        assert!(text.contains(from), "{name}: {from}");
-        folder.write(name, text.replace(from, to)).unwrap();
-    };
-    let port = |address: SocketAddr| address.port().to_string();
-    edit("countersign.yaml", "9001", &port(own.checks));
-    edit("countersign.yaml", "9002", &port(own.admin));
-    edit("envoy.yaml", "port_value: 9001", &format!("port_value: {}", port(own.checks)));
-    edit("envoy.yaml", "port_value: 8443", &format!("port_value: {}", port(gateway.checks)));
-    edit("envoy.yaml", "port_value: 9901", &format!("port_value: {}", port(gateway.admin)));
-
+    let Start { folder, own, gateway } = Start::written();
+    let edit = |name: &str, from: &str, to: &str| edit(&folder, name, from, to);
     let mut dev = Dev::start(folder.path(), binary.program());
     dev.says("countersign and Envoy run").await;
     dev.says("5 cases: 5 passed, 0 failed").await;
@@ -177,4 +195,56 @@ async fn dev_follows_every_edit_and_goes_on_through_wrong_ones() {
         TcpStream::connect(own.admin).await.is_err()
             && TcpStream::connect(gateway.checks).await.is_err()
     );
+}
+
+/// The exit code and the messages of a `dev` that does not run.
+fn refused(folder: &Folder, envoy: &Path) -> (Option<i32>, String) {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_countersign"));
+    command.args(["dev", "--envoy"]).arg(envoy).arg(folder.path());
+    let output = command.output().unwrap();
+    (output.status.code(), String::from_utf8(output.stderr).unwrap())
+}
+
+/// P734, P735, P736, P737: `dev` says what the server refuses and what stays in force, finds what weakens its Envoy, runs once in a
+/// folder, and names the processes that have its addresses.
+#[tokio::test]
+async fn dev_says_what_is_refused_and_who_has_its_addresses() {
+    let Some(binary) = envoy::find() else { return };
+    let Start { folder, own, gateway } = Start::written();
+    edit(&folder, "envoy.yaml", "failure_mode_allow: false", "failure_mode_allow: true");
+    let mut dev = Dev::start(folder.path(), binary.program());
+    dev.says("countersign and Envoy run").await;
+    dev.says("warning[fails-open]").await;
+    dev.says("Envoy runs with a setting in `envoy.yaml` that weakens authorization").await;
+    let first = dev.says("of the documents is in force").await;
+    let revision = first.split_whitespace().nth(1).unwrap().to_owned();
+
+    let log = std::fs::read(folder.join("dev/envoy.log")).unwrap();
+    let (code, said) = refused(&folder, binary.program());
+    assert_eq!(code, Some(5), "{said}");
+    assert!(said.contains(&format!("as process {}", dev.process.id().unwrap())), "{said}");
+    let now = std::fs::read(folder.join("dev/envoy.log")).unwrap();
+    assert!(now.starts_with(&log), "the log of the first one");
+
+    edit(&folder, "documents/policy.yaml", "- { name: health", "# - { name: health");
+    dev.says("waits for a confirmation").await;
+    edit(&folder, "documents/policy.yaml", "# - { name: health", "- { name: health");
+    dev.says(&format!("revision {revision} of the documents is in force")).await;
+    edit(&folder, "documents/policy.yaml", "scopes: [", "scope: [");
+    dev.says(&format!("does not take the edited documents: revision {revision} stays")).await;
+
+    // Killed, it cannot end its programs.
+    dev.process.kill().await.unwrap();
+    let (code, said) = refused(&folder, binary.program());
+    assert_eq!(code, Some(5), "{said}");
+    let settings = ["`listener.address` in `countersign.yaml`", "`envoy.yaml:"];
+    let addresses = [own.checks, own.admin, gateway.checks, gateway.admin];
+    let addresses = addresses.map(|own| own.to_string());
+    for part in addresses.iter().map(String::as_str).chain(settings) {
+        assert!(said.contains(part), "{part} in {said}");
+    }
+    let processes = said.split("`kill ").nth(1).unwrap().split('`').next().unwrap();
+    assert_eq!(processes.split(' ').count(), 2, "{said}");
+    let end = format!("kill -9 {processes}");
+    assert!(Command::new("sh").arg("-c").arg(end).status().unwrap().success());
 }

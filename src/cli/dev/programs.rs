@@ -14,7 +14,7 @@ use crate::demo::{DemoError, envoy, server};
 pub(super) const ENVOY: &str = "envoy.yaml";
 
 /// The folder of logs, which is made where there is none.
-const LOGS: &str = "dev";
+pub(super) const LOGS: &str = "dev";
 const SERVER_LOG: &str = "dev/countersign.log";
 const ENVOY_LOG: &str = "dev/envoy.log";
 const ENVOY_ADMIN: &str = "dev/envoy-admin";
@@ -32,7 +32,6 @@ pub(super) struct Programs {
 impl Programs {
     /// Starts both in the folder that names are relative to, and waits until they are ready.
     pub(super) async fn start(admin: SocketAddr, binary: EnvoyBinary) -> Result<Self, DemoError> {
-        std::fs::create_dir_all(LOGS).map_err(DemoError::file("create", LOGS))?;
         let program = std::env::current_exe().map_err(DemoError::Executable)?;
         let server = start_server(&program, admin).await?;
         let envoy = start_envoy(&binary).await?;
@@ -42,6 +41,11 @@ impl Programs {
     /// countersign's own program.
     pub(super) fn program(&self) -> &Path {
         &self.program
+    }
+
+    /// The address at which countersign answers operators.
+    pub(super) const fn admin(&self) -> SocketAddr {
+        self.admin
     }
 
     /// A line about each.

@@ -3,25 +3,19 @@
 use std::io;
 use std::net::SocketAddr;
 use std::path::Path;
-use std::time::Duration;
 
-use http::Method;
 use tokio::net::TcpListener;
-use tokio::time::timeout;
 
 use super::finding::{Matter, Outcome, Report};
 use crate::admin::HealthState;
 use crate::admin::api::{DocumentsStatus, StatusPage};
-use crate::cli::admin_client::Admin;
+use crate::cli::admin_client::status;
 use crate::cli::files::shown;
 use crate::cli::style::visible;
 use crate::config::Config;
 use crate::envoy::Listener;
 use crate::pdp::Snapshot;
 use crate::words::of_system;
-
-/// The longest wait for the pages of a server on this machine.
-const PAGE_WITHIN: Duration = Duration::from_secs(2);
 
 /// Binds the addresses for a moment. Those of a server that runs here are taken, and it says how it is.
 pub(super) async fn addresses(config: &Config, snapshot: Option<&Snapshot>, report: &mut Report) {
@@ -73,13 +67,6 @@ pub(super) async fn addresses(config: &Config, snapshot: Option<&Snapshot>, repo
 
 fn is_busy(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::AddrInUse
-}
-
-/// The `/status` of the server at `address`, if it is one of ours.
-async fn status(address: SocketAddr) -> Option<StatusPage> {
-    let admin = Admin::at(address);
-    let asked = admin.ask(Method::GET, "/status", Vec::new());
-    timeout(PAGE_WITHIN, asked).await.ok()?.ok()
 }
 
 /// Compares the documents of the server at `address` with ours: with others, it is another server, or it has not taken them.

@@ -277,7 +277,7 @@ fn dev(args: &Args, authority: &Authority, now: UnixTime) -> Result<Vec<NewFile>
     };
     let secret = |path, text| NewFile { path, text, is_secret: true };
     Ok(vec![
-        public("dev/.gitignore", String::from("*.key\n*.jwt\n*.log\nenvoy-admin\n")),
+        public("dev/.gitignore", String::from("*.key\n*.jwt\n*.log\n*.lock\nenvoy-admin\n")),
         public("dev/requests.txt", requests(args).join("\n") + "\n"),
         public("dev/jwks.json", issuer.key_set()?),
         secret("dev/issuer.key", issuer.private_pem().to_owned()),
