@@ -27,6 +27,8 @@ pub(super) struct Content {
     pub(super) key: Option<Box<str>>,
     pub(super) registered: RegisteredClaims,
     pub(super) claims: Claims,
+    /// The fingerprint of the text of an opaque token: the answers about one differ, and those about two may be the same.
+    pub(super) opaque: Option<Fingerprint>,
 }
 
 /// A claims set that is never printed (P80).
@@ -57,6 +59,7 @@ impl Content {
             key: None,
             registered,
             claims: Claims(claims),
+            opaque: None,
         }
     }
 }
@@ -76,6 +79,7 @@ impl SignedToken {
             key: Some(key.thumbprint().into()),
             registered,
             claims: Claims(Arc::clone(claims)),
+            opaque: None,
         };
         Self {
             content: Arc::new(content),
@@ -113,7 +117,8 @@ impl SignedToken {
 
     /// About how many bytes it takes.
     pub fn size(&self) -> usize {
-        let Content { issuer_name, tenant, key_id, key, registered, claims } = &*self.content;
+        let Content { issuer_name, tenant, key_id, key, registered, claims, opaque: _ } =
+            &*self.content;
         let own = size_of::<Self>().saturating_add(size_of::<Content>());
         let texts = [tenant.as_ref(), key_id.as_ref(), key.as_ref()];
         let texts = texts.into_iter().chain([Some(issuer_name), Some(&self.issuer_id)]);

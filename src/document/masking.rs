@@ -230,7 +230,8 @@ fn follow(from: usize, moved: usize, (part, shown): (&Range<usize>, &str), edge:
 fn after_secret_key(line: &str) -> Option<usize> {
     let explicit = line.trim_start_matches([' ', '-']).strip_prefix('?').map(str::trim);
     let explicit = explicit.filter(|key| holds_credentials(key.trim_matches(['"', '\''])));
-    let key = keys(line).find(|key| holds_credentials(key.name)).map(|key| key.end);
+    let named = keys(line).chain(keys_in_place(line));
+    let key = named.filter(|key| holds_credentials(key.name)).map(|key| key.end).min();
     let key = key.into_iter().chain(after_escaped_key(line)).min();
     key.or_else(|| explicit.map(|_| line.len().saturating_sub(1)))
 }
@@ -241,10 +242,11 @@ fn open_part(line: &str, harmless: &mut bool, is_free: bool) -> Vec<Range<usize>
     let (line, comment) = line.split_at(comment_at(line));
     let mut hidden: Vec<_> = credentials_in(line).collect();
     let mut from = 0;
-    for MaskedKey { name, start, end } in keys_in_place(line) {
+    for MaskedKey { name, start, end, is_odd } in keys_in_place(line) {
         if !*harmless {
             hidden.extend(trimmed(line, from..start));
         }
+        hidden.extend(trimmed(line, start..end).filter(|_| is_odd));
         let value = line.get(end..).unwrap_or_default().trim_start();
         // Names alone: a pair may be a credential.
         let lists = |rest: &str| rest.is_empty() || rest.starts_with('[') && !has_pair(rest);

@@ -36,7 +36,7 @@ pub(super) struct TokenUse {
     pub(super) peer: Fingerprint,
     pub(super) network: Option<IpAddr>,
     pub(super) at: UnixTime,
-    /// From when on no token like this is verified.
+    /// From when on the token is not verified any more, as far as is known.
     pub(super) ends: UnixTime,
 }
 
@@ -230,6 +230,8 @@ impl Shard {
 impl UsedToken {
     fn add(&mut self, one: &TokenUse, window: Duration) -> TokenUsage {
         self.last = self.last.max(one.at);
+        // An authorization server may extend the life of an opaque token.
+        self.ends = self.ends.max(one.ends);
         // The use that is looked at counts among the others.
         self.peers.see(one.peer, one.at, MAX_TOKEN_PEERS);
         if let Some(network) = one.network {

@@ -90,6 +90,19 @@ fn an_active_token_is_an_identity_like_any_other() {
     assert_eq!((token.binding(), token.key_id()), (Binding::None, None));
 }
 
+/// P774: for signals about its use an opaque token is its text: answers about one change, and those about two can be the same.
+#[test]
+fn an_opaque_token_is_known_by_its_text() {
+    let trust = trust("");
+    let mark = |text: &str, answer: &Value| {
+        let token = judge(&trust, &TokenPlace::Authorization, text, Some(answer)).unwrap();
+        token.mark()
+    };
+    let first = mark(TOKEN, &good());
+    assert_eq!(mark(TOKEN, &with(&json!({ "iat": NOW - 1, "exp": NOW + 900 }))), first);
+    assert_ne!(mark("another-opaque-token-22", &good()), first);
+}
+
 /// P65: what the issuer says is checked as what a signed token says.
 #[test]
 fn an_active_token_must_be_one_for_us() {

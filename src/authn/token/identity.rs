@@ -79,8 +79,11 @@ impl TokenIdentity {
         self.usage
     }
 
-    /// The same for the same token: the hash of its claims.
+    /// The same for the same token: the hash of its claims, since a signature may have several forms, or of the text of an opaque one.
     pub fn mark(&self) -> Fingerprint {
+        if let Some(opaque) = self.content.opaque {
+            return opaque;
+        }
         let mut claims = Vec::new();
         // Claims are JSON, which has a text.
         let _ = serde_json::to_writer(&mut claims, self.claims());

@@ -417,7 +417,8 @@ fn ask(
     passed(TokenCheck::Keys);
     TokenCheck::SIGNED.into_iter().for_each(&mut *passed);
     registered.check(&claims, issuer, now, passed)?;
-    let content = Arc::new(Content::new((&issuer.name, None), registered, claims));
+    let content = Content::new((&issuer.name, None), registered, claims);
+    let content = Arc::new(Content { opaque: Some(token.fingerprint), ..content });
     TokenIdentity::new(token, issuer, &content, (by, now), passed)
 }
 

@@ -12,6 +12,8 @@ pub(super) struct MaskedKey<'a> {
     pub(super) start: usize,
     /// Behind the colon.
     pub(super) end: usize,
+    /// True if the key is no plain word: the secret may stand in its place.
+    pub(super) is_odd: bool,
 }
 
 pub(super) fn moved(part: &Range<usize>, by: usize) -> Range<usize> {
@@ -30,15 +32,56 @@ pub(super) fn keys(text: &str) -> impl Iterator<Item = MaskedKey<'_>> {
             let start = start.saturating_add(1);
             let name = before.get(start..)?;
             if name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_. ".contains(&b)) {
-                return Some(MaskedKey { name, start, end });
+                return Some(MaskedKey { name, start, end, is_odd: false });
             }
         }
-        let start = before.rfind(|c| !word(c)).map_or(0, |end| end.saturating_add(1));
+        let start = before.trim_end_matches(word).len();
         let name = before.get(start..)?.trim_start_matches('-');
         let name = phrase(before).unwrap_or(name);
         let start = before.len().saturating_sub(name.len());
-        Some(MaskedKey { name, start, end })
+        Some(MaskedKey { name, start, end, is_odd: false })
     })
+}
+
+/// The key that ends at the colon before `end` and is no plain word, as YAML reads it: `"a/token"`, `$pass`, `'it''s'`, `mot de passé`.
+fn odd_key(line: &str, end: usize) -> Option<MaskedKey<'_>> {
+    let before = line.get(..end)?.strip_suffix(':')?.trim_end();
+    let from = start_of_entry(before);
+    let entry = before.get(from..)?;
+    let bare = entry.trim_start_matches(|c| matches!(c, ' ' | '\t' | '-' | '?' | '#'));
+    let start = from.saturating_add(entry.len().saturating_sub(bare.len()));
+    let quotes = ['"', '\''].into_iter().find(|quote| bare.starts_with(*quote));
+    if let Some(quote) = quotes {
+        let name = bare.strip_prefix(quote)?.strip_suffix(quote)?;
+        return Some(MaskedKey { name, start, end, is_odd: true });
+    }
+    let after = line.get(end..).unwrap_or_default();
+    let is_ended = after.is_empty() || after.starts_with([' ', '\t']);
+    // A condition may have these; a key has no colon with a space.
+    let is_key = !bare.is_empty() && ![": ", " ? ", "("].iter().any(|own| bare.contains(own));
+    (is_ended && is_key && !is_quoted(before)).then_some(MaskedKey {
+        name: bare,
+        start,
+        end,
+        is_odd: true,
+    })
+}
+
+/// The place behind the last bracket or comma that is in no quotes, where the last entry of `before` begins.
+fn start_of_entry(before: &str) -> usize {
+    let (mut open, mut last, mut from) = (None, ' ', 0_usize);
+    for (at, c) in before.char_indices() {
+        match open {
+            Some(quote) if quote == c => open = None,
+            None if matches!(c, '"' | '\'') && (STRUCTURE.contains(&last) || last == c) => {
+                open = Some(c);
+            }
+            None if matches!(c, '{' | '[' | ',') => from = at.saturating_add(1),
+            _ => {}
+        }
+        last = c;
+    }
+    from
 }
 
 /// The end of the first key that is written with escapes, so that it may be any: `"passwor\u0064": x`.
@@ -66,17 +109,22 @@ fn phrase(before: &str) -> Option<&str> {
 
 /// Those of them that stand where YAML has keys: at the beginning of a line, or of an entry in brackets.
 pub(super) fn keys_in_place(line: &str) -> impl Iterator<Item = MaskedKey<'_>> {
-    keys(line).filter(|key| {
-        let before = line.get(..key.start).unwrap_or_default();
-        let before = before.trim_end_matches(['"', '\'', ' ', '\t', '-', '?', '#']);
-        let after = line.get(key.end..).unwrap_or_default();
-        let placed = before.is_empty() || before.ends_with(['{', ',', '[']);
-        let colon = line.get(..key.end).unwrap_or_default().trim_end_matches(':');
-        let ended = after.is_empty()
-            || after.starts_with([' ', '\t', '"', '\'', '{', '['])
-            || colon.ends_with(['"', '\'']);
-        placed && !key.name.is_empty() && ended
+    keys(line).filter_map(|key| match is_in_place(line, &key) {
+        true => Some(key),
+        false => odd_key(line, key.end),
     })
+}
+
+fn is_in_place(line: &str, key: &MaskedKey<'_>) -> bool {
+    let before = line.get(..key.start).unwrap_or_default();
+    let before = before.trim_end_matches(['"', '\'', ' ', '\t', '-', '?', '#']);
+    let after = line.get(key.end..).unwrap_or_default();
+    let placed = before.is_empty() || before.ends_with(['{', ',', '[']);
+    let colon = line.get(..key.end).unwrap_or_default().trim_end_matches(':');
+    let ended = after.is_empty()
+        || after.starts_with([' ', '\t', '"', '\'', '{', '['])
+        || colon.ends_with(['"', '\'']);
+    placed && !key.name.is_empty() && ended
 }
 
 /// True if a quote is open where `line` ends.

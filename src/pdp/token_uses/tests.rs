@@ -90,6 +90,19 @@ fn the_memory_is_bounded_and_what_has_ended_makes_room() {
     assert_eq!(peers(&uses, &short), Some(false), "the others have ended");
 }
 
+/// P775: the life of an opaque token may grow while it is used: it is remembered for as long as the last answer says.
+#[test]
+fn a_token_whose_life_is_extended_is_remembered() {
+    let uses = one_shard(1);
+    let until = |peer, after, end| {
+        let ends = NOW.plus(Duration::from_secs(end));
+        peers(&uses, &TokenUse { ends, ..of("alice/1", peer, after) })
+    };
+    assert_eq!([until("a", 0, 5), until("a", 4, 30)], [Some(false); 2]);
+    peers(&uses, &of("bob/1", "b", 10));
+    assert_eq!(until("c", 11, 40), None, "what was forgotten would count");
+}
+
 /// Callers without a certificate are one peer, and names are not put together by chance.
 #[test]
 fn peers_have_one_name_each() {
