@@ -14,7 +14,7 @@ use crate::clock::{Clock as _, SystemClock};
 use crate::document::closest;
 use crate::pdp::Snapshot;
 use crate::policy::{
-    Callers, Effect, Possibility, ReachAnswer, ReachQuestion, ReachRule, VouchingDomain,
+    Callers, Effect, Possibility, ReachAnswer, ReachQuestion, ReachRule, RuleNeed, VouchingDomain,
 };
 use crate::reason::Reason;
 use crate::request::{RequestView, Target};
@@ -109,21 +109,6 @@ struct NeedReport {
     check: String,
     wants: Vec<String>,
 }
-
-/// The checks whose wanted values name callers.
-const NAMED: [(&str, &str); 11] = [
-    ("peer.spiffe", "peers"),
-    ("peer.dns", "peers"),
-    ("peer.uris", "peers"),
-    ("peer.emails", "peers"),
-    ("peer.ips", "peers"),
-    ("peer.subject", "peers"),
-    ("token.issuers", "issuers"),
-    ("token.sub", "subjects"),
-    ("token.client", "clients"),
-    ("token.scopes", "scopes"),
-    ("token.anyScope", "scopes"),
-];
 
 pub(super) fn run(args: &Args) -> Result<Exit, CommandError> {
     let snapshot = documents::read(&documents::named(&args.documents, args.config.as_deref())?)?;
@@ -233,9 +218,9 @@ fn named<'r>(
     rules: impl Iterator<Item = &'r ReachRule>,
 ) -> BTreeMap<&'static str, BTreeSet<String>> {
     let mut all = BTreeMap::<_, BTreeSet<_>>::new();
-    for (check, wanted) in rules.flat_map(|rule| &rule.needs) {
-        if let Some((_, kind)) = NAMED.iter().find(|(name, _)| name == check) {
-            all.entry(*kind).or_default().extend(wanted.iter().cloned());
+    for need in rules.flat_map(|rule| &rule.needs) {
+        if let Some(callers) = need.callers {
+            all.entry(callers.as_str()).or_default().extend(need.wanted.iter().cloned());
         }
     }
     all
@@ -269,10 +254,8 @@ impl CallersReport {
 
 impl ReachingRule {
     fn new(rule: &ReachRule) -> Self {
-        let need = |(check, wants): &(String, Vec<String>)| NeedReport {
-            check: check.clone(),
-            wants: wants.clone(),
-        };
+        let need =
+            |own: &RuleNeed| NeedReport { check: own.name.clone(), wants: own.wanted.clone() };
         Self {
             rule: rule.rule.to_string(),
             path: rule.template.clone(),

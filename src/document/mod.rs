@@ -31,6 +31,7 @@ pub mod policy_suite;
 mod punctuation;
 mod read;
 mod revocation_list;
+mod rule_keys;
 pub mod schema;
 mod slips;
 mod source;

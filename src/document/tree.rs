@@ -88,6 +88,16 @@ impl Tree {
         Self { root: self.root.rewritten(rule), origin: self.origin }
     }
 
+    /// True if it begins at `origin` in its file.
+    pub(super) fn is_at(&self, origin: &Origin) -> bool {
+        self.origin.base == origin.base
+    }
+
+    /// The span of a value that was read from the same document.
+    pub(super) fn span<T>(&self, value: &Spanned<T>) -> Span {
+        self.origin.span(value)
+    }
+
     /// The place of `node`, which is in this tree.
     pub fn place(&self, node: &Node) -> Span {
         self.origin.locate(node.place)

@@ -23,7 +23,7 @@ pub use evaluate::trace::{EvaluatedCheck, NoPolicyTrace, PolicyTrace};
 pub use explain::changes::{AccessChange, KeyChange, RuleChange, RuleChangeKind};
 pub use explain::non_matching_rules::NonMatchingRule;
 pub use explain::possible::{Gap, PossibleDecision, RulePrints};
-pub use explain::reach::{Possibility, ReachAnswer, ReachQuestion, ReachRule};
+pub use explain::reach::{Possibility, ReachAnswer, ReachQuestion, ReachRule, RuleNeed};
 pub use explain::recorder::{CheckTrace, RuleOutcome, RuleTrace, TraceRecorder};
 pub use explain::set_changes::{SetChange, SetPart};
 pub use explain::witness::{Callers, VouchingDomain};
@@ -38,6 +38,7 @@ pub use model::rule_name::RuleName;
 pub use model::truth::Truth;
 pub use requirement::missing::{MissingData, RecordField};
 pub use requirement::observation::{Observation, ObservedValue, Operand};
+pub use requirement::rule_key::NamedCallers;
 pub use suite::{
     CaseReport, ConditionNames, ConditionTrial, Coverage, CoverageReport, Difference, KnownIssuer,
     Question, Suite, SuiteReport, UntriedPart,

@@ -3,6 +3,7 @@
 
 mod id;
 mod pattern;
+mod within;
 
 pub use id::{SpiffeError, SpiffeId, TrustDomainName};
 pub use pattern::{SpiffePattern, SpiffePatternError};

@@ -46,6 +46,7 @@ fn rendered(path: &Path) -> String {
     text.replace(&format!("{}/", folder().display()), "")
 }
 
+/// P733: also of a case that expects a rule of no policy (`suite-unknown-rule`).
 #[test]
 fn every_wrong_document_has_the_message_a_person_needs() {
     compare_all(&documents(), rendered);

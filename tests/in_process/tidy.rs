@@ -13,6 +13,7 @@ mod methods;
 mod modules;
 mod order;
 mod proxies;
+mod rule_keys;
 mod words;
 
 use cycles::cycles;
@@ -221,29 +222,6 @@ fn no_file_imports_itself_through_others() {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
-}
-
-/// `docs/adding-a-rule-key.md`: a plain key is named where it is required, listed and read, and nowhere else.
-#[test]
-fn a_plain_rule_key_is_named_in_three_files_that_serve() {
-    for (key, family, reads) in [
-        ("ServerNames", "requirement/server_name.rs", "compile/rule.rs"),
-        ("ContextExtension", "requirement/values.rs", "compile/request.rs"),
-        ("PeerUris", "requirement/peer.rs", "compile/identity.rs"),
-        ("PeerEmails", "requirement/peer.rs", "compile/identity.rs"),
-        ("PeerSubjects", "requirement/peer.rs", "compile/identity.rs"),
-        ("TokenSubjects", "requirement/token.rs", "compile/identity.rs"),
-        ("TokenAnyScope", "requirement/token.rs", "compile/identity.rs"),
-    ] {
-        let family = root().join("src/policy").join(family);
-        let names_it = |uses: &BTreeMap<PathBuf, BTreeSet<String>>| {
-            uses.get(&family).is_some_and(|names| names.contains(key))
-        };
-        let files = EDGES.iter().filter(|(_, uses)| names_it(uses));
-        let files: BTreeSet<String> = files.map(|(file, _)| relative(file)).collect();
-        let expected = [format!("src/policy/{reads}"), "src/policy/requirement/list.rs".into()];
-        assert_eq!(files, BTreeSet::from(expected), "{key}");
-    }
 }
 
 /// The steps of a check in `src/pdp`, in order, and the rooms whose functions each one calls. Methods of what a room returned

@@ -8,8 +8,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::cli::{CommandError, documents};
-use crate::document::policy::{RuleSpec, TargetSpec};
-use crate::document::{self, Document, Origin, SourceFile, Span, Spanned, Spec};
+use crate::document::{self, Document, SourceFile, Span, Spanned, Spec, Tree};
 use crate::pdp::{Load, Snapshot};
 use crate::policy::{RuleName, Suite};
 use crate::secret::Fingerprint;
@@ -19,6 +18,8 @@ pub(super) struct Places {
     pub(super) snapshot: Snapshot,
     pub(super) suites: Vec<Suite>,
     documents: Vec<(Document, Fingerprint)>,
+    /// The documents of policies by name, as they are written.
+    trees: BTreeMap<String, Tree>,
 }
 
 /// A place in a file.
@@ -49,7 +50,13 @@ impl Places {
         let mut files: Vec<PathBuf> = snapshot.files().map(Path::to_owned).collect();
         files.sort();
         files.dedup();
-        Ok(Self { snapshot, suites, documents: files.iter().flat_map(|file| read(file)).collect() })
+        let documents: Vec<_> = files.iter().flat_map(|file| read(file)).collect();
+        let trees = documents.iter().filter_map(|(own, _)| {
+            let tree = Tree::at(&own.origin).filter(|_| matches!(own.spec, Spec::Policy(_)))?;
+            Some((own.metadata.name.value.clone(), tree))
+        });
+        let trees = trees.collect();
+        Ok(Self { snapshot, suites, documents, trees })
     }
 
     /// The place of `key` of a rule; of the rule, where the key has none of its own or there is none.
@@ -60,7 +67,9 @@ impl Places {
                 return None;
             }
             let own = policy.rules.value.iter().find(|own| own.name.value == *rule.rule)?;
-            Some(place(own, &policy.target, key, &document.origin))
+            let tree = self.trees.get(&document.metadata.name.value);
+            let place = tree.and_then(|tree| tree.rule_key(&own.name, key));
+            Some(place.unwrap_or_else(|| document.origin.span(&own.name)).into())
         })
     }
 
@@ -96,41 +105,4 @@ fn read(file: &Path) -> Vec<(Document, Fingerprint)> {
     let Ok(text) = fs::read_to_string(file) else { return Vec::new() };
     let found = document::find(&SourceFile::new(file, text), &mut Vec::new());
     found.iter().filter_map(|own| Some((own.read().ok()?, own.fingerprint()))).collect()
-}
-
-fn place(rule: &RuleSpec, target: &Spanned<TargetSpec>, key: &str, origin: &Origin) -> Place {
-    let (on, peer, token) = (rule.on.as_ref(), rule.peer.as_ref(), rule.token.as_ref());
-    let section = key.split('.').next().unwrap_or_default();
-    let exact = match key {
-        "effect" => Some(rule.effect.only_place()),
-        "on.methods" => on.and_then(|own| own.methods.as_ref()).map(Spanned::only_place),
-        "on.paths" => on.and_then(|own| own.paths.as_ref()).map(Spanned::only_place),
-        "target.hosts" => target.value.hosts.as_ref().map(Spanned::only_place),
-        "target.ports" => target.value.ports.as_ref().map(Spanned::only_place),
-        "target.tokens" => target.value.tokens.as_ref().map(Spanned::only_place),
-        "source" => rule.source.as_ref().map(Spanned::only_place),
-        "destination" => rule.destination.as_ref().map(Spanned::only_place),
-        "sni" => rule.sni.as_ref().map(Spanned::only_place),
-        "during" => rule.during.as_ref().map(Spanned::only_place),
-        "headers" => rule.headers.as_ref().map(Spanned::only_place),
-        "query" => rule.query.as_ref().map(Spanned::only_place),
-        "when" => rule.when.as_ref().map(Spanned::only_place),
-        "inject" => rule.inject.as_ref().map(Spanned::only_place),
-        "peer.spiffe" => peer.and_then(|own| own.value.spiffe.as_ref()).map(Spanned::only_place),
-        "peer.dns" => peer.and_then(|own| own.value.dns.as_ref()).map(Spanned::only_place),
-        "token.scopes" => token.and_then(|own| own.value.scopes.as_ref()).map(Spanned::only_place),
-        "token.subjects" => {
-            token.and_then(|own| own.value.subjects.as_ref()).map(Spanned::only_place)
-        }
-        "token.claims" => token.and_then(|own| own.value.claims.as_ref()).map(Spanned::only_place),
-        _ => None,
-    };
-    let near = || match section {
-        "peer" => peer.map(Spanned::only_place),
-        "token" => token.map(Spanned::only_place),
-        "target" => Some(target.only_place()),
-        _ => None,
-    };
-    let found = exact.or_else(near).unwrap_or_else(|| rule.name.only_place());
-    origin.span(&found).into()
 }

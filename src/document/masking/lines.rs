@@ -48,7 +48,7 @@ fn odd_key(line: &str, end: usize) -> Option<MaskedKey<'_>> {
     let before = line.get(..end)?.strip_suffix(':')?.trim_end();
     let from = start_of_entry(before);
     let entry = before.get(from..)?;
-    let bare = entry.trim_start_matches(|c| matches!(c, ' ' | '\t' | '-' | '?' | '#'));
+    let bare = entry.trim_start_matches([' ', '\t', '-', '?', '#']);
     let start = from.saturating_add(entry.len().saturating_sub(bare.len()));
     let quotes = ['"', '\''].into_iter().find(|quote| bare.starts_with(*quote));
     if let Some(quote) = quotes {

@@ -5,9 +5,8 @@ use std::sync::Arc;
 use super::compiled_rule::Rule;
 use super::compiler::PolicyCompiler;
 use super::request::{read_network, read_server_name};
-use crate::document::Code;
-use crate::document::Spanned;
 use crate::document::policy::{Effect, Mode, RejectedSpec, RuleSpec};
+use crate::document::{Code, Diagnostic, Span, Spanned, Tree};
 use crate::policy::model::{
     Annotations, CustomAnswer, PathTemplate, PolicyTarget, RuleName, read_day,
 };
@@ -16,6 +15,7 @@ use crate::policy::requirement::injection::ObligationTemplate;
 use crate::policy::requirement::list::{AnyRequirement, CheckStage, Requirements};
 use crate::policy::requirement::network::{DestinationNetworks, SourceNetworks};
 use crate::policy::requirement::peer::PeerPresent;
+use crate::policy::requirement::rule_key::FittingRules;
 use crate::policy::requirement::server_name::{ServerNameIsHost, ServerNames};
 use crate::policy::requirement::token::TokenPresent;
 use crate::request::PathLeniency;
@@ -108,20 +108,29 @@ impl<'a> PolicyCompiler<'a, '_> {
         let found = read(self);
         let effect = spec.effect.value;
         let is_wrong = |own: &&AnyRequirement| match effect {
-            Effect::Deny => own.is_met_by_more(),
-            Effect::Allow => own.is_met_by_the_suspect(),
+            Effect::Deny => own.rules() == FittingRules::Allow,
+            Effect::Allow => own.rules() == FittingRules::Deny,
         };
         let mut wrong: Vec<_> = found.iter().filter(is_wrong).collect();
-        wrong.dedup_by_key(|own| own.key());
+        wrong.dedup_by_key(|own| own.path());
         for own in wrong {
-            let of_fragment = fragment.as_ref().map(Spanned::only_place);
-            let place = of_fragment.unwrap_or_else(|| place_of(spec, own.stage()));
+            let place = match fragment {
+                Some(fragment) => self.origin.span(fragment),
+                None => self.place_of(spec, own),
+            };
             match effect {
-                Effect::Deny => self.not_in_deny(&place, own.key()),
-                Effect::Allow => self.not_in_allow(&place, own.key()),
+                Effect::Deny => self.not_in_deny(place, own.key()),
+                Effect::Allow => self.not_in_allow(place, own.key()),
             }
         }
         found
+    }
+
+    /// The place of a requirement of the rule; that of its name, where the document does not say it.
+    fn place_of(&self, spec: &RuleSpec, own: &AnyRequirement) -> Span {
+        let document = Tree::at(self.origin);
+        let place = document.and_then(|document| document.rule_key(&spec.name, own.path()));
+        place.unwrap_or_else(|| self.origin.span(&spec.name))
     }
 
     fn ignores_rejected_cookies(&mut self, spec: &RuleSpec) -> bool {
@@ -198,43 +207,17 @@ impl<'a> PolicyCompiler<'a, '_> {
         }
     }
 
-    fn not_in_deny<T>(&mut self, place: &Spanned<T>, key: &str) {
+    fn not_in_deny(&mut self, place: Span, key: &str) {
         let message =
             format!("`{key}` in a deny rule would deny those who show more and spare the others");
         let help = format!("ask for `{key}` in the allow rules");
-        self.error_with(Code::NotInDeny, place, message, help);
+        self.problems.push(Diagnostic::error(Code::NotInDeny, place, message).help(help));
     }
 
-    fn not_in_allow<T>(&mut self, place: &Spanned<T>, key: &str) {
+    fn not_in_allow(&mut self, place: Span, key: &str) {
         let message =
             format!("`{key}` in an allow rule would allow only those about which something is odd");
         let help = format!("move `{key}` to a deny rule about the same requests");
-        self.error_with(Code::NotInAllow, place, message, help);
+        self.problems.push(Diagnostic::error(Code::NotInAllow, place, message).help(help));
     }
-}
-
-/// The place of a requirement of the caller in the rule, or of the rule's name where the key has none of its own.
-fn place_of(spec: &RuleSpec, stage: CheckStage) -> Spanned<()> {
-    let (peer, token) = (spec.peer.as_ref(), spec.token.as_ref().map(|own| &own.value));
-    #[expect(clippy::wildcard_enum_match_arm, reason = "the others may be in a deny rule")]
-    let place = match stage {
-        CheckStage::PeerEvidenceLevel => {
-            peer.and_then(|own| own.value.evidence.as_ref()).map(Spanned::only_place)
-        }
-        CheckStage::TokenBinding => {
-            token.and_then(|own| own.binding.as_ref()).map(Spanned::only_place)
-        }
-        CheckStage::PresenterKnown | CheckStage::PresenterNamed => {
-            token.and_then(|own| own.bind.as_ref()).map(Spanned::only_place)
-        }
-        CheckStage::TokenAcr => token.and_then(|own| own.acr.as_ref()).map(Spanned::only_place),
-        CheckStage::TokenMaxAge => {
-            token.and_then(|own| own.max_age.as_ref()).map(Spanned::only_place)
-        }
-        CheckStage::TokenSignals => {
-            token.and_then(|own| own.signals.as_ref()).map(Spanned::only_place)
-        }
-        _ => None,
-    };
-    place.unwrap_or_else(|| spec.name.only_place())
 }

@@ -1,6 +1,5 @@
 //! The rules of two sets, compared in terms of access: which let in more callers and requests than before, and which fewer.
 
-use super::implied::covers;
 use crate::document::policy::{Effect, Mode};
 use crate::policy::compile::compiled_rule::Rule;
 use crate::policy::evaluate::policy_set::PolicySet;
@@ -8,8 +7,9 @@ use crate::policy::model::path::PathTemplate;
 use crate::policy::model::rule_name::RuleName;
 use crate::policy::model::target::PolicyTarget;
 use crate::policy::requirement::condition::When;
-use crate::policy::requirement::injection::ObligationTemplate;
-use crate::policy::requirement::list::{AnyRequirement, CheckStage};
+use crate::policy::requirement::injection::{ObligationTemplate, Removal};
+use crate::policy::requirement::list::AnyRequirement;
+use crate::policy::requirement::rule_key::Reordered;
 use crate::words::words;
 
 words! {
@@ -233,7 +233,7 @@ fn keys(before: &Rule, after: &Rule) -> Vec<(String, Extent)> {
     if before.annotations != after.annotations {
         all.push(("annotations".to_owned(), Extent::OtherHeaders));
     }
-    if !is_written_alike(&before.answer, &after.answer) {
+    if before.answer != after.answer {
         all.push(("deny".to_owned(), Extent::OtherAnswer));
     }
     all
@@ -261,25 +261,20 @@ fn is_captured_alike(name: &str, before: &Rule, after: &Rule) -> bool {
 /// The obligations that differ.
 fn obligations(before: &Rule, after: &Rule) -> Vec<(String, Extent)> {
     let (old, new) = (&before.obligations, &after.obligations);
-    let sets = |own: &ObligationTemplate| {
-        format!(
-            "{:?}",
-            (&own.headers, &own.response_headers, &own.query, &own.metadata, &own.assertion)
-        )
+    let sets = |own: &ObligationTemplate| ObligationTemplate {
+        remove: Removal::default(),
+        keep: None,
+        ..own.clone()
     };
     let mut read = old.captures().chain(new.captures());
     let is_captured_alike = read.all(|name| is_captured_alike(name, before, after));
     let all = [
         ("target.keep", old.keep == new.keep),
-        ("remove", is_written_alike(&old.remove, &new.remove)),
+        ("remove", old.remove == new.remove),
         ("inject", sets(old) == sets(new) && is_captured_alike),
     ];
     let other = all.into_iter().filter(|(_, is_same)| !is_same);
     other.map(|(key, _)| (key.to_owned(), Extent::OtherHeaders)).collect()
-}
-
-fn is_written_alike<T: std::fmt::Debug>(one: &T, other: &T) -> bool {
-    format!("{one:?}") == format!("{other:?}")
 }
 
 fn is_same_set<T>(one: &[T], other: &[T], is_same: impl Fn(&T, &T) -> bool) -> bool {
@@ -314,84 +309,41 @@ fn requirements(before: &Rule, after: &Rule) -> Vec<(String, Extent)> {
     let mut stages: Vec<_> = old.iter().chain(&new).map(AnyRequirement::stage).collect();
     stages.sort_unstable();
     stages.dedup();
-    // Every request that `own` lets in meets `needed`, if each of those follows from one of `own`.
-    let implied = |own: &[AnyRequirement], needed: &[&AnyRequirement]| {
-        needed.iter().all(|needed| own.iter().any(|own| covers(needed, own)))
-    };
-    let extent = |stage| {
-        let at = |all: &'_ [AnyRequirement]| {
+    let changed = |stage| {
+        let at = |all: &[AnyRequirement]| {
             all.iter().filter(|own| own.stage() == stage).cloned().collect::<Vec<_>>()
         };
         let (olds, news) = (at(&old), at(&new));
-        let (of_new, of_old) = (news.iter().collect::<Vec<_>>(), olds.iter().collect::<Vec<_>>());
-        let extent = Extent::of(implied(&old, &of_new), implied(&new, &of_old));
-        let is_clear = olds.iter().chain(&news).all(is_comparable);
-        let extent = if extent == Extent::Apart && !is_clear {
+        let one = olds.iter().chain(&news).next()?;
+        let extent = Extent::of(implied(&old, &news), implied(&new, &olds));
+        let extent = if extent == Extent::Apart && !are_comparable(&olds, &news) {
             Extent::Unclear
-        } else if extent == Extent::Same && !is_written_alike(&olds, &news) {
-            of_order(stage)
+        } else if extent == Extent::Same && olds != news {
+            of_order(one)
         } else {
             extent
         };
-        let key = olds.iter().chain(&news).next().map(key).unwrap_or_default();
-        (key, extent)
+        (extent != Extent::Same).then(|| (one.path().to_owned(), extent))
     };
-    let all = stages.into_iter().map(extent);
-    all.filter(|(_, extent)| *extent != Extent::Same).collect()
+    stages.into_iter().filter_map(changed).collect()
 }
 
-/// The extent of two that the same callers meet, and that are written in another order or with other entries beside: the first
-/// issuer with a token gives the identity, and challenges name scopes and contexts as they are written.
-fn of_order(stage: CheckStage) -> Extent {
-    let challenges = [CheckStage::TokenScopes, CheckStage::TokenAnyScope, CheckStage::TokenAcr];
-    if stage == CheckStage::TokenPresent {
-        Extent::OtherHeaders
-    } else if challenges.contains(&stage) {
-        Extent::OtherAnswer
-    } else {
-        Extent::Same
-    }
+/// True if every request that meets `own` meets `needed`: each of those follows from one of `own`.
+fn implied(own: &[AnyRequirement], needed: &[AnyRequirement]) -> bool {
+    needed.iter().all(|needed| own.iter().any(|own| needed.covers(own) == Some(true)))
 }
 
-/// True if two that differ can be compared by their entries, or have none. Of a key that is not here, it cannot be determined who gains.
-const fn is_comparable(own: &AnyRequirement) -> bool {
-    use AnyRequirement as Any;
-    matches!(
-        own,
-        Any::SourceNetworks(_)
-            | Any::DestinationNetworks(_)
-            | Any::ServerNameIsHost(_)
-            | Any::PeerPresent(_)
-            | Any::PeerTrustDomain(_)
-            | Any::PeerSpiffe(_)
-            | Any::PeerDns(_)
-            | Any::PeerUris(_)
-            | Any::PeerEmails(_)
-            | Any::PeerIps(_)
-            | Any::PeerSubjects(_)
-            | Any::PeerEvidenceLevel(_)
-            | Any::TokenPresent(_)
-            | Any::TokenAudiences(_)
-            | Any::TokenSubjects(_)
-            | Any::TokenClients(_)
-            | Any::TokenScopes(_)
-            | Any::TokenAnyScope(_)
-            | Any::TokenAcr(_)
-            | Any::TokenMaxAge(_)
-            | Any::TokenSignals(_)
-    )
+/// True if the values of two that differ tell who gains.
+fn are_comparable(olds: &[AnyRequirement], news: &[AnyRequirement]) -> bool {
+    let is_clear = |own: &AnyRequirement, other| own.covers(other).is_some();
+    olds.iter().all(|old| news.iter().all(|new| is_clear(old, new) && is_clear(new, old)))
 }
 
-/// The key in the rule's document.
-fn key(own: &AnyRequirement) -> String {
-    let stage = own.stage();
-    let name = own.key();
-    match (stage >= CheckStage::PeerPresent, stage >= CheckStage::TokenPresent, stage) {
-        (_, _, CheckStage::PeerPresent) => String::from("peer"),
-        (_, _, CheckStage::When) => String::from("when"),
-        (true, false, _) => format!("peer.{name}"),
-        (_, true, _) => format!("token.{name}"),
-        (false, false, _) if name == "hostIsSni" => String::from("target.hostIsSni"),
-        (false, false, _) => name.to_owned(),
+/// The extent of two that the same callers meet, and that are written in another order or with other entries beside.
+fn of_order(own: &AnyRequirement) -> Extent {
+    match own.reordered() {
+        Reordered::Identity => Extent::OtherHeaders,
+        Reordered::Challenge => Extent::OtherAnswer,
+        Reordered::Nothing => Extent::Same,
     }
 }

@@ -14,6 +14,7 @@ use crate::policy::model::decision_id::DecisionId;
 use crate::policy::model::decision_request::DecisionRequest;
 use crate::policy::model::rule_name::RuleName;
 use crate::policy::requirement::missing::{MissingData, RecordField};
+use crate::policy::requirement::rule_key::NamedCallers;
 use crate::reason::{Layer, Rejection};
 use crate::request::RequestView;
 use crate::words::words;
@@ -69,8 +70,19 @@ pub struct ReachRule {
     pub template: Option<String>,
     /// The ports of the connection that it is about; every port where there are none.
     pub ports: Vec<u16>,
-    /// The things that it looks at, each with the values that it wants.
-    pub needs: Vec<(String, Vec<String>)>,
+    /// Its requirements.
+    pub needs: Vec<RuleNeed>,
+}
+
+/// A requirement of a rule.
+#[derive(Debug)]
+pub struct RuleNeed {
+    /// The thing that it looks at.
+    pub name: String,
+    /// The values that it wants there.
+    pub wanted: Vec<String>,
+    /// The callers that these name.
+    pub callers: Option<NamedCallers>,
 }
 
 impl PolicySet {
@@ -82,7 +94,7 @@ impl PolicySet {
             let cx = fit.contexts(&asked, MissingData::BESIDE_CALLER).next()?;
             let needs = fit.rule.requirements.iter().map(|own| {
                 let explained = own.as_requirement().explain(&cx);
-                (explained.name, explained.wanted)
+                RuleNeed { name: explained.name, wanted: explained.wanted, callers: own.names() }
             });
             Some(ReachRule {
                 rule: fit.rule.name.clone(),

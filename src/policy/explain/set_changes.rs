@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::changes::{AccessChange, RuleChangeKind};
 use crate::policy::compile::compiled_policy::CompiledPolicy;
 use crate::policy::evaluate::policy_set::PolicySet;
+use crate::policy::model::answer::CustomAnswer;
 use crate::policy::model::{HostPattern, PolicyTarget};
 use crate::words::words;
 
@@ -110,35 +111,45 @@ fn tokens(before: &PolicySet, after: &PolicySet) -> Vec<SetChange> {
 /// The policies that another request gets the response of, or whose response is another one. Without a rule the policy with the
 /// narrowest host answers, whether it has a response of its own or not.
 fn answers(before: &PolicySet, after: &PolicySet) -> Vec<SetChange> {
-    let policies = |set: &PolicySet| -> BTreeMap<String, String> {
-        let all = set.index.policies().iter();
-        all.map(|own| (own.name.to_string(), answer(own))).collect()
-    };
+    let (old, new) = (answers_by_name(before), answers_by_name(after));
     let have_one = |set: &PolicySet| set.index.policies().iter().any(|own| own.answer.is_some());
     if !have_one(before) && !have_one(after) {
         return Vec::new();
     }
-    let (old, new) = (policies(before), policies(after));
     let names: BTreeSet<_> = old.keys().chain(new.keys()).collect();
-    let change = |name: &String| {
+    let change = |name: &&str| {
         let kind = match (old.get(name), new.get(name)) {
             (Some(old), Some(new)) if old == new => return None,
             (Some(_), Some(_)) => RuleChangeKind::Changed,
             (None, _) => RuleChangeKind::Added,
             (_, None) => RuleChangeKind::Removed,
         };
-        let (part, name) = (SetPart::Policy, name.clone());
+        let (part, name) = (SetPart::Policy, (*name).to_owned());
         Some(SetChange { part, name, kind, access: AccessChange::OtherAnswer })
     };
     names.into_iter().filter_map(change).collect()
 }
 
-/// The response of a policy and the requests that it is for, as text.
-fn answer(own: &CompiledPolicy) -> String {
-    let mut hosts: Vec<_> = own.target.hosts.iter().map(ToString::to_string).collect();
-    let mut ports = own.target.ports.to_vec();
-    hosts.sort_unstable();
-    ports.sort_unstable();
-    let any_port = own.target.any_authority_port;
-    format!("{:?}", (own.answer.as_ref().map(|own| &own.answer), hosts, ports, any_port))
+/// The response of a policy and the requests that it is for.
+#[derive(PartialEq)]
+struct PolicyAnswer<'a> {
+    answer: Option<&'a CustomAnswer>,
+    hosts: BTreeSet<String>,
+    ports: BTreeSet<u16>,
+    any_port: bool,
+}
+
+impl<'a> PolicyAnswer<'a> {
+    fn of(own: &'a CompiledPolicy) -> Self {
+        Self {
+            answer: own.answer.as_ref().map(|own| &*own.answer),
+            hosts: own.target.hosts.iter().map(ToString::to_string).collect(),
+            ports: own.target.ports.iter().copied().collect(),
+            any_port: own.target.any_authority_port,
+        }
+    }
+}
+
+fn answers_by_name(set: &PolicySet) -> BTreeMap<&str, PolicyAnswer<'_>> {
+    set.index.policies().iter().map(|own| (&*own.name, PolicyAnswer::of(own))).collect()
 }

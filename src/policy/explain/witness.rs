@@ -9,9 +9,15 @@ use crate::evidence_level::EvidenceLevel;
 use crate::policy::compile::compiled_rule::Rule;
 use crate::policy::model::claim::{ClaimMatcher, ClaimTest, Scalar};
 use crate::policy::model::host::HostPattern;
-use crate::policy::requirement::list::AnyRequirement;
-use crate::policy::requirement::peer::{PeerPresent, PeerTrustDomain};
-use crate::policy::requirement::token::{TokenBinding, TokenPresent};
+use crate::policy::requirement::list::Member;
+use crate::policy::requirement::peer::{
+    PeerDns, PeerEmails, PeerIps, PeerPresent, PeerSpiffe, PeerSubjects, PeerTrustDomain, PeerUris,
+};
+use crate::policy::requirement::step_up::TokenAcr;
+use crate::policy::requirement::token::{
+    TokenAnyScope, TokenAudiences, TokenBinding, TokenClients, TokenPresent, TokenScopes,
+    TokenSubjects,
+};
 use crate::spiffe::{SpiffeId, SpiffePattern};
 use crate::words::words;
 
@@ -45,28 +51,6 @@ pub(super) struct Witnesses {
 
 /// Most callers that are tried for one rule.
 const MOST: usize = 512;
-
-/// The entries of a rule's requirements of one kind.
-macro_rules! wanted {
-    ($rule:expr, $Name:ident) => {
-        $rule.requirements.iter().flat_map(|own| match own {
-            AnyRequirement::$Name(own) => own.0.iter(),
-            _ => [].iter(),
-        })
-    };
-}
-
-/// For each requirement of one kind, and each of its entries, the scopes that stand for it.
-macro_rules! scopes_of {
-    ($rule:expr, $Name:ident) => {
-        $rule.requirements.iter().filter_map(|own| match own {
-            AnyRequirement::$Name(own) => {
-                Some(own.0.iter().map(|scope| own.1.all_for(scope)).collect::<Vec<_>>())
-            }
-            _ => None,
-        })
-    };
-}
 
 /// A name that no document has.
 const OTHER: &str = "who-can-other";
@@ -103,23 +87,9 @@ fn subject(peer: Option<PeerIdentity>, token: Option<TokenIdentity>) -> Subject 
     )
 }
 
-/// The IDs that stand for everything that `pattern` matches beside `others`: one of each length where it ends in `**`.
-pub(super) fn instances(pattern: &SpiffePattern, others: &[SpiffePattern]) -> Vec<SpiffeId> {
-    let segments = |pattern: &SpiffePattern| pattern.as_str().matches('/').count();
-    let longest = others.iter().map(segments).max().unwrap_or_default();
-    let text = pattern.as_str();
-    let texts: Vec<String> = match text.strip_suffix("/**") {
-        Some(begin) => {
-            let of = |count: usize| format!("{begin}{}", format!("/{OTHER}").repeat(count));
-            (1..=longest.saturating_add(1)).map(of).collect()
-        }
-        None => vec![text.to_owned()],
-    };
-    let named = texts.iter().map(|text| {
-        let segments = text.split('/').map(|own| if own == "*" { OTHER } else { own });
-        segments.collect::<Vec<_>>().join("/")
-    });
-    named.filter_map(|text| text.parse().ok()).collect()
+/// The values of the rule's requirements of one type.
+fn wanted<K: Member + 'static, V: Clone>(rule: &Rule, values: impl Fn(&K) -> &[V]) -> Vec<V> {
+    rule.requirements.each().flat_map(values).cloned().collect()
 }
 
 /// Peers that `rule` asks for; one that is none, where it asks for no peer. Nothing where no trust domain vouches for such a peer.
@@ -129,18 +99,17 @@ fn peers(rule: &Rule, denies: &[&Rule], domains: &[VouchingDomain]) -> Vec<Optio
         return vec![None];
     }
     let denied: Vec<SpiffePattern> =
-        denies.iter().flat_map(|deny| wanted!(deny, PeerSpiffe).cloned()).collect();
+        denies.iter().flat_map(|deny| wanted(deny, |own: &PeerSpiffe| &own.0)).collect();
     let mut all: Vec<PeerFacts> =
         named_domains(rule, domains).flat_map(|domain| identities(rule, domain, &denied)).collect();
-    let hosts: Vec<String> = wanted!(rule, PeerDns).map(host).collect();
+    let hosts: Vec<_> = wanted(rule, |own: &PeerDns| &own.0).iter().map(host).collect();
     all = with(all, &hosts, |facts, name| facts.dns.push(name));
-    let uris: Vec<String> = wanted!(rule, PeerUris).cloned().collect();
-    all = with(all, &uris, |facts, name| facts.uris.push(name));
-    let emails: Vec<String> = wanted!(rule, PeerEmails).cloned().collect();
+    all = with(all, &wanted(rule, |own: &PeerUris| &own.0), |facts, name| facts.uris.push(name));
+    let emails = wanted(rule, |own: &PeerEmails| &own.0);
     all = with(all, &emails, |facts, name| facts.emails.push(name));
-    let subjects: Vec<String> = wanted!(rule, PeerSubjects).cloned().collect();
+    let subjects = wanted(rule, |own: &PeerSubjects| &own.0);
     all = with(all, &subjects, |facts, name| facts.subject = Some(name));
-    let ips: Vec<String> = wanted!(rule, PeerIps).flat_map(addresses).collect();
+    let ips: Vec<_> = wanted(rule, |own: &PeerIps| &own.0).iter().flat_map(addresses).collect();
     all = with(all, &ips, |facts, name| facts.ips.push(name));
     all.into_iter().map(|facts| Some(PeerIdentity::assertion(facts, EvidenceLevel::Full))).collect()
 }
@@ -159,15 +128,14 @@ fn named_domains<'a>(
 fn identities(rule: &Rule, domain: &VouchingDomain, denied: &[SpiffePattern]) -> Vec<PeerFacts> {
     let facts = |spiffe: Option<SpiffeId>| PeerFacts { spiffe, ..PeerFacts::of(&domain.name) };
     let Some(trust_domain) = &domain.spiffe else {
-        let asks = wanted!(rule, PeerSpiffe).next().is_some();
-        return if asks { Vec::new() } else { vec![facts(None)] };
+        return if rule.requirements.has::<PeerSpiffe>() { Vec::new() } else { vec![facts(None)] };
     };
-    let mut patterns: Vec<SpiffePattern> = wanted!(rule, PeerSpiffe).cloned().collect();
+    let mut patterns = wanted(rule, |own: &PeerSpiffe| &own.0);
     if patterns.is_empty() {
         patterns.extend(format!("spiffe://{trust_domain}/**").parse::<SpiffePattern>().ok());
     }
     let own = patterns.iter().filter(|pattern| pattern.trust_domain() == trust_domain);
-    let ids = own.flat_map(|pattern| instances(pattern, denied));
+    let ids = own.flat_map(|pattern| pattern.instances(denied));
     ids.take(MOST).map(|id| facts(Some(id))).collect()
 }
 
@@ -203,9 +171,9 @@ fn tokens(rule: &Rule, denies: &[&Rule]) -> Vec<Option<TokenIdentity>> {
     let mut all: Vec<(String, Map<String, Value>)> =
         own.issuers().iter().map(|issuer| (issuer.to_string(), Map::new())).collect();
     let lists = [
-        ("sub", wanted!(rule, TokenSubjects).cloned().collect::<Vec<_>>()),
-        ("client_id", wanted!(rule, TokenClients).cloned().collect()),
-        ("aud", wanted!(rule, TokenAudiences).cloned().collect()),
+        ("sub", wanted(rule, |own: &TokenSubjects| &own.0)),
+        ("client_id", wanted(rule, |own: &TokenClients| &own.0)),
+        ("aud", wanted(rule, |own: &TokenAudiences| &own.0)),
     ];
     for (name, mut values) in lists {
         if values.is_empty() {
@@ -218,7 +186,7 @@ fn tokens(rule: &Rule, denies: &[&Rule]) -> Vec<Option<TokenIdentity>> {
     for scopes in scopes(rule) {
         all = with(all, &scopes, |(_, claims), scope| add_scope(claims, &scope));
     }
-    let acr: Vec<String> = wanted!(rule, TokenAcr).cloned().collect();
+    let acr = wanted(rule, |own: &TokenAcr| &own.0);
     all = with(all, &acr, |(_, claims), value| drop(claims.insert("acr".into(), value.into())));
     for matcher in own.each::<ClaimMatcher>() {
         all = with(all, &values(matcher), |(_, claims), value| {
@@ -242,8 +210,11 @@ fn tokens(rule: &Rule, denies: &[&Rule]) -> Vec<Option<TokenIdentity>> {
 
 /// For each scope that `rule` asks for, those that meet it: also the ones above it, where they stand for it.
 fn scopes(rule: &Rule) -> Vec<Vec<String>> {
-    let all = scopes_of!(rule, TokenScopes).flatten();
-    let any = scopes_of!(rule, TokenAnyScope).map(|lists| lists.concat());
+    let own = &rule.requirements;
+    let all =
+        own.each::<TokenScopes>().flat_map(|own| own.0.iter().map(|scope| own.1.all_for(scope)));
+    let any = own.each::<TokenAnyScope>();
+    let any = any.map(|own| own.0.iter().flat_map(|scope| own.1.all_for(scope)).collect());
     all.chain(any).collect()
 }
 

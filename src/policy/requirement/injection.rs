@@ -19,7 +19,7 @@ use crate::policy::model::{
 use crate::reason::Reason;
 
 /// The obligations of a rule. The default obliges to nothing.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub(in crate::policy) struct ObligationTemplate {
     pub(in crate::policy) headers: Box<[Injection]>,
     pub(in crate::policy) response_headers: Box<[Injection]>,
@@ -44,7 +44,7 @@ pub(in crate::policy) struct Injection {
 pub(in crate::policy) type Unsendable<'r> = (&'r Injection, Unsafe<'r>);
 
 /// An assertion to sign.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(in crate::policy) struct AssertionTemplate {
     pub(in crate::policy) header: Arc<str>,
     pub(in crate::policy) audience: Arc<str>,
@@ -53,7 +53,7 @@ pub(in crate::policy) struct AssertionTemplate {
 }
 
 /// The parts of the request to remove.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub(in crate::policy) struct Removal {
     pub(in crate::policy) token: bool,
     pub(in crate::policy) headers: Box<[String]>,

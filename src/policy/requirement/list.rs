@@ -11,6 +11,7 @@ use super::peer::{
     PeerTrustDomain, PeerUris,
 };
 use super::requirement::{Requirement, RequirementFailure};
+use super::rule_key::{FittingRules, NamedCallers, Reordered, RuleKey};
 use super::server_name::{ServerNameIsHost, ServerNames};
 use super::signals::TokenSignals;
 use super::step_up::{TokenAcr, TokenMaxAge};
@@ -21,11 +22,11 @@ use super::token::{
 use super::values::ContextExtension;
 use crate::policy::model::{ClaimMatcher, HeaderMatcher, Needs, QueryMatcher, Schedule, Truth};
 
-/// Makes [`AnyRequirement`] and [`CheckStage`] of one line for each requirement: its type, and its key in a document.
+/// Makes [`AnyRequirement`] and [`CheckStage`] of one line for each requirement: its type.
 macro_rules! requirements {
-    ($($name:ident $key:literal,)+) => {
+    ($($name:ident,)+) => {
         /// One requirement of a rule.
-        #[derive(Clone)]
+        #[derive(Clone, PartialEq)]
         pub(in crate::policy) enum AnyRequirement {
             $($name($name),)+
         }
@@ -45,10 +46,56 @@ macro_rules! requirements {
                 }
             }
 
-            /// Its key in a document.
-            pub(in crate::policy) const fn key(&self) -> &'static str {
+            /// The path of its key in the document of a rule.
+            pub(in crate::policy) const fn path(&self) -> &'static str {
                 match self {
-                    $(Self::$name(_) => $key,)+
+                    $(Self::$name(_) => $name::PATH,)+
+                }
+            }
+
+            /// The rules that may have it.
+            pub(in crate::policy) const fn rules(&self) -> FittingRules {
+                match self {
+                    $(Self::$name(_) => $name::RULES,)+
+                }
+            }
+
+            /// True if it tells callers apart.
+            pub(in crate::policy) const fn is_about_callers(&self) -> bool {
+                match self {
+                    $(Self::$name(_) => $name::IS_ABOUT_CALLERS,)+
+                }
+            }
+
+            /// The callers that its values name.
+            pub(in crate::policy) const fn names(&self) -> Option<NamedCallers> {
+                match self {
+                    $(Self::$name(_) => $name::NAMES,)+
+                }
+            }
+
+            /// True if it holds for all that a witness stands for where it holds for the witness.
+            pub(in crate::policy) const fn is_of_class(&self) -> bool {
+                match self {
+                    $(Self::$name(_) => $name::IS_OF_CLASS,)+
+                }
+            }
+
+            /// The change that callers see where its values stand in another order.
+            pub(in crate::policy) const fn reordered(&self) -> Reordered {
+                match self {
+                    $(Self::$name(_) => $name::REORDERED,)+
+                }
+            }
+
+            /// True if it holds wherever `other` does; none where their values do not tell.
+            pub(in crate::policy) fn covers(&self, other: &Self) -> Option<bool> {
+                match (self, other) {
+                    $((Self::$name(own), Self::$name(other)) => {
+                        own.covers(other).or_else(|| (own == other).then_some(true))
+                    })+
+                    (Self::TokenAnyScope(own), Self::TokenScopes(other)) => Some(own.is_met_by(other)),
+                    _ => Some(false),
                 }
             }
 
@@ -88,37 +135,37 @@ pub(in crate::policy) trait Member: Sized {
 }
 
 requirements! {
-    Schedule "during",
-    SourceNetworks "source",
-    DestinationNetworks "destination",
-    ServerNames "sni",
-    ServerNameIsHost "hostIsSni",
-    ContextExtension "contextExtensions",
-    HeaderMatcher "headers",
-    QueryMatcher "query",
-    PeerPresent "peer",
-    PeerTrustDomain "trustDomain",
-    PeerSpiffe "spiffe",
-    PeerDns "dns",
-    PeerUris "uris",
-    PeerEmails "emails",
-    PeerIps "ips",
-    PeerSubjects "subjects",
-    PeerEvidenceLevel "evidence",
-    TokenPresent "issuer",
-    TokenBinding "binding",
-    PresenterKnown "bind",
-    PresenterNamed "bind",
-    TokenAudiences "audiences",
-    TokenSubjects "subjects",
-    TokenClients "clients",
-    ClaimMatcher "claims",
-    TokenScopes "scopes",
-    TokenAnyScope "anyScope",
-    TokenAcr "acr",
-    TokenMaxAge "maxAge",
-    TokenSignals "signals",
-    When "when",
+    Schedule,
+    SourceNetworks,
+    DestinationNetworks,
+    ServerNames,
+    ServerNameIsHost,
+    ContextExtension,
+    HeaderMatcher,
+    QueryMatcher,
+    PeerPresent,
+    PeerTrustDomain,
+    PeerSpiffe,
+    PeerDns,
+    PeerUris,
+    PeerEmails,
+    PeerIps,
+    PeerSubjects,
+    PeerEvidenceLevel,
+    TokenPresent,
+    TokenBinding,
+    PresenterKnown,
+    PresenterNamed,
+    TokenAudiences,
+    TokenSubjects,
+    TokenClients,
+    ClaimMatcher,
+    TokenScopes,
+    TokenAnyScope,
+    TokenAcr,
+    TokenMaxAge,
+    TokenSignals,
+    When,
 }
 
 /// Everything that a rule requires.
@@ -132,31 +179,9 @@ pub(in crate::policy) struct Requirements {
 }
 
 impl AnyRequirement {
-    /// True if a caller who shows more meets it: a deny rule denies callers who *meet* its requirements, so that one with this would
-    /// deny the wrong ones.
-    pub(in crate::policy) const fn is_met_by_more(&self) -> bool {
-        matches!(
-            self.stage(),
-            CheckStage::PeerEvidenceLevel
-                | CheckStage::TokenBinding
-                | CheckStage::PresenterKnown
-                | CheckStage::PresenterNamed
-                | CheckStage::TokenAcr
-                | CheckStage::TokenMaxAge
-        )
-    }
-
-    /// True if callers meet it about which something is odd, so that an allow rule with it would allow the wrong ones.
-    pub(in crate::policy) const fn is_met_by_the_suspect(&self) -> bool {
-        matches!(self.stage(), CheckStage::TokenSignals)
-    }
-
-    /// True if it tells callers apart: when a rule holds, and where a connection goes, says nothing about them.
-    pub(in crate::policy) const fn is_about_callers(&self) -> bool {
-        !matches!(
-            self.stage(),
-            CheckStage::Schedule | CheckStage::DestinationNetworks | CheckStage::ServerNameIsHost
-        )
+    /// The last word of its path.
+    pub(in crate::policy) fn key(&self) -> &'static str {
+        self.path().rsplit('.').next().unwrap_or_default()
     }
 }
 

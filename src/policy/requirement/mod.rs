@@ -13,6 +13,7 @@ pub(in crate::policy) mod observation;
 pub(in crate::policy) mod peer;
 #[expect(clippy::module_inception, reason = "the trait that the folder is about")]
 pub(in crate::policy) mod requirement;
+pub(in crate::policy) mod rule_key;
 pub(in crate::policy) mod schedule;
 pub(in crate::policy) mod server_name;
 pub(in crate::policy) mod signals;

@@ -8,20 +8,26 @@ use super::context::CheckContext;
 use super::missing::{MissingData, RecordField};
 use super::observation::ObservedValue;
 use super::requirement::{Explanation, Requirement, RequirementFailure, one_of, texts};
+use super::rule_key::{FittingRules, RuleKey};
 use crate::policy::model::Truth;
 use crate::reason::Reason;
 
 /// The client is in one of these networks.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(in crate::policy) struct SourceNetworks(pub(in crate::policy) Box<[IpNet]>);
 
 /// The connection goes to one of these networks.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(in crate::policy) struct DestinationNetworks(pub(in crate::policy) Box<[IpNet]>);
 
 /// Unknown if the address is not known, as over a Unix socket.
 fn is_in(networks: &[IpNet], ip: Option<IpAddr>) -> Option<Truth> {
     Some(ip.map_or(Truth::Unknown, |ip| networks.iter().any(|net| net.contains(&ip)).into()))
+}
+
+/// True if everything in the networks of `part` is in one of `whole`.
+pub(super) fn is_inside(part: &[IpNet], whole: &[IpNet]) -> bool {
+    part.iter().all(|own| whole.iter().any(|other| other.contains(own)))
 }
 
 fn found(ip: Option<IpAddr>) -> ObservedValue {
@@ -42,11 +48,20 @@ impl Requirement for SourceNetworks {
     fn explain(&self, cx: &CheckContext<'_>) -> Explanation {
         let suggestion = format!("the client must be in {}", one_of(&self.0));
         let found = found(cx.request.client_ip());
-        Explanation::new("client.address", texts(&self.0), found, suggestion)
+        Explanation::new(Self::PATH, texts(&self.0), found, suggestion)
     }
 
     fn is_recorded(&self, missing: MissingData) -> bool {
         !missing.covers(RecordField::Addresses)
+    }
+}
+
+impl RuleKey for SourceNetworks {
+    const PATH: &'static str = "source";
+    const RULES: FittingRules = FittingRules::Any;
+
+    fn covers(&self, other: &Self) -> Option<bool> {
+        Some(is_inside(&other.0, &self.0))
     }
 }
 
@@ -67,10 +82,20 @@ impl Requirement for DestinationNetworks {
     fn explain(&self, cx: &CheckContext<'_>) -> Explanation {
         let suggestion = format!("the connection must go to {}", one_of(&self.0));
         let address = cx.request.destination.ip();
-        Explanation::new("destination", texts(&self.0), found(address), suggestion)
+        Explanation::new(Self::PATH, texts(&self.0), found(address), suggestion)
     }
 
     fn is_recorded(&self, missing: MissingData) -> bool {
         !missing.covers(RecordField::Addresses)
+    }
+}
+
+impl RuleKey for DestinationNetworks {
+    const PATH: &'static str = "destination";
+    const RULES: FittingRules = FittingRules::Any;
+    const IS_ABOUT_CALLERS: bool = false;
+
+    fn covers(&self, other: &Self) -> Option<bool> {
+        Some(is_inside(&other.0, &self.0))
     }
 }

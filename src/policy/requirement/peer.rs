@@ -7,8 +7,10 @@ use ipnet::IpNet;
 
 use super::context::CheckContext;
 use super::missing::{MissingData, RecordField};
+use super::network::is_inside;
 use super::observation::ObservedValue;
 use super::requirement::{Explanation, Requirement, RequirementFailure, one_of, texts};
+use super::rule_key::{FittingRules, NamedCallers, RuleKey, is_part};
 use crate::authn::PeerIdentity;
 use crate::evidence_level::EvidenceLevel;
 use crate::policy::model::{HostPattern, Truth};
@@ -16,23 +18,23 @@ use crate::reason::Reason;
 use crate::spiffe::SpiffePattern;
 
 /// There is a verified peer.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(in crate::policy) struct PeerPresent;
 
 /// The `TrustDomain` document of this name vouches for the peer.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(in crate::policy) struct PeerTrustDomain(pub(in crate::policy) Arc<str>);
 
 /// The peer's SPIFFE ID matches one of these patterns.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(in crate::policy) struct PeerSpiffe(pub(in crate::policy) Box<[SpiffePattern]>);
 
 /// The peer's subject (RFC 4514) is one of these, compared whole.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(in crate::policy) struct PeerSubjects(pub(in crate::policy) Box<[String]>);
 
 /// The proxy passed on at least this much of the peer's certificate.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(in crate::policy) struct PeerEvidenceLevel(pub(in crate::policy) EvidenceLevel);
 
 /// The name that a peer is best known by.
@@ -51,9 +53,10 @@ fn known(peer: &PeerIdentity, fits: bool) -> Option<Truth> {
 
 /// Requirements that one of the peer's names of one kind fits one of a list.
 macro_rules! peer_names {
-    ($($(#[$doc:meta])* $Name:ident $wanted:ty, $key:literal $names:ident $noun:literal, $must:literal, $fits:expr;)*) => {$(
+    ($($(#[$doc:meta])* $Name:ident $wanted:ty, $key:literal $names:ident $noun:literal, $must:literal, $fits:expr,
+        of_class $is_of_class:literal, covers $covers:expr;)*) => {$(
         $(#[$doc])*
-        #[derive(Clone, Debug)]
+        #[derive(Clone, Debug, PartialEq)]
         pub(in crate::policy) struct $Name(pub(in crate::policy) Box<[$wanted]>);
 
         impl Requirement for $Name {
@@ -73,11 +76,23 @@ macro_rules! peer_names {
             fn explain(&self, cx: &CheckContext<'_>) -> Explanation {
                 let suggestion = format!(concat!($must, " {}"), one_of(&self.0));
                 let found = cx.peer.map(|peer| peer.$names.as_slice()).unwrap_or_default();
-                Explanation::new($key, texts(&self.0), ObservedValue::list(found), suggestion)
+                Explanation::new(Self::PATH, texts(&self.0), ObservedValue::list(found), suggestion)
             }
 
             fn is_recorded(&self, missing: MissingData) -> bool {
                 !missing.covers(RecordField::PeerNames)
+            }
+        }
+
+        impl RuleKey for $Name {
+            const PATH: &'static str = $key;
+            const RULES: FittingRules = FittingRules::Any;
+            const NAMES: Option<NamedCallers> = Some(NamedCallers::Peers);
+            const IS_OF_CLASS: bool = $is_of_class;
+
+            fn covers(&self, other: &Self) -> Option<bool> {
+                let covers: fn(&[$wanted], &[$wanted]) -> bool = $covers;
+                Some(covers(&self.0, &other.0))
             }
         }
     )*};
@@ -86,18 +101,24 @@ macro_rules! peer_names {
 peer_names! {
     /// One of the peer's DNS names matches one of these patterns.
     PeerDns HostPattern, "peer.dns" dns "DNS name", "a DNS name of the peer must match",
-        |pattern, name| pattern.matches(name);
+        |pattern, name| pattern.matches(name),
+        of_class true, covers |own, others| {
+            others.iter().all(|other| own.iter().any(|own| own == other || own.covers(other)))
+        };
 
     /// One of the peer's URIs is one of these, compared whole.
-    PeerUris String, "peer.uris" uris "URI", "a URI of the peer must be", |own, name| own == name;
+    PeerUris String, "peer.uris" uris "URI", "a URI of the peer must be", |own, name| own == name,
+        of_class true, covers |own, others| is_part(others, own);
 
     /// One of the peer's email addresses is one of these, compared whole.
     PeerEmails String, "peer.emails" emails "email address", "an email address of the peer must be",
-        |own, name| own == name;
+        |own, name| own == name,
+        of_class true, covers |own, others| is_part(others, own);
 
     /// One of the peer's IP addresses is in one of these networks.
     PeerIps IpNet, "peer.ips" ips "IP address", "an IP address of the peer's certificate must be in",
-        |net, text| text.parse::<IpAddr>().is_ok_and(|address| net.contains(&address));
+        |net, text| text.parse::<IpAddr>().is_ok_and(|address| net.contains(&address)),
+        of_class false, covers |own, others| is_inside(others, own);
 }
 
 impl Requirement for PeerPresent {
@@ -113,7 +134,17 @@ impl Requirement for PeerPresent {
     fn explain(&self, cx: &CheckContext<'_>) -> Explanation {
         let suggestion = "the caller must show a certificate, and the proxy must pass it on";
         let found = ObservedValue::open(cx.peer.map(best_name));
-        Explanation::new("peer", Vec::new(), found, suggestion.to_owned())
+        Explanation::new(Self::PATH, Vec::new(), found, suggestion.to_owned())
+    }
+}
+
+impl RuleKey for PeerPresent {
+    const PATH: &'static str = "peer";
+    const RULES: FittingRules = FittingRules::Any;
+    const IS_OF_CLASS: bool = true;
+
+    fn covers(&self, other: &Self) -> Option<bool> {
+        Some(self == other)
     }
 }
 
@@ -133,13 +164,23 @@ impl Requirement for PeerTrustDomain {
         let names = cx.peer.map(|peer| peer.trust_domains().collect::<Vec<_>>().join(", "));
         let suggestion = format!("the peer must belong to the trust domain `{}`", self.0);
         let found = ObservedValue::open(names);
-        Explanation::new("peer.trustDomain", vec![self.0.to_string()], found, suggestion).but_is()
+        Explanation::new(Self::PATH, vec![self.0.to_string()], found, suggestion).but_is()
     }
 
     /// Of a peer that another domain vouches for. One that this domain vouches for is of it, whichever others there are.
     fn lacks(&self, missing: MissingData) -> Option<RecordField> {
         let field = RecordField::UnsureTrustDomains;
         missing.covers(field).then_some(field)
+    }
+}
+
+impl RuleKey for PeerTrustDomain {
+    const PATH: &'static str = "peer.trustDomain";
+    const RULES: FittingRules = FittingRules::Any;
+    const IS_OF_CLASS: bool = true;
+
+    fn covers(&self, other: &Self) -> Option<bool> {
+        Some(self == other)
     }
 }
 
@@ -157,7 +198,18 @@ impl Requirement for PeerSpiffe {
         let id = cx.peer.and_then(|peer| peer.spiffe.as_ref()).map(ToString::to_string);
         let suggestion = format!("the peer's SPIFFE ID must match {}", one_of(&self.0));
         let found = ObservedValue::open(id);
-        Explanation::new("peer.spiffe", texts(&self.0), found, suggestion).but_is()
+        Explanation::new(Self::PATH, texts(&self.0), found, suggestion).but_is()
+    }
+}
+
+impl RuleKey for PeerSpiffe {
+    const PATH: &'static str = "peer.spiffe";
+    const RULES: FittingRules = FittingRules::Any;
+    const NAMES: Option<NamedCallers> = Some(NamedCallers::Peers);
+    const IS_OF_CLASS: bool = true;
+
+    fn covers(&self, other: &Self) -> Option<bool> {
+        Some(other.0.iter().all(|pattern| pattern.is_within(&self.0)))
     }
 }
 
@@ -177,7 +229,18 @@ impl Requirement for PeerSubjects {
     fn explain(&self, cx: &CheckContext<'_>) -> Explanation {
         let suggestion = format!("the peer's subject must be {}", one_of(&self.0));
         let found = ObservedValue::open(cx.peer.and_then(|peer| peer.subject.as_deref()));
-        Explanation::new("peer.subject", self.0.to_vec(), found, suggestion)
+        Explanation::new(Self::PATH, self.0.to_vec(), found, suggestion)
+    }
+}
+
+impl RuleKey for PeerSubjects {
+    const PATH: &'static str = "peer.subjects";
+    const RULES: FittingRules = FittingRules::Any;
+    const NAMES: Option<NamedCallers> = Some(NamedCallers::Peers);
+    const IS_OF_CLASS: bool = true;
+
+    fn covers(&self, other: &Self) -> Option<bool> {
+        Some(is_part(&other.0, &self.0))
     }
 }
 
@@ -195,6 +258,15 @@ impl Requirement for PeerEvidenceLevel {
     fn explain(&self, cx: &CheckContext<'_>) -> Explanation {
         let suggestion = format!("the proxy must pass on more of the certificate: `{}`", self.0);
         let found = ObservedValue::open(cx.peer.map(|peer| peer.level().as_str()));
-        Explanation::new("peer.evidence", vec![self.0.to_string()], found, suggestion).but_is()
+        Explanation::new(Self::PATH, vec![self.0.to_string()], found, suggestion).but_is()
+    }
+}
+
+impl RuleKey for PeerEvidenceLevel {
+    const PATH: &'static str = "peer.evidence";
+    const RULES: FittingRules = FittingRules::Allow;
+
+    fn covers(&self, other: &Self) -> Option<bool> {
+        Some(self.0 <= other.0)
     }
 }

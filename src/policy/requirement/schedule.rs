@@ -4,6 +4,7 @@ use super::context::CheckContext;
 use super::missing::{MissingData, RecordField};
 use super::observation::ObservedValue;
 use super::requirement::{Explanation, Requirement, RequirementFailure};
+use super::rule_key::{FittingRules, RuleKey};
 use crate::policy::model::{Schedule, Truth};
 use crate::reason::Reason;
 
@@ -21,10 +22,16 @@ impl Requirement for Schedule {
     fn explain(&self, cx: &CheckContext<'_>) -> Explanation {
         let found = ObservedValue::open(Some(cx.now.to_rfc3339()));
         let suggestion = format!("the rule counts {self}");
-        Explanation::new("now", vec![self.to_string()], found, suggestion)
+        Explanation::new(Self::PATH, vec![self.to_string()], found, suggestion)
     }
 
     fn is_recorded(&self, missing: MissingData) -> bool {
         !missing.covers(RecordField::Time)
     }
+}
+
+impl RuleKey for Schedule {
+    const PATH: &'static str = "during";
+    const RULES: FittingRules = FittingRules::Any;
+    const IS_ABOUT_CALLERS: bool = false;
 }

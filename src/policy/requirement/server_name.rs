@@ -4,16 +4,17 @@ use super::context::CheckContext;
 use super::missing::{MissingData, RecordField};
 use super::observation::ObservedValue;
 use super::requirement::{Explanation, Requirement, RequirementFailure, one_of, texts};
+use super::rule_key::{FittingRules, RuleKey};
 use crate::policy::model::{HostPattern, Truth};
 use crate::reason::Reason;
 use crate::request::{Host, ServerName};
 
 /// The TLS handshake was for one of these server names.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(in crate::policy) struct ServerNames(pub(in crate::policy) Box<[HostPattern]>);
 
 /// The TLS handshake was for the host of the request.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(in crate::policy) struct ServerNameIsHost;
 
 const NO_HANDSHAKE: &str =
@@ -51,12 +52,17 @@ impl Requirement for ServerNames {
     fn explain(&self, cx: &CheckContext<'_>) -> Explanation {
         let suggestion = format!("the client's TLS handshake must name {}", one_of(&self.0));
         let found = ObservedValue::open(cx.request.sni.name());
-        Explanation::new("connection.sni", texts(&self.0), found, suggestion).but_is()
+        Explanation::new(Self::PATH, texts(&self.0), found, suggestion).but_is()
     }
 
     fn is_recorded(&self, missing: MissingData) -> bool {
         !missing.covers(RecordField::ServerName)
     }
+}
+
+impl RuleKey for ServerNames {
+    const PATH: &'static str = "sni";
+    const RULES: FittingRules = FittingRules::Any;
 }
 
 impl Requirement for ServerNameIsHost {
@@ -78,12 +84,22 @@ impl Requirement for ServerNameIsHost {
         let suggestion = format!("the client's TLS handshake must name {wanted}");
         let host = cx.request.target.as_ref().ok().map(|target| target.host.as_str());
         let found = ObservedValue::open(cx.request.sni.name());
-        Explanation::new("connection.sni", vec![wanted.to_owned()], found, suggestion)
+        Explanation::new(Self::PATH, vec![wanted.to_owned()], found, suggestion)
             .but_is()
             .and("request.host", ObservedValue::open(host))
     }
 
     fn is_recorded(&self, missing: MissingData) -> bool {
         !missing.covers(RecordField::ServerName)
+    }
+}
+
+impl RuleKey for ServerNameIsHost {
+    const PATH: &'static str = "target.hostIsSni";
+    const RULES: FittingRules = FittingRules::Any;
+    const IS_ABOUT_CALLERS: bool = false;
+
+    fn covers(&self, other: &Self) -> Option<bool> {
+        Some(self == other)
     }
 }

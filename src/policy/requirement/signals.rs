@@ -4,13 +4,14 @@ use super::context::CheckContext;
 use super::missing::{MissingData, RecordField};
 use super::observation::ObservedValue;
 use super::requirement::{Explanation, Requirement, RequirementFailure, one_of, texts};
+use super::rule_key::{FittingRules, RuleKey, is_part};
 use crate::authn::TokenIdentity;
 use crate::document::policy::TokenSignal;
 use crate::policy::model::Truth;
 use crate::reason::Reason;
 
 /// One of these signals is raised about the token. Only deny rules have it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(in crate::policy) struct TokenSignals(pub(in crate::policy) Box<[TokenSignal]>);
 
 impl Requirement for TokenSignals {
@@ -36,10 +37,19 @@ impl Requirement for TokenSignals {
         let raised: Vec<_> = raised.map(|own| own.to_string()).collect();
         let suggestion = format!("{} must be raised about the token", one_of(&self.0));
         let found = ObservedValue::list(&raised);
-        Explanation::new("token.signals", texts(&self.0), found, suggestion)
+        Explanation::new(Self::PATH, texts(&self.0), found, suggestion)
     }
 
     fn is_recorded(&self, missing: MissingData) -> bool {
         !missing.covers(RecordField::TokenSignals)
+    }
+}
+
+impl RuleKey for TokenSignals {
+    const PATH: &'static str = "token.signals";
+    const RULES: FittingRules = FittingRules::Deny;
+
+    fn covers(&self, other: &Self) -> Option<bool> {
+        Some(is_part(&other.0, &self.0))
     }
 }

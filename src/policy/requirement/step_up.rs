@@ -7,17 +7,18 @@ use serde_json::Value;
 use super::context::CheckContext;
 use super::missing::{MissingData, RecordField};
 use super::requirement::{Explanation, Requirement, RequirementFailure, one_of};
+use super::rule_key::{FittingRules, Reordered, RuleKey, is_part};
 use super::token::claim;
 use crate::clock::UnixTime;
 use crate::policy::model::{Needs, Truth};
 use crate::reason::Reason;
 
 /// The `acr` of the token is one of these.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(in crate::policy) struct TokenAcr(pub(in crate::policy) Box<[String]>);
 
 /// The user authenticated at most this long ago (`auth_time`).
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(in crate::policy) struct TokenMaxAge(pub(in crate::policy) Duration);
 
 /// How far the clock of an issuer may be ahead of ours. An `auth_time` further ahead says nothing.
@@ -38,11 +39,21 @@ impl Requirement for TokenAcr {
 
     fn explain(&self, cx: &CheckContext<'_>) -> Explanation {
         let suggestion = format!("the user must authenticate with `acr` {}", one_of(&self.0));
-        Explanation::new("token.acr", self.0.to_vec(), claim(cx, "/acr"), suggestion)
+        Explanation::new(Self::PATH, self.0.to_vec(), claim(cx, "/acr"), suggestion)
     }
 
     fn is_recorded(&self, missing: MissingData) -> bool {
         !missing.covers(RecordField::TokenClaims)
+    }
+}
+
+impl RuleKey for TokenAcr {
+    const PATH: &'static str = "token.acr";
+    const RULES: FittingRules = FittingRules::Allow;
+    const REORDERED: Reordered = Reordered::Challenge;
+
+    fn covers(&self, other: &Self) -> Option<bool> {
+        Some(is_part(&other.0, &self.0))
     }
 }
 
@@ -72,11 +83,20 @@ impl Requirement for TokenMaxAge {
     fn explain(&self, cx: &CheckContext<'_>) -> Explanation {
         let age = format!("{} s", self.0.as_secs());
         let suggestion = format!("the user must have authenticated within the last {age}");
-        Explanation::new("token.maxAge", vec![age], claim(cx, "/auth_time"), suggestion)
+        Explanation::new(Self::PATH, vec![age], claim(cx, "/auth_time"), suggestion)
     }
 
     fn is_recorded(&self, missing: MissingData) -> bool {
         !missing.covers(RecordField::TokenClaims) && !missing.covers(RecordField::Time)
+    }
+}
+
+impl RuleKey for TokenMaxAge {
+    const PATH: &'static str = "token.maxAge";
+    const RULES: FittingRules = FittingRules::Allow;
+
+    fn covers(&self, other: &Self) -> Option<bool> {
+        Some(self.0 >= other.0)
     }
 }
 

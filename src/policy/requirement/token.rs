@@ -7,6 +7,7 @@ use super::missing::{MissingData, RecordField};
 use super::observation::ObservedValue;
 use super::peer::best_name;
 use super::requirement::{Explanation, Requirement, RequirementFailure, one_of, texts};
+use super::rule_key::{FittingRules, NamedCallers, Reordered, RuleKey, is_part};
 use crate::authn::{Binding, NameFit, TokenIdentity, evidence_for_names, fit_names};
 use crate::document::policy::{BindingSpec, ScopeForm};
 use crate::evidence_level::EvidenceLevel;
@@ -16,49 +17,49 @@ use crate::reason::Reason;
 
 /// There is a token that the `TokenIssuer` document of this name vouches for, or of one of these names. A rule names it always: a
 /// token of one issuer never meets a rule that was written for another (P53).
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(in crate::policy) struct TokenPresent(pub(in crate::policy) Arc<[Arc<str>]>);
 
 /// The token is bound in this way.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(in crate::policy) struct TokenBinding(pub(in crate::policy) BindingSpec);
 
 /// The claim that names the peer, and how much must be shown of that.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(in crate::policy) struct RequiredBinding {
     pub(in crate::policy) map: IdentityMap,
     pub(in crate::policy) evidence: EvidenceLevel,
 }
 
 /// Enough of the peer is shown to compare it with the token.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(in crate::policy) struct PresenterKnown(pub(in crate::policy) Arc<RequiredBinding>);
 
 /// The claim names the peer.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(in crate::policy) struct PresenterNamed(pub(in crate::policy) Arc<RequiredBinding>);
 
 /// The token is for one of these audiences.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(in crate::policy) struct TokenAudiences(pub(in crate::policy) Box<[String]>);
 
 /// The token's subject is one of these.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(in crate::policy) struct TokenSubjects(pub(in crate::policy) Box<[String]>);
 
 /// The token's client is one of these.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(in crate::policy) struct TokenClients(pub(in crate::policy) Box<[String]>);
 
 /// The token has all of these scopes. Scopes are whole words: `admin` is not `administrator` (P57).
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(in crate::policy) struct TokenScopes(
     pub(in crate::policy) Box<[String]>,
     pub(in crate::policy) ScopeForm,
 );
 
 /// The token has one of these scopes.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(in crate::policy) struct TokenAnyScope(
     pub(in crate::policy) Box<[String]>,
     pub(in crate::policy) ScopeForm,
@@ -98,7 +99,19 @@ impl Requirement for TokenPresent {
         let suggestion =
             format!("the request must carry a token of the issuer {}", one_of(&self.0));
         let found = ObservedValue::list(&names);
-        Explanation::new("token.issuers", texts(&self.0), found, suggestion)
+        Explanation::new(Self::PATH, texts(&self.0), found, suggestion)
+    }
+}
+
+impl RuleKey for TokenPresent {
+    const PATH: &'static str = "token.issuer";
+    const RULES: FittingRules = FittingRules::Any;
+    const NAMES: Option<NamedCallers> = Some(NamedCallers::Issuers);
+    const IS_OF_CLASS: bool = true;
+    const REORDERED: Reordered = Reordered::Identity;
+
+    fn covers(&self, other: &Self) -> Option<bool> {
+        Some(is_part(&other.0, &self.0))
     }
 }
 
@@ -146,8 +159,13 @@ impl Requirement for TokenBinding {
         };
         let found = cx.token.map(|token| token.binding().as_str());
         let wanted = vec![wanted.to_owned()];
-        Explanation::new("token.binding", wanted, ObservedValue::open(found), suggestion.to_owned())
+        Explanation::new(Self::PATH, wanted, ObservedValue::open(found), suggestion.to_owned())
     }
+}
+
+impl RuleKey for TokenBinding {
+    const PATH: &'static str = "token.binding";
+    const RULES: FittingRules = FittingRules::Allow;
 }
 
 impl RequiredBinding {
@@ -186,12 +204,17 @@ impl Requirement for PresenterKnown {
         let suggestion =
             format!("the proxy must pass on more of the peer's certificate: `{level}`");
         let found = ObservedValue::open(cx.peer.map(|peer| peer.level().as_str()));
-        Explanation::new("peer.evidence", vec![level.to_string()], found, suggestion).but_is()
+        Explanation::new(Self::PATH, vec![level.to_string()], found, suggestion).but_is()
     }
 
     fn is_recorded(&self, missing: MissingData) -> bool {
         self.0.has_recorded_name(missing)
     }
+}
+
+impl RuleKey for PresenterKnown {
+    const PATH: &'static str = "token.bind";
+    const RULES: FittingRules = FittingRules::Allow;
 }
 
 impl Requirement for PresenterNamed {
@@ -227,6 +250,11 @@ impl Requirement for PresenterNamed {
     }
 }
 
+impl RuleKey for PresenterNamed {
+    const PATH: &'static str = "token.bind";
+    const RULES: FittingRules = FittingRules::Allow;
+}
+
 impl Requirement for TokenAudiences {
     fn holds(&self, cx: &CheckContext<'_>) -> Option<Truth> {
         Some(cx.token?.audiences().iter().any(|found| self.0.contains(found)).into())
@@ -240,11 +268,21 @@ impl Requirement for TokenAudiences {
         let suggestion = format!("the token must be for the audience {}", one_of(&self.0));
         let found = cx.token.map(TokenIdentity::audiences).unwrap_or_default();
         let found = ObservedValue::list(found);
-        Explanation::new("token.audiences", self.0.to_vec(), found, suggestion).but_is()
+        Explanation::new(Self::PATH, self.0.to_vec(), found, suggestion).but_is()
     }
 
     fn is_recorded(&self, missing: MissingData) -> bool {
         !missing.covers(RecordField::TokenAudiences)
+    }
+}
+
+impl RuleKey for TokenAudiences {
+    const PATH: &'static str = "token.audiences";
+    const RULES: FittingRules = FittingRules::Any;
+    const IS_OF_CLASS: bool = true;
+
+    fn covers(&self, other: &Self) -> Option<bool> {
+        Some(is_part(&other.0, &self.0))
     }
 }
 
@@ -260,11 +298,22 @@ impl Requirement for TokenSubjects {
     fn explain(&self, cx: &CheckContext<'_>) -> Explanation {
         let suggestion = format!("the token's subject must be {}", one_of(&self.0));
         let found = ObservedValue::open(cx.token.and_then(TokenIdentity::subject));
-        Explanation::new("token.sub", self.0.to_vec(), found, suggestion)
+        Explanation::new(Self::PATH, self.0.to_vec(), found, suggestion)
     }
 
     fn is_recorded(&self, missing: MissingData) -> bool {
         !missing.covers(RecordField::TokenSubject)
+    }
+}
+
+impl RuleKey for TokenSubjects {
+    const PATH: &'static str = "token.subjects";
+    const RULES: FittingRules = FittingRules::Any;
+    const NAMES: Option<NamedCallers> = Some(NamedCallers::Subjects);
+    const IS_OF_CLASS: bool = true;
+
+    fn covers(&self, other: &Self) -> Option<bool> {
+        Some(is_part(&other.0, &self.0))
     }
 }
 
@@ -280,11 +329,22 @@ impl Requirement for TokenClients {
     fn explain(&self, cx: &CheckContext<'_>) -> Explanation {
         let suggestion = format!("the token's client must be {}", one_of(&self.0));
         let found = ObservedValue::open(cx.token.and_then(TokenIdentity::client));
-        Explanation::new("token.client", self.0.to_vec(), found, suggestion).but_is()
+        Explanation::new(Self::PATH, self.0.to_vec(), found, suggestion).but_is()
     }
 
     fn is_recorded(&self, missing: MissingData) -> bool {
         !missing.covers(RecordField::TokenClient)
+    }
+}
+
+impl RuleKey for TokenClients {
+    const PATH: &'static str = "token.clients";
+    const RULES: FittingRules = FittingRules::Any;
+    const NAMES: Option<NamedCallers> = Some(NamedCallers::Clients);
+    const IS_OF_CLASS: bool = true;
+
+    fn covers(&self, other: &Self) -> Option<bool> {
+        Some(is_part(&other.0, &self.0))
     }
 }
 
@@ -307,6 +367,11 @@ impl Requirement for ClaimMatcher {
     fn is_recorded(&self, missing: MissingData) -> bool {
         !missing.covers_claim(&self.pointer)
     }
+}
+
+impl RuleKey for ClaimMatcher {
+    const PATH: &'static str = "token.claims";
+    const RULES: FittingRules = FittingRules::Any;
 }
 
 impl Requirement for TokenScopes {
@@ -332,11 +397,26 @@ impl Requirement for TokenScopes {
         let noun = if missing.len() == 1 { "scope" } else { "scopes" };
         let missing: Vec<_> = missing.iter().map(|scope| format!("`{scope}`")).collect();
         let suggestion = format!("the token lacks the {noun} {}", missing.join(", "));
-        Explanation::new("token.scopes", self.0.to_vec(), scopes(cx), suggestion)
+        Explanation::new(Self::PATH, self.0.to_vec(), scopes(cx), suggestion)
     }
 
     fn is_recorded(&self, missing: MissingData) -> bool {
         !missing.covers(RecordField::TokenScopes)
+    }
+}
+
+impl RuleKey for TokenScopes {
+    const PATH: &'static str = "token.scopes";
+    const RULES: FittingRules = FittingRules::Any;
+    const NAMES: Option<NamedCallers> = Some(NamedCallers::Scopes);
+    const IS_OF_CLASS: bool = true;
+    const REORDERED: Reordered = Reordered::Challenge;
+
+    fn covers(&self, other: &Self) -> Option<bool> {
+        Some(self.0.iter().all(|asked| {
+            let asked = (std::slice::from_ref(asked), self.1);
+            other.0.iter().any(|own| is_scope_within((own, other.1), asked))
+        }))
     }
 }
 
@@ -355,13 +435,38 @@ impl Requirement for TokenAnyScope {
 
     fn explain(&self, cx: &CheckContext<'_>) -> Explanation {
         let suggestion = format!("the token must have the scope {}", one_of(&self.0));
-        let mut explanation =
-            Explanation::new("token.scopes", self.0.to_vec(), scopes(cx), suggestion);
-        explanation.name = String::from("token.anyScope");
-        explanation
+        Explanation::new(Self::PATH, self.0.to_vec(), scopes(cx), suggestion)
     }
 
     fn is_recorded(&self, missing: MissingData) -> bool {
         !missing.covers(RecordField::TokenScopes)
     }
+}
+
+impl RuleKey for TokenAnyScope {
+    const PATH: &'static str = "token.anyScope";
+    const RULES: FittingRules = FittingRules::Any;
+    const NAMES: Option<NamedCallers> = Some(NamedCallers::Scopes);
+    const IS_OF_CLASS: bool = true;
+    const REORDERED: Reordered = Reordered::Challenge;
+
+    fn covers(&self, other: &Self) -> Option<bool> {
+        Some(other.0.iter().all(|own| is_scope_within((own, other.1), (&self.0, self.1))))
+    }
+}
+
+impl TokenAnyScope {
+    /// True if every token with all scopes of `other` has one of these.
+    pub(super) fn is_met_by(&self, other: &TokenScopes) -> bool {
+        other.0.iter().any(|own| is_scope_within((own, other.1), (&self.0, self.1)))
+    }
+}
+
+/// True if every token that has `scope` in its form has one of `asked` in theirs.
+fn is_scope_within(
+    (scope, form): (&str, ScopeForm),
+    (asked, others): (&[String], ScopeForm),
+) -> bool {
+    let mut held = form.all_for(scope).into_iter();
+    held.all(|held| asked.iter().any(|asked| others.covers(&held, asked)))
 }

@@ -6,12 +6,13 @@ use super::context::CheckContext;
 use super::missing::{MissingData, RecordField};
 use super::observation::ObservedValue;
 use super::requirement::{Explanation, Requirement, RequirementFailure, one_of};
+use super::rule_key::{FittingRules, RuleKey};
 use crate::policy::model::{HeaderMatcher, QueryMatcher, Truth};
 use crate::reason::Reason;
 use crate::request::{HeaderValue, Headers};
 
 /// The route has this parameter with this value.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(in crate::policy) struct ContextExtension {
     pub(in crate::policy) name: Box<str>,
     pub(in crate::policy) value: Box<str>,
@@ -38,6 +39,11 @@ impl Requirement for ContextExtension {
     fn is_recorded(&self, missing: MissingData) -> bool {
         !missing.covers(RecordField::ContextExtensions)
     }
+}
+
+impl RuleKey for ContextExtension {
+    const PATH: &'static str = "contextExtensions";
+    const RULES: FittingRules = FittingRules::Any;
 }
 
 impl Requirement for HeaderMatcher {
@@ -67,6 +73,11 @@ impl Requirement for HeaderMatcher {
     fn is_recorded(&self, missing: MissingData) -> bool {
         !missing.covers(RecordField::Headers)
     }
+}
+
+impl RuleKey for HeaderMatcher {
+    const PATH: &'static str = "headers";
+    const RULES: FittingRules = FittingRules::Any;
 }
 
 /// All lines of a header.
@@ -101,4 +112,9 @@ impl Requirement for QueryMatcher {
     fn is_recorded(&self, missing: MissingData) -> bool {
         !missing.covers(RecordField::Query)
     }
+}
+
+impl RuleKey for QueryMatcher {
+    const PATH: &'static str = "query";
+    const RULES: FittingRules = FittingRules::Any;
 }

@@ -7,7 +7,7 @@ use crate::document::{Code, Diagnostic, closest};
 use crate::policy::PolicySet;
 
 impl Suite {
-    /// P733: a case that expects a rule which `policies` do not have can never pass. Every problem goes to `problems`.
+    /// A case that expects a rule which `policies` do not have can never pass. Every problem goes to `problems`.
     pub fn check_rules(&self, policies: &PolicySet, problems: &mut Vec<Diagnostic>) {
         let mut seen = None;
         for case in &self.cases {

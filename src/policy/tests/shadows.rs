@@ -68,7 +68,7 @@ fn a_recorder_sees_every_check_and_the_same_decision() {
     let RuleOutcome::Judged { result, checks, .. } = outcomes[0] else { panic!() };
     let checks: Vec<_> = checks.iter().map(|c| (c.check.as_str(), c.truth)).collect();
     assert_eq!(*result, Truth::Fails);
-    assert_eq!(checks, [("header x", Truth::Fails), ("token.issuers", Truth::Fails)]);
+    assert_eq!(checks, [("header x", Truth::Fails), ("token.issuer", Truth::Fails)]);
     let mut recorder = TraceRecorder::default();
     let other = request_to_post();
     set.evaluate_traced(

@@ -18,7 +18,7 @@ pub(super) const INNER_ORDER: &[(&str, &str)] = &[
     (
         "document",
         "code kind duration plain masking lines spanned entries one_or_more source span origin diagnostic \
-         suggest habits punctuation slips advice unsaid misleading yaml tree bind claims during answers introspection issuer_profile token_issuer issuer_claims issuer_name trust_domain \
+         suggest habits punctuation slips advice unsaid misleading yaml tree rule_keys bind claims during answers introspection issuer_profile token_issuer issuer_claims issuer_name trust_domain \
          revocation_list policy policy_suite spec attachments read schema",
     ),
     (
@@ -43,7 +43,7 @@ pub(super) const INNER_ORDER: &[(&str, &str)] = &[
          envoy tour stage play report",
     ),
     ("limits", "documents"),
-    ("spiffe", "id pattern"),
+    ("spiffe", "id pattern within"),
     ("admin", "health api readiness local connections key_set revocations"),
     ("config", "error raw load schema settings"),
     ("policy", "model requirement compile evaluate explain suite"),

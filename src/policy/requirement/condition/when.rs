@@ -5,10 +5,11 @@ use crate::policy::model::Truth;
 use crate::policy::requirement::context::CheckContext;
 use crate::policy::requirement::missing::{MissingData, RecordField};
 use crate::policy::requirement::requirement::{Explanation, Requirement, RequirementFailure};
+use crate::policy::requirement::rule_key::{FittingRules, RuleKey};
 use crate::reason::Reason;
 
 /// The condition holds. It is in a box, since few rules have one and it is large.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(in crate::policy) struct When(pub(in crate::policy) Box<Condition>);
 
 impl Requirement for When {
@@ -36,7 +37,7 @@ impl Requirement for When {
             }
         };
         Explanation {
-            name: String::from("when"),
+            name: Self::PATH.to_owned(),
             wanted: vec![self.0.as_str().to_owned()],
             observed: Vec::new(),
             suggestion: format!("`{text}` must hold"),
@@ -47,4 +48,9 @@ impl Requirement for When {
     fn lacks(&self, missing: MissingData) -> Option<RecordField> {
         self.0.record_fields().find(|field| missing.covers(*field))
     }
+}
+
+impl RuleKey for When {
+    const PATH: &'static str = "when";
+    const RULES: FittingRules = FittingRules::Any;
 }
