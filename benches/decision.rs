@@ -83,11 +83,11 @@ fn wire(c: &mut Criterion) {
             BatchSize::SmallInput,
         );
     });
-    let (view, outcome) = world.decided();
+    let (_, outcome) = world.decided();
     group.bench_function("encode the answer", |b| {
         b.iter(|| {
             let mut out = Vec::with_capacity(1024);
-            encode(black_box(&view), &outcome, &mut out);
+            encode(black_box(&outcome), &mut out);
             out
         });
     });

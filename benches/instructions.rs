@@ -156,7 +156,7 @@ fn decided() -> Decided {
 
 fn encoded(decided: &Decided) -> Vec<u8> {
     let mut out = Vec::with_capacity(1024);
-    encode(black_box(&decided.view), &decided.outcome, &mut out);
+    encode(black_box(&decided.outcome), &mut out);
     out
 }
 

@@ -1,7 +1,7 @@
 //! A decision as Envoy's `CheckResponse`, written straight to the wire.
 //!
 //! Envoy reads `status.code` first, so a denied body beside code OK is an **allow** (P1). Status, HTTP code, headers and body are
-//! therefore made here, together, from one [`Decision`]; no other code knows these fields, and the OK arm takes a [`Permit`].
+//! therefore written here, together, from one [`Outcome`]; no other code knows these fields, and the OK arm takes a [`Permit`].
 
 mod writer;
 
@@ -14,7 +14,7 @@ use crate::policy::{
     Annotations, Answer, Decision, DecisionId, Denial, Effect, HeaderMutation, Permit, RuleName,
 };
 use crate::reason::Reason;
-use crate::request::{RequestView, TokenPlace};
+use crate::request::TokenPlace;
 
 /// The code of `google.rpc.Code` by which Envoy lets a request pass.
 const OK: i32 = 0;
@@ -45,11 +45,13 @@ mod field {
 }
 
 /// Writes the whole answer to one check.
-pub fn encode(request: &RequestView, outcome: &Outcome, out: &mut Vec<u8>) {
-    let answer = &mut Writer::new(out);
-    match &outcome.decision {
-        Decision::Allow(permit) => allow(permit, outcome, answer),
-        Decision::Deny(denial) => deny(denial, request, outcome.id, answer),
+pub fn encode(outcome: &Outcome, out: &mut Vec<u8>) {
+    match (&outcome.decision, &outcome.answer) {
+        (Decision::Allow(permit), _) => allow(permit, outcome, &mut Writer::new(out)),
+        (Decision::Deny(denial), Some(answer)) => {
+            deny(denial, answer, outcome.id, &mut Writer::new(out));
+        }
+        (Decision::Deny(_), None) => refuse_unseen(out),
     }
 }
 
@@ -129,17 +131,17 @@ fn each(field: u32, headers: &[HeaderMutation], out: &mut Writer<'_>) {
     }
 }
 
-fn deny(denial: &Denial, request: &RequestView, id: DecisionId, answer: &mut Writer<'_>) {
+fn deny(denial: &Denial, own: &Answer, id: DecisionId, answer: &mut Writer<'_>) {
     let reason = denial.rejection.reason();
     let named = denial.rule.as_ref().map(|rule| (rule, &denial.annotations));
-    let Answer { status, headers, body } = Answer::of(denial, request, &id.to_string());
+    let Answer { status, headers, body } = own;
     grpc(denial.rejection.client_answer().grpc_status(), answer);
     answer.message(field::DENIED, |denied| {
-        http(status, denied);
-        for (name, value) in &headers {
+        http(*status, denied);
+        for (name, value) in headers {
             overwrite(field::denied::HEADERS, name, value, denied);
         }
-        denied.text(field::denied::BODY, &body);
+        denied.text(field::denied::BODY, body);
     });
     answer.message(field::METADATA, |fields| {
         metadata(id, Effect::Deny, named, Some(reason), fields);

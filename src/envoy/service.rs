@@ -108,7 +108,7 @@ impl CheckService {
             }
         };
         self.observe(&view, &outcome);
-        frame(|out| encode(&view, &outcome, out))
+        frame(|out| encode(&outcome, out))
     }
 
     fn observe(&self, view: &RequestView, outcome: &Outcome) {

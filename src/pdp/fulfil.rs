@@ -15,7 +15,7 @@ use crate::authn::Subject;
 use crate::clock::{Deadline, UnixTime};
 use crate::document::BindingFloor;
 use crate::evidence::{Evidence, Presented, TokenScheme};
-use crate::policy::{Decision, Denial, HeaderMutation, Permit, ProofNeed};
+use crate::policy::{Answer, Decision, Denial, HeaderMutation, Permit, ProofNeed};
 use crate::reason::{ClientAnswer, Reason, Rejection};
 use crate::request::RequestView;
 use crate::trust::{DpopRules, Issuer};
@@ -62,6 +62,7 @@ impl Pinned<'_> {
         let outcome = Outcome {
             id: self.id,
             decision,
+            answer: None,
             sealed,
             response_headers,
             revision: self.current.snapshot.revision().clone(),
@@ -71,10 +72,11 @@ impl Pinned<'_> {
             cache_hits: collected.map(Collected::cache_hits).unwrap_or_default(),
             subject,
         };
-        match self.audit {
+        let outcome = match self.audit {
             Some(audit) => self.record(view, outcome, audit).await,
             None => outcome,
-        }
+        };
+        Outcome { answer: answer(view, &outcome), ..outcome }
     }
 
     /// Fulfils the obligations of an allow. Last of all it uses up what works once: a request that is denied uses nothing up
@@ -192,6 +194,14 @@ impl Pinned<'_> {
         // The denial is recorded where there is room for it.
         let _ = audit.record(view, &outcome, &Deadline::within(Duration::ZERO));
         outcome
+    }
+}
+
+/// The response to the caller of a denied request.
+fn answer(view: &RequestView, outcome: &Outcome) -> Option<Answer> {
+    match &outcome.decision {
+        Decision::Allow(_) => None,
+        Decision::Deny(denial) => Some(denial.answer(view, &outcome.id.to_string())),
     }
 }
 

@@ -12,7 +12,7 @@ use super::sealed::SealedHeader;
 use super::snapshot::Revision;
 use crate::authn::Subject;
 use crate::clock::{Deadline, UnixTime};
-use crate::policy::{Decision, DecisionId, HeaderMutation};
+use crate::policy::{Answer, Decision, DecisionId, HeaderMutation};
 use crate::reason::Rejection;
 use crate::request::RequestView;
 use crate::secret::{Fingerprint, Secret};
@@ -22,8 +22,10 @@ use crate::secret::{Fingerprint, Secret};
 pub struct Outcome {
     /// Names the decision.
     pub id: DecisionId,
-    /// The answer.
+    /// The decision.
     pub decision: Decision,
+    /// The response to the caller, where that is a denial.
+    pub answer: Option<Answer>,
     /// Headers for the upstream that are credentials themselves: only the upstream may see them.
     pub sealed: Vec<SealedHeader>,
     /// Headers for the caller beside those that the rule sets.

@@ -21,7 +21,7 @@ use countersign::evidence_level::EvidenceLevel;
 use countersign::pdp::{
     HttpsFetcher, KeyCache, Load, Outcome, Pdp, PdpOptions, VerificationCacheOptions,
 };
-use countersign::policy::{Answer, Decision};
+use countersign::policy::Decision;
 use countersign::reason::Reason;
 use countersign::request::{
     Client, CredentialHeaders, Endpoint, HeaderValue, Headers, RequestLine, RequestView,
@@ -140,7 +140,7 @@ impl House {
         match &outcome.decision {
             Decision::Allow(_) => Ok(()),
             Decision::Deny(denial) => {
-                let answer = Answer::of(denial, &view, "id");
+                let answer = denial.answer(&view, "id");
                 let headers = answer.headers.into_iter().map(|(name, value)| (name.into(), value));
                 Err((denial.rejection.reason(), headers.collect()))
             }

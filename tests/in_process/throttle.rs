@@ -168,7 +168,7 @@ impl House {
     async fn denied(&self, shown: Shown<'_>) -> (Denial, Answer) {
         let (view, decision) = self.ask(shown).await;
         let Decision::Deny(denial) = decision else { panic!("it is allowed") };
-        let answer = Answer::of(&denial, &view, "id");
+        let answer = denial.answer(&view, "id");
         (denial, answer)
     }
 

@@ -16,7 +16,7 @@ use crate::cli::inspect::{HopReport, PeerReport, RejectionReport, Verdict};
 use crate::cli::keys::CheckResult;
 use crate::pdp::Outcome;
 use crate::policy::{
-    Answer, Decision, Denial, Effect, HeaderMutation, Obligations, Permit, PolicySet, RecordField,
+    Decision, Denial, Effect, HeaderMutation, Obligations, Permit, PolicySet, RecordField,
 };
 use crate::reason::Reason;
 use crate::request::{Client, Endpoint, RequestView};
@@ -322,7 +322,7 @@ impl AnswerReport {
     }
 
     fn denied(self, denial: &Denial, view: &RequestView, outcome: &Outcome) -> Self {
-        let answer = Answer::of(denial, view, &outcome.id.to_string());
+        let answer = denial.answer(view, &outcome.id.to_string());
         // The id is this explanation's own, and would be another the next time.
         let headers = answer.headers.iter().map(|(name, value)| HeaderReport {
             name: name.to_string(),

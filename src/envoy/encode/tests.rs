@@ -11,6 +11,7 @@ use serde_json::json;
 
 use super::*;
 use crate::reason::Rejection;
+use crate::request::RequestView;
 
 /// The output of `write`, as `envoy-types` reads it.
 fn read<M: prost::Message + Default>(write: impl FnOnce(&mut Writer<'_>)) -> M {
@@ -22,7 +23,9 @@ fn read<M: prost::Message + Default>(write: impl FnOnce(&mut Writer<'_>)) -> M {
 fn denied(rejection: Rejection) -> (i32, DeniedHttpResponse, Struct) {
     let request = RequestView::unreadable(rejection.clone());
     let id = DecisionId::from_bytes([0; 16]);
-    let response: CheckResponse = read(|out| deny(&Denial::new(rejection), &request, id, out));
+    let denial = Denial::new(rejection);
+    let answer = denial.answer(&request, &id.to_string());
+    let response: CheckResponse = read(|out| deny(&denial, &answer, id, out));
     let Some(HttpResponse::DeniedResponse(denied)) = response.http_response else {
         panic!("a denial must be a denied response")
     };

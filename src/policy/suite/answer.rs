@@ -84,7 +84,7 @@ impl Expectation {
 }
 
 fn answer_to(denial: &Denial, request: &RequestView) -> Answer {
-    Answer::of(denial, request, NO_ID)
+    denial.answer(request, NO_ID)
 }
 
 fn value_of(headers: &[HeaderMutation], name: &str) -> FoundAnswer {

@@ -13,7 +13,7 @@ const ID: &str = "00000000000000000000000000000000";
 fn answer_to(set: &PolicySet, subject: &Subject, request: &RequestView) -> Answer {
     match decide(set, subject, request) {
         Decision::Allow(permit) => panic!("allowed by {}", permit.rule()),
-        Decision::Deny(denial) => Answer::of(&denial, request, ID),
+        Decision::Deny(denial) => denial.answer(request, ID),
     }
 }
 
@@ -293,7 +293,7 @@ fn a_document_cannot_disguise_our_own_failures() {
     for reason in Reason::ALL {
         let denial =
             crate::policy::Denial { rejection: reason.because("canary"), ..denial.clone() };
-        let answer = Answer::of(&denial, &get("/a"), ID);
+        let answer = denial.answer(&get("/a"), ID);
         let own = reason.client_answer().status();
         assert_eq!(answer.status, if own >= 429 { own } else { 404 }, "{reason}");
         assert!(!format!("{answer:?}").contains("canary"));

@@ -6,7 +6,7 @@ use super::fixtures::*;
 use crate::authn::{Binding, Credential, PeerFacts, PeerIdentity, RejectedCookie, Subject};
 use crate::document::{self, SourceFile};
 use crate::evidence_level::EvidenceLevel;
-use crate::policy::{Answer, Decision, Suite, Truth};
+use crate::policy::{Decision, Suite, Truth};
 use crate::reason::Reason;
 use crate::request::{RequestView, ServerName};
 
@@ -85,7 +85,7 @@ fn a_challenge_never_names_no_algorithms() {
     let Decision::Deny(denial) = decide(&set, &alice(), &get("/")) else {
         panic!("the token is not bound");
     };
-    let answer = Answer::of(&denial, &get("/"), ID);
+    let answer = denial.answer(&get("/"), ID);
     let challenge = answer.header("www-authenticate");
     assert_eq!(challenge, Some(r#"DPoP realm="countersign", error="invalid_token""#));
 }
@@ -123,7 +123,7 @@ fn a_refused_path_is_refused_in_the_same_way_at_every_path() {
         let Decision::Deny(denial) = decide(&set, &anonymous(), &request) else {
             panic!("{host}{path} is allowed");
         };
-        assert_eq!(Answer::of(&denial, &request, ID).status, 403, "{host}{path}");
+        assert_eq!(denial.answer(&request, ID).status, 403, "{host}{path}");
     }
 }
 
@@ -217,7 +217,7 @@ fn a_hidden_denial_clears_no_cookie() {
         };
         let subject = Subject::assertion_beside(Credential::Absent, Vec::new(), vec![cookie], None);
         let Decision::Deny(denial) = decide(&set, &subject, &get("/")) else { panic!("{deny}") };
-        let answer = Answer::of(&denial, &get("/"), ID);
+        let answer = denial.answer(&get("/"), ID);
         assert_eq!(answer.header("set-cookie").is_some(), cleared, "{deny}");
     }
 }

@@ -6,7 +6,7 @@ use super::fixtures::*;
 use crate::authn::{Binding, Credential, RejectedCookie, Subject};
 use crate::document::{self, SourceFile};
 use crate::evidence_level::EvidenceLevel;
-use crate::policy::{Answer, Decision, PolicySet, Suite};
+use crate::policy::{Decision, PolicySet, Suite};
 use crate::reason::Reason;
 
 const POLICY: &str = "target: { hosts: [orders.example.com] }
@@ -110,7 +110,7 @@ fn a_redirect_ends() {
     let page = |path: &str| with_header(get(path), "accept", b"text/html");
     let answer_to = |caller: &Subject, path: &str| {
         let Decision::Deny(denial) = decide(&set(), caller, &page(path)) else { panic!("{path}") };
-        Answer::of(&denial, &page(path), "id")
+        denial.answer(&page(path), "id")
     };
     let expired = with_cookie(false, false, Reason::TokenExpired);
     let answer = answer_to(&expired, "/own");
@@ -127,7 +127,7 @@ fn a_redirect_ends() {
     let strict = POLICY.replace(", rejectedCookies: ignored", "");
     let strict = compile(&format!("{}{ISSUERS}", policy("orders", &strict)));
     let Decision::Deny(denial) = decide(&strict, &expired, &page("/login")) else { panic!() };
-    assert_eq!(Answer::of(&denial, &page("/login"), "id").status, 401);
+    assert_eq!(denial.answer(&page("/login"), "id").status, 401);
 }
 
 /// P145, P191: the page that a browser is on is the same page under another port of the host, or with a dot behind it.
@@ -147,7 +147,7 @@ fn a_redirect_ends_however_its_host_is_written() {
         let set = compile(&format!("{}{ISSUERS}", policy("orders", &text)));
         for (path, status) in [("/own", 303), ("/login", 401)] {
             let Decision::Deny(denial) = decide(&set, &expired, &page(path)) else { panic!() };
-            assert_eq!(Answer::of(&denial, &page(path), "id").status, status, "{host} {path}");
+            assert_eq!(denial.answer(&page(path), "id").status, status, "{host} {path}");
         }
     }
 }

@@ -11,8 +11,8 @@ use crate::clock::UnixTime;
 use crate::policy::evaluate::rule_match::{HostFit, RuleMatch};
 use crate::policy::model::AuthorityPattern;
 use crate::policy::{
-    Answer, Decision, DecisionId, DecisionRequest, Effect, MissingData, Mode, RuleName,
-    RuleOutcome, TraceRecorder, Truth,
+    Decision, DecisionId, DecisionRequest, Effect, MissingData, Mode, RuleName, RuleOutcome,
+    TraceRecorder, Truth,
 };
 use crate::reason::Reason;
 use crate::request::RequestView;
@@ -242,7 +242,7 @@ proptest! {
         sketches in vec(sketch(), RULES), subject in subject(), view in question(),
     ) {
         let Decision::Deny(denial) = set(&numbered(&sketches)).evaluate(&ask(&subject, &view)) else { return Ok(()) };
-        let answer = Answer::of(&denial, &view, "0123");
+        let answer = denial.answer(&view, "0123");
         prop_assert!((300..500).contains(&answer.status) || answer.status == 503, "{}", answer.status);
         // A challenge names the policy's own scopes, and never quotes those of a token.
         let headers = answer.headers.iter().filter(|(name, _)| name != "www-authenticate");

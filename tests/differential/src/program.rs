@@ -135,7 +135,7 @@ fn allowed(permit: &Permit, request: &RequestView, answer: &mut Answer) {
 fn denied(denial: &Denial, request: &RequestView, answer: &mut Answer) {
     answer.set("decision", "deny");
     answer.set("reason", denial.rejection.reason());
-    let told = policy::Answer::of(denial, request, NO_ID);
+    let told = denial.answer(request, NO_ID);
     answer.set("status", told.status);
     // The oracle says nothing of what stands in other forms.
     let is_json = told.header("content-type") == Some("application/json");

@@ -89,7 +89,7 @@ async fn a_replay_gets_the_answer_of_the_rule() {
         let Decision::Deny(denial) = outcome.decision else { panic!("used twice") };
         assert_eq!(denial.rejection.reason(), Reason::TokenReplayed);
         assert_eq!(denial.rule.as_ref().map(|rule| &*rule.rule), Some("read"));
-        let answer = Answer::of(&denial, &view, "id");
+        let answer = denial.answer(&view, "id");
         let has =
             |name| answer.headers.iter().find(|(own, _)| *own == name).map(|(_, v)| v.clone());
         (answer.status, has("location"), has("set-cookie"), has("www-authenticate"))

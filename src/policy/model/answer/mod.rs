@@ -32,11 +32,11 @@ pub struct Answer {
 /// Tells the caller which decision to ask the operators about.
 const DECISION_ID_HEADER: &str = "x-decision-id";
 
-impl Answer {
-    /// The response to `request`, for the decision called `id` that is `denial`.
-    pub fn of(denial: &Denial, request: &RequestView, id: &str) -> Self {
-        let answer = denial.rejection.client_answer();
-        let custom = denial.custom.as_deref().filter(|_| CustomAnswer::applies_to(answer));
+impl Denial {
+    /// The response to the caller of `request`, for the decision called `id`.
+    pub fn answer(&self, request: &RequestView, id: &str) -> Answer {
+        let answer = self.rejection.client_answer();
+        let custom = self.custom.as_deref().filter(|_| CustomAnswer::applies_to(answer));
         let redirect = custom.and_then(|custom| custom.redirect(answer, request));
         let own_status = custom.and_then(|custom| custom.status).unwrap_or(answer.status());
         let status = redirect.map_or(own_status, |redirect| redirect.status);
@@ -54,14 +54,14 @@ impl Answer {
         }
         // Another status hides what was at fault (P220).
         let asks = answer.status() == 401 && (status == 401 || redirect.is_some());
-        let cleared = custom.filter(|_| asks).and_then(|custom| custom.cleared(&denial.cookies));
+        let cleared = custom.filter(|_| asks).and_then(|custom| custom.cleared(&self.cookies));
         headers.extend(cleared.map(|value| (Cow::from("set-cookie"), value)));
-        let throttling = denial.throttling.as_ref().filter(|own| own.enforced);
+        let throttling = self.throttling.as_ref().filter(|own| own.enforced);
         let retry_after = throttling.map(|own| own.seconds().to_string());
         headers.extend(retry_after.map(|seconds| (Cow::from("retry-after"), seconds)));
-        if let Some(challenge) = challenge_for(status, answer, denial) {
+        if let Some(challenge) = challenge_for(status, answer, self) {
             headers.push((Cow::from("www-authenticate"), challenge));
-            let nonce = denial.needs.proof.as_ref().and_then(|proof| proof.nonce.clone());
+            let nonce = self.needs.proof.as_ref().and_then(|proof| proof.nonce.clone());
             headers.extend(nonce.map(|nonce| (Cow::from("dpop-nonce"), nonce)));
         }
         let body = if is_grpc(request) {
@@ -74,9 +74,11 @@ impl Answer {
             headers.push((Cow::from("content-type"), form.content_type().to_owned()));
             words.body(form)
         };
-        Self { status, headers, body }
+        Answer { status, headers, body }
     }
+}
 
+impl Answer {
     /// The value of the header `name`, which is in lower case.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(own, _)| own == name).map(|(_, value)| value.as_str())

@@ -17,7 +17,7 @@ fn answer_to(rejection: Rejection, needs: Needs, headers: &[(&str, &str)]) -> An
     let request = headers
         .iter()
         .fold(get("/"), |request, (name, value)| with_header(request, name, value.as_bytes()));
-    Answer::of(&Denial { needs, ..Denial::new(rejection) }, &request, ID)
+    Denial { needs, ..Denial::new(rejection) }.answer(&request, ID)
 }
 
 fn scopes(scopes: &[&str]) -> Needs {

@@ -39,7 +39,7 @@ const TABLE: &[(Reason, Told)] = &[
 fn answer_to(reason: Reason, proof: Option<ProofNeed>) -> Answer {
     let needs =
         Needs { proof, scopes: vec!["a".into()], acr: vec!["phr".into()], ..Needs::default() };
-    Answer::of(&Denial { needs, ..Denial::new(reason.because("")) }, &get("/"), "id")
+    Denial { needs, ..Denial::new(reason.because("")) }.answer(&get("/"), "id")
 }
 
 fn proof(faulty: bool) -> Option<ProofNeed> {
