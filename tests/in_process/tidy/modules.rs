@@ -285,19 +285,62 @@ impl Paths<'_> {
         }
         self.paths.insert(path);
     }
+
+    /// The paths in texts.
+    fn read_texts(&mut self, tokens: TokenStream) {
+        for token in tokens {
+            match token {
+                TokenTree::Group(group) => self.read_texts(group.stream()),
+                TokenTree::Literal(literal) => {
+                    let Ok(text) = syn::parse_str::<syn::LitStr>(&literal.to_string()) else {
+                        continue;
+                    };
+                    let text = text.value();
+                    if let Ok(path) = syn::parse_str::<syn::Path>(&text) {
+                        self.paths.insert(segments(&path));
+                    }
+                }
+                TokenTree::Ident(_) | TokenTree::Punct(_) => {}
+            }
+        }
+    }
+}
+
+fn segments(path: &syn::Path) -> Vec<String> {
+    path.segments.iter().map(|own| own.ident.to_string()).collect()
+}
+
+/// The name of the file that `include!(concat!(env!("OUT_DIR"), "/NAME"))` is about.
+fn generated(own: &syn::Macro) -> Option<String> {
+    let text = own.tokens.to_string();
+    let name = text.split('"').find_map(|text| text.strip_prefix('/'))?;
+    own.path.is_ident("include").then(|| name.to_owned())
 }
 
 impl<'ast> Visit<'ast> for Paths<'_> {
     fn visit_path(&mut self, path: &'ast syn::Path) {
-        self.paths.insert(path.segments.iter().map(|own| own.ident.to_string()).collect());
+        self.paths.insert(segments(path));
         syn::visit::visit_path(self, path);
     }
 
     /// `pub(super)` names a module and uses nothing of it.
     fn visit_visibility(&mut self, _: &'ast syn::Visibility) {}
 
+    /// Derives call functions that attributes name, as tokens or in a text: `#[serde(with = "crate::wire")]`.
+    fn visit_attribute(&mut self, own: &'ast Attribute) {
+        if let Meta::List(list) = &own.meta {
+            self.read_tokens(list.tokens.clone());
+            self.read_texts(list.tokens.clone());
+        }
+    }
+
     fn visit_macro(&mut self, own: &'ast syn::Macro) {
         self.read_tokens(own.tokens.clone());
+        // The build script writes into this folder, attributes included.
+        if let Some(file) = generated(own) {
+            let text = fs::read_to_string(Path::new(env!("OUT_DIR")).join(file)).unwrap();
+            self.visit_file(&syn::parse_file(&text).unwrap());
+        }
         syn::visit::visit_macro(self, own);
     }
 
