@@ -1,34 +1,12 @@
-//! The bodies of the revocation API, and the members of `/status` that commands read: the server writes them, and the command line
-//! reads them.
+//! The bodies of the revocation API: the server writes them, and the command line reads them.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::health::ComponentHealth;
 use crate::pdp::{KnownRevocation, ListStatus, Published, SharingStatus};
 use crate::secret::hex;
 use crate::store::StoreKind;
 use crate::trust::RevocationEntry;
-
-/// The members of `/status` that commands read.
-#[derive(Debug, Deserialize)]
-pub struct StatusPage {
-    /// The revision of the documents in force.
-    pub revision: String,
-    /// How reloading them goes.
-    pub documents: DocumentsStatus,
-    /// The parts of the server, and how each is doing.
-    pub components: Vec<ComponentHealth>,
-}
-
-/// How reloading documents goes, as far as commands read it.
-#[derive(Debug, Default, Serialize, Deserialize)]
-pub struct DocumentsStatus {
-    /// The set of files that lacks what is in force, and counts once it is confirmed.
-    pub unconfirmed_set: Option<String>,
-    /// The problems of the files at hand.
-    pub errors: Vec<String>,
-}
 
 /// Every revocation that has an entry, and the state of the lists.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]

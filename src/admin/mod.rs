@@ -12,11 +12,14 @@ mod key_set;
 mod local;
 mod readiness;
 mod revocations;
+pub mod status;
 
 pub use health::{ComponentHealth, HealthState};
 pub use key_set::{KeySetSource, publish};
 pub use readiness::{Readiness, ReadinessOptions, RequiredAtStart};
 pub use revocations::{RevocationApi, RevocationApiOptions};
+
+use self::status::StatusPage;
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -53,7 +56,7 @@ pub struct Pages {
     /// The Prometheus text page.
     pub metrics: Box<dyn Fn() -> String + Send + Sync>,
     /// `/status`: what is in force and how it is doing, as JSON.
-    pub status: Box<dyn Fn() -> serde_json::Value + Send + Sync>,
+    pub status: Box<dyn Fn() -> StatusPage + Send + Sync>,
     /// Every part that has to be there, and how it is doing.
     pub components: Box<dyn Fn() -> Vec<ComponentHealth> + Send + Sync>,
     /// The log level.

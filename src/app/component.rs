@@ -2,9 +2,8 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use serde_json::{Value, json};
-
 use crate::admin::ComponentHealth;
+use crate::admin::status::StatusPage;
 use crate::clock::UnixTime;
 use crate::document::HumanDuration;
 use crate::telemetry::Measurement;
@@ -16,10 +15,8 @@ pub(super) trait Component: Send + Sync {
         Vec::new()
     }
 
-    /// Its members of `/status`: names and ages, no key, no secret and no address beyond its origin.
-    fn status(&self, _now: UnixTime) -> Value {
-        json!({})
-    }
+    /// Fills its members of `/status`.
+    fn show(&self, _now: UnixTime, _page: &mut StatusPage) {}
 
     /// Its metrics: always of the same instruments.
     fn metrics(&self, _now: UnixTime) -> Vec<Measurement> {

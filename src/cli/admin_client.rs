@@ -16,7 +16,8 @@ use super::CommandError;
 use super::files::{shown, unreadable};
 use super::style::visible;
 use crate::admin::AdminOptions;
-use crate::admin::api::{ApiProblem, StatusPage};
+use crate::admin::api::ApiProblem;
+use crate::admin::status::StatusPage;
 use crate::config::{Config, Overrides};
 use crate::limits::MAX_REMOTE_FILE_BYTES;
 use crate::request::is_this_host;
@@ -96,7 +97,9 @@ const PAGE_WITHIN: Duration = Duration::from_secs(2);
 pub(super) async fn status(address: SocketAddr) -> Option<StatusPage> {
     let admin = Admin::at(address);
     let asked = admin.ask(Method::GET, "/status", Vec::new());
-    tokio::time::timeout(PAGE_WITHIN, asked).await.ok()?.ok()
+    let page: StatusPage = tokio::time::timeout(PAGE_WITHIN, asked).await.ok()?.ok()?;
+    // The page of another program has other members.
+    (!page.revision.is_empty()).then_some(page)
 }
 
 impl Admin {

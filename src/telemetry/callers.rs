@@ -5,8 +5,6 @@ use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::time::Duration;
 
-use serde_json::{Value, json};
-
 use crate::authn::PeerIdentity;
 use crate::clock::UnixTime;
 use crate::pdp::{Observer, Outcome};
@@ -17,6 +15,19 @@ use crate::sync::lock;
 /// The certificates of callers, those that expire soonest: a bounded number, however many callers there are.
 #[derive(Debug, Default)]
 pub struct Callers(Mutex<BTreeMap<(UnixTime, Fingerprint), CallerCertificate>>);
+
+/// A caller whose certificate expires.
+#[derive(Debug)]
+pub struct ExpiringCaller {
+    /// Its trust domain.
+    pub trust_domain: String,
+    /// Its best name.
+    pub name: String,
+    /// That of its certificate.
+    pub fingerprint: Fingerprint,
+    /// When that expires.
+    pub not_after: UnixTime,
+}
 
 #[derive(Debug)]
 struct CallerCertificate {
@@ -45,16 +56,16 @@ impl Callers {
     }
 
     /// The first few to expire, by name.
-    pub fn named(&self, now: UnixTime) -> Vec<Value> {
+    pub fn named(&self, now: UnixTime) -> Vec<ExpiringCaller> {
         let mut named = Vec::new();
         self.each(now, |(expiry, fingerprint), caller| {
             if named.len() < NAMED {
-                named.push(json!({
-                    "trust_domain": caller.trust_domain,
-                    "name": caller.name,
-                    "fingerprint": fingerprint.to_hex(),
-                    "not_after": expiry.to_rfc3339(),
-                }));
+                named.push(ExpiringCaller {
+                    trust_domain: caller.trust_domain.clone(),
+                    name: caller.name.clone(),
+                    fingerprint: *fingerprint,
+                    not_after: *expiry,
+                });
             }
         });
         named

@@ -2,8 +2,7 @@
 
 use std::sync::Arc;
 
-use serde_json::{Value, json};
-
+use crate::admin::status::{AnomaliesStatus, SignalStatus, StatusPage};
 use crate::app::component::Component;
 use crate::clock::UnixTime;
 use crate::telemetry::{AnomalyCounts, Measurement, instruments};
@@ -11,13 +10,16 @@ use crate::telemetry::{AnomalyCounts, Measurement, instruments};
 pub(in crate::app) struct AnomalyComponent(pub(in crate::app) Option<Arc<AnomalyCounts>>);
 
 impl Component for AnomalyComponent {
-    fn status(&self, _now: UnixTime) -> Value {
-        let Some(tally) = &self.0 else { return json!({}) };
-        let last = tally.last().into_iter().map(|own| {
-            let (signal, decision) = (own.signal.as_str(), own.decision.to_string());
-            json!({ "signal": signal, "at": own.at.to_rfc3339(), "about": own.about, "detail": own.detail, "decision_id": decision })
+    fn show(&self, _now: UnixTime, page: &mut StatusPage) {
+        let Some(tally) = &self.0 else { return };
+        let last = tally.last().into_iter().map(|own| SignalStatus {
+            signal: own.signal.to_string(),
+            at: own.at.to_rfc3339(),
+            about: own.about,
+            detail: own.detail,
+            decision_id: own.decision.to_string(),
         });
-        json!({ "anomalies": { "last": last.collect::<Vec<_>>(), "dropped": tally.dropped() } })
+        page.anomalies = Some(AnomaliesStatus { last: last.collect(), dropped: tally.dropped() });
     }
 
     fn metrics(&self, _now: UnixTime) -> Vec<Measurement> {

@@ -3,8 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
-use serde_json::{Value, json};
-
+use crate::admin::status::{SinkStatus, StatusPage};
 use crate::admin::{ComponentHealth, HealthState};
 use crate::app::component::{Component, count};
 use crate::audit::AuditCounts;
@@ -19,19 +18,19 @@ impl Component for Audit {
         self.0.iter().map(|(sink, counts)| health(sink, counts)).collect()
     }
 
-    fn status(&self, _now: UnixTime) -> Value {
+    fn show(&self, _now: UnixTime, page: &mut StatusPage) {
         let sinks = self.0.iter().map(|(sink, counts)| {
-            let status = json!({
-                "waiting": count(&counts.waiting),
-                "waiting_bytes": count(&counts.waiting_bytes),
-                "written": count(&counts.written),
-                "unsampled": count(&counts.unsampled),
-                "dropped": count(&counts.dropped),
-                "failed_writes": count(&counts.failed),
-            });
+            let status = SinkStatus {
+                waiting: count(&counts.waiting),
+                waiting_bytes: count(&counts.waiting_bytes),
+                written: count(&counts.written),
+                unsampled: count(&counts.unsampled),
+                dropped: count(&counts.dropped),
+                failed_writes: count(&counts.failed),
+            };
             ((*sink).to_owned(), status)
         });
-        json!({ "audit": sinks.collect::<Value>() })
+        page.audit = sinks.collect();
     }
 
     fn metrics(&self, _now: UnixTime) -> Vec<Measurement> {

@@ -3,8 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde_json::{Value, json};
-
+use crate::admin::status::{CallerExpiry, StatusPage};
 use crate::admin::{ComponentHealth, HealthState};
 use crate::app::component::Component;
 use crate::clock::UnixTime;
@@ -27,8 +26,14 @@ impl Component for CallerClocks {
         least.map(|(_, least)| clock(*least)).into_iter().collect()
     }
 
-    fn status(&self, now: UnixTime) -> Value {
-        json!({ "callers_expiring_first": self.callers.named(now) })
+    fn show(&self, now: UnixTime, page: &mut StatusPage) {
+        let named = self.callers.named(now).into_iter().map(|own| CallerExpiry {
+            trust_domain: own.trust_domain,
+            name: own.name,
+            fingerprint: own.fingerprint.to_hex(),
+            not_after: own.not_after.to_rfc3339(),
+        });
+        page.callers_expiring_first = named.collect();
     }
 
     fn metrics(&self, now: UnixTime) -> Vec<Measurement> {

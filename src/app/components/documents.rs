@@ -4,9 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use serde_json::{Value, json};
-
-use crate::admin::api::DocumentsStatus;
+use crate::admin::status::{DocumentsStatus, StatusPage};
 use crate::admin::{ComponentHealth, HealthState};
 use crate::app::component::{Component, count};
 use crate::clock::UnixTime;
@@ -48,25 +46,18 @@ impl Component for DocumentsComponent {
         vec![ComponentHealth::new("policies", condition, detail)]
     }
 
-    fn status(&self, _now: UnixTime) -> Value {
+    fn show(&self, _now: UnixTime, page: &mut StatusPage) {
         let reload = &self.reload;
-        let read_by_commands = DocumentsStatus {
+        page.revision = self.pdp.revision().to_string();
+        page.documents = DocumentsStatus {
+            policies: self.pdp.inspect(rules_by_policy),
+            stale: self.is_stale(),
+            reloads_applied: count(&reload.applied),
+            reloads_refused: count(&reload.refused),
+            changes_unnotified: reload.unnotified.load().as_deref().cloned(),
             unconfirmed_set: reload.unconfirmed().map(|set| set.to_string()),
             errors: reload.errors.load().to_vec(),
         };
-        let mut documents = json!({
-            "policies": self.pdp.inspect(rules_by_policy),
-            "stale": self.is_stale(),
-            "reloads_applied": count(&reload.applied),
-            "reloads_refused": count(&reload.refused),
-            "changes_unnotified": reload.unnotified.load().as_deref(),
-        });
-        if let (Value::Object(all), Ok(Value::Object(own))) =
-            (&mut documents, serde_json::to_value(read_by_commands))
-        {
-            all.extend(own);
-        }
-        json!({ "revision": self.pdp.revision().as_str(), "documents": documents })
     }
 
     fn metrics(&self, _now: UnixTime) -> Vec<Measurement> {

@@ -1,7 +1,6 @@
 //! The key sets of issuers that publish theirs.
 
-use serde_json::{Value, json};
-
+use crate::admin::status::{KeyPageStatus, KeySetStatus, StatusPage};
 use crate::admin::{ComponentHealth, HealthState};
 use crate::app::component::{Component, ago, shown_at};
 use crate::clock::UnixTime;
@@ -13,8 +12,8 @@ impl Component for std::sync::Arc<KeyCache> {
         KeyCache::status(self).iter().map(|status| keys(status, now)).collect()
     }
 
-    fn status(&self, _now: UnixTime) -> Value {
-        json!({ "keys": KeyCache::status(self).iter().map(shown).collect::<Vec<_>>() })
+    fn show(&self, _now: UnixTime, page: &mut StatusPage) {
+        page.keys = KeyCache::status(self).iter().map(shown).collect();
     }
 
     /// When they were fetched: alert on `time()` minus that. One series for each issuer.
@@ -57,24 +56,22 @@ fn keys(status: &KeyStatus, now: UnixTime) -> ComponentHealth {
     ComponentHealth::new(name, condition, detail)
 }
 
-fn shown(status: &KeyStatus) -> Value {
-    let keys = status.keys.iter().flat_map(|set| set.keys()).map(|key| {
-        json!({
-            "kid": key.id(),
-            "thumbprint": key.thumbprint(),
-            "first_seen": shown_at(status.first_seen.get(key.thumbprint()).copied()),
-        })
+fn shown(status: &KeyStatus) -> KeySetStatus {
+    let keys = status.keys.iter().flat_map(|set| set.keys()).map(|key| KeyPageStatus {
+        kid: key.id().map(str::to_owned),
+        thumbprint: key.thumbprint().to_owned(),
+        first_seen: shown_at(status.first_seen.get(key.thumbprint()).copied()),
     });
-    json!({
-        "issuer": status.issuer,
-        "keys": keys.collect::<Vec<_>>(),
-        "origin": status.origin,
-        "usable": status.keys.is_some(),
-        "fetched_at": shown_at(status.fetched_at),
-        "next_fetch": status.next_fetch.to_rfc3339(),
-        "failures": status.failures,
-        "error": status.error,
-    })
+    KeySetStatus {
+        issuer: status.issuer.clone(),
+        keys: keys.collect(),
+        origin: status.origin.clone(),
+        usable: status.keys.is_some(),
+        fetched_at: shown_at(status.fetched_at),
+        next_fetch: status.next_fetch.to_rfc3339(),
+        failures: status.failures,
+        error: status.error.clone(),
+    }
 }
 
 #[cfg(test)]

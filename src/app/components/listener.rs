@@ -3,8 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use serde_json::{Value, json};
-
+use crate::admin::status::{ListenerPageStatus, ListenerTlsStatus, StatusPage};
 use crate::admin::{ComponentHealth, HealthState};
 use crate::app::component::{Component, ago, count, until};
 use crate::clock::UnixTime;
@@ -31,25 +30,26 @@ impl Component for ListenerPart {
         vec![ComponentHealth::new("listener", condition, detail)]
     }
 
-    fn status(&self, _now: UnixTime) -> Value {
+    fn show(&self, _now: UnixTime, page: &mut StatusPage) {
         let Self { status, address, tls } = self;
-        json!({ "listener": {
-            "address": address.as_ref().map(ToString::to_string),
-            "tls": tls.as_ref().map(|tls| {
-                let status = tls.status();
-                json!({ "not_after": status.validity.not_after.to_rfc3339(), "problem": status.problem })
+        let tls = tls.as_ref().map(|tls| tls.status());
+        page.listener = ListenerPageStatus {
+            address: address.as_ref().map(ToString::to_string),
+            tls: tls.map(|TlsStatus { validity, problem, .. }| ListenerTlsStatus {
+                not_after: validity.not_after.to_rfc3339(),
+                problem,
             }),
-            "draining": status.draining.load(Ordering::Relaxed),
-            "connections": count(&status.connections),
-            "connections_greeting": count(&status.greeting),
-            "connections_accepted": count(&status.accepted),
-            "connections_refused": count(&status.refused),
-            "connections_aged": count(&status.aged),
-            "calls_reset": count(&status.reset),
-            "connections_broken": count(&status.broken),
-            "connections_revoked": count(&status.revoked),
-            "checks_in_flight": count(&status.checks),
-        } })
+            draining: status.draining.load(Ordering::Relaxed),
+            connections: count(&status.connections),
+            connections_greeting: count(&status.greeting),
+            connections_accepted: count(&status.accepted),
+            connections_refused: count(&status.refused),
+            connections_aged: count(&status.aged),
+            calls_reset: count(&status.reset),
+            connections_broken: count(&status.broken),
+            connections_revoked: count(&status.revoked),
+            checks_in_flight: count(&status.checks),
+        };
     }
 
     fn metrics(&self, _now: UnixTime) -> Vec<Measurement> {

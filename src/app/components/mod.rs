@@ -16,8 +16,6 @@ mod trust;
 
 use std::sync::Arc;
 
-use serde_json::{Map, Value};
-
 pub(super) use self::anomalies::AnomalyComponent;
 pub(super) use self::audit::Audit;
 pub(super) use self::callers::CallerClocks;
@@ -33,6 +31,7 @@ pub(super) use self::trust::Trust;
 pub(crate) use self::trust::trust_domain_health;
 
 use super::component::Component;
+use crate::admin::status::StatusPage;
 use crate::admin::{ComponentHealth, Readiness};
 use crate::clock::Clock;
 use crate::telemetry::{Metrics, Sample};
@@ -61,16 +60,11 @@ impl Components {
     }
 
     /// `/status`.
-    pub(super) fn status(&self) -> Value {
+    pub(super) fn status(&self) -> StatusPage {
         let now = self.clock.now();
-        let mut all = Map::new();
-        for part in &self.parts {
-            if let Value::Object(members) = part.status(now) {
-                all.extend(members);
-            }
-        }
-        all.insert("components".into(), serde_json::to_value(self.health()).unwrap_or_default());
-        Value::Object(all)
+        let mut page = StatusPage { components: self.health(), ..StatusPage::default() };
+        self.parts.iter().for_each(|part| part.show(now, &mut page));
+        page
     }
 
     /// Shows every part's metrics on `metrics`.

@@ -2,8 +2,7 @@
 
 use std::sync::Arc;
 
-use serde_json::{Value, json};
-
+use crate::admin::status::StatusPage;
 use crate::admin::{ComponentHealth, HealthState};
 use crate::app::component::Component;
 use crate::clock::UnixTime;
@@ -23,14 +22,12 @@ impl Component for ProcessComponent {
         panicked(&panics::so_far()).into_iter().collect()
     }
 
-    fn status(&self, now: UnixTime) -> Value {
-        json!({
-            "version": env!("CARGO_PKG_VERSION"),
-            "started_at": self.started.to_rfc3339(),
-            "uptime_seconds": now.since(self.started).as_secs(),
-            "log_level": self.log_level.get(),
-            "panics": panics::so_far().count,
-        })
+    fn show(&self, now: UnixTime, page: &mut StatusPage) {
+        page.version = env!("CARGO_PKG_VERSION").to_owned();
+        page.started_at = self.started.to_rfc3339();
+        page.uptime_seconds = now.since(self.started).as_secs();
+        page.log_level = self.log_level.get();
+        page.panics = panics::so_far().count;
     }
 
     fn metrics(&self, _now: UnixTime) -> Vec<Measurement> {

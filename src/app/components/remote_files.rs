@@ -2,8 +2,7 @@
 
 use std::sync::Arc;
 
-use serde_json::{Value, json};
-
+use crate::admin::status::{RemoteFileStatus, StatusPage};
 use crate::admin::{ComponentHealth, HealthState};
 use crate::app::component::{Component, ago, shown_at};
 use crate::clock::UnixTime;
@@ -15,21 +14,19 @@ impl Component for Arc<RemoteFiles> {
         RemoteFiles::status(self).iter().map(|status| file(status, now)).collect()
     }
 
-    fn status(&self, _now: UnixTime) -> Value {
-        let shown = |status: &RemoteStatus| {
-            json!({
-                "trust_domain": status.trust_domain,
-                "file": status.file,
-                "origin": status.origin,
-                "fetched_at": shown_at(status.fetched_at),
-                "next_fetch": status.next_fetch.to_rfc3339(),
-                "failures": status.failures,
-                "error": status.error,
-                "unusable": status.unusable,
-                "stale": status.stale,
-            })
+    fn show(&self, _now: UnixTime, page: &mut StatusPage) {
+        let shown = |own: RemoteStatus| RemoteFileStatus {
+            trust_domain: own.trust_domain,
+            file: own.file,
+            origin: own.origin,
+            fetched_at: shown_at(own.fetched_at),
+            next_fetch: own.next_fetch.to_rfc3339(),
+            failures: own.failures,
+            error: own.error,
+            unusable: own.unusable,
+            stale: own.stale,
         };
-        json!({ "remote_files": RemoteFiles::status(self).iter().map(shown).collect::<Vec<_>>() })
+        page.remote_files = RemoteFiles::status(self).into_iter().map(shown).collect();
     }
 
     /// When they were fetched: alert on `time()` minus that. One series for each place in a document.

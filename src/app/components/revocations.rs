@@ -3,8 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde_json::{Value, json};
-
+use crate::admin::status::{RevocationStatus, StatusPage};
 use crate::admin::{ComponentHealth, HealthState};
 use crate::app::component::Component;
 use crate::clock::UnixTime;
@@ -22,14 +21,14 @@ impl Component for RevocationsComponent {
         lists.iter().map(list).chain(self.0.sharing().as_ref().map(sharing)).collect()
     }
 
-    fn status(&self, now: UnixTime) -> Value {
+    fn show(&self, now: UnixTime, page: &mut StatusPage) {
         let current = self.0.current();
-        json!({ "revocations": {
-            "entries": current.in_force(now),
-            "refusing_for": current.stale(),
-            "lists": self.0.lists(),
-            "sharing": self.0.sharing(),
-        } })
+        page.revocations = RevocationStatus {
+            entries: current.in_force(now),
+            refusing_for: current.stale().map(ToString::to_string),
+            lists: self.0.lists(),
+            sharing: self.0.sharing(),
+        };
     }
 
     fn metrics(&self, now: UnixTime) -> Vec<Measurement> {

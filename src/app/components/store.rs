@@ -2,9 +2,8 @@
 
 use std::sync::Arc;
 
-use serde_json::{Value, json};
-
 use super::revocations::before_sync;
+use crate::admin::status::{StatusPage, StoreStatus};
 use crate::admin::{ComponentHealth, HealthState};
 use crate::app::component::{Component, ago, shown_at};
 use crate::clock::UnixTime;
@@ -50,16 +49,16 @@ impl Component for SharedStore {
         vec![ComponentHealth::new("store", condition, detail)]
     }
 
-    fn status(&self, _now: UnixTime) -> Value {
+    fn show(&self, _now: UnixTime, page: &mut StatusPage) {
         let health = self.store.health();
-        json!({ "store": {
-            "kind": health.kind,
-            "up": health.up,
-            "since": shown_at(health.since),
-            "losses": health.losses,
-            "why": health.why,
-            "forgetful": health.forgetful,
-        } })
+        page.store = StoreStatus {
+            kind: health.kind.to_string(),
+            up: health.up,
+            since: shown_at(health.since),
+            losses: health.losses,
+            why: health.why,
+            forgetful: health.forgetful,
+        };
     }
 
     fn metrics(&self, _now: UnixTime) -> Vec<Measurement> {

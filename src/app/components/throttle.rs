@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use serde_json::{Map, Value, json};
-
+use crate::admin::status::{StatusPage, ThrottleCounts, ThrottlePageStatus};
 use crate::app::component::Component;
 use crate::clock::UnixTime;
+use crate::pdp::ThrottleMode;
 use crate::pdp::{Pdp, ThrottleStatus};
 use crate::telemetry::{Measurement, instruments};
 
@@ -18,18 +18,18 @@ impl ThrottleComponent {
 }
 
 impl Component for ThrottleComponent {
-    fn status(&self, _now: UnixTime) -> Value {
-        let Some(own) = self.own() else { return json!({ "throttle": { "mode": "disabled" } }) };
-        let attempts = own.attempts.map(|(limit, count)| (limit.to_owned(), json!(count)));
-        json!({ "throttle": {
-            "mode": own.options.mode,
-            "failures": own.options.failures,
-            "per": own.options.per,
-            "sources": own.sources,
-            "attempts": Map::from_iter(attempts),
-            "shared": own.options.shared,
-            "unshared": own.unshared,
-        } })
+    fn show(&self, _now: UnixTime, page: &mut StatusPage) {
+        let own = self.own();
+        let mode = own.as_ref().map_or(ThrottleMode::Disabled, |own| own.options.mode);
+        let counts = own.map(|own| ThrottleCounts {
+            failures: own.options.failures.get(),
+            per: own.options.per.to_string(),
+            sources: own.sources,
+            attempts: own.attempts.map(|(limit, count)| (limit.to_owned(), count)).into(),
+            shared: own.options.shared,
+            unshared: own.unshared,
+        });
+        page.throttle = ThrottlePageStatus { mode, counts };
     }
 
     fn metrics(&self, _now: UnixTime) -> Vec<Measurement> {

@@ -3,14 +3,15 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use serde_json::{Value, json};
-
+use crate::admin::status::{
+    CrlStatus, IssuerStatus, KeySourceStatus, StatusPage, TrustDomainStatus,
+};
 use crate::admin::{ComponentHealth, HealthState};
 use crate::app::component::{Component, ago, shown_at, until};
 use crate::clock::UnixTime;
 use crate::pdp::{KeyCache, KeyStatus, Pdp, SavedLists, SavedListsStatus};
 use crate::telemetry::{Measurement, instruments};
-use crate::trust::{Authority, Issuer, KeySource, LifePhase, TrustDomain, Validity};
+use crate::trust::{Authority, Crl, Issuer, KeySource, LifePhase, TrustDomain, Validity};
 use crate::words::counted;
 
 pub(in crate::app) struct Trust {
@@ -38,17 +39,14 @@ impl Component for Trust {
         health
     }
 
-    fn status(&self, _now: UnixTime) -> Value {
+    fn show(&self, _now: UnixTime, page: &mut StatusPage) {
         let fetched = KeyCache::status(&self.keys).into_iter().map(|own| (own.issuer.clone(), own));
         let fetched: BTreeMap<String, KeyStatus> = fetched.collect();
-        let issuers: Vec<_> = self.pdp.inspect(|snapshot| {
+        page.issuers = self.pdp.inspect(|snapshot| {
             let issuers = snapshot.trust().issuers().iter();
             issuers.map(|own| issuer(own, fetched.get(own.name.as_str()))).collect()
         });
-        json!({
-            "trust_domains": self.domains(|own| Some(domain(own))),
-            "issuers": issuers,
-        })
+        page.trust_domains = self.domains(|own| Some(domain(own)));
     }
 
     /// When they expire: alert on `time()` until then. One series for each trust domain in the documents.
@@ -156,37 +154,38 @@ fn saved_lists(SavedListsStatus { lists, problem }: SavedListsStatus) -> Option<
     }
 }
 
-fn domain(domain: &TrustDomain) -> Value {
+fn domain(domain: &TrustDomain) -> TrustDomainStatus {
     let authorities = domain.authorities.iter().map(|authority| authority.validity.not_after);
     let lists = domain.revocation.as_ref().into_iter().flat_map(|revocation| revocation.lists());
-    json!({
-        "name": &domain.name,
-        "spiffe": domain.spiffe.as_ref().map(ToString::to_string),
-        "authorities_not_after": authorities.map(UnixTime::to_rfc3339).collect::<Vec<_>>(),
-        "revocation_lists": lists.map(|list| json!({
-            "number": list.number(),
-            "this_update": list.validity.not_before.to_rfc3339(),
-            "next_update": list.validity.not_after.to_rfc3339(),
-            "revoked": list.len(),
-        })).collect::<Vec<_>>(),
-        "revocation_list_problems": &domain.list_problems,
-    })
+    let list = |own: &Crl| CrlStatus {
+        number: own.number(),
+        this_update: own.validity.not_before.to_rfc3339(),
+        next_update: own.validity.not_after.to_rfc3339(),
+        revoked: own.len(),
+    };
+    TrustDomainStatus {
+        name: domain.name.to_string(),
+        spiffe: domain.spiffe.as_ref().map(ToString::to_string),
+        authorities_not_after: authorities.map(UnixTime::to_rfc3339).collect(),
+        revocation_lists: lists.map(list).collect(),
+        revocation_list_problems: domain.list_problems.clone(),
+    }
 }
 
 /// An issuer with the source of its keys. `fetched` is how those are doing that come from an address.
-fn issuer(issuer: &Issuer, fetched: Option<&KeyStatus>) -> Value {
-    json!({
-        "name": &issuer.id,
-        "issuer": issuer.iss.as_str(),
-        "audiences": &issuer.audiences,
-        "keys": match &issuer.keys {
-            KeySource::Local(_) => json!({ "source": "local", "usable": true }),
-            KeySource::Remote(_) => json!({
-                "source": "remote",
-                "usable": fetched.is_some_and(|own| own.keys.is_some()),
-                "fetched_at": shown_at(fetched.and_then(|own| own.fetched_at)),
-            }),
-            KeySource::Introspected(_) => json!({ "source": "introspection" }),
-        },
-    })
+fn issuer(issuer: &Issuer, fetched: Option<&KeyStatus>) -> IssuerStatus {
+    let (source, usable, fetched_at) = match &issuer.keys {
+        KeySource::Local(_) => ("local", Some(true), None),
+        KeySource::Remote(_) => {
+            let usable = fetched.is_some_and(|own| own.keys.is_some());
+            ("remote", Some(usable), shown_at(fetched.and_then(|own| own.fetched_at)))
+        }
+        KeySource::Introspected(_) => ("introspection", None, None),
+    };
+    IssuerStatus {
+        name: issuer.id.to_string(),
+        issuer: issuer.iss.as_str().to_owned(),
+        audiences: issuer.audiences.to_vec(),
+        keys: KeySourceStatus { source: source.to_owned(), usable, fetched_at },
+    }
 }

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use crate::admin::api::StatusPage;
+use crate::admin::status::StatusPage;
 use crate::cli::admin_client::status;
 use crate::cli::style::{self, visible};
 

@@ -8,7 +8,7 @@ use tokio::net::TcpListener;
 
 use super::finding::{Matter, Outcome, Report};
 use crate::admin::HealthState;
-use crate::admin::api::{DocumentsStatus, StatusPage};
+use crate::admin::status::{DocumentsStatus, StatusPage};
 use crate::cli::admin_client::status;
 use crate::cli::files::shown;
 use crate::cli::style::visible;

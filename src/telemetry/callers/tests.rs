@@ -27,7 +27,7 @@ fn the_first_to_expire_is_shown_and_the_next_once_it_was_renewed() {
     assert_eq!(callers.soonest(NOW), shown);
     let named = callers.named(NOW);
     assert_eq!(named.len(), 3);
-    assert_eq!(named[0]["name"], "spiffe://a/w700");
+    assert_eq!(named[0].name, "spiffe://a/w700");
     // The first was not shown for ten minutes, and the others were.
     let later = NOW.plus(FORGET);
     callers.note(&peer("a", 900), later);

@@ -44,7 +44,7 @@ pub(super) const INNER_ORDER: &[(&str, &str)] = &[
     ),
     ("limits", "documents"),
     ("spiffe", "id pattern within"),
-    ("admin", "health api readiness local connections key_set revocations"),
+    ("admin", "health status api readiness local connections key_set revocations"),
     ("config", "error raw load schema settings"),
     ("policy", "model requirement compile evaluate explain suite"),
     (
