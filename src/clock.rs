@@ -53,7 +53,8 @@ pub struct Seldom {
     times: AtomicU64,
 }
 
-const SAY_AGAIN: Duration = Duration::from_mins(1);
+/// A failure that lasts for an hour is sixty lines in the log, and not thousands.
+pub const SAY_AGAIN: Duration = Duration::from_mins(1);
 
 /// When something has to be done, counted from when it began.
 #[derive(Clone, Copy, Debug)]

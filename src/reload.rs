@@ -59,12 +59,12 @@ struct Work {
     saved_lists: Option<Arc<SavedLists>>,
     /// The address at which a removal is confirmed.
     admin: Option<SocketAddr>,
-    seen: Mutex<Seen>,
+    seen: Mutex<SeenFiles>,
 }
 
 /// The files as they were seen since a set was put in force.
 #[derive(Debug, Default)]
-struct Seen {
+struct SeenFiles {
     /// The set in force, where it is in another folder by now: one with the same contents was swapped in (P672).
     moved: Option<Inventory>,
     /// The last set with errors.
@@ -220,7 +220,7 @@ impl Work {
                 return None;
             }
         }
-        *seen = Seen::default();
+        *seen = SeenFiles::default();
         let is_new = *snapshot.revision() != self.pdp.revision();
         let published = if is_new {
             Some(self.publish(snapshot))
@@ -235,7 +235,7 @@ impl Work {
     }
 
     /// The content in force that `next` lacks and that was not swapped with its whole set.
-    fn lost(&self, seen: &Seen, next: &Inventory) -> Vec<String> {
+    fn lost(&self, seen: &SeenFiles, next: &Inventory) -> Vec<String> {
         let lost_in = |held: &Inventory| held.lost_in(next, seen.refused.as_ref());
         match &seen.moved {
             Some(moved) => lost_in(moved),

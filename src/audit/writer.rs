@@ -10,7 +10,7 @@ use tokio::sync::mpsc::UnboundedReceiver;
 
 use super::room::RoomPlace;
 use super::{Record, Sink};
-use crate::clock::Stopwatch;
+use crate::clock::{SAY_AGAIN, Stopwatch};
 
 /// How a sink is doing.
 #[derive(Debug, Default)]
@@ -63,9 +63,6 @@ struct Batch {
     places: Vec<RoomPlace>,
     bytes: usize,
 }
-
-/// A disk that is full for an hour is sixty lines in the log.
-const SAY_AGAIN: Duration = Duration::from_mins(1);
 
 /// How long a writer lets records gather after it has written. To be woken for each record would cost more than the record:
 /// half of what a busy server does. What gathers for long is written while checks wait for the core.

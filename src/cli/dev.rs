@@ -139,7 +139,7 @@ struct Session<'a> {
     programs: Programs,
     seen: Contents,
     /// The addresses that each program has.
-    own: Own,
+    own: RunningAddresses,
     in_force: InForce,
     /// The documents that suites ran with.
     tested: Option<Revision>,
@@ -147,7 +147,7 @@ struct Session<'a> {
 
 /// The addresses of the programs that run.
 #[derive(Debug)]
-struct Own {
+struct RunningAddresses {
     server: Vec<Wanted>,
     envoy: Vec<Wanted>,
 }
@@ -164,8 +164,10 @@ impl<'a> Session<'a> {
         let envoy = interrupt.or(async { Ok(EnvoyBinary::find(envoy).await?) }).await?;
         let starting = Programs::start(admin, envoy);
         let programs = interrupt.or(starting).await?;
-        let own =
-            Own { server: addresses::of_server(config), envoy: addresses::of_envoy(&envoy_file()) };
+        let own = RunningAddresses {
+            server: addresses::of_server(config),
+            envoy: addresses::of_envoy(&envoy_file()),
+        };
         let (documents, in_force, tested) = (config.documents.clone(), InForce::default(), None);
         let mut session = Self { folder, documents, programs, seen, own, in_force, tested };
         session.greet().map_err(DemoError::Output)?;

@@ -69,14 +69,14 @@ impl FromStr for HumanDuration {
 
 impl<'de> Deserialize<'de> for HumanDuration {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(Written)
+        deserializer.deserialize_any(DurationVisitor)
     }
 }
 
 /// The text or number that stands where a length of time belongs. A number gets the same message.
-struct Written;
+struct DurationVisitor;
 
-impl Visitor<'_> for Written {
+impl Visitor<'_> for DurationVisitor {
     type Value = HumanDuration;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

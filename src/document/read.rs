@@ -33,7 +33,7 @@ struct Head {
 /// A whole document of a known kind.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct Whole<S> {
+struct WholeDocument<S> {
     #[serde(rename = "apiVersion")]
     _api_version: serde::de::IgnoredAny,
     #[serde(rename = "kind")]
@@ -224,7 +224,7 @@ fn whole<'de, S: Deserialize<'de>>(
     origin: &Origin,
     spec: impl FnOnce(S) -> Spec,
 ) -> Result<Document, Diagnostic> {
-    let whole: Whole<S> = yaml::read_whole(text, origin)?;
+    let whole: WholeDocument<S> = yaml::read_whole(text, origin)?;
     check_name(&whole.metadata.name, origin)?;
     Ok(Document { metadata: whole.metadata, spec: spec(whole.spec), origin: origin.clone() })
 }

@@ -59,6 +59,9 @@ pub(super) struct Waiting<'a>(&'a RefreshState);
 /// A sleeping task does not notice that the wall clock jumps, so it looks at it now and then (P82).
 const LONGEST_SLEEP: Duration = Duration::from_secs(30);
 
+/// How long a confirmation of what is known need not be saved: after a restart it seems older by at most this much.
+pub(super) const SAVE_AGAIN: Duration = Duration::from_mins(1);
+
 /// The longest wait before a failed fetch is repeated for a request that waits.
 const QUICK_RETRY: Duration = Duration::from_millis(80);
 

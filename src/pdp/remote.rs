@@ -21,7 +21,7 @@ use crate::document::RemoteContents;
 use crate::limits::{MAX_REMOTE_FILE_BYTES, UNKNOWN_AUTHORITY_FETCHES};
 use crate::pdp::fetch::{FetchRequest, Fetched, Fetcher, Validators};
 use crate::pdp::follow::{
-    FetchFailure, RefreshState, RefreshTask, RemoteResource, Saved, TokenBucket,
+    FetchFailure, RefreshState, RefreshTask, RemoteResource, SAVE_AGAIN, Saved, TokenBucket,
 };
 use crate::pdp::state_files::StateFiles;
 use crate::sync::lock;
@@ -95,10 +95,6 @@ struct FollowedFile {
     changed: Arc<Notify>,
     known: Validators,
 }
-
-/// How long the time of a fetch that brought nothing new need not be saved: after a restart a file seems older by at most this
-/// much.
-const SAVE_AGAIN: Duration = Duration::from_secs(60);
 
 /// Escaping at most doubles a text.
 const MAX_SAVED_BYTES: usize = MAX_REMOTE_FILE_BYTES.saturating_mul(2);

@@ -12,7 +12,7 @@ use opentelemetry_sdk::metrics::data::ResourceMetrics;
 use opentelemetry_sdk::metrics::exporter::PushMetricExporter;
 use opentelemetry_sdk::trace::{SpanData, SpanExporter};
 
-use crate::clock::Stopwatch;
+use crate::clock::{SAY_AGAIN, Stopwatch};
 use crate::sync::lock;
 
 /// How sending goes, by what is sent.
@@ -40,9 +40,6 @@ pub(super) struct WatchedExporter<E> {
     signal: &'static str,
     export: Arc<Export>,
 }
-
-/// A collector that is away for an hour is sixty lines in the log and not thousands.
-const SAY_AGAIN: Duration = Duration::from_mins(1);
 
 impl Exports {
     /// The failures so far, by signal.

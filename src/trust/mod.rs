@@ -33,7 +33,7 @@ pub use domain::{
 pub use dpop::{DpopRules, NonceRules};
 pub use introspection::{AnswerError, ClientAuthentication, Introspection, IntrospectionAnswer};
 pub(crate) use issuer::canonical_type;
-pub use issuer::{Issuer, KeySource, TokenPeerBinding};
+pub use issuer::{DEFAULT_MAX_LIFETIME, Issuer, KeySource, TokenPeerBinding};
 pub use jwk::{KeyFault, KeyPurpose, VerificationKey};
 pub use key_url::{KeyUrl, KeyUrlError};
 pub(crate) use key_url::{is_odd_number, port_in};

@@ -8,7 +8,7 @@ use crate::spiffe::SpiffeId;
 
 /// Our own proxy's names.
 #[derive(Clone, Copy)]
-pub(super) struct Own<'a> {
+pub(super) struct OwnProxy<'a> {
     destination: Option<&'a Text>,
     identities: &'a [Text],
 }
@@ -33,7 +33,7 @@ pub(super) enum Beginning {
     Open,
 }
 
-impl<'a> Own<'a> {
+impl<'a> OwnProxy<'a> {
     pub(super) fn of(evidence: &'a PeerEvidence) -> Self {
         Self { destination: evidence.destination.as_ref(), identities: &evidence.identities }
     }

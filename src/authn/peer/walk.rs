@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::certificate::CertificateVerifier;
 use super::element::{AssertedIdentity, check_consistent, contradicts, is_called};
 use super::identity::PeerIdentity;
-use super::position::{Beginning, Own, check_uri_ends, check_uri_is_whole, check_written_by};
+use super::position::{Beginning, OwnProxy, check_uri_ends, check_uri_is_whole, check_written_by};
 use super::trace::{Hop, HopFinding, HopPlace};
 use crate::authn::facts::PeerFacts;
 use crate::authn::verified::VerifiedCertificate;
@@ -148,7 +148,7 @@ impl<F: FnMut(Hop<'_>)> Walk<'_, '_, F> {
                     .as_ref()
                     .is_some_and(|hash| Some(hash) == verified.facts.certificate.as_ref())
                 || verified.facts.spiffe.as_ref().is_some_and(|id| element.uris == [id.as_str()]);
-            let own = Own::of(self.evidence);
+            let own = OwnProxy::of(self.evidence);
             if !forwarder || own.wrote(element, is_of_peer) {
                 check_account(own, xfcc, element, farther, is_same, &verified)
                     .map_err(|why| self.refused_at(elements.len(), why))?;
@@ -203,7 +203,7 @@ impl<F: FnMut(Hop<'_>)> Walk<'_, '_, F> {
         if principal.is_none() && !self.evidence.xfcc_without_tls {
             return Err(without_tls_peer());
         }
-        let beginning = Own::of(self.evidence).check_last(xfcc, element, farther)?;
+        let beginning = OwnProxy::of(self.evidence).check_last(xfcc, element, farther)?;
         let asserted = self.verifier.element(element)?;
         match principal {
             Some(principal) if asserted.is_called(principal) => {}
@@ -358,7 +358,7 @@ impl<F: FnMut(Hop<'_>)> Walk<'_, '_, F> {
 
 /// P93: our own proxy's account of the connection, beside the certificate that it saw there.
 fn check_account(
-    own: Own<'_>,
+    own: OwnProxy<'_>,
     xfcc: Option<&Xfcc>,
     element: &XfccElement,
     farther: &[XfccElement],

@@ -3,15 +3,12 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::PathBuf;
-use std::time::Duration;
 
 use super::places::{Place, Places};
 use super::report::{ChangeEntry, KeyEntry};
 use crate::document::{Attachments, Document, Spanned, Spec};
 use crate::policy::{AccessChange, RuleChangeKind};
-
-/// `maxLifetime` of a `TokenIssuer` that does not say.
-const DEFAULT_LIFETIME: Duration = Duration::from_hours(24);
+use crate::trust::DEFAULT_MAX_LIFETIME;
 
 /// The changes of documents of trust. More trust lets in more callers, as far as rules let them; and a list that revokes more, fewer.
 pub(super) fn changes(before: &Places, after: &Places) -> Vec<ChangeEntry> {
@@ -79,7 +76,7 @@ fn keys(one: &Document, other: &Document) -> Vec<KeyEntry> {
         return Vec::new();
     };
     let lifetime = |own: &Option<Spanned<crate::document::HumanDuration>>| {
-        own.as_ref().map_or(DEFAULT_LIFETIME, |own| own.value.get())
+        own.as_ref().map_or(DEFAULT_MAX_LIFETIME, |own| own.value.get())
     };
     let (short, long) = (lifetime(&old.max_lifetime), lifetime(&new.max_lifetime));
     let all = [

@@ -16,7 +16,7 @@ use crate::mesh::format::{Origins, Source, States};
 use crate::mesh::written::Write;
 
 /// The word of one level of settings about a filter.
-enum Says<'a> {
+enum FilterSetting<'a> {
     On,
     Off(Part<'a>),
 }
@@ -68,7 +68,7 @@ fn lint_route(levels: [Part<'_>; 3], checks: &[&Check<'_>], faults: &mut Faults)
     for node in split.map_or(&[][..], Node::items) {
         let part = Part { node, ..route };
         lint_other(&part, checks, faults);
-        if let Some(Says::Off(off)) = checks.iter().find_map(|check| says(&part, check)) {
+        if let Some(FilterSetting::Off(off)) = checks.iter().find_map(|check| says(&part, check)) {
             let message = format!("a cluster of {route_name} in `{host}` switches the check off");
             faults.add(Code::CheckSwitchedOff, off.tree.place(off.node), message);
         }
@@ -76,8 +76,8 @@ fn lint_route(levels: [Part<'_>; 3], checks: &[&Check<'_>], faults: &mut Faults)
     let mut off = None;
     for check in checks {
         match levels.iter().find_map(|level| says(level, check)) {
-            Some(Says::On) => return,
-            Some(Says::Off(part)) => off = off.or(Some(part)),
+            Some(FilterSetting::On) => return,
+            Some(FilterSetting::Off(part)) => off = off.or(Some(part)),
             None if !check.filter.has("disabled") => return,
             None => {}
         }
@@ -91,20 +91,20 @@ fn lint_route(levels: [Part<'_>; 3], checks: &[&Check<'_>], faults: &mut Faults)
 }
 
 /// The word of `level` about the filter `check`.
-fn says<'a>(level: &Part<'a>, check: &Check<'_>) -> Option<Says<'a>> {
+fn says<'a>(level: &Part<'a>, check: &Check<'_>) -> Option<FilterSetting<'a>> {
     // Without the filter whose metadata says which requests are checked, none is.
     let metadata = check.config.and_then(|own| own.get("filter_enabled_metadata"));
     let gate = metadata.and_then(|own| own.text_of("filter"));
     let gate_off = settings(level.node, gate).filter(|own| own.has("disabled"));
     if let Some(node) = gate_off {
-        return Some(Says::Off(Part { node, ..*level }));
+        return Some(FilterSetting::Off(Part { node, ..*level }));
     }
     let own = settings(level.node, check.filter.text_of("name"))?;
     let of_filter = is_type(own, "ExtAuthzPerRoute") || is_type(own, ".FilterConfig");
     let within = own.get("config").filter(|_| is_type(own, ".FilterConfig"));
     let is_off =
         of_filter && (own.has("disabled") || within.is_some_and(|own| own.has("disabled")));
-    Some(if is_off { Says::Off(Part { node: own, ..*level }) } else { Says::On })
+    Some(if is_off { FilterSetting::Off(Part { node: own, ..*level }) } else { FilterSetting::On })
 }
 
 /// A level at which another filter takes the name of the one that asks, in a list of filters within a filter.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::ports::{Services, Speaks, of_workload, port};
+use super::ports::{PortProtocol, Services, of_workload, port};
 use crate::document::{Code, Node};
 use crate::mesh::faults::Faults;
 use crate::mesh::filler::FILLER;
@@ -130,13 +130,13 @@ fn lint_port(
 ) {
     let (place, name) = (own.tree.place(node), own.described());
     match services.speaks(own.namespace(), port) {
-        Speaks::Requests => {
+        PortProtocol::Requests => {
             let message =
                 format!("requests to the port {port} of {name} go around the sidecar that asks");
             faults.add(Code::CheckInPart, place, message);
         }
-        Speaks::Other => {}
-        Speaks::Unknown => {
+        PortProtocol::Other => {}
+        PortProtocol::Unknown => {
             let message = format!(
                 "connections to the port {port} of {name} go around the sidecar that asks, and the files do not show that it takes no requests"
             );

@@ -23,14 +23,14 @@ const MAX_REPORTED: usize = 20;
 #[derive(Debug, Default)]
 pub(super) struct Services<'a> {
     /// The protocol that the first service says, by namespace and port of the workload.
-    protocols: HashMap<&'a str, HashMap<String, Option<Speaks>>>,
+    protocols: HashMap<&'a str, HashMap<String, Option<PortProtocol>>>,
     /// The ports of workloads that take requests, by namespace.
     open: HashMap<&'a str, BTreeSet<String>>,
 }
 
 /// The protocol of a port, as the files show it.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Speaks {
+pub(super) enum PortProtocol {
     Requests,
     Other,
     Unknown,
@@ -51,7 +51,7 @@ impl<'a> Services<'a> {
     }
 
     /// The protocol of the port `number` of workloads in `namespace`.
-    pub(super) fn speaks(&self, namespace: &str, number: &str) -> Speaks {
+    pub(super) fn speaks(&self, namespace: &str, number: &str) -> PortProtocol {
         let known = self.protocols.get(namespace).and_then(|own| *own.get(number)?);
         known.unwrap_or_else(|| by_number(number))
     }
@@ -119,12 +119,12 @@ fn lint_excluded(
 ) {
     let (place, name) = (own.tree.place(node), own.described());
     match services.speaks(own.namespace(), number) {
-        Speaks::Requests => {
+        PortProtocol::Requests => {
             let message = format!("{name} lets every request to the port {number} pass unchecked");
             faults.add(Code::CheckInPart, place, message);
         }
-        Speaks::Other => {}
-        Speaks::Unknown => {
+        PortProtocol::Other => {}
+        PortProtocol::Unknown => {
             let message = format!(
                 "{name} lets every connection to the port {number} pass unchecked, and the files do not show that it takes no requests"
             );
@@ -135,7 +135,7 @@ fn lint_excluded(
 
 /// The ports of the workloads of `service` that take requests.
 fn open_ports(service: &Resource<'_>) -> impl Iterator<Item = String> {
-    let takes_requests = |own: &&Node| matches!(by_name(own), Some(Speaks::Requests));
+    let takes_requests = |own: &&Node| matches!(by_name(own), Some(PortProtocol::Requests));
     service.list(&["ports"]).iter().filter(takes_requests).filter_map(of_workload)
 }
 
@@ -163,26 +163,26 @@ pub(super) fn of_workload(own: &Node) -> Option<String> {
 }
 
 /// The protocol that the port of a service says by `appProtocol` or by its name.
-fn by_name(port: &Node) -> Option<Speaks> {
+fn by_name(port: &Node) -> Option<PortProtocol> {
     let protocol = port.text_of("appProtocol").or(port.text_of("name"))?;
     let word = protocol.rsplit('/').next().unwrap_or_default().to_ascii_lowercase();
     match word.split('-').next().unwrap_or_default() {
         "http" | "https" | "http2" | "h2c" | "grpc" | "grpcweb" | "ws" | "wss" => {
-            Some(Speaks::Requests)
+            Some(PortProtocol::Requests)
         }
         "tcp" | "tls" | "udp" | "mongo" | "mysql" | "redis" | "postgresql" | "postgres"
-        | "kafka" | "amqp" => Some(Speaks::Other),
+        | "kafka" | "amqp" => Some(PortProtocol::Other),
         _ => None,
     }
 }
 
 /// The protocol that a port usually has.
-fn by_number(number: &str) -> Speaks {
+fn by_number(number: &str) -> PortProtocol {
     if OTHER_PROTOCOLS.contains(&number) {
-        Speaks::Other
+        PortProtocol::Other
     } else if USUAL_PORTS.contains(&number) {
-        Speaks::Requests
+        PortProtocol::Requests
     } else {
-        Speaks::Unknown
+        PortProtocol::Unknown
     }
 }

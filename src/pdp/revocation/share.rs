@@ -9,9 +9,9 @@ use super::options::BeforeFirstSync;
 use super::register::RevocationRegister;
 use super::state::{RegisterShared, RegisterState, StoreExchange};
 use super::state_folder::SavedChanges;
-use super::track::SAVE_AGAIN;
 use crate::clock::UnixTime;
 use crate::limits::MAX_SHARED_PAGE;
+use crate::pdp::follow::SAVE_AGAIN;
 use crate::store::{KeyPage, Position, Store, StoreError, StoreKey, StoreKind};
 use crate::trust::RevocationEntry;
 

@@ -9,12 +9,9 @@ use super::reader::{ListContent, ListReader};
 use super::state::RegisterShared;
 use super::state_folder::SavedMark;
 use crate::clock::UnixTime;
-use crate::pdp::follow::{FetchFailure, RemoteResource};
+use crate::pdp::follow::{FetchFailure, RemoteResource, SAVE_AGAIN};
 use crate::secret::Fingerprint;
 use crate::trust::{AcceptedList, LineEnds, ListError, ListMark, ListSource};
-
-/// How long a confirmation need not be saved: after a restart a list seems older by at most this much.
-pub(super) const SAVE_AGAIN: Duration = Duration::from_secs(60);
 
 /// Starts to track a list. A list on this machine is read at once if the server is starting. The saved state counts until
 /// then, and no older list counts after it.

@@ -15,7 +15,7 @@ use crate::policy::{Effect, Mode, PolicySet};
 #[derive(Debug)]
 pub struct Inventory {
     set: Revision,
-    files: BTreeMap<PathBuf, Held>,
+    files: BTreeMap<PathBuf, HeldFile>,
     /// Documents, and rules that deny.
     holds: BTreeSet<String>,
 }
@@ -27,7 +27,7 @@ pub struct RefusedFiles(BTreeMap<PathBuf, BTreeMap<PathBuf, u64>>);
 
 /// One file.
 #[derive(Debug)]
-struct Held {
+struct HeldFile {
     /// The folder that it is really in, all links followed: a set that is swapped whole gets another one.
     folder: Option<PathBuf>,
     bytes: u64,
@@ -47,7 +47,7 @@ impl Inventory {
         others: &[Document],
         policies: &PolicySet,
     ) -> Self {
-        let files = sources.iter().map(|file| (file.path().to_owned(), Held::new(file)));
+        let files = sources.iter().map(|file| (file.path().to_owned(), HeldFile::new(file)));
         let mut holds: BTreeSet<_> = others
             .iter()
             .map(|document| format!("{} `{}`", document.spec.kind(), document.metadata.name.value))
@@ -96,7 +96,7 @@ impl Inventory {
 
     /// True if `path` was reached by a link, as in a mounted ConfigMap, and its folder now has files of another real folder
     /// and none of the one that it was in, nor of one that was `touched`.
-    fn is_swapped(path: &Path, held: &Held, next: &Self, touched: &BTreeSet<&PathBuf>) -> bool {
+    fn is_swapped(path: &Path, held: &HeldFile, next: &Self, touched: &BTreeSet<&PathBuf>) -> bool {
         let Some(before) = &held.folder else { return false };
         if fs::canonicalize(path.parent().unwrap_or(path)).is_ok_and(|own| own == *before) {
             return false;
@@ -152,7 +152,7 @@ impl RefusedFiles {
     }
 }
 
-impl Held {
+impl HeldFile {
     fn new(file: &SourceFile) -> Self {
         let lines = file.text().lines().map(str::trim_end);
         let lines = lines.filter(|line| !line.is_empty() && !line.trim_start().starts_with('#'));
@@ -204,8 +204,8 @@ fn hash(text: &str) -> u64 {
 mod tests {
     use super::*;
 
-    fn held(text: &str) -> Held {
-        Held::new(&SourceFile::new("absent.yaml", text))
+    fn held(text: &str) -> HeldFile {
+        HeldFile::new(&SourceFile::new("absent.yaml", text))
     }
 
     /// P163: a truncated file is distinguished from an edited one, also where lines above the cut were changed.

@@ -37,7 +37,7 @@ impl PolicyCompiler<'_, '_> {
         let moment = read_moment(&text.value);
         if moment.is_none() {
             let help = "write a moment with its offset, as in `2026-01-31T12:00:00Z`";
-            let message = format!("`{}` is not a moment", text.value);
+            let message = format!("`{}` is not a date and time with an offset", text.value);
             self.error_with(Code::InvalidTime, text, message, help);
         }
         moment

@@ -88,7 +88,7 @@ impl PolicySet {
         missing: MissingData,
         prints: &RulePrints,
     ) -> PossibleDecision {
-        let mut watch = Watch { missing, prints, rules: Vec::new(), seen: Seen::default() };
+        let mut watch = Watch { missing, prints, rules: Vec::new(), seen: RuleChecks::default() };
         let decision = self.evaluate_traced(question, &mut watch);
         PossibleDecision { decision, rules: watch.rules }
     }
@@ -199,12 +199,12 @@ struct Watch<'a> {
     missing: MissingData,
     prints: &'a RulePrints,
     rules: Vec<JudgedRule>,
-    seen: Seen,
+    seen: RuleChecks,
 }
 
 /// The checks of the rule that is being judged.
 #[derive(Default)]
-struct Seen {
+struct RuleChecks {
     /// The first missing datum.
     gap: Option<RecordField>,
     /// True if a check is unknown by itself.
@@ -240,7 +240,7 @@ impl PolicyTrace for Watch<'_> {
     }
 
     fn judged(&mut self, fit: &RuleMatch<'_>, result: Truth) {
-        let Seen { gap, unknown, doubted } = std::mem::take(&mut self.seen);
+        let RuleChecks { gap, unknown, doubted } = std::mem::take(&mut self.seen);
         let rule = fit.rule;
         if rule.mode == Mode::Shadow {
             return;

@@ -80,7 +80,7 @@ impl CheckTrace {
             Truth::Fails => Some(suggestion),
             Truth::Unknown if !is_recorded => Some(requirement.failure().unrecorded()),
             Truth::Unknown => {
-                Some(format!("{suggestion}, and whether it does cannot be determined"))
+                Some(format!("{suggestion}; that cannot be determined from this request"))
             }
         };
         Self { check: name, truth, wanted, observed, operands, suggestion }

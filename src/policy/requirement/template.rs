@@ -28,14 +28,14 @@ type TemplateError = (String, Option<String>);
 /// A value must not be sent. It is not cleaned: a value that was changed on its way is the name of another caller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::policy) struct Unsafe<'t> {
-    why: Why,
+    why: UnsafeCause,
     /// The variable at fault, if it is one alone.
     variable: Option<&'t TemplateVariable>,
 }
 
 /// The cause that keeps a value from being sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Why {
+enum UnsafeCause {
     /// A record does not hold it.
     NotRecorded,
     /// It has a character that could end the header or mean something else to another reader.
@@ -154,7 +154,11 @@ impl Template {
 
     /// A value that was not recorded is not the same as none.
     fn check_recorded(&self, cx: &CheckContext<'_>) -> Result<(), Unsafe<'_>> {
-        if self.is_recorded(cx.missing) { Ok(()) } else { Err(Why::NotRecorded.somewhere()) }
+        if self.is_recorded(cx.missing) {
+            Ok(())
+        } else {
+            Err(UnsafeCause::NotRecorded.somewhere())
+        }
     }
 
     /// The value for the request; `None` where a variable has no value, since half a value is a wrong one.
@@ -168,7 +172,7 @@ impl Template {
         self.check_recorded(cx)?;
         let Some(value) = text_of(&self.0, cx)? else { return Ok(None) };
         if value.len() > MAX_INJECTED_VALUE_BYTES {
-            return Err(Why::Length.somewhere());
+            return Err(UnsafeCause::Length.somewhere());
         }
         if is_sent_as_it_is(&value) { Ok(Some(value)) } else { Err(self.odd(cx, is_sent_as_it_is)) }
     }
@@ -180,7 +184,7 @@ impl Template {
             let own = text_of(std::slice::from_ref(part), cx).ok().flatten();
             own.is_some_and(|own| !fine(&own)).then_some(variable)
         });
-        Unsafe { why: Why::Characters, variable }
+        Unsafe { why: UnsafeCause::Characters, variable }
     }
 
     /// The value for the request of a query parameter.
@@ -201,7 +205,7 @@ impl Template {
                 && form.encoding != Some(Encoding::Percent)
                 && !is_settable_part(part, cx)
             {
-                return Err(Unsafe { why: Why::QueryCharacters, variable: Some(variable) });
+                return Err(Unsafe { why: UnsafeCause::QueryCharacters, variable: Some(variable) });
             }
         }
         Ok(value)
@@ -222,13 +226,13 @@ impl Template {
         };
         let Some(value) = value else { return Ok(None) };
         if value.to_string().len() > MAX_INJECTED_VALUE_BYTES {
-            return Err(Why::Length.somewhere());
+            return Err(UnsafeCause::Length.somewhere());
         }
         if is_plain_value(&value) { Ok(Some(value)) } else { Err(self.odd(cx, is_plain)) }
     }
 }
 
-impl Why {
+impl UnsafeCause {
     const fn of(self, variable: &TemplateVariable) -> Unsafe<'_> {
         Unsafe { why: self, variable: Some(variable) }
     }
@@ -249,28 +253,30 @@ impl Unsafe<'_> {
             format!("write `{{{name}{words}}}`, and let the receiver decode it")
         };
         match self.why {
-            Why::NotRecorded => String::from("the record does not hold it"),
-            Why::Characters => {
+            UnsafeCause::NotRecorded => String::from("the record does not hold it"),
+            UnsafeCause::Characters => {
                 format!("{name} has a character that cannot be sent as it is: {}", form("|percent"))
             }
-            Why::QueryCharacters => {
+            UnsafeCause::QueryCharacters => {
                 format!(
                     "{name} has a character that Envoy does not set in a query: {}",
                     form("|base64url")
                 )
             }
-            Why::Length => format!("it is longer than {MAX_INJECTED_VALUE_BYTES} bytes"),
-            Why::Elements => {
+            UnsafeCause::Length => format!("it is longer than {MAX_INJECTED_VALUE_BYTES} bytes"),
+            UnsafeCause::Elements => {
                 format!(
                     "{name} is a list with an element that is empty or has a comma: {}",
                     form("|json")
                 )
             }
-            Why::Formless => {
+            UnsafeCause::Formless => {
                 format!("{name} is neither a text nor a list of texts: {}", form("|json"))
             }
-            Why::Rounded => format!("{name} has a number with more digits than are known"),
-            Why::Ambiguous => format!("{name} is one of several: name one with `peer.trustDomain`"),
+            UnsafeCause::Rounded => format!("{name} has a number with more digits than are known"),
+            UnsafeCause::Ambiguous => {
+                format!("{name} is one of several: name one with `peer.trustDomain`")
+            }
         }
     }
 }
@@ -336,10 +342,10 @@ fn value_of<'t>(
     cx: &CheckContext<'_>,
 ) -> Result<Option<Value>, Unsafe<'t>> {
     if variable.is_ambiguous(cx) {
-        return Err(Why::Ambiguous.of(variable));
+        return Err(UnsafeCause::Ambiguous.of(variable));
     }
     match variable.find_value(cx) {
-        Some(value) if !is_exact(&value) => Err(Why::Rounded.of(variable)),
+        Some(value) if !is_exact(&value) => Err(UnsafeCause::Rounded.of(variable)),
         other => Ok(other),
     }
 }
@@ -356,7 +362,7 @@ fn json_of<'t>(
     Ok(value.map(|value| ascii_json(&value)))
 }
 
-fn one_line(found: VariableValue<'_>) -> Result<Option<String>, Why> {
+fn one_line(found: VariableValue<'_>) -> Result<Option<String>, UnsafeCause> {
     let text = match found {
         VariableValue::Nothing => return Ok(None),
         VariableValue::One(text) => text.into_owned(),
@@ -364,12 +370,12 @@ fn one_line(found: VariableValue<'_>) -> Result<Option<String>, Why> {
         VariableValue::Several(texts)
             if texts.iter().any(|text| text.contains(',') || text.trim().is_empty()) =>
         {
-            return Err(Why::Elements);
+            return Err(UnsafeCause::Elements);
         }
         VariableValue::Several(texts) => texts.join(","),
-        VariableValue::Formless => return Err(Why::Formless),
-        VariableValue::Rounded => return Err(Why::Rounded),
-        VariableValue::Ambiguous => return Err(Why::Ambiguous),
+        VariableValue::Formless => return Err(UnsafeCause::Formless),
+        VariableValue::Rounded => return Err(UnsafeCause::Rounded),
+        VariableValue::Ambiguous => return Err(UnsafeCause::Ambiguous),
     };
     Ok(Some(text).filter(|text| !text.is_empty()))
 }

@@ -83,7 +83,7 @@ impl<'a> SuiteCompiler<'a> {
         match UnixTime::from_rfc3339(&text.value) {
             Some(moment) => UnixTime::from_secs(moment.as_secs()),
             None => {
-                let message = format!("`{}` is not a moment", text.value);
+                let message = format!("`{}` is not a date and time with an offset", text.value);
                 let help = String::from("write it as in `2026-01-31T12:00:00Z`");
                 self.error(Code::InvalidTime, text, message, Some(help));
                 DEFAULT_NOW

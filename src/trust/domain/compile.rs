@@ -8,7 +8,7 @@ use rustls::pki_types::CertificateDer;
 use super::authorities::{self, Authority, Unfit};
 use super::bundle::{self, BundleProblem};
 use super::crl::{Crl, CrlProblem, CrlSigner};
-use super::draft::{DomainDraft, Given, Lists};
+use super::draft::{DomainDraft, Lists, ReadList};
 use super::leaf::LeafRules;
 use super::pem_file;
 use super::standing::KnownLists;
@@ -309,7 +309,7 @@ impl DomainCompiler<'_> {
             let origin = self.list_origin(source);
             for der in self.read(source, pem_file::revocation_lists).unwrap_or_default() {
                 match Crl::read(&der, signers) {
-                    Ok(list) => lists.given.push(Given {
+                    Ok(list) => lists.given.push(ReadList {
                         origin: origin.clone(),
                         fetched: matches!(source, Source::Remote(_)),
                         name: source.name(),

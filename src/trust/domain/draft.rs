@@ -27,7 +27,7 @@ pub(in crate::trust) struct DomainDraft {
 pub(super) struct Lists {
     spec: RevocationSpec,
     /// The lists that its files and servers have now.
-    pub(super) given: Vec<Given>,
+    pub(super) given: Vec<ReadList>,
     /// Their sources.
     pub(super) origins: BTreeSet<String>,
     /// Lists of its authorities that are known from before.
@@ -38,7 +38,7 @@ pub(super) struct Lists {
 
 /// A list that was read just now.
 #[derive(Debug)]
-pub(super) struct Given {
+pub(super) struct ReadList {
     pub(super) origin: String,
     /// True if it was fetched: then its age is no mistake of the documents, and readiness reports it.
     pub(super) fetched: bool,
@@ -105,8 +105,8 @@ impl Lists {
         found
     }
 
-    fn not_the_newest(&self, given: &Given, own: &CurrentList) -> Option<Diagnostic> {
-        let Given { name, list, .. } = given;
+    fn not_the_newest(&self, given: &ReadList, own: &CurrentList) -> Option<Diagnostic> {
+        let ReadList { name, list, .. } = given;
         let numbers = format!("number {}, in force {}", list.number(), own.newest.number());
         if own.contradicts(list) {
             let message = format!(
@@ -116,7 +116,7 @@ impl Lists {
                 .help("what either of the two revokes is revoked; have the CA issue a list with a higher number"));
         }
         // Older lists beside the newest one are usual: a folder of them, one for each hour.
-        let is_newest = |other: &Given| own.newest.is(&other.list);
+        let is_newest = |other: &ReadList| own.newest.is(&other.list);
         let newer =
             self.given.iter().any(|o| list.is_about_the_same_as(&o.list) && o.list.follows(list));
         if own.newest.is(list) || newer || self.given.iter().any(is_newest) {
@@ -131,7 +131,7 @@ impl Lists {
 }
 
 /// A list that cannot be used now, and no older one can.
-fn out_of_date(given: &Given, own: &CurrentList, now: UnixTime) -> Option<Diagnostic> {
+fn out_of_date(given: &ReadList, own: &CurrentList, now: UnixTime) -> Option<Diagnostic> {
     let (name, validity) = (&given.name, given.list.validity);
     if own.usable(now, Duration::ZERO).is_some() {
         return None;

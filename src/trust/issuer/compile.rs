@@ -15,7 +15,9 @@ use crate::spiffe::SpiffeId;
 use crate::trust::Algorithm;
 
 const DEFAULT_CLOCK_SKEW: Duration = Duration::from_secs(30);
-const DEFAULT_MAX_LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// `maxLifetime` of a `TokenIssuer` that does not say.
+pub const DEFAULT_MAX_LIFETIME: Duration = Duration::from_hours(24);
 
 impl Issuer {
     pub(in crate::trust) fn compile(

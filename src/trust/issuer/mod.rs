@@ -13,6 +13,7 @@ mod secrets;
 mod tenants;
 mod token_issuer;
 
+pub use compile::DEFAULT_MAX_LIFETIME;
 pub(super) use compile::refuse_ambiguous;
 pub(crate) use token_issuer::canonical_type;
 pub use token_issuer::{Issuer, KeySource, TokenPeerBinding};

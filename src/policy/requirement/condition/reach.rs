@@ -11,6 +11,7 @@ use cel::common::ast::{CallExpr, Expr, IdedExpr, LiteralValue, operators};
 
 use super::fault::{ConditionScope, Fault};
 use super::functions;
+use super::names::text_of;
 use super::source::Variable;
 use super::values::VariableSlot;
 use crate::document::{closest, is_tenant, like_a_pattern};
@@ -65,7 +66,7 @@ pub(super) fn never(
 /// `hash` is after `full`, `9` after `10`, and `10.0.0.9` after `10.0.0.10`.
 fn order(node: &IdedExpr, other: &IdedExpr, slots: &[VariableSlot]) -> Option<Fault> {
     let source = source(node, slots)?;
-    let help = match (source, text_in(other)) {
+    let help = match (source, text_of(other)) {
         (Variable::PeerEvidence, _) => String::from(
             "write the least under the key `peer.evidence`, or list levels: `peer.evidence in [\"leaf\", \"full\"]`",
         ),
@@ -89,13 +90,6 @@ fn source<'s>(node: &IdedExpr, slots: &'s [VariableSlot]) -> Option<&'s Variable
     }
 }
 
-fn text_in(node: &IdedExpr) -> Option<&str> {
-    match &node.expr {
-        Expr::Literal(LiteralValue::String(text)) => Some(text.inner()),
-        _ => None,
-    }
-}
-
 fn fault(node: &IdedExpr, source: &Variable, text: &str, help: impl Into<String>) -> Fault {
     let message = format!("`{}` is never `{}`", source.name(), text.escape_debug());
     Fault::new(node.id, message).help(help)
@@ -110,7 +104,7 @@ fn whole(source: Option<&Variable>, node: &IdedExpr, scope: ConditionScope<'_>) 
         let help = "ports are from 1 to 65535";
         return (!possible).then(|| fault(node, source, &port.inner().to_string(), help));
     }
-    let text = text_in(node)?;
+    let text = text_of(node)?;
     let help = why_never(source, text, scope)?;
     Some(fault(node, source, text, help))
 }
@@ -244,7 +238,7 @@ fn why_no_address(text: &str) -> Option<String> {
 
 /// Why no element of a list is this literal.
 fn element(source: &Variable, node: &IdedExpr) -> Option<Fault> {
-    let text = text_in(node)?;
+    let text = text_of(node)?;
     let help = match source {
         Variable::TokenScopes if text.contains(' ') => {
             "write one comparison for each scope, with `&&`"
@@ -284,7 +278,7 @@ fn part(
     at: ConditionPart,
     scope: ConditionScope<'_>,
 ) -> Option<Fault> {
-    let text = text_in(node)?;
+    let text = text_of(node)?;
     let help = why_no_part(source, text, at, scope)?;
     let verb = match at {
         ConditionPart::Begin => "begins with",
