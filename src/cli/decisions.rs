@@ -41,8 +41,6 @@ pub(super) struct Args {
     /// The audit log: JSON lines; `-` for standard input. Without it, that of `--config`, with its rotated files.
     #[arg(long, value_name = "FILE", required_unless_present = "config")]
     audit: Option<PathBuf>,
-    #[command(flatten)]
-    filters: Filters,
     /// How many decisions to list, the newest; 0 for all.
     #[arg(long, value_name = "COUNT", default_value_t = 50)]
     limit: usize,
@@ -55,6 +53,8 @@ pub(super) struct Args {
     /// Output format; JSON has a record in each line, as it is in the log.
     #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
     output: Output,
+    #[command(flatten)]
+    filters: Filters,
 }
 
 /// The least widths of the columns of reasons, rules and peers; those of decisions that are still to come.

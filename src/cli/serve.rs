@@ -42,11 +42,11 @@ pub(super) struct Args {
     /// A file or folder of documents; may be given more than once.
     #[arg(long, value_name = "PATH")]
     documents: Vec<PathBuf>,
-    /// Lowest level that is logged.
+    /// Lowest level that is logged: `error`, `warn`, `info`, `debug` or `trace`. Without it, that of the settings, else `info`.
     #[arg(long, value_name = "LEVEL")]
     log_level: Option<String>,
-    /// Log format.
-    #[arg(long, value_parser = ["text", "json"])]
+    /// Log format. Without it, that of the settings, else `text`.
+    #[arg(long, value_name = "FORMAT", value_parser = ["text", "json"])]
     log_format: Option<String>,
     /// Check the settings, the documents and the certificates of the listener, and serve nothing. The store, the admin token, the keys
     /// of assertions and the folders that are written to are not looked at.

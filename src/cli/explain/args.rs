@@ -38,10 +38,6 @@ pub(in crate::cli) struct Args {
     /// A case of a suite among the documents: `NAME`, or `SUITE/NAME`.
     #[arg(long, value_name = "CASE", conflicts_with = "host")]
     pub(super) case: Option<String>,
-    #[command(flatten)]
-    pub(super) request: RequestArgs,
-    #[command(flatten)]
-    pub(super) caller: CallerArgs,
     /// Use this time instead of now: RFC 3339, or seconds since 1970.
     #[arg(long, value_name = "TIME", value_parser = time::parse, allow_hyphen_values = true)]
     pub(super) at: Option<UnixTime>,
@@ -57,6 +53,10 @@ pub(in crate::cli) struct Args {
     /// Output format.
     #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
     pub(super) output: Output,
+    #[command(flatten)]
+    pub(super) request: RequestArgs,
+    #[command(flatten)]
+    pub(super) caller: CallerArgs,
 }
 
 impl Args {

@@ -11,19 +11,19 @@ use crate::words::of_system;
 #[derive(Debug, clap::Args)]
 pub(super) struct TargetArgs {
     /// One token, by its `jti`; needs `--issuer`.
-    #[arg(long, value_name = "ID", help_heading = "Target")]
+    #[arg(long, value_name = "ID", help_heading = "Target", requires = "issuer")]
     jti: Option<String>,
     /// The tokens of a subject, by their `sub`; needs `--issuer`.
-    #[arg(long, value_name = "SUB", help_heading = "Target")]
+    #[arg(long, value_name = "SUB", help_heading = "Target", requires = "issuer")]
     subject: Option<String>,
     /// The tokens of a session, by their `sid`; needs `--issuer`.
-    #[arg(long, value_name = "SID", help_heading = "Target")]
+    #[arg(long, value_name = "SID", help_heading = "Target", requires = "issuer")]
     session: Option<String>,
     /// The tokens of a client, by their `client_id` or `azp`; needs `--issuer`.
-    #[arg(long, value_name = "ID", help_heading = "Target")]
+    #[arg(long, value_name = "ID", help_heading = "Target", requires = "issuer")]
     client: Option<String>,
     /// The tokens that a key signed, by its `kid`; needs `--issuer`.
-    #[arg(long, value_name = "KID", help_heading = "Target")]
+    #[arg(long, value_name = "KID", help_heading = "Target", requires = "issuer")]
     kid: Option<String>,
     /// The issuer of the tokens: their `iss`, such as `https://login.example.com`, and not the name of its TokenIssuer document. Alone: all of its tokens.
     #[arg(long, value_name = "ISSUER", help_heading = "Target")]
@@ -38,7 +38,7 @@ pub(super) struct TargetArgs {
     #[arg(long, value_name = "SHA256", help_heading = "Target")]
     spki: Option<String>,
     /// A certificate, by its serial number; needs `--certificate-issuer`.
-    #[arg(long, value_name = "HEX", help_heading = "Target")]
+    #[arg(long, value_name = "HEX", help_heading = "Target", requires = "certificate_issuer")]
     serial: Option<String>,
     /// The issuer of that certificate, such as `CN=prod CA,O=Example`.
     #[arg(long, value_name = "NAME", help_heading = "Target")]
