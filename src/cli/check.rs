@@ -3,6 +3,7 @@
 use std::io::{self, IsTerminal as _, Write};
 use std::path::PathBuf;
 
+use super::placeholders::Placeholders;
 use super::style::HEADING;
 use super::{CommandError, Exit, documents, page_text, sarif, style};
 use crate::app::{judge_assertions, judge_signals};
@@ -96,6 +97,8 @@ pub(super) fn run(args: &Args) -> Result<Exit, CommandError> {
     }
     let (problems, files) = (&load.problems, load.files);
     let written = report(problems, files, args.output);
+    let left = load.snapshot.as_ref().and_then(Placeholders::left_in);
+    left.iter().for_each(Placeholders::hint);
     if let (Some(config), Some(snapshot)) = (&config, &load.snapshot) {
         judge_assertions(config, snapshot)?;
         judge_signals(config, snapshot)?;

@@ -8,7 +8,7 @@ use tokio::runtime::Runtime;
 
 use super::{CommandError, style};
 use crate::config::{Config, Overrides, standard_proxies};
-use crate::document::{RemoteContents, any_error};
+use crate::document::{Diagnostic, RemoteContents, any_error};
 use crate::evidence::PeerSources;
 use crate::pdp::{FetchRequest, Fetcher as _, HttpsFetcher, Load, Snapshot};
 use crate::policy::KnownIssuer;
@@ -41,6 +41,15 @@ pub(super) fn with_settings(
 /// Reads the documents in `paths`.
 pub(super) fn read(paths: &[PathBuf]) -> Result<Snapshot, CommandError> {
     checked(Load::from_paths(paths))
+}
+
+/// The same, with the warnings about them.
+pub(super) fn read_with_warnings(
+    paths: &[PathBuf],
+) -> Result<(Snapshot, Vec<Diagnostic>), CommandError> {
+    let load = Load::from_paths(paths);
+    let warnings = load.problems.clone();
+    Ok((checked(load)?, warnings))
 }
 
 /// Reads the documents in `paths` and, unless `offline`, fetches the revocation lists, bundles and authorities that they get from

@@ -22,6 +22,7 @@ mod lint_mesh;
 mod man;
 mod output_schema;
 mod page_text;
+mod placeholders;
 mod records;
 mod replay;
 mod request_args;

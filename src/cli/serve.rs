@@ -11,6 +11,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 
 use super::documents::{PEER_SOURCES_REMEDY, peers_are_off};
+use super::placeholders::Placeholders;
 use super::style::Output;
 use super::{CommandError, Exit, documents, style};
 use crate::app::{Bound, StartError, judge_assertions, judge_signals};
@@ -62,7 +63,7 @@ pub(super) struct Args {
 pub(super) struct ConfigurationReport {
     rules: usize,
     revision: String,
-    /// Reasons why rules can never allow a request.
+    /// Warnings about the documents, and reasons why rules can never allow a request.
     warnings: Vec<String>,
 }
 
@@ -96,7 +97,8 @@ pub(super) fn run(args: &Args) -> Result<Exit, CommandError> {
 
 /// Reads the documents and the certificates that the settings name, as a start does, and listens nowhere.
 fn check(config: &Config, output: Output) -> Result<Exit, CommandError> {
-    let snapshot = documents::read(&config.documents)?;
+    let (snapshot, problems) = documents::read_with_warnings(&config.documents)?;
+    style::diagnostics(&problems);
     if let Some(tls) = &config.listener.tls {
         Tls::load(tls.clone()).map_err(StartError::Settings)?;
     }
@@ -109,8 +111,11 @@ fn check(config: &Config, output: Output) -> Result<Exit, CommandError> {
     if let Some(warning) = &warning {
         style::hint(format_args!("warning: {warning}"));
     }
-    let revision = snapshot.revision().to_string();
-    let report = ConfigurationReport { rules, revision, warnings: warning.into_iter().collect() };
+    let left = Placeholders::left_in(&snapshot);
+    left.iter().for_each(Placeholders::hint);
+    let warnings = problems.iter().map(ToString::to_string);
+    let warnings = warnings.chain(warning).chain(left.map(|own| own.to_string())).collect();
+    let report = ConfigurationReport { rules, revision: snapshot.revision().to_string(), warnings };
     output.write(&report, |ConfigurationReport { rules, revision, .. }, out| {
         let rules = counted(*rules, "rule");
         writeln!(out, "the settings and the documents can be used: {rules}, revision {revision}")

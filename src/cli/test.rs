@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::{CommandError, Exit, documents, style, watch};
-use crate::document::{Diagnostic, any_error};
+use crate::document::{Diagnostic, any_error, closest};
 use crate::json::is_shown;
 use crate::pdp::{Load, Snapshot};
 use crate::policy::{
@@ -119,6 +119,10 @@ impl Tested {
 
     /// Keeps the cases with `text` in `SUITE/CASE`.
     fn keep(&mut self, text: &str) -> Result<(), CommandError> {
+        let all = self.reports.iter().flat_map(|report| {
+            report.cases.iter().map(|case| format!("{}/{}", report.suite, title(case)))
+        });
+        let all: Vec<String> = all.collect();
         for report in &mut self.reports {
             let suite = report.suite.clone();
             report.cases.retain(|case| format!("{suite}/{}", title(case)).contains(text));
@@ -126,8 +130,9 @@ impl Tested {
         self.reports.retain(|report| !report.cases.is_empty());
         match self.reports.is_empty() {
             true => Err(CommandError::Usage(format!(
-                "no case has `{}` in `SUITE/CASE`",
-                style::visible(text)
+                "no case has `{}` in `SUITE/CASE`{}",
+                style::visible(text),
+                near(text, &all)
             ))),
             false => Ok(()),
         }
@@ -188,6 +193,19 @@ fn human(reports: &[SuiteReport], policies: &PolicySet, out: &mut impl Write) ->
         }
     }
     writeln!(out, "\n{}", summary(reports, policies))
+}
+
+/// The case that is spelled like `text`, by its whole name or the part after the slash, else the first ones.
+fn near(text: &str, all: &[String]) -> String {
+    let names = all.iter().map(String::as_str);
+    let parts = names.clone().filter_map(|name| Some(name.split_once('/')?.1));
+    let near = closest(text, &names.clone().chain(parts).collect::<Vec<_>>());
+    if let Some(near) = near {
+        return format!("; did you mean `{}`?", style::visible(near));
+    }
+    let first: Vec<_> = names.take(3).map(|name| format!("`{}`", style::visible(name))).collect();
+    let more = if all.len() > first.len() { ", and others" } else { "" };
+    format!("; there are {}{more}", first.join(", "))
 }
 
 fn title(case: &CaseReport) -> String {

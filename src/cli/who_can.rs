@@ -171,7 +171,26 @@ fn notes(args: &Args, snapshot: &Snapshot) -> Vec<String> {
         let method = &args.method;
         format!("methods are case-sensitive, and the question is about `{method}`: `--method {upper}` is another one")
     });
-    others.into_iter().chain(method).collect()
+    let is_near = others.is_some() || method.is_some();
+    let unnamed = (!is_near).then(|| without_rule(args, snapshot, &view)).flatten();
+    others.into_iter().chain(method).chain(unnamed).collect()
+}
+
+/// The note that no allow rule is about the method and path, with the paths that some of the host are about.
+fn without_rule(args: &Args, snapshot: &Snapshot, view: &RequestView) -> Option<String> {
+    let question = ReachQuestion { request: view, domains: &[], now: SystemClock.now() };
+    let rules = snapshot.policies().reach_rules(&question);
+    let paths = snapshot.policies().paths_of(view);
+    if paths.is_empty() || rules.iter().any(|rule| rule.effect == Effect::Allow) {
+        return None;
+    }
+    let shown: Vec<_> = paths.iter().take(5).map(|path| format!("`{path}`")).collect();
+    let more = if paths.len() > shown.len() { ", and others" } else { "" };
+    let (method, path) = (&args.method, &args.path);
+    let shown = shown.join(", ");
+    Some(format!(
+        "no allow rule is about `{method} {path}`; the paths of the host's rules: {shown}{more}"
+    ))
 }
 
 /// The hosts that are spelled like `asked`, else those of the same domain, else the first ones.

@@ -189,7 +189,10 @@ fn questions_that_are_others_than_they_look_have_a_note() {
             vec!["no policy is about the host `a.test`", "`orders.example.com`"],
         ),
         (format!("--host orders.example.com {path} --method get"), vec![odd, "`--method GET`"]),
-        (format!("--host orders.example.com {path} --method PATCH"), vec![]),
+        (
+            format!("--host orders.example.com {path} --method PATCH"),
+            vec!["no allow rule is about `PATCH /v1/orders/17`", "`/v1/orders/{id}`"],
+        ),
         (format!("--host orders.example.com {path}"), vec![]),
     ] {
         let run = ask(&question);

@@ -16,6 +16,9 @@ fn start() -> TempDir {
     let folder = started(&["--dev"]);
     change(folder.path(), "countersign.yaml", "127.0.0.1:9001", "127.0.0.1:0");
     change(folder.path(), "countersign.yaml", "127.0.0.1:9002", "127.0.0.1:0");
+    for file in ["policy", "token-issuer", "trust-domain"] {
+        change(folder.path(), &format!("documents/{file}.yaml"), "# REPLACE", "# replaced");
+    }
     folder
 }
 
@@ -49,7 +52,21 @@ fn assert_found(folder: &Path, more: &[&str], (check, severity, part): (&str, &s
     assert_eq!(code, i32::from(severity == "error"));
 }
 
-/// P593: what `init` writes is well, and everything that a server needs was looked at.
+/// P776: placeholders are found until they are filled in.
+#[test]
+fn placeholders_that_are_left_are_found() {
+    let folder = start();
+    change(folder.path(), "documents/policy.yaml", "# replaced: an", "# REPLACE: an");
+    let left = "a placeholder of `countersign init` is left: ./documents/policy.yaml:";
+    assert_found(folder.path(), &[], ("placeholders", "warning", left));
+    for arguments in ["check --config countersign.yaml", "serve --check --config countersign.yaml"]
+    {
+        let (code, _, told) = run(folder.path(), &arguments.split(' ').collect::<Vec<_>>());
+        assert!(code == 0 && told.contains(left), "{told}");
+    }
+}
+
+/// P593: what `init` writes, filled in, is well, and everything that a server needs was looked at.
 #[test]
 fn a_start_is_well() {
     let folder = start();

@@ -243,9 +243,9 @@ mod tests {
         let server = "--admin http://127.0.0.1:1 --token-file admin.token";
         for (arguments, code, text) in [
             ("revoke", 2, ""),
-            ("revoke --jti x", 2, "issuer"),
+            ("revoke --jti x", 2, "--issuer <ISSUER>"),
             ("revoke --jti x --subject y --issuer i", 2, ""),
-            ("revoke --serial 1", 2, "certificateIssuer"),
+            ("revoke --serial 1", 2, "--certificate-issuer <NAME>"),
             ("revoke --spiffe x", 2, "spiffe"),
             ("revoke --spki xyz", 2, "SHA-256"),
             ("revoke --certificate absent.pem", 2, "cannot read `absent.pem`"),

@@ -17,6 +17,7 @@ use crate::words::counted;
 pub(super) enum Matter {
     Settings,
     Documents,
+    Placeholders,
     RemoteFiles,
     Peers,
     Authorities,
@@ -36,12 +37,17 @@ pub(super) enum Matter {
 }
 
 /// Each matter with the word for it, and with what to do where something is wrong with it.
-const TABLE: [(Matter, &str, &str); 18] = [
+const TABLE: [(Matter, &str, &str); 19] = [
     (Matter::Settings, "settings", "docs/settings.md has every key; nothing else was looked at"),
     (
         Matter::Documents,
         "documents",
         "`countersign check --config FILE` shows each problem with its line",
+    ),
+    (
+        Matter::Placeholders,
+        "placeholders",
+        "`grep -rn REPLACE .` lists them: fill each in, and remove its comment",
     ),
     (
         Matter::RemoteFiles,

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use super::finding::{Matter, Outcome, Report};
 use crate::app::{judge_assertions, judge_signals, listener_certificate, trust_domain_health};
 use crate::cli::files::shown;
+use crate::cli::placeholders::Placeholders;
 use crate::cli::{CommandError, check, documents, lint_mesh};
 use crate::clock::{SystemClock, UnixTime};
 use crate::config::Config;
@@ -56,6 +57,9 @@ pub(super) async fn documents(
         (0, _) => report.fail(Matter::Documents, "there is no policy: every request is denied"),
         (_, true) => report.good(Matter::Documents, summary),
         (_, false) => report.warn(Matter::Documents, summary),
+    }
+    if let Some(left) = Placeholders::left_in(&snapshot) {
+        report.warn(Matter::Placeholders, left);
     }
     Some(snapshot)
 }

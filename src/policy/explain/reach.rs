@@ -1,12 +1,15 @@
 //! The callers that can reach a path, answered from the rules: exact for what names callers, and open where a header, a condition,
 //! an address or the time decides.
 
+use std::collections::BTreeSet;
+
 use super::implied::{has_no_caller, is_in_the_way};
 use super::possible::RulePrints;
 use super::witness::{Callers, VouchingDomain, Witnesses};
 use crate::authn::{Credential, Subject};
 use crate::clock::UnixTime;
 use crate::document::policy::{Effect, Mode};
+use crate::policy::compile::compiled_rule::Rule;
 use crate::policy::evaluate::policy_set::PolicySet;
 use crate::policy::evaluate::rule_match::RuleMatch;
 use crate::policy::model::decision::Decision;
@@ -135,6 +138,19 @@ impl PolicySet {
         all.sort();
         all.dedup();
         all
+    }
+
+    /// The paths that allow rules of the host are about, as they are written; of every path `/**`.
+    pub fn paths_of(&self, request: &RequestView) -> BTreeSet<String> {
+        let target = request.target.as_ref();
+        let rules = target.into_iter().flat_map(|target| self.index.of_host(&target.host));
+        let counts = |rule: &Rule| (rule.mode, rule.effect) == (Mode::Enforce, Effect::Allow);
+        let rules = rules.map(|(_, rule)| rule).filter(|rule| counts(rule));
+        let paths = |rule: &Rule| match rule.paths.is_empty() {
+            true => vec![String::from("/**")],
+            false => rule.paths.iter().map(|path| path.as_str().to_owned()).collect(),
+        };
+        rules.flat_map(|rule| paths(rule)).collect()
     }
 
     /// True if some of `callers` can reach what `question` is about.

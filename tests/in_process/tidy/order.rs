@@ -12,7 +12,7 @@ pub(super) const INNER_ORDER: &[(&str, &str)] = &[
     ),
     (
         "cli",
-        "exit time sarif style request_args files error admin_client documents watch completions man records decisions page_text check \
+        "exit time sarif style request_args files error admin_client documents watch completions man records decisions page_text placeholders check \
          test demo dev init serve lint_mesh doctor revocations revoke inspect keys explain cel replay diff who_can output_schema schema command",
     ),
     (
