@@ -150,7 +150,7 @@ impl PolicySet {
             true => vec![String::from("/**")],
             false => rule.paths.iter().map(|path| path.as_str().to_owned()).collect(),
         };
-        rules.flat_map(|rule| paths(rule)).collect()
+        rules.flat_map(paths).collect()
     }
 
     /// True if some of `callers` can reach what `question` is about.
