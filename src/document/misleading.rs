@@ -32,6 +32,20 @@ pub(super) fn misleading(text: &str, origin: &Origin) -> Option<Diagnostic> {
     None
 }
 
+/// True if `text` has a character that shows nothing, or a gap that is no plain space: it looks like another text.
+pub fn has_unseen(text: &str) -> bool {
+    let mut before = None;
+    let mut chars = text.chars().peekable();
+    while let Some(c) = chars.next() {
+        let around = [before.replace(c), chars.peek().copied()];
+        let turns = matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+        if turns || is_invisible(c, around) || (c.is_whitespace() && c != ' ') {
+            return true;
+        }
+    }
+    false
+}
+
 /// True if `c` shows nothing, not even a gap. Joiners, marks of direction and variation selectors have work to do, but not beside a letter
 /// or digit of ASCII.
 fn is_invisible(c: char, around: [Option<char>; 2]) -> bool {

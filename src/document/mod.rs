@@ -62,6 +62,7 @@ pub use issuer_name::{BegunIssuer, IssuerName, TENANT, is_tenant};
 pub use issuer_profile::{IssuerProfile, ProfileDefaults};
 pub use kind::Kind;
 pub(crate) use masking::holds_credentials;
+pub use misleading::has_unseen;
 pub use one_or_more::OneOrMore;
 pub use origin::{Origin, RelativeSpan};
 pub use plain::{has_placeholder, like_a_pattern, not_plain};

@@ -23,6 +23,7 @@ use super::entry::{RevocationNote, parse_time};
 use super::table::{RevocationTable, TableBuilder};
 use super::target::{RevocationKind, RevocationTarget};
 use crate::clock::UnixTime;
+use crate::document::has_unseen;
 
 /// A list in the line form.
 #[derive(Debug)]
@@ -120,6 +121,13 @@ impl<'a> LineReader<'a> {
     fn line(&mut self, line: &'a str) -> Result<(), String> {
         if line.is_empty() || line.starts_with('#') {
             return Ok(());
+        }
+        // What people read only may have any.
+        if !["@reason ", "@author "].iter().any(|start| line.starts_with(start)) && has_unseen(line)
+        {
+            return Err(String::from(
+                "a character that cannot be seen makes this another value than it looks; where a value has it, write its bytes, as in `%E2%80%8B`",
+            ));
         }
         let (word, rest) = line.split_once(' ').unwrap_or((line, ""));
         match word.strip_prefix('@') {

@@ -350,3 +350,26 @@ fn a_list_by_another_signer_is_another_list() {
     assert!(source.is_same_place_as(&signed_source(&[&signer])));
     assert!(!source.is_same_place_as(&signed_source(&[&other])));
 }
+
+/// P777: an entry with a character that cannot be seen would revoke another value than it shows, and nothing that exists.
+#[test]
+fn an_entry_is_what_it_looks_like() {
+    let parsed = |line: &str| {
+        let text = format!("{}\n@issuer https://a.example\n{line}\n", lines::FIRST_LINE);
+        ListText::parse("list", text.as_bytes()).map(|list| list.table.len())
+    };
+    for unseen in ["\u{200b}", "\u{feff}", "\u{ad}", "\u{a0}", "\u{2009}", "\u{202e}", "\u{200d}"] {
+        for line in [
+            format!("jti 550e8400{unseen}e29b"),
+            format!("jti {unseen}550e8400"),
+            format!("@issuer https://a.exam{unseen}ple"),
+            format!("jti 550e8400 expires=2026-{unseen}11-23T03:00:00Z"),
+        ] {
+            let wrong = parsed(&line).unwrap_err();
+            assert!(wrong[0].message.contains("cannot be seen"), "{line:?}: {wrong:?}");
+        }
+    }
+    assert_eq!(parsed("jti 550e8400%E2%80%8Be29b"), Ok(1));
+    assert_eq!(parsed("sub zo\u{eb}"), Ok(1));
+    assert_eq!(parsed("@reason a\u{a0}laptop\njti a"), Ok(1));
+}
