@@ -1,14 +1,16 @@
 //! Hides secrets in what a diagnostic shows: a document may have one where it does not belong, and the line with the mistake is the
 //! line with the secret.
 //!
-//! A value is shown only where its key is known to be harmless, and is not below the key of a secret. Everything else is hidden. The
-//! text is not parsed as YAML, since it may not be YAML: in doubt about where a value ends, more is hidden.
+//! A value is shown only where its key is known to be harmless, and is not below the key of a secret. Everything else is hidden. Lines
+//! are read one by one, since the text may not be YAML: in doubt about where a value ends, more is hidden. Where it is YAML, its parser
+//! says which key a value is of (`parsed`), and both must agree to show it.
 
 use std::borrow::Cow;
 use std::ops::Range;
 
 use self::lines::{
-    MaskedKey, after_escaped_key, indent, is_quoted, keys, keys_in_place, moved, trimmed,
+    MaskedKey, after_escaped_key, end_of_server, first_word, indent, is_quoted, keys,
+    keys_in_place, moved, trimmed,
 };
 use self::urls::credentials_in;
 use self::words::{
@@ -23,6 +25,7 @@ pub(crate) use self::words::holds_credentials;
 
 mod comparisons;
 mod lines;
+mod parsed;
 mod urls;
 mod words;
 
@@ -102,6 +105,7 @@ pub(super) fn masks(text: &str) -> Masks {
         start = start.saturating_add(whole.len());
     }
     masks.compared = comparisons::compared_values(text);
+    masks.hidden.extend(parsed::values(text));
     masks.hidden.extend(masks.compared.iter().cloned().chain(tokens_in(text)));
     masks.hidden = joined(masks.hidden);
     masks
@@ -335,28 +339,6 @@ fn plain_end(line: &str, key: &MaskedKey<'_>) -> usize {
         true => word.end,
         false => end_of_server(line, key.end),
     }
-}
-
-/// The first word of the value that is behind `from`.
-fn first_word(line: &str, from: usize) -> Range<usize> {
-    let value = line.get(from..).unwrap_or_default().trim_start_matches([' ', '[', '"', '\'']);
-    let len = value.find([' ', ',', '}', ']', '"', '\'']).unwrap_or(value.len());
-    let start = line.len().saturating_sub(value.len());
-    start..start.saturating_add(len)
-}
-
-/// The end of the server in an address that is behind `from`, else `from`: the path may be a credential.
-fn end_of_server(line: &str, from: usize) -> usize {
-    let word = first_word(line, from);
-    let text = line.get(word.clone()).unwrap_or_default();
-    let of_a_server = |b: u8| b.is_ascii_alphanumeric() || b".-:[]*/".contains(&b);
-    let server = text.split_once("://").filter(|(_, rest)| !rest.contains('@'));
-    let server = server.and_then(|(scheme, rest)| {
-        let server = rest.split_inclusive('/').next()?;
-        let is_one = matches!(scheme, "http" | "https" | "spiffe");
-        (is_one && server.bytes().all(of_a_server)).then(|| rest.len().saturating_sub(server.len()))
-    });
-    server.map_or(from, |rest| word.end.saturating_sub(rest))
 }
 
 impl Value {

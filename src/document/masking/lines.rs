@@ -171,3 +171,25 @@ const fn is_of_a_variable(byte: u8) -> bool {
 pub(super) fn indent(line: &str) -> usize {
     line.len().saturating_sub(line.trim_start_matches([' ', '-']).len())
 }
+
+/// The first word of the value that is behind `from`.
+pub(super) fn first_word(line: &str, from: usize) -> Range<usize> {
+    let value = line.get(from..).unwrap_or_default().trim_start_matches([' ', '[', '"', '\'']);
+    let len = value.find([' ', ',', '}', ']', '"', '\'']).unwrap_or(value.len());
+    let start = line.len().saturating_sub(value.len());
+    start..start.saturating_add(len)
+}
+
+/// The end of the server in an address that is behind `from`, else `from`: the path may be a credential.
+pub(super) fn end_of_server(line: &str, from: usize) -> usize {
+    let word = first_word(line, from);
+    let text = line.get(word.clone()).unwrap_or_default();
+    let of_a_server = |b: u8| b.is_ascii_alphanumeric() || b".-:[]*/".contains(&b);
+    let server = text.split_once("://").filter(|(_, rest)| !rest.contains('@'));
+    let server = server.and_then(|(scheme, rest)| {
+        let server = rest.split_inclusive('/').next()?;
+        let is_one = matches!(scheme, "http" | "https" | "spiffe");
+        (is_one && server.bytes().all(of_a_server)).then(|| rest.len().saturating_sub(server.len()))
+    });
+    server.map_or(from, |rest| word.end.saturating_sub(rest))
+}

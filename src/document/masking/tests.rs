@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use super::*;
 
+mod judged;
 mod keys;
 
 /// The line with `^` as it is shown, and the text that the span points at.
@@ -45,7 +46,7 @@ fn nothing_below_a_secrets_key_is_shown_but_known_keys() {
         ("apiKey: hun ter2\nname: ^x", "name: x", "x"),
         ("redis:\n  url: redis://u:hunter2@^host/", "url: redis://<hidden>@host/", "host"),
         ("a: |\n  -----BEGIN PRIVATE KEY-----\n  ^hunter2", "<hidden>", "<hidden>"),
-        ("a: \"-----BEGIN PRIVATE KEY-----\\n^hunter2\"", "a: \"-----<hidden>", "<hidden>"),
+        ("a: \"-----BEGIN PRIVATE KEY-----\\n^hunter2\"", "a: <hidden>", "<hidden>"),
         ("text: |\n  -----BEGIN CERTIFICATE-----\n  ^public", "public", "public"),
         ("keys: {}\n---\nrules:\n  - name: ^read", "- name: read", "read"),
         ("token: { issuer: corp, ^scopes: [a] }", "token: { issuer: corp, scopes: [a] }", "scopes"),

@@ -122,7 +122,7 @@ impl<'a> LineReader<'a> {
         if line.is_empty() || line.starts_with('#') {
             return Ok(());
         }
-        // What people read only may have any.
+        // A note is for people, and may have any.
         if !["@reason ", "@author "].iter().any(|start| line.starts_with(start)) && has_unseen(line)
         {
             return Err(String::from(

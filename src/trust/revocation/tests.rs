@@ -355,7 +355,7 @@ fn a_list_by_another_signer_is_another_list() {
 #[test]
 fn an_entry_is_what_it_looks_like() {
     let parsed = |line: &str| {
-        let text = format!("{}\n@issuer https://a.example\n{line}\n", lines::FIRST_LINE);
+        let text = format!("{}\n@issuer https://a.example\n{line}\n", FIRST_LINE);
         ListText::parse("list", text.as_bytes()).map(|list| list.table.len())
     };
     for unseen in ["\u{200b}", "\u{feff}", "\u{ad}", "\u{a0}", "\u{2009}", "\u{202e}", "\u{200d}"] {
