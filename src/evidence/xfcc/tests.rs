@@ -126,6 +126,14 @@ fn a_name_is_what_its_kind_has_to_be() {
         "URI=;URI=spiffe://a/b",
         "URI=spiffe://a/b;URI=",
         "URI=;URI=",
+        "URI=spiffe://a/b;URI=-",
+        "URI=-;URI=spiffe://a/b",
+        "URI=-;URI=-",
+        "URI=-;URI=",
+        "URI=;URI=-",
+        "By=spiffe://a/b;By=-",
+        "By=-;By=spiffe://a/b",
+        "DNS=-",
     ] {
         for text in [
             pair.to_owned(),

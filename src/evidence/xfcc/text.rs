@@ -40,6 +40,8 @@ struct ElementDraft<'a> {
     cert: Option<&'a str>,
     chain: Option<&'a str>,
     unknown_keys: usize,
+    /// True once `By`, and once `URI`, had the value [`NOTHING`].
+    has_nothing: [bool; 2],
 }
 
 /// The text after a value.
@@ -121,7 +123,10 @@ impl<'a> ElementDraft<'a> {
             return Err(malformed(format!("has {what} `{}`", pair.key)));
         }
         match key {
-            ElementKey::By => name(&mut self.element.by, "By", pair.value),
+            ElementKey::By => {
+                let [by, _] = &mut self.has_nothing;
+                name(&mut self.element.by, ("By", by), pair.value)
+            }
             ElementKey::Hash => {
                 self.element.hash = Some(parse_hash(pair.value)?);
                 Ok(())
@@ -136,7 +141,7 @@ impl<'a> ElementDraft<'a> {
             ElementKey::Uri => self.uri(pair.value),
             ElementKey::Dns => {
                 self.closes_nothing();
-                name(&mut self.element.dns, "DNS", pair.value)
+                add_name(&mut self.element.dns, "DNS", pair.value)
             }
             ElementKey::Issuer => {
                 self.closes_nothing();
@@ -170,7 +175,12 @@ impl<'a> ElementDraft<'a> {
             return Err(malformed("has an empty `URI` beside another one"));
         }
         element.denies_uris = value.is_empty();
-        if value.is_empty() { Ok(()) } else { name(&mut element.uris, "URI", value) }
+        let [_, uri] = &mut self.has_nothing;
+        if value.is_empty() && !*uri {
+            Ok(())
+        } else {
+            name(&mut element.uris, ("URI", uri), value)
+        }
     }
 
     /// The text after a URI can be a part of it.
@@ -186,8 +196,19 @@ impl<'a> ElementDraft<'a> {
     }
 }
 
-fn name(list: &mut Vec<String>, kind: &str, value: &str) -> Result<(), Rejection> {
-    if value == NOTHING && kind != "DNS" { Ok(()) } else { add_name(list, kind, value) }
+/// Adds a name. Envoy's formatter writes [`NOTHING`] for a certificate without any, so that beside another it is a name that the caller
+/// chose (P779).
+fn name(
+    list: &mut Vec<String>,
+    (kind, has_nothing): (&str, &mut bool),
+    value: &str,
+) -> Result<(), Rejection> {
+    let is_nothing = value == NOTHING;
+    if *has_nothing || (is_nothing && !list.is_empty()) {
+        return Err(malformed(format!("has `{NOTHING}` as `{kind}` beside another one")));
+    }
+    *has_nothing = is_nothing;
+    if is_nothing { Ok(()) } else { add_name(list, kind, value) }
 }
 
 /// URL-encoded PEM has nothing in it that separates or escapes.

@@ -144,6 +144,7 @@ fn object(value: &Value) -> Option<Element> {
 fn one(text: &str) -> Option<Element> {
     let mut element = Element::default();
     let mut last = 0;
+    let mut nothing = Vec::new();
     for pair in split(text, ';')? {
         let (key, value) = pair.split_once('=')?;
         let key = key.to_ascii_lowercase();
@@ -169,8 +170,12 @@ fn one(text: &str) -> Option<Element> {
             "subject" => element.subject = Some(is_distinguished(value).then(|| value.to_owned())?),
             "issuer" => is_distinguished(value).then_some(())?,
             "hash" => element.hash = hash(value)?,
-            // 5.25 `-` is nothing, and `URI=` stands alone.
-            _ if value == "-" => {}
+            // 5.25 `-` is nothing, and it stands alone, as `URI=` does.
+            "by" | "uri" if value == "-" || nothing.contains(&key) => {
+                let names = if key == "by" { &element.by } else { &element.uri };
+                let alone = names.is_empty() && !nothing.contains(&key) && !(key == "uri" && element.no_uri);
+                alone.then(|| nothing.push(key.clone()))?;
+            }
             "uri" if value.is_empty() && element.uri.is_empty() && !element.no_uri => element.no_uri = true,
             _ if !is_name(&key, value) || (key == "uri" && element.no_uri) => return None,
             "by" => element.by.push(value.to_owned()),

@@ -297,7 +297,7 @@ fn judge(shown: &Shown, caller: &Certificate) -> Result<(), TestCaseError> {
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, cases: 2048, ..ProptestConfig::default() })]
 
-    /// P83, P88, P89, P90, P91, P95: at our own proxy.
+    /// P83, P88, P89, P90, P91, P95, P779: at our own proxy.
     #[test]
     fn a_name_is_never_more_than_a_name(
         caller in certificate(),
