@@ -4,7 +4,7 @@ use std::num::NonZeroUsize;
 
 use countersign::clock::UnixTime;
 use countersign::document::{self, Diagnostic, Kind, SourceFile};
-use countersign::policy::{self, Decision, DecisionId, DecisionRequest, Denial, Permit, PolicySet, PolicySources, Question, Suite, Truth};
+use countersign::policy::{Decision, DecisionId, DecisionRequest, Denial, Permit, PolicySet, PolicySources, Question, Suite, Truth};
 use countersign::request::{RequestView, Shown, TokenPlace};
 use countersign::secret::Fingerprint;
 use serde_json::Value;
