@@ -14,8 +14,7 @@ use self::lines::{
 };
 use self::urls::credentials_in;
 use self::words::{
-    PLAIN_BELOW, PLAIN_WORDS, SENSITIVE, is_among, is_file, is_harmless, is_known, is_prose,
-    is_time, is_word,
+    PLAIN_BELOW, SENSITIVE, is_among, is_file, is_harmless, is_known, is_plain, is_prose, is_word,
 };
 use crate::json::{is_shown, visible};
 use crate::limits::MAX_SHOWN_LINE_BYTES;
@@ -334,8 +333,7 @@ fn plain_end(line: &str, key: &MaskedKey<'_>) -> usize {
     }
     let word = first_word(line, key.end);
     let text = line.get(word.clone()).unwrap_or_default();
-    let is_file = matches!(key.name, "file" | "ca") && is_file(text);
-    match is_file || is_time(text) || is_among(text, PLAIN_WORDS) {
+    match is_plain(key.name, text) {
         true => word.end,
         false => end_of_server(line, key.end),
     }

@@ -5,7 +5,7 @@ use std::ops::Range;
 use granit_parser::{Event, Parser, Span};
 
 use super::lines::{end_of_server, moved, trimmed};
-use super::words::{PLAIN_BELOW, holds_credentials, is_among, is_harmless};
+use super::words::{PLAIN_BELOW, holds_credentials, is_among, is_harmless, is_plain};
 
 /// The values and brackets that are looked at in each document: more than people write in one. Behind them lines decide alone.
 const MOST_EVENTS: usize = 50_000;
@@ -99,9 +99,11 @@ fn scalar(around: &mut [Around], value: &str, span: Span, hide: &mut impl FnMut(
         return;
     };
     let key = key.as_deref().unwrap_or_default();
-    // Lines know which parts of such values are shown.
-    let is_partly = matches!(key, "url" | "headers") || is_among(key, PLAIN_BELOW);
-    let is_shown = is_partly || (is_harmless(key) && !is_secret);
+    let is_shown = match is_secret {
+        true => is_among(key, PLAIN_BELOW) && is_plain(key, value),
+        // Lines know which parts of the last two are shown.
+        false => is_harmless(key) || matches!(key, "url" | "headers"),
+    };
     if let Some(part) = span.byte_range().filter(|_| !is_shown) {
         hide(part);
     }

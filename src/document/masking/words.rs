@@ -140,3 +140,9 @@ pub(super) fn is_time(text: &str) -> bool {
         && text.contains(|c: char| c.is_ascii_digit())
         && units.all(|unit| is_among(&unit.to_ascii_lowercase(), UNITS))
 }
+
+/// True if the value of `key`, one of [`PLAIN_BELOW`], is shown below the key of a secret: a file, a length of time, a word that is no secret.
+pub(super) fn is_plain(key: &str, value: &str) -> bool {
+    let names_file = matches!(key, "file" | "ca") && is_file(value);
+    names_file || is_time(value) || is_among(value, PLAIN_WORDS)
+}

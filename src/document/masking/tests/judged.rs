@@ -153,7 +153,7 @@ fn secret(node: &Node, key: Option<&str>, below: bool, found: &mut Vec<String>) 
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 256, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { failure_persistence: None, cases: 256, ..ProptestConfig::default() })]
 
     /// P773, P778: the parser and masking agree on what stands under which key.
     #[test]

@@ -56,3 +56,17 @@ fn a_key_of_any_characters_hides_its_value() {
         assert!(!hide(&text, &masks(&text), 0..0).0.contains("hunter2"), "{text}");
     }
 }
+
+/// P778: cases that the parser found.
+#[test]
+fn a_value_is_that_of_the_key_that_the_parser_reads() {
+    for text in [
+        "myKey: [{ name: a }, hunter2]",
+        "name: { \"\\u006Eame\": [a], password: { \"file\": hunter2 } }",
+        "name: [{ id: a, keys: { inline: b }, more: hunter2 }]",
+        "name: { client_secret: a, b: { id: c }, d: hunter2 }",
+    ] {
+        let (shown, _) = hide(text, &masks(text), 0..0);
+        assert!(!shown.contains("hunter2"), "{shown}");
+    }
+}
